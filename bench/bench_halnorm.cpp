@@ -1,0 +1,154 @@
+// Our kernels through halnorm::functional, beside the floor on the same buffers and threads.
+
+#include <halnorm/halnorm.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "measure.h"
+#include "suite.h"
+
+namespace halnorm::bench {
+namespace {
+
+/// y may be off by some roundings of the terms that it is made of: 32 units in the last place.
+constexpr double tolerance = 32 * 0x1p-24;
+
+#if defined(__clang__)
+constexpr const char* compiler = __VERSION__;
+#else
+constexpr const char* compiler = "GCC " __VERSION__;
+#endif
+
+Tensor view(const FloatBuffer& buffer, const Case& item) {
+  const auto [n, c, l] = std::tie(item.shape.n, item.shape.c, item.shape.l);
+  if (item.shape.rank == 2) return Tensor::from_blob(buffer.data(), {n, c}, DType::Float32);
+  std::vector<std::int64_t> strides{c * l, l, 1};
+  if (item.layout == Layout::Nlc) strides = {l * c, 1, c};
+  return Tensor::from_blob(buffer.data(), {n, c, l}, DType::Float32, strides);
+}
+
+Tensor channel_view(const FloatBuffer& buffer) {
+  return Tensor::from_blob(buffer.data(), {static_cast<std::int64_t>(buffer.size())},
+                           DType::Float32);
+}
+
+struct Tensors {
+  Tensor x, dy, out, weight, bias, running_mean, running_var;
+
+  Tensors(const Problem& problem, const Case& item)
+      : x(view(problem.x, item)),
+        dy(view(problem.dy, item)),
+        out(view(problem.out, item)),
+        weight(channel_view(problem.weight)),
+        bias(channel_view(problem.bias)),
+        running_mean(channel_view(problem.running_mean)),
+        running_var(channel_view(problem.running_var)) {}
+};
+
+void run_train(benchmark::State& state, const Case& item, Problem& problem, const Tensors& t) {
+  const auto call = [&t] {
+    benchmark::DoNotOptimize(functional::batch_norm_train(t.x, t.weight, t.bias, eps, t.out));
+  };
+  call();
+  problem.verify_train(item.layout, tolerance);
+  measure(state, call);
+}
+
+void run_infer(benchmark::State& state, const Case& item, Problem& problem, const Tensors& t) {
+  const auto call = [&t] {
+    benchmark::DoNotOptimize(functional::batch_norm_infer(t.x, t.running_mean, t.running_var,
+                                                          t.weight, t.bias, eps, t.out));
+  };
+  call();
+  problem.verify_infer(item.layout, tolerance);
+  measure(state, call);
+}
+
+void run_backward(benchmark::State& state, const Case& item, Problem& problem, const Tensors& t) {
+  const auto forward = functional::batch_norm_train(t.x, t.weight, t.bias, eps, t.out);
+  problem.out.fill(std::numeric_limits<float>::quiet_NaN());
+  const auto call = [&] {
+    return functional::batch_norm_backward(t.dy, t.x, t.weight, forward.mean, forward.invstd,
+                                           t.out);
+  };
+  const auto gradients = call();
+  problem.verify_backward(item.layout, gradients.dweight.data<float>(),
+                          gradients.dbias.data<float>(), tolerance);
+  measure(state, [&call] { benchmark::DoNotOptimize(call()); });
+}
+
+void run_halnorm(benchmark::State& state, const Case& item, Problem& problem) {
+  set_num_threads(item.threads);
+  problem.out.fill(std::numeric_limits<float>::quiet_NaN());
+  const Tensors tensors(problem, item);
+  switch (item.operation) {
+    case Operation::Train:
+      run_train(state, item, problem, tensors);
+      break;
+    case Operation::Infer:
+      run_infer(state, item, problem, tensors);
+      break;
+    case Operation::Backward:
+      run_backward(state, item, problem, tensors);
+      break;
+  }
+  state.SetLabel(last_kernel());
+}
+
+/// The fastest of the floor's loops. One iteration runs a sample of each, in turn, and Google
+/// Benchmark is told their sum, so that it ends in time; `best_ns` is the floor.
+void run_all_floors(benchmark::State& state, const Case& item, Problem& problem, ThreadTeam& team) {
+  const std::vector<FloorLoop> loops = floor_loops(item.threads);
+  std::vector<int> repeats;
+  const auto runner = [&](const FloorLoop& loop) {
+    return [&] { benchmark::DoNotOptimize(run_floor(loop, item.operation, problem, team)); };
+  };
+  for (const FloorLoop& loop : loops) {
+    auto call = runner(loop);
+    problem.out.fill(std::numeric_limits<float>::quiet_NaN());
+    call();
+    verify_floor(item.operation, problem);
+    repeats.push_back(calls_per_sample(call));
+  }
+  std::vector<double> best(loops.size(), std::numeric_limits<double>::infinity());
+  for ([[maybe_unused]] auto step : state) {
+    double total = 0.0;
+    for (std::size_t i = 0; i < loops.size(); ++i) {
+      auto call = runner(loops[i]);
+      const double seconds = seconds_of(call, repeats[i]) / repeats[i];
+      best[i] = std::min(best[i], seconds);
+      total += seconds * repeats[i];
+    }
+    state.SetIterationTime(total);
+  }
+  const auto winner = std::min_element(best.begin(), best.end());
+  const FloorLoop& loop = loops[static_cast<std::size_t>(winner - best.begin())];
+  state.counters["best_ns"] = *winner * 1e9;
+  state.SetLabel(std::string(loop.name) + (loop.serial ? ", 1 thread" : ", all threads"));
+}
+
+}  // namespace
+}  // namespace halnorm::bench
+
+int main(int argc, char** argv) {
+  using namespace halnorm::bench;
+  const std::string version = std::to_string(HALNORM_VERSION_MAJOR) + "." +
+                              std::to_string(HALNORM_VERSION_MINOR) + "." +
+                              std::to_string(HALNORM_VERSION_PATCH);
+  benchmark::AddCustomContext("halnorm_version", version);
+  benchmark::AddCustomContext("compiler", compiler);
+  std::map<int, std::unique_ptr<ThreadTeam>> teams;
+  const auto floor = [&teams](benchmark::State& state, const Case& item, Problem& problem) {
+    auto& team = teams[item.threads];
+    if (!team) team = std::make_unique<ThreadTeam>(item.threads);
+    run_all_floors(state, item, problem, *team);
+  };
+  return run_program(argc, argv, {"halnorm", run_halnorm, floor});
+}

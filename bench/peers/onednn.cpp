@@ -1,0 +1,141 @@
+// oneDNN's batch normalization on the same shapes, buffers and threads. Tensors are described as
+// (N, C, 1, L): in four dimensions oneDNN takes its generated code, in three its reference code.
+
+#include <omp.h>
+
+#include <algorithm>
+#include <limits>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "../measure.h"
+#include "../suite.h"
+
+namespace halnorm::bench {
+namespace {
+
+/// oneDNN sums in float32; this only has to catch a wrong operation, layout or argument.
+constexpr double tolerance = 1e-3;
+
+using dnnl::memory;
+using dnnl::normalization_flags;
+using dnnl::prop_kind;
+using Arguments = std::unordered_map<int, memory>;
+
+/// oneDNN's engine and one case's memory. scale_shift holds weight, then bias.
+struct Session {
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream{engine};
+  memory::desc data;
+  FloatBuffer mean, variance, scale_shift, diff_scale_shift;
+  Arguments arguments;
+
+  Session(const Problem& problem, const Case& item)
+      : data({item.shape.n, item.shape.c, 1, item.shape.l}, memory::data_type::f32,
+             item.layout == Layout::Ncl ? memory::format_tag::nchw : memory::format_tag::nhwc),
+        mean(problem.weight.size()),
+        variance(mean.size()),
+        scale_shift(2 * mean.size()),
+        diff_scale_shift(2 * mean.size()) {
+    std::copy_n(problem.weight.data(), mean.size(), scale_shift.data());
+    std::copy_n(problem.bias.data(), mean.size(), scale_shift.data() + mean.size());
+  }
+
+  memory tensor(const FloatBuffer& buffer) { return {data, engine, buffer.data()}; }
+
+  memory channels(const FloatBuffer& buffer) {
+    const auto size = static_cast<memory::dim>(buffer.size());
+    const auto count = static_cast<memory::dim>(mean.size());
+    if (size == count) {
+      return {{{count}, memory::data_type::f32, memory::format_tag::x}, engine, buffer.data()};
+    }
+    return {{{2, count}, memory::data_type::f32, memory::format_tag::nc}, engine, buffer.data()};
+  }
+
+  void run(const dnnl::primitive& primitive) {
+    primitive.execute(stream, arguments);
+    stream.wait();
+  }
+};
+
+dnnl::batch_normalization_forward::primitive_desc forward_description(const Session& session,
+                                                                      Operation operation) {
+  auto kind = prop_kind::forward_training;
+  auto flags = normalization_flags::use_scale_shift;
+  if (operation == Operation::Infer) {
+    kind = prop_kind::forward_inference;
+    flags = flags | normalization_flags::use_global_stats;
+  }
+  return {{kind, session.data, static_cast<float>(eps), flags}, session.engine};
+}
+
+void run_forward(benchmark::State& state, const Case& item, Problem& problem, Session& session) {
+  const auto description = forward_description(session, item.operation);
+  const bool infer = item.operation == Operation::Infer;
+  session.arguments = {
+      {DNNL_ARG_SRC, session.tensor(problem.x)},
+      {DNNL_ARG_DST, session.tensor(problem.out)},
+      {DNNL_ARG_SCALE_SHIFT, session.channels(session.scale_shift)},
+      {DNNL_ARG_MEAN, session.channels(infer ? problem.running_mean : session.mean)},
+      {DNNL_ARG_VARIANCE, session.channels(infer ? problem.running_var : session.variance)}};
+  const dnnl::batch_normalization_forward primitive(description);
+  session.run(primitive);
+  if (infer) {
+    problem.verify_infer(item.layout, tolerance);
+  } else {
+    problem.verify_train(item.layout, tolerance);
+  }
+  measure(state, [&] { session.run(primitive); });
+  state.SetLabel(description.impl_info_str());
+}
+
+void run_backward(benchmark::State& state, const Case& item, Problem& problem, Session& session) {
+  const auto forward = forward_description(session, Operation::Train);
+  session.arguments = {{DNNL_ARG_SRC, session.tensor(problem.x)},
+                       {DNNL_ARG_DST, session.tensor(problem.out)},
+                       {DNNL_ARG_SCALE_SHIFT, session.channels(session.scale_shift)},
+                       {DNNL_ARG_MEAN, session.channels(session.mean)},
+                       {DNNL_ARG_VARIANCE, session.channels(session.variance)}};
+  session.run(dnnl::batch_normalization_forward(forward));
+  problem.out.fill(std::numeric_limits<float>::quiet_NaN());
+  const dnnl::batch_normalization_backward::primitive_desc description(
+      {prop_kind::backward, session.data, session.data, static_cast<float>(eps),
+       normalization_flags::use_scale_shift},
+      session.engine, forward);
+  session.arguments.erase(DNNL_ARG_DST);
+  session.arguments.insert(
+      {{DNNL_ARG_DIFF_DST, session.tensor(problem.dy)},
+       {DNNL_ARG_DIFF_SRC, session.tensor(problem.out)},
+       {DNNL_ARG_DIFF_SCALE_SHIFT, session.channels(session.diff_scale_shift)}});
+  const dnnl::batch_normalization_backward primitive(description);
+  session.run(primitive);
+  const float* dweight = session.diff_scale_shift.data();
+  problem.verify_backward(item.layout, dweight, dweight + session.mean.size(), tolerance);
+  measure(state, [&] { session.run(primitive); });
+  state.SetLabel(description.impl_info_str());
+}
+
+void run_onednn(benchmark::State& state, const Case& item, Problem& problem) {
+  omp_set_num_threads(item.threads);
+  problem.out.fill(std::numeric_limits<float>::quiet_NaN());
+  Session session(problem, item);
+  if (item.operation == Operation::Backward) {
+    run_backward(state, item, problem, session);
+  } else {
+    run_forward(state, item, problem, session);
+  }
+}
+
+}  // namespace
+}  // namespace halnorm::bench
+
+int main(int argc, char** argv) {
+  using namespace halnorm::bench;
+  const dnnl_version_t* version = dnnl_version();
+  benchmark::AddCustomContext("onednn_version", std::to_string(version->major) + "." +
+                                                    std::to_string(version->minor) + "." +
+                                                    std::to_string(version->patch));
+  return run_program(argc, argv, {"onednn", run_onednn});
+}

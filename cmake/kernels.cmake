@@ -1,0 +1,69 @@
+# The one list of kernels: what is not here is neither compiled, nor in the table, nor tested.
+
+set(HALNORM_DTYPES f32 f64)
+set(HALNORM_HALIDE_TYPE_f32 float32)
+set(HALNORM_HALIDE_TYPE_f64 float64)
+
+set(HALNORM_OPERATIONS
+    batch_norm_train
+    batch_norm_infer
+    batch_norm_backward
+    batch_norm_backward_infer
+    batch_norm_moments
+    batch_norm_elemt
+    batch_norm_backward_reduce
+    batch_norm_backward_elemt
+    update_running_stats
+)
+
+# update_running_stats has one value a channel, and so no layout of its own.
+function(halnorm_layouts_of operation out)
+  if(operation STREQUAL "update_running_stats")
+    set(${out} c PARENT_SCOPE)
+  else()
+    set(${out} ncl nlc PARENT_SCOPE)
+  endif()
+endfunction()
+
+# Compiles one kernel into the library halnorm_<operation>_<layout>_<dtype>__<target>, whose function has
+# the same name: the only caller of add_halide_library.
+function(halnorm_add_kernel operation layout dtype target)
+  set(name halnorm_${operation}_${layout}_${dtype}__${target})
+  set(params dtype=${HALNORM_HALIDE_TYPE_${dtype}})
+  if(NOT layout STREQUAL "c")
+    list(APPEND params layout=${layout})
+  endif()
+  add_halide_library(
+    ${name}
+    FROM halnorm_generators
+    GENERATOR ${operation}
+    TARGETS ${HALNORM_HALIDE_TARGET_${target}}
+    USE_RUNTIME halnorm_halide_runtime
+    PARAMS ${params}
+  )
+  set_property(GLOBAL APPEND PROPERTY HALNORM_KERNELS "${operation} ${layout} ${dtype} ${target}")
+endfunction()
+
+# Compiles all kernels for the chosen targets, and writes the table that the runtime includes.
+function(halnorm_add_kernels)
+  halnorm_chosen_targets(targets)
+  message(STATUS "halnorm: kernels for ${targets}")
+  list(GET targets -1 portable)
+  add_halide_runtime(
+    halnorm_halide_runtime NO_DEFAULT_TARGETS TARGETS ${HALNORM_HALIDE_TARGET_${portable}}
+  )
+  set(rows "")
+  foreach(operation IN LISTS HALNORM_OPERATIONS)
+    halnorm_layouts_of(${operation} layouts)
+    foreach(layout IN LISTS layouts)
+      foreach(dtype IN LISTS HALNORM_DTYPES)
+        foreach(target IN LISTS targets)
+          halnorm_add_kernel(${operation} ${layout} ${dtype} ${target})
+          string(APPEND rows "HALNORM_KERNEL(${operation}, ${layout}, ${dtype}, ${target})\n")
+        endforeach()
+      endforeach()
+    endforeach()
+  endforeach()
+  file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/halnorm_kernels.inc" CONTENT "${rows}" @ONLY)
+  set(HALNORM_CHOSEN_TARGETS "${targets}" PARENT_SCOPE)
+endfunction()

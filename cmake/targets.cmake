@@ -1,0 +1,47 @@
+# The targets that kernels are compiled for, fastest first, the portable one last: a name of ours and
+# Halide's description. Every implied feature is spelled out, because the run-time check looks at just
+# the features that are named. Bare avx512 does not compile in Halide 21; avx512_zen4, avx512_zen5 and
+# avx10 do, but its run time cannot tell whether a CPU has them.
+
+set(HALNORM_X86_TARGETS avx512 avx2 sse41 base)
+set(HALNORM_HALIDE_TARGET_avx512 x86-64-linux-avx512_skylake-avx512-avx2-avx-fma-f16c-sse41)
+set(HALNORM_HALIDE_TARGET_avx2 x86-64-linux-avx2-avx-fma-f16c-sse41)
+set(HALNORM_HALIDE_TARGET_sse41 x86-64-linux-sse41)
+set(HALNORM_HALIDE_TARGET_base x86-64-linux)
+
+# Sets `out` to the targets that this machine's CPU executes.
+function(halnorm_host_targets out)
+  try_run(
+    HALNORM_HOST_RAN HALNORM_HOST_COMPILED
+    SOURCES "${PROJECT_SOURCE_DIR}/cmake/host_targets.cpp"
+    RUN_OUTPUT_VARIABLE names
+  )
+  if(NOT HALNORM_HOST_COMPILED OR NOT HALNORM_HOST_RAN EQUAL 0)
+    message(FATAL_ERROR "cannot tell which targets this machine runs: set HALNORM_TARGETS to a list")
+  endif()
+  set(${out} "${names}" PARENT_SCOPE)
+endfunction()
+
+# Sets `out` to the targets of HALNORM_TARGETS, in the order of the list above.
+function(halnorm_chosen_targets out)
+  set(known ${HALNORM_X86_TARGETS})
+  if(HALNORM_TARGETS STREQUAL "host")
+    halnorm_host_targets(wanted)
+  elseif(HALNORM_TARGETS STREQUAL "all")
+    set(wanted ${known})
+  else()
+    string(REPLACE "," ";" wanted "${HALNORM_TARGETS}")
+  endif()
+  foreach(name IN LISTS wanted)
+    if(NOT name IN_LIST known)
+      message(FATAL_ERROR "HALNORM_TARGETS: '${name}' is not one of host, all, ${known}")
+    endif()
+  endforeach()
+  set(chosen ${known})
+  foreach(name IN LISTS known)
+    if(NOT name IN_LIST wanted)
+      list(REMOVE_ITEM chosen ${name})
+    endif()
+  endforeach()
+  set(${out} "${chosen}" PARENT_SCOPE)
+endfunction()

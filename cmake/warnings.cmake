@@ -1,0 +1,15 @@
+# Warnings are errors in our own code; sanitizers reach whoever links us from the build tree.
+
+add_library(halnorm_warnings INTERFACE)
+target_compile_options(
+  halnorm_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror
+)
+
+add_library(halnorm_sanitizer INTERFACE)
+if(HALNORM_SANITIZER)
+  target_compile_options(
+    halnorm_sanitizer INTERFACE -fsanitize=${HALNORM_SANITIZER} -fno-sanitize-recover=all
+                                -fno-omit-frame-pointer
+  )
+  target_link_options(halnorm_sanitizer INTERFACE -fsanitize=${HALNORM_SANITIZER})
+endif()

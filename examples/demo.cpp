@@ -1,0 +1,117 @@
+#include <halnorm/halnorm.h>
+
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "experiment.h"
+
+/// @file
+/// Trains two classifiers on real data, with and without batch normalization; writes the learning
+/// curves and the trained networks. Exits with 1 if a network with batch normalization stays below
+/// the wanted accuracy, or predicts otherwise after it was saved and loaded.
+
+namespace {
+
+constexpr double wanted_accuracy = 0.95;
+
+struct Options {
+  std::filesystem::path data = "examples/data";
+  std::filesystem::path out = "demo-out";
+  int seeds = 5;
+};
+
+Options parse(std::span<char*> arguments) {
+  Options options;
+  if (arguments.size() % 2 != 0) {
+    throw std::runtime_error("usage: halnorm_demo [--data DIR] [--out DIR] [--seeds COUNT]");
+  }
+  for (std::size_t i = 0; i < arguments.size(); i += 2) {
+    const std::string_view name = arguments[i];
+    const std::string value = arguments[i + 1];
+    if (name == "--data") {
+      options.data = value;
+    } else if (name == "--out") {
+      options.out = value;
+    } else if (name == "--seeds" && std::stoi(value) > 0) {
+      options.seeds = std::stoi(value);
+    } else {
+      throw std::runtime_error("halnorm_demo: got '" + std::string(name) + " " + value +
+                               "', wanted --data DIR, --out DIR or --seeds COUNT");
+    }
+  }
+  return options;
+}
+
+void write_curves(std::ostream& file, const std::string& dataset, const std::string& variant,
+                  const std::vector<demo::Trainer>& trainers) {
+  for (std::size_t seed = 0; seed < trainers.size(); ++seed) {
+    const std::vector<demo::Epoch>& curve = trainers[seed].curve();
+    for (std::size_t epoch = 0; epoch < curve.size(); ++epoch) {
+      file << dataset << ',' << variant << ',' << seed + 1 << ',' << epoch + 1 << ','
+           << curve[epoch].loss << ',' << curve[epoch].train_accuracy << ','
+           << curve[epoch].test_accuracy << '\n';
+    }
+  }
+}
+
+/// Trains, compares, saves and reloads; true if all is as it should be.
+bool run(const demo::Task& task, const Options& options, std::ostream& curves) {
+  const demo::Comparison comparison = demo::compare(task, options.seeds);
+  write_curves(curves, task.dataset.name, "with", comparison.with);
+  write_curves(curves, task.dataset.name, "without", comparison.without);
+
+  const double with = demo::final_test_accuracy(comparison.with);
+  const double without = demo::final_test_accuracy(comparison.without);
+  std::printf("test accuracy: %.3f with BatchNorm1d (wanted: %.2f), %.3f without\n", with,
+              wanted_accuracy, without);
+
+  const demo::Trainer& first = comparison.with.front();
+  const std::filesystem::path path = options.out / (task.dataset.name + ".safetensors");
+  const bool same = demo::survives_saving(task, first.network(), path);
+  std::printf("saved to %s and loaded into a fresh network: %s\n", path.string().c_str(),
+              same ? "the same outputs, bit for bit" : "OTHER OUTPUTS");
+
+  std::printf("kernels that ran:\n");
+  for (const std::string& kernel : first.kernels()) std::printf("  %s\n", kernel.c_str());
+  return with >= wanted_accuracy && same;
+}
+
+int demonstrate(const Options& options) {
+  const auto start = std::chrono::steady_clock::now();
+  std::filesystem::create_directories(options.out);
+  std::ofstream curves(options.out / "curves.csv");
+  curves << "dataset,batch_norm,seed,epoch,loss,train_accuracy,test_accuracy\n";
+
+  std::printf("kernels for");
+  for (const std::string& target : halnorm::targets()) std::printf(" %s", target.c_str());
+  std::printf(" run on this machine, the first by default; %d threads\n",
+              halnorm::get_num_threads());
+
+  const bool tabular = run(demo::tabular_task(options.data), options, curves);
+  const bool motions = run(demo::motions_task(options.data), options, curves);
+  curves.close();
+  if (!curves) throw std::runtime_error("cannot write " + (options.out / "curves.csv").string());
+
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  std::printf("\n%s after %.1f s\n", tabular && motions ? "demo passed" : "DEMO FAILED",
+              seconds.count());
+  return tabular && motions ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return demonstrate(parse(std::span(argv, static_cast<std::size_t>(argc)).subspan(1)));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}

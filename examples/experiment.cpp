@@ -1,0 +1,90 @@
+#include "experiment.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+using halnorm::Tensor;
+
+namespace demo {
+namespace {
+
+std::vector<Trainer> make_trainers(const Task& task, int seeds, bool batch_norm) {
+  std::vector<Trainer> trainers;
+  for (int number = 1; number <= seeds; ++number) {
+    // Each layer adds its own small number, so seeds a thousand apart never meet.
+    const std::uint64_t seed = 1000 * static_cast<std::uint64_t>(number);
+    trainers.emplace_back(task.network(batch_norm, seed), task.dataset, task.recipe, seed);
+  }
+  return trainers;
+}
+
+/// The mean over the seeds of one epoch, and the range of the test accuracy.
+struct Summary {
+  Epoch mean;
+  double worst = 1;
+  double best = 0;
+};
+
+Summary run_epoch(std::vector<Trainer>& trainers) {
+  Summary summary;
+  const auto count = static_cast<double>(trainers.size());
+  for (Trainer& trainer : trainers) {
+    const Epoch epoch = trainer.run_epoch();
+    summary.mean.loss += epoch.loss / count;
+    summary.mean.train_accuracy += epoch.train_accuracy / count;
+    summary.mean.test_accuracy += epoch.test_accuracy / count;
+    summary.worst = std::min(summary.worst, epoch.test_accuracy);
+    summary.best = std::max(summary.best, epoch.test_accuracy);
+  }
+  return summary;
+}
+
+void print_summary(const Summary& s) {
+  std::printf("  | %9.3g  %5.3f  %5.3f (%5.3f-%5.3f)", s.mean.loss, s.mean.train_accuracy,
+              s.mean.test_accuracy, s.worst, s.best);
+}
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() &&
+         std::memcmp(a.raw_data(), b.raw_data(),
+                     static_cast<std::size_t>(a.numel()) * size_of(a.dtype())) == 0;
+}
+
+}  // namespace
+
+Comparison compare(const Task& task, int seeds) {
+  Comparison comparison{.with = make_trainers(task, seeds, true),
+                        .without = make_trainers(task, seeds, false)};
+  std::printf("\n%s\n%s\n", task.title.c_str(), comparison.with.front().network().str().c_str());
+  std::printf("%lld examples to learn from, %lld to be tested on; means over %d seeds (range)\n",
+              static_cast<long long>(task.dataset.train.count()),
+              static_cast<long long>(task.dataset.test.count()), seeds);
+  std::printf("       | with BatchNorm1d                   | without\n");
+  std::printf("epoch  |      loss  train  test               |      loss  train  test\n");
+  for (int epoch = 1; epoch <= task.recipe.epochs; ++epoch) {
+    std::printf("%5d", epoch);
+    print_summary(run_epoch(comparison.with));
+    print_summary(run_epoch(comparison.without));
+    std::printf("\n");
+    std::fflush(stdout);
+  }
+  return comparison;
+}
+
+double final_test_accuracy(const std::vector<Trainer>& trainers) {
+  double sum = 0;
+  for (const Trainer& trainer : trainers) sum += trainer.curve().back().test_accuracy;
+  return sum / static_cast<double>(trainers.size());
+}
+
+bool survives_saving(const Task& task, halnorm::nn::Module& trained,
+                     const std::filesystem::path& path) {
+  halnorm::save(trained.state_dict(), path);
+  const auto reloaded = task.network(true, 0);  // other weights than the trained one began with
+  reloaded->load_state_dict(halnorm::load(path));
+  const Tensor& x = task.dataset.test.x;
+  return same_bits(predict(trained, x), predict(*reloaded, x));
+}
+
+}  // namespace demo

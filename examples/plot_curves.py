@@ -1,0 +1,100 @@
+"""Draws the learning curves that halnorm_demo wrote.
+
+plot_curves.py demo-out/curves.csv demo-out/learning_curves.svg demo-out/learning_curves.png
+"""
+
+import argparse
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+mpl.rcParams["svg.hashsalt"] = "halnorm"  # the same curves give the same file
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+TITLES = {
+    "breast_cancer": "Wisconsin breast cancer, unscaled\n(N, C): perceptron, 30 features, 2 classes",
+    "basic_motions": "BasicMotions, smart watch\n(N, C, L): convolutions, 6 axes, 4 classes",
+}
+STYLES = {
+    "with": ("with BatchNorm1d", "#0b6e99", "-", "o"),
+    "without": ("without", "#c8553d", "--", "s"),
+}
+
+# accuracies[dataset][variant][epoch]: one test accuracy for each seed
+Accuracies = dict[str, dict[str, dict[int, list[float]]]]
+
+
+def read(path: Path) -> Accuracies:
+    """Groups the test accuracies of the file."""
+    accuracies: Accuracies = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            seeds = accuracies[row["dataset"]][row["batch_norm"]][int(row["epoch"])]
+            seeds.append(float(row["test_accuracy"]))
+    return accuracies
+
+
+def draw(axes: Axes, dataset: str, variants: dict[str, dict[int, list[float]]]) -> None:
+    """One panel: for each variant the mean over the seeds, and a band from worst to best."""
+    for variant, (label, colour, line, marker) in STYLES.items():
+        by_epoch = variants[variant]
+        epochs = sorted(by_epoch)
+        seeds = [by_epoch[epoch] for epoch in epochs]
+        means = [sum(values) / len(values) for values in seeds]
+        axes.fill_between(
+            epochs,
+            [min(values) for values in seeds],
+            [max(values) for values in seeds],
+            color=colour,
+            alpha=0.15,
+            linewidth=0,
+        )
+        axes.plot(
+            epochs,
+            means,
+            line,
+            color=colour,
+            marker=marker,
+            markersize=3.5,
+            label=f"{label}: {means[-1]:.1%} at the end",
+        )
+    axes.set_title(TITLES.get(dataset, dataset), fontsize=11)
+    axes.set_xlabel("epoch")
+    axes.set_ylim(0, 1.03)
+    axes.set_xlim(1, max(epochs))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower right", framealpha=0.9)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("curves", type=Path, help="the CSV file")
+    parser.add_argument("pictures", type=Path, nargs="+", help="files to write: .svg, .png")
+    arguments = parser.parse_args()
+
+    accuracies = read(arguments.curves)
+    seeds = len(next(iter(next(iter(accuracies.values()))["with"].values())))
+    figure, panels = plt.subplots(
+        1, len(accuracies), figsize=(10.5, 4.6), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axes, (dataset, variants) in zip(panels[0], accuracies.items(), strict=True):
+        draw(axes, dataset, variants)
+    panels[0][0].set_ylabel("test accuracy")
+    band = f"mean of {seeds} seeds, band from worst to best" if seeds > 1 else "one seed"
+    figure.suptitle(f"Same layers, initial weights, batches and learning rate; {band}", fontsize=12)
+    for picture in arguments.pictures:
+        metadata = {"Date": None} if picture.suffix == ".svg" else None
+        figure.savefig(picture, dpi=150, metadata=metadata)
+        print(f"wrote {picture}")
+
+
+if __name__ == "__main__":
+    main()

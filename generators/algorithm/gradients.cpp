@@ -1,0 +1,74 @@
+#include "gradients.h"
+
+namespace halnorm::algorithm {
+
+using Halide::cast;
+using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::Tuple;
+
+GradientSums gradient_sums(const Func& dy, const Func& x, const Domain& dom, const Func& mean,
+                           const BlockSizes& sizes) {
+  GradientSums s;
+  Reduction& r = s.about_center;
+  r.grid = BlockGrid(dom, sizes);
+  const Halide::Type acc = accumulator_of(x.type());
+  s.center(s.c) = cast(acc, mean(s.c));
+  r.part = block_sums(r.grid, [&](const Place& p) {
+    const Expr g = cast(acc, dom.at(dy, p.l, p.c, p.n));
+    return Tuple(g, g * (cast(acc, dom.at(x, p.l, p.c, p.n)) - s.center(p.c)));
+  });
+  r.block(r.c, r.jl, r.jn) = Tuple(cast<double>(r.part.sums(r.c, r.jl, r.jn)[0]),
+                                   cast<double>(r.part.sums(r.c, r.jl, r.jn)[1]));
+  r.order = RDom(0, r.grid.cuts, 0, r.grid.groups, "order");
+  r.merged(r.c) = Tuple(cast<double>(0), cast<double>(0));
+  r.merged(r.c) = Tuple(r.merged(r.c)[0] + r.block(r.c, r.order.x, r.order.y)[0],
+                        r.merged(r.c)[1] + r.block(r.c, r.order.x, r.order.y)[1]);
+
+  const Expr below = mean(s.c) - cast<double>(s.center(s.c));
+  s.sum_dy(s.c) = r.merged(s.c)[0];
+  s.sum_dy_xmu(s.c) = r.merged(s.c)[1] - below * r.merged(s.c)[0];
+  return s;
+}
+
+InputGradient input_gradient(const Func& dy, const Func& x, const Domain& dom, const Func& mean,
+                             const Func& invstd, const Func& weight, const Func& sum_dy,
+                             const Func& sum_dy_xmu, const Expr& count) {
+  InputGradient g;
+  const Halide::Type acc = accumulator_of(x.type());
+  g.center(g.c) = cast(acc, mean(g.c));
+  const Expr below = mean(g.c) - cast<double>(g.center(g.c));
+  const Expr r = invstd(g.c);
+  const Expr a = cast<double>(weight(g.c)) * r;
+  const Expr b = -a * r * r * sum_dy_xmu(g.c) / count;
+  g.a(g.c) = cast(acc, a);
+  g.b(g.c) = cast(acc, b);
+  g.d(g.c) = cast(acc, -a * sum_dy(g.c) / count - b * below);
+
+  const Expr v = cast(acc, dom.at(x, g.l, g.c, g.n)) - g.center(g.c);
+  const Expr dx =
+      cast(x.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c) + (v * g.b(g.c) + g.d(g.c)));
+  if (dom.layout == Layout::NCL) {
+    g.dx(g.l, g.c, g.n) = dx;
+  } else {
+    g.dx(g.c, g.n) = dx;
+  }
+  return g;
+}
+
+InputGradient input_gradient_of_fixed_statistics(const Func& dy, const Domain& dom,
+                                                 const Func& invstd, const Func& weight) {
+  InputGradient g;
+  const Halide::Type acc = accumulator_of(dy.type());
+  g.a(g.c) = cast(acc, cast<double>(weight(g.c)) * invstd(g.c));
+  const Expr dx = cast(dy.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c));
+  if (dom.layout == Layout::NCL) {
+    g.dx(g.l, g.c, g.n) = dx;
+  } else {
+    g.dx(g.c, g.n) = dx;
+  }
+  return g;
+}
+
+}  // namespace halnorm::algorithm

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "layout.h"
+
+namespace halnorm::algorithm {
+
+/// y = (x - mean) * invstd * weight + bias, as (x - center) * scale + offset.
+struct Normalize {
+  Halide::Var l{"l"}, c{"c"}, n{"n"};
+  Halide::Func center{"center"};  ///< (c): the mean's upper part, in the accumulator's type
+  Halide::Func scale{"scale"};    ///< (c): weight * invstd
+  Halide::Func offset{"offset"};  ///< (c): bias - (mean - center) * scale
+  Halide::Func y{"y"};            ///< (l, c, n) or (c, n)
+};
+
+/// mean and invstd are double functions of c.
+Normalize normalize(const Halide::Func& x, const Domain& domain, const Halide::Func& mean,
+                    const Halide::Func& invstd, const Halide::Func& weight,
+                    const Halide::Func& bias);
+
+}  // namespace halnorm::algorithm

@@ -1,0 +1,20 @@
+#include "running_stats.h"
+
+namespace halnorm::algorithm {
+
+using Halide::cast;
+using Halide::Expr;
+using Halide::Func;
+
+RunningStats running_stats(const Func& running_mean, const Func& running_var, const Func& mean,
+                           const Func& m2, const Expr& count, const Expr& factor) {
+  RunningStats r;
+  const auto blend = [&](const Func& old, const Expr& fresh) {
+    return cast(old.type(), (1 - factor) * cast<double>(old(r.c)) + factor * fresh);
+  };
+  r.mean(r.c) = blend(running_mean, mean(r.c));
+  r.var(r.c) = blend(running_var, m2(r.c) / (count - 1));
+  return r;
+}
+
+}  // namespace halnorm::algorithm

@@ -1,0 +1,53 @@
+#include "operation.h"
+
+namespace {
+
+using namespace Halide;
+namespace algorithm = halnorm::algorithm;
+
+/// dx of batch_norm_backward from sums that came from elsewhere.
+class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt> {
+ public:
+  Input<Buffer<>> dy{"dy"};                           ///< like x
+  Input<Buffer<>> x{"x"};                             ///< data: (l, c, n) or (c, n)
+  Input<Buffer<>> weight{"weight"};                   ///< (c), any stride
+  Input<Buffer<double, 1>> mean{"mean"};              ///< (c)
+  Input<Buffer<double, 1>> invstd{"invstd"};          ///< (c): 1 / sqrt(var + eps)
+  Input<Buffer<double, 1>> sum_dy{"sum_dy"};          ///< (c): over all ranks
+  Input<Buffer<double, 1>> sum_dy_xmu{"sum_dy_xmu"};  ///< (c): over all ranks
+  Input<double> count{"count"};                       ///< values per channel, over all ranks
+
+  Output<Buffer<>> dx{"dx"};  ///< like x; may be dy itself
+
+  void configure() {
+    is_data(dy);
+    is_data(x);
+    is_parameter(weight);
+    is_data(dx);
+  }
+
+  void generate() {
+    gradient_ = algorithm::input_gradient(dy, x, domain(x), mean, invstd, weight, sum_dy,
+                                          sum_dy_xmu, count);
+    dx = gradient_.dx;
+  }
+
+  void schedule() {
+    from_zero(x);
+    like(dy, x);
+    like(dx, x);
+    per_channel_input(weight, x);
+    per_channel_input(mean, x);
+    per_channel_input(invstd, x);
+    per_channel_input(sum_dy, x);
+    per_channel_input(sum_dy_xmu, x);
+    architecture()->backward_elementwise(gradient_, domain(x));
+  }
+
+ private:
+  algorithm::InputGradient gradient_;
+};
+
+}  // namespace
+
+HALIDE_REGISTER_GENERATOR(BatchNormBackwardElemt, batch_norm_backward_elemt)

@@ -1,0 +1,47 @@
+#include "operation.h"
+
+namespace {
+
+using namespace Halide;
+namespace algorithm = halnorm::algorithm;
+
+/// y = (x - mean) * invstd * weight + bias with statistics that came from elsewhere.
+class BatchNormElemt : public halnorm::Operation<BatchNormElemt> {
+ public:
+  Input<Buffer<>> x{"x"};                     ///< data: (l, c, n) or (c, n)
+  Input<Buffer<>> weight{"weight"};           ///< (c), any stride
+  Input<Buffer<>> bias{"bias"};               ///< (c), any stride
+  Input<Buffer<double, 1>> mean{"mean"};      ///< (c)
+  Input<Buffer<double, 1>> invstd{"invstd"};  ///< (c): 1 / sqrt(var + eps)
+
+  Output<Buffer<>> y{"y"};  ///< like x; may be x itself
+
+  void configure() {
+    is_data(x);
+    is_parameter(weight);
+    is_parameter(bias);
+    is_data(y);
+  }
+
+  void generate() {
+    normalize_ = algorithm::normalize(x, domain(x), mean, invstd, weight, bias);
+    y = normalize_.y;
+  }
+
+  void schedule() {
+    from_zero(x);
+    like(y, x);
+    per_channel_input(weight, x);
+    per_channel_input(bias, x);
+    per_channel_input(mean, x);
+    per_channel_input(invstd, x);
+    architecture()->elementwise(normalize_, domain(x));
+  }
+
+ private:
+  algorithm::Normalize normalize_;
+};
+
+}  // namespace
+
+HALIDE_REGISTER_GENERATOR(BatchNormElemt, batch_norm_elemt)

@@ -1,0 +1,38 @@
+#include "operation.h"
+
+namespace {
+
+using namespace Halide;
+namespace algorithm = halnorm::algorithm;
+
+/// Mean and sum of squared deviations of each channel.
+class BatchNormMoments : public halnorm::Operation<BatchNormMoments> {
+ public:
+  Input<Buffer<>> x{"x"};  ///< data: (l, c, n) or (c, n)
+
+  Output<Buffer<double, 1>> mean{"mean"};  ///< (c)
+  Output<Buffer<double, 1>> m2{"m2"};      ///< (c): sum((x - mean)^2)
+
+  void configure() { is_data(x); }
+
+  void generate() {
+    moments_ = algorithm::moments(x, domain(x), block_sizes());
+    Var c("c");
+    mean(c) = moments_.merged(c)[0];
+    m2(c) = moments_.merged(c)[1];
+  }
+
+  void schedule() {
+    from_zero(x);
+    per_channel(mean, x);
+    per_channel(m2, x);
+    architecture()->moments(moments_, {mean, m2});
+  }
+
+ private:
+  algorithm::Reduction moments_;
+};
+
+}  // namespace
+
+HALIDE_REGISTER_GENERATOR(BatchNormMoments, batch_norm_moments)

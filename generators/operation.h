@@ -1,0 +1,83 @@
+#pragma once
+
+#include <Halide.h>
+
+#include "algorithm/layout.h"
+#include "schedule/schedule.h"
+
+namespace halnorm {
+
+/// What all the kernels share: the data's type and layout as parameters, and the checks on the
+/// buffers. Index order is Halide's, innermost first: NCL is x(l, c, n), NLC is x(c, n) with n
+/// counting the N * L rows.
+template <class Derived>
+class Operation : public Halide::Generator<Derived> {
+ public:
+  Halide::GeneratorParam<Halide::Type> dtype{"dtype", Halide::Float(32)};
+  Halide::GeneratorParam<algorithm::Layout> layout{
+      "layout",
+      algorithm::Layout::NCL,
+      {{"ncl", algorithm::Layout::NCL}, {"nlc", algorithm::Layout::NLC}}};
+
+ protected:
+  using Vec = Halide::Buffer<void, 1>;
+
+  [[nodiscard]] int rank() const { return layout == algorithm::Layout::NCL ? 3 : 2; }
+
+  /// The type of weight, bias and running statistics.
+  [[nodiscard]] Halide::Type parameter_type() const {
+    const Halide::Type t = dtype;
+    return t.bits() == 64 ? Halide::Float(64) : Halide::Float(32);
+  }
+
+  template <class Buffer>
+  void is_data(Buffer& b) const {
+    b.set_type(dtype);
+    b.set_dimensions(rank());
+  }
+
+  template <class Buffer>
+  void is_parameter(Buffer& b) const {
+    b.set_type(parameter_type());
+    b.set_dimensions(1);
+  }
+
+  /// Buffers start at 0 and have x's extents, so that the kernel derives no bounds of its own.
+  template <class Buffer, class X>
+  void like(Buffer& b, const X& x) const {
+    for (int i = 0; i < rank(); ++i) {
+      b.dim(i).set_min(0).set_extent(x.dim(i).extent());
+    }
+  }
+
+  template <class X>
+  void from_zero(X& x) const {
+    for (int i = 0; i < rank(); ++i) {
+      x.dim(i).set_min(0);
+    }
+  }
+
+  /// One value per channel; inputs may have any stride (0 stands for one value for all channels).
+  template <class Buffer, class X>
+  void per_channel(Buffer& b, const X& x) const {
+    b.dim(0).set_min(0).set_extent(x.dim(rank() - 2).extent());
+  }
+  template <class Buffer, class X>
+  void per_channel_input(Buffer& b, const X& x) const {
+    per_channel(b, x);
+    b.dim(0).set_stride(Halide::Expr());
+  }
+
+  template <class X>
+  [[nodiscard]] algorithm::Domain domain(const X& x) const {
+    return algorithm::domain_of(x, layout);
+  }
+  [[nodiscard]] std::unique_ptr<schedule::Schedule> architecture() const {
+    return schedule::make(this->get_target());
+  }
+  [[nodiscard]] algorithm::BlockSizes block_sizes() const {
+    return architecture()->block_sizes(layout, dtype);
+  }
+};
+
+}  // namespace halnorm

@@ -1,0 +1,12 @@
+#include "x86.h"
+
+namespace halnorm::schedule {
+
+std::unique_ptr<Schedule> make(const Halide::Target& target) {
+  if (target.arch != Halide::Target::X86) {
+    throw Halide::CompileError("no schedule for the target " + target.to_string());
+  }
+  return std::make_unique<X86>(target);
+}
+
+}  // namespace halnorm::schedule

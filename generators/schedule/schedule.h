@@ -1,0 +1,48 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "../algorithm/gradients.h"
+#include "../algorithm/moments.h"
+#include "../algorithm/normalize.h"
+
+namespace halnorm::schedule {
+
+/// The outputs of a kernel that hold one value per channel.
+using PerChannel = std::vector<Halide::Func>;
+
+/// How the operations run on one architecture. A new architecture is one class in one file, and one
+/// line in make().
+class Schedule {
+ public:
+  virtual ~Schedule() = default;
+
+  /// The block sizes that suit the architecture's registers and caches, within what accuracy
+  /// allows.
+  [[nodiscard]] virtual algorithm::BlockSizes block_sizes(algorithm::Layout layout,
+                                                          Halide::Type data) const = 0;
+
+  /// Statistics, then y, in one kernel. `statistics` are the kernel's per-channel outputs.
+  virtual void train(algorithm::Reduction& m, algorithm::Normalize& s,
+                     const PerChannel& statistics) const = 0;
+  /// y from given statistics.
+  virtual void elementwise(algorithm::Normalize& s, const algorithm::Domain& domain) const = 0;
+  /// Statistics alone.
+  virtual void moments(algorithm::Reduction& m, const PerChannel& statistics) const = 0;
+  /// The sums of a backward pass, then dx, in one kernel.
+  virtual void backward(algorithm::GradientSums& s, algorithm::InputGradient& g,
+                        const PerChannel& gradients) const = 0;
+  /// The sums alone.
+  virtual void backward_reduce(algorithm::GradientSums& s, const PerChannel& sums) const = 0;
+  /// dx from given sums.
+  virtual void backward_elementwise(algorithm::InputGradient& g,
+                                    const algorithm::Domain& domain) const = 0;
+  /// A handful of per-channel outputs.
+  virtual void per_channel(const PerChannel& outputs) const = 0;
+};
+
+/// The one place that chooses an architecture.
+std::unique_ptr<Schedule> make(const Halide::Target& target);
+
+}  // namespace halnorm::schedule

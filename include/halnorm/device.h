@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace halnorm {
+
+enum class DeviceType : std::uint8_t { CPU, CUDA, OpenCL };
+
+/// Where a tensor's elements live.
+struct Device {
+  DeviceType type = DeviceType::CPU;
+  int index = 0;
+
+  constexpr Device() noexcept = default;
+  constexpr Device(DeviceType device_type, int device_index) noexcept
+      : type(device_type), index(device_index) {}
+
+  /// Parses "cpu", "cuda", "cuda:1", "opencl", "opencl:0".
+  /// @throws DeviceError for anything else.
+  explicit Device(std::string_view name);
+
+  static constexpr Device cpu() noexcept { return {DeviceType::CPU, 0}; }
+  static constexpr Device cuda(int index = 0) noexcept { return {DeviceType::CUDA, index}; }
+  static constexpr Device opencl(int index = 0) noexcept { return {DeviceType::OpenCL, index}; }
+
+  /// "cpu", "cuda:0", "opencl:0".
+  [[nodiscard]] std::string str() const;
+
+  friend constexpr bool operator==(Device, Device) noexcept = default;
+};
+
+}  // namespace halnorm

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+/// @file
+/// Every error the library reports. Each message names the function (or the module's path), what it
+/// got and what it wanted. A call that throws has changed nothing, and the process is never
+/// aborted.
+
+namespace halnorm {
+
+/// Base of all halnorm exceptions.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// A wrong rank, extent, channel count, or overlapping memory.
+class ShapeError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A dtype that the operation does not accept, or a pair of dtypes that do not go together.
+class DTypeError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Tensors on the wrong device, or a device that is not there.
+class DeviceError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// An argument of the right type with a value that is not allowed (eps < 0, one value per channel
+/// in training, an undefined tensor, an unknown name).
+class ValueError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A file or a state dictionary that cannot be loaded.
+class LoadError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A generated kernel reported an error, or no kernel fits.
+class KernelError : public Error {
+ public:
+  using Error::Error;
+};
+
+}  // namespace halnorm

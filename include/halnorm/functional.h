@@ -1,0 +1,117 @@
+#pragma once
+
+#include <optional>
+
+#include "halnorm/tensor.h"
+
+/// @file
+/// Batch normalization as stateless functions: what the modules are made of.
+///
+/// Common to all of them:
+/// - x is (N, C), (N, C, L) or (N, C, D1, ..., Dk); C is its second axis, M = N * L the values per
+///   channel. Any strides are read correctly. An x whose last axis (NCL) or channel axis (NLC, NC)
+///   is dense is read in place; any other is copied once to a dense tensor first.
+/// - weight, bias, running_mean and running_var are (C), in x's dtype. weight and bias may each be
+///   undefined: 1 and 0.
+/// - mean, invstd and the moments are (C) in Float64 whatever x is: a mean rounded to float32 costs
+///   the gradient three digits at mean/std = 1e6. Where they are arguments, Float32 is accepted
+///   too.
+/// - `out`, if defined, receives the result and is returned: x's shape and dtype, any strides with
+///   no two elements in one place. It may be x itself (dy in a backward); any other overlap with
+///   an argument is an error. If undefined, a new tensor laid out like x is made.
+/// - The same bits for any number of threads, and on every run on one machine.
+/// - Errors: ShapeError, DTypeError, DeviceError, ValueError, KernelError; each names the function,
+///   what it got and what it wanted; nothing has been written when one is thrown.
+///
+/// Formulas: Ioffe and Szegedy 2015 (arXiv:1502.03167), algorithm 1 and section 3; variance by
+/// merging (count, mean, M2) of blocks, Chan, Golub and LeVeque 1979.
+
+namespace halnorm::functional {
+
+/// y, and the batch statistics that made it: mean and invstd = 1 / sqrt(var + eps), var biased.
+struct BatchNormForward {
+  Tensor y, mean, invstd;
+};
+
+/// Gradients with respect to x, weight and bias. dweight and dbias are (C) in weight's dtype.
+struct BatchNormBackward {
+  Tensor dx, dweight, dbias;
+};
+
+/// Mergeable statistics: count is 0-d, mean and m2 (the sum of squared deviations) are (C);
+/// Float64.
+struct Moments {
+  Tensor count, mean, m2;
+};
+
+/// Per-channel sums of a backward pass, Float64: sum(dy) and sum(dy * (x - mean)); dweight and
+/// dbias in weight's dtype.
+struct BackwardReduce {
+  Tensor sum_dy, sum_dy_xmu, dweight, dbias;
+};
+
+/// The whole operation, as torch.nn.functional.batch_norm: with `training`, or without running
+/// statistics, normalizes with the batch's statistics, otherwise with the running ones. In training
+/// running statistics, where given, are updated in place with factor `momentum`
+/// (running_var takes the unbiased variance); with no momentum they are left alone.
+/// @throws ValueError if just one of running_mean and running_var is defined, if eps is negative or
+///         not finite, or if M == 1 with batch statistics. M == 0 returns an empty y.
+Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                  const Tensor& weight, const Tensor& bias, bool training,
+                  std::optional<double> momentum, double eps, Tensor out = {});
+
+/// y = (x - mean) * invstd * weight + bias with the batch's own mean and biased variance.
+BatchNormForward batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                                  double eps, Tensor out = {});
+
+/// batch_norm_train that also updates running_mean and running_var (both defined) with `factor` in
+/// the same pass: running = (1 - factor) * running + factor * batch.
+BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,
+                                         const Tensor& running_var, const Tensor& weight,
+                                         const Tensor& bias, double factor, double eps,
+                                         Tensor out = {});
+
+/// y = (x - running_mean) / sqrt(running_var + eps) * weight + bias.
+Tensor batch_norm_infer(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                        const Tensor& weight, const Tensor& bias, double eps, Tensor out = {});
+
+/// Gradients of batch_norm_train, with its mean and invstd:
+/// dbias = sum(dy), dweight = sum(dy * xhat), xhat = (x - mean) * invstd,
+/// dx = weight * invstd * (dy - dbias / M - xhat * dweight / M).
+BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
+                                      const Tensor& mean, const Tensor& invstd, Tensor out = {});
+
+/// Gradients of batch_norm_infer: dx = weight / sqrt(running_var + eps) * dy; no gradient flows
+/// into the running statistics.
+BatchNormBackward batch_norm_backward_infer(const Tensor& dy, const Tensor& x, const Tensor& weight,
+                                            const Tensor& running_mean, const Tensor& running_var,
+                                            double eps, Tensor out = {});
+
+/// Count, mean and sum of squared deviations of each channel of x.
+Moments batch_norm_moments(const Tensor& x);
+
+/// The moments of the union of two batches (Chan et al. 1979). Counts may be zero.
+Moments merge(const Moments& a, const Moments& b);
+
+/// running_mean = (1 - factor) * running_mean + factor * mean, running_var likewise with the
+/// unbiased variance m2 / (count - 1). A count of zero changes nothing.
+/// @throws ValueError if count is 1.
+void update_running_stats(const Tensor& running_mean, const Tensor& running_var,
+                          const Moments& moments, double factor);
+
+/// The second half of batch_norm_train, for statistics that came from elsewhere (a synchronized
+/// layer): y = (x - mean) * invstd * weight + bias.
+Tensor batch_norm_elemt(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        const Tensor& mean, const Tensor& invstd, Tensor out = {});
+
+/// The first half of batch_norm_backward: the sums that a synchronized layer adds over its ranks.
+BackwardReduce batch_norm_backward_reduce(const Tensor& dy, const Tensor& x, const Tensor& mean,
+                                          const Tensor& invstd, const Tensor& weight);
+
+/// The second half: dx = weight * invstd *
+/// (dy - sum_dy / count - (x - mean) * invstd^2 * sum_dy_xmu / count); count is a 0-d tensor.
+Tensor batch_norm_backward_elemt(const Tensor& dy, const Tensor& x, const Tensor& mean,
+                                 const Tensor& invstd, const Tensor& weight, const Tensor& sum_dy,
+                                 const Tensor& sum_dy_xmu, const Tensor& count, Tensor out = {});
+
+}  // namespace halnorm::functional

@@ -1,0 +1,17 @@
+#pragma once
+
+/// @file
+/// Everything halnorm offers on one machine.
+
+#include "halnorm/device.h"
+#include "halnorm/dtype.h"
+#include "halnorm/error.h"
+#include "halnorm/functional.h"
+#include "halnorm/grad_mode.h"
+#include "halnorm/kernels.h"
+#include "halnorm/nn/batch_norm.h"
+#include "halnorm/nn/containers.h"
+#include "halnorm/nn/module.h"
+#include "halnorm/serialize.h"
+#include "halnorm/tensor.h"
+#include "halnorm/version.h"

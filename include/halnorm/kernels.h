@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// @file
+/// The generated kernels that are linked into this program, which of them run here, and the threads
+/// they run on.
+
+namespace halnorm {
+
+/// One generated kernel. Its name is `halnorm_<operation>_<layout>_<dtype>__<target>`.
+struct KernelInfo {
+  std::string name;
+  std::string operation;  ///< "batch_norm_train", "batch_norm_infer", ...
+  std::string layout;  ///< "ncl" (L innermost), "nlc" (C innermost), or "c" (one value a channel)
+  std::string dtype;   ///< "f32" or "f64"
+  std::string target;  ///< "avx512", "avx2", "sse41" or "base"
+  bool runs_here = false;  ///< whether this CPU executes the target's instructions
+};
+
+/// All linked kernels, fastest target first within each operation, the portable one last.
+std::vector<KernelInfo> kernels();
+
+/// The targets that are linked and that this CPU executes, fastest first.
+std::vector<std::string> targets();
+
+/// Makes every later call use this target's kernels; "" gives the choice back (the environment
+/// variable HALNORM_TARGET if set, otherwise the fastest). Affects all threads.
+/// @throws KernelError for a name that is not linked or that this CPU cannot run; the choice stays.
+void force_target(std::string_view target);
+
+/// The name of the kernel that this thread ran last, "" before the first: for tests and reports.
+std::string last_kernel();
+
+/// Threads that one call may use, the caller included; 0 means one per core.
+/// @throws ValueError if negative or above 256.
+void set_num_threads(int threads);
+int get_num_threads();
+
+}  // namespace halnorm

@@ -1,0 +1,152 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "halnorm/nn/module.h"
+
+/// @file
+/// Batch normalization layers. Formulas, dtypes, strides and threads: halnorm/functional.h.
+
+namespace halnorm::nn {
+
+struct BatchNormOptions {
+  double eps = 1e-5;  ///< added to the variance; 0 lets a constant channel become NaN
+  /// Weight of the newest batch in the running statistics, any finite number; none: the plain
+  /// average of all batches.
+  std::optional<double> momentum = 0.1;
+  bool affine = true;               ///< has weight and bias
+  bool track_running_stats = true;  ///< has running statistics
+};
+
+namespace detail {
+class SavedForwards;
+}
+
+/// What BatchNorm1d, BatchNorm2d and BatchNorm3d share.
+///
+/// Statistics: training normalizes with the batch's and moves the running ones; eval normalizes
+/// with the running ones, or with the batch's if there are none.
+///
+/// Gradients: unless a NoGradGuard lives, each forward, in either mode, keeps what its backward
+/// needs: its input, weight and bias by handle (so leave their elements alone until then) and its
+/// statistics by value. backward() takes the latest first. At most `max_saved_forwards` are kept;
+/// the oldest goes first.
+///
+/// Threads: as many as like may call an eval-mode module. Without a NoGradGuard the records of
+/// their forwards share one stack, in the order the forwards end.
+class BatchNorm : public Module {
+ public:
+  static constexpr std::size_t max_saved_forwards = 64;
+
+  Parameter weight;            ///< (C), ones; undefined unless affine
+  Parameter bias;              ///< (C), zeros; undefined unless affine
+  Tensor running_mean;         ///< (C), zeros; undefined unless running statistics are tracked
+  Tensor running_var;          ///< (C), ones; likewise
+  Tensor num_batches_tracked;  ///< Int64, 0-d: training forwards so far; likewise
+
+  ~BatchNorm() override;
+
+  using Module::operator();
+  /// The same, with the result in `out` (x's shape and dtype; may be x), which is returned unless a
+  /// hook replaces it.
+  Tensor operator()(const Tensor& x, const Tensor& out);
+  Tensor forward(const Tensor& x) override;
+
+  /// dx; adds to weight.grad and bias.grad where they require it. A floating grad_output of
+  /// another dtype is converted. @throws ValueError if no forward is left to differentiate. A
+  /// backward that throws leaves gradients and records as they were.
+  Tensor backward(const Tensor& grad_output) override;
+  void clear_saved_forwards() noexcept;
+
+  /// In place: mean 0, variance 1, counter 0; nothing unless statistics are tracked.
+  void reset_running_stats();
+  /// reset_running_stats(), and if affine weight 1 and bias 0 in place.
+  void reset_parameters();
+
+  [[nodiscard]] std::int64_t num_features() const noexcept { return num_features_; }
+  [[nodiscard]] double eps() const noexcept { return options_.eps; }
+  [[nodiscard]] std::optional<double> momentum() const noexcept { return options_.momentum; }
+  [[nodiscard]] bool affine() const noexcept { return options_.affine; }
+  [[nodiscard]] bool track_running_stats() const noexcept { return options_.track_running_stats; }
+
+  /// The setters hold from the next forward on.
+  /// @throws ValueError unless eps is finite and at least 0.
+  void set_eps(double eps);
+  /// @throws ValueError unless finite or none.
+  void set_momentum(std::optional<double> momentum);
+  /// Only says whether reset_parameters() fills weight and bias; forward uses those that are
+  /// defined.
+  void set_affine(bool affine) noexcept { options_.affine = affine; }
+  /// False stops training from moving statistics; eval uses the running ones while they are
+  /// defined.
+  void set_track_running_stats(bool track) noexcept { options_.track_running_stats = track; }
+
+  [[nodiscard]] std::string extra_repr() const override;
+
+ protected:
+  /// @throws ValueError for a negative num_features, or options that the setters refuse.
+  BatchNorm(const char* class_name, std::int64_t num_features, const BatchNormOptions& options);
+
+  /// @throws ShapeError unless the class takes inputs of this rank: `_check_input_dim`.
+  virtual void check_input_dim(const Tensor& x) const = 0;
+
+  [[nodiscard]] const BatchNormOptions& options() const noexcept { return options_; }
+  [[nodiscard]] std::vector<std::string_view> attribute_names() const override;
+  void load_from_state_dict(LoadState& load, const std::string& prefix) override;
+  [[nodiscard]] std::int64_t version() const override { return 2; }
+  Tensor forward_into(const Tensor& x, const Tensor& out) override;
+
+ private:
+  Tensor compute(const Tensor& x, const Tensor& out);
+  Tensor normalize_by_batch(const Tensor& x, const Tensor& out);
+  Tensor normalize_by_running(const Tensor& x, const Tensor& out);
+  void check_input(const Tensor& x) const;
+  void check_statistics() const;
+  [[nodiscard]] std::int64_t* counter() const;
+  [[nodiscard]] double update_factor(const std::int64_t* counter) const;
+
+  std::int64_t num_features_;
+  BatchNormOptions options_;
+  std::unique_ptr<detail::SavedForwards> saved_;
+};
+
+/// Over (N, C) or (N, C, L).
+class BatchNorm1d : public BatchNorm {
+ public:
+  explicit BatchNorm1d(std::int64_t num_features, const BatchNormOptions& options = {});
+  [[nodiscard]] std::string name() const override { return "BatchNorm1d"; }
+
+ protected:
+  void check_input_dim(const Tensor& x) const override;
+  [[nodiscard]] std::shared_ptr<Module> new_instance() const override;
+};
+
+/// Over (N, C, H, W).
+class BatchNorm2d : public BatchNorm {
+ public:
+  explicit BatchNorm2d(std::int64_t num_features, const BatchNormOptions& options = {});
+  [[nodiscard]] std::string name() const override { return "BatchNorm2d"; }
+
+ protected:
+  void check_input_dim(const Tensor& x) const override;
+  [[nodiscard]] std::shared_ptr<Module> new_instance() const override;
+};
+
+/// Over (N, C, D, H, W).
+class BatchNorm3d : public BatchNorm {
+ public:
+  explicit BatchNorm3d(std::int64_t num_features, const BatchNormOptions& options = {});
+  [[nodiscard]] std::string name() const override { return "BatchNorm3d"; }
+
+ protected:
+  void check_input_dim(const Tensor& x) const override;
+  [[nodiscard]] std::shared_ptr<Module> new_instance() const override;
+};
+
+}  // namespace halnorm::nn

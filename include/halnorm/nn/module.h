@@ -1,0 +1,276 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <iosfwd>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "halnorm/nn/hooks.h"
+#include "halnorm/nn/load_state.h"
+#include "halnorm/nn/registry.h"
+#include "halnorm/serialize.h"
+#include "halnorm/tensor.h"
+
+/// @file
+/// The base of all layers: a node in a tree of named parameters, buffers and child modules.
+
+namespace halnorm::nn {
+
+/// A module is an object with an identity: it is neither copied nor moved, two are equal only if
+/// they are one, and clone() makes a deep copy.
+///
+/// Threads: calls that change nothing (a forward in eval mode under a NoGradGuard, every const
+/// member) may run at the same time; anything else needs the caller's own ordering.
+///
+/// Errors that come out of a call carry the path of the module they happened in, when it was called
+/// by a parent: "net.2.bn: ...".
+class Module {
+ public:
+  using Attribute = std::variant<Parameter, Tensor, Module*>;
+
+  Module() = default;
+  virtual ~Module() = default;
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  // ---- calling --------------------------------------------------------------------------------
+
+  /// Pre-hooks, forward, hooks.
+  Tensor operator()(const Tensor& x);
+  /// The computation without hooks. The base throws Error: a subclass says what it computes.
+  virtual Tensor forward(const Tensor& x);
+  /// The gradient with respect to the input of the latest forward that was not yet differentiated;
+  /// adds to the parameters' gradients. The base throws Error.
+  virtual Tensor backward(const Tensor& grad_output);
+
+  /// Hooks run in the order of registration, `prepend` puts one first. A hook that is registered
+  /// or removed during a call counts from the next call on. @throws ValueError for an empty one.
+  HookHandle register_forward_pre_hook(ForwardPreHook hook, bool prepend = false);
+  HookHandle register_forward_hook(ForwardHook hook, bool prepend = false);
+  HookHandle register_load_state_dict_pre_hook(LoadStateDictPreHook hook, bool prepend = false);
+
+  // ---- mode and gradients ---------------------------------------------------------------------
+
+  /// Sets the mode of this module and all below it.
+  Module& train(bool mode = true);
+  Module& eval() { return train(false); }
+  [[nodiscard]] bool is_training() const noexcept { return training_; }
+  /// Sets the mode of this module alone.
+  void set_training(bool mode) noexcept { training_ = mode; }
+
+  /// Fills existing gradients with zeros in place, or drops them.
+  void zero_grad(bool set_to_none = false);
+  Module& requires_grad_(bool flag = true);
+
+  // ---- registration ---------------------------------------------------------------------------
+
+  /// Names a tensor; an undefined one reserves the name ("None"). A name of the same kind that is
+  /// there keeps its place and gets the new value. Returns the value.
+  /// @throws ValueError if the name is taken by anything else, is empty or contains ".", or, for
+  ///         modules, if the child contains this module.
+  Parameter register_parameter(const std::string& name, Parameter value);
+  Tensor register_buffer(const std::string& name, Tensor value, bool persistent = true);
+  template <class M>
+  std::shared_ptr<M> register_module(const std::string& name, std::shared_ptr<M> child) {
+    add_module(name, child);
+    return child;
+  }
+  void add_module(const std::string& name, std::shared_ptr<Module> child);
+
+  /// @throws ValueError if there is no such name of this kind.
+  void unregister_parameter(std::string_view name);
+  void unregister_buffer(std::string_view name);
+  void unregister_module(std::string_view name);
+
+  // ---- access by name -------------------------------------------------------------------------
+
+  /// The parameter, buffer or child of this name, looked for in that order.
+  /// @throws ValueError "'BatchNorm1d' object has no attribute 'foo'".
+  [[nodiscard]] Attribute get(std::string_view name) const;
+  [[nodiscard]] bool has(std::string_view name) const noexcept;
+
+  /// By dotted path, from this module down ("2.bn.weight"). @throws ValueError.
+  [[nodiscard]] Parameter get_parameter(std::string_view path) const;
+  [[nodiscard]] Tensor get_buffer(std::string_view path) const;
+  [[nodiscard]] Module& get_submodule(std::string_view path) const;
+
+  /// Assigns as Python's attribute assignment does. A parameter or a module takes the name over
+  /// from whatever has it; a tensor goes to the buffer of that name; an undefined value empties an
+  /// entry of any kind. @throws ValueError otherwise.
+  void set(const std::string& name, Parameter value);
+  void set(const std::string& name, Tensor value);
+  void set(const std::string& name, std::shared_ptr<Module> value);
+
+  /// Removes the parameter, buffer or child of this name; false if there is none.
+  bool erase(std::string_view name);
+
+  /// Everything that has a name: the members of the class, and what is registered.
+  [[nodiscard]] std::vector<std::string> member_names() const;
+
+  // ---- iteration: snapshots; undefined entries are left out -----------------------------------
+
+  [[nodiscard]] std::vector<Parameter> parameters(bool recurse = true) const;
+  [[nodiscard]] NamedList<Parameter> named_parameters(const std::string& prefix = "",
+                                                      bool recurse = true) const;
+  /// Non-persistent ones included.
+  [[nodiscard]] std::vector<Tensor> buffers(bool recurse = true) const;
+  [[nodiscard]] NamedList<Tensor> named_buffers(const std::string& prefix = "",
+                                                bool recurse = true) const;
+  [[nodiscard]] std::vector<Module*> children() const;
+  [[nodiscard]] NamedList<Module*> named_children() const;
+  /// This module, then all below it, parents first; each once, under its first name.
+  [[nodiscard]] std::vector<Module*> modules();
+  [[nodiscard]] NamedList<Module*> named_modules(const std::string& prefix = "");
+  [[nodiscard]] NamedList<const Module*> named_modules(const std::string& prefix = "") const;
+  /// Leaves out what is in `memo`, and adds what it yields.
+  [[nodiscard]] NamedList<Module*> named_modules(std::unordered_set<const Module*>& memo,
+                                                 const std::string& prefix = "");
+
+  /// What the lists above are made by: get_members(module) gives (name, value) pairs of one module;
+  /// values have defined() and is_same(), and each comes once, under its first name.
+  template <class GetMembers>
+  [[nodiscard]] auto named_members(GetMembers get_members, const std::string& prefix = "",
+                                   bool recurse = true) const;
+
+  /// Calls fn on everything below, children first, then on this module.
+  Module& apply(const std::function<void(Module&)>& fn);
+
+  /// Bytes of all parameters.
+  [[nodiscard]] std::int64_t parameter_bytes() const;
+
+  // ---- conversion: everything is converted before anything is replaced ------------------------
+
+  /// Floating point tensors and gradients; Int64 stays. @throws DTypeError for Int64.
+  Module& to(DType dtype);
+  Module& to(Device device);  ///< all tensors
+  Module& to(Device device, DType dtype);
+  Module& to(const Tensor& like);  ///< its device and dtype
+  Module& cpu() { return to(Device::cpu()); }
+  Module& cuda(int index = 0) { return to(Device::cuda(index)); }
+  Module& to_float() { return to(DType::Float32); }
+  Module& to_double() { return to(DType::Float64); }
+  Module& to_half() { return to(DType::Float16); }
+  Module& to_bfloat16() { return to(DType::BFloat16); }
+
+  /// Replaces every tensor by fn(tensor): children first, then parameters with their gradients,
+  /// then buffers. A tensor that is met twice is converted once and stays shared; handles on a
+  /// tensor show its new elements. If fn throws, nothing has changed.
+  Module& apply_to_tensors(const std::function<Tensor(const Tensor&)>& fn);
+
+  /// A deep copy: new tensors, shared where they were shared; hooks and gradients are left behind.
+  [[nodiscard]] std::shared_ptr<Module> clone() const;
+
+  // ---- state ----------------------------------------------------------------------------------
+
+  /// Parameters and persistent buffers by name, prefix + path. The tensors share the module's
+  /// elements: with keep_vars they are the module's own handles, otherwise handles of their own,
+  /// which a later conversion of the module leaves as they are.
+  [[nodiscard]] StateDict state_dict(const std::string& prefix = "", bool keep_vars = false) const;
+  void state_dict(StateDict& destination, const std::string& prefix = "",
+                  bool keep_vars = false) const;
+
+  /// Copies tensors of these names into the module, converting dtypes. All is checked first.
+  /// `strict` makes missing and unexpected keys an error too.
+  /// @throws LoadError that lists everything that is wrong; nothing was loaded then.
+  LoadResult load_state_dict(const StateDict& dict, bool strict = true);
+
+  /// state_dict() as a safetensors file, and back. @throws as halnorm::save, load_state_dict.
+  void save(std::ostream& stream) const;
+  void load(std::istream& stream);
+
+  // ---- text -----------------------------------------------------------------------------------
+
+  /// The class: "BatchNorm1d".
+  [[nodiscard]] virtual std::string name() const;
+  /// What stands between the parentheses, lines separated by "\n".
+  [[nodiscard]] virtual std::string extra_repr() const { return {}; }
+  /// "BatchNorm1d(3, eps=1e-05, ...)", with the children on lines of their own.
+  [[nodiscard]] std::string str() const;
+  [[nodiscard]] std::string shallow_str() const;
+  /// str() for an empty format specification. @throws ValueError for any other.
+  [[nodiscard]] std::string format(std::string_view spec) const;
+  friend std::ostream& operator<<(std::ostream& stream, const Module& module);
+
+  friend bool operator==(const Module& a, const Module& b) noexcept { return &a == &b; }
+
+ protected:
+  /// Register members of a subclass: the entry is the member itself, so that assigning to the
+  /// member is seen by everything that asks the module.
+  void bind_parameter(const std::string& name, Parameter& member);
+  void bind_buffer(const std::string& name, Tensor& member, bool persistent = true);
+  void bind_module(const std::string& name, Module& member);
+
+  /// A module of the same class and settings for clone() to fill. The base throws Error.
+  [[nodiscard]] virtual std::shared_ptr<Module> new_instance() const;
+
+  /// What add_module checks. @throws as add_module.
+  void check_child(const std::string& name, const Module* child) const;
+  /// The children with their owners, also those that stand there twice; undefined ones left out.
+  [[nodiscard]] NamedList<std::shared_ptr<Module>> registered_modules() const;
+
+  /// Names that this class gives a meaning and that no entry may take.
+  [[nodiscard]] virtual std::vector<std::string_view> attribute_names() const;
+
+  /// Writes this module's own entries. `prefix` ends in "." unless it is empty.
+  virtual void save_to_state_dict(StateDict& destination, const std::string& prefix,
+                                  bool keep_vars) const;
+  /// Plans the loading of this module's own entries.
+  virtual void load_from_state_dict(LoadState& load, const std::string& prefix);
+  /// Recorded by state_dict() where it is above 1.
+  [[nodiscard]] virtual std::int64_t version() const { return 1; }
+
+  /// What operator() does, with a tensor for the result where the class takes one.
+  Tensor call(const Tensor& x, const Tensor& out);
+  virtual Tensor forward_into(const Tensor& x, const Tensor& out);
+
+ private:
+  friend class ModuleCloner;
+  friend class ModuleConverter;
+
+  void check_name(const char* kind, const std::string& name, bool taken) const;
+  void check_no_cycle(const std::string& name, const Module* child) const;
+  void load_tree(LoadState& load, const std::string& prefix);
+
+  Registry registry_;
+  std::shared_ptr<detail::HookList<ForwardPreHook>> pre_hooks_;
+  std::shared_ptr<detail::HookList<ForwardHook>> hooks_;
+  std::shared_ptr<detail::HookList<LoadStateDictPreHook>> load_hooks_;
+  bool training_ = true;
+};
+
+template <class GetMembers>
+auto Module::named_members(GetMembers get_members, const std::string& prefix, bool recurse) const {
+  decltype(get_members(*this)) found;
+  const auto add_members_of = [&](const std::string& path, const Module& module) {
+    for (auto& [name, value] : get_members(module)) {
+      const auto seen = [&value = value](const auto& entry) { return entry.second.is_same(value); };
+      if (value.defined() && std::none_of(found.begin(), found.end(), seen)) {
+        found.emplace_back(path.empty() ? name : path + "." + name, value);
+      }
+    }
+  };
+  if (!recurse) {
+    add_members_of(prefix, *this);
+    return found;
+  }
+  for (const auto& [path, module] : named_modules(prefix)) {
+    add_members_of(path, *module);
+  }
+  return found;
+}
+
+}  // namespace halnorm::nn
+
+template <>
+struct std::hash<halnorm::nn::Module> {
+  std::size_t operator()(const halnorm::nn::Module& module) const noexcept {
+    return std::hash<const void*>{}(&module);
+  }
+};

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <iosfwd>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "halnorm/tensor.h"
+
+/// @file
+/// Named tensors, and the safetensors files that hold them.
+
+namespace halnorm {
+
+/// A map from names to tensors that keeps the order of insertion, with string metadata beside it.
+/// Copying it copies the handles: the tensors stay shared.
+class StateDict {
+ public:
+  using Entry = std::pair<std::string, Tensor>;
+  using const_iterator = std::vector<Entry>::const_iterator;
+
+  StateDict() = default;
+  StateDict(std::initializer_list<Entry> entries);
+
+  /// Appends, or replaces the tensor of a name that is there, in its old place.
+  void set(std::string name, Tensor tensor);
+  /// Removes an entry; false if there was none.
+  bool erase(std::string_view name);
+  /// Gives an entry another name and keeps its place; replaces what had that name before. False if
+  /// there is no entry `from`.
+  bool rename(std::string_view from, std::string to);
+
+  [[nodiscard]] bool contains(std::string_view name) const { return find(name) != nullptr; }
+  /// Null if there is none; valid until the next change.
+  [[nodiscard]] const Tensor* find(std::string_view name) const;
+  /// @throws ValueError if there is none.
+  [[nodiscard]] const Tensor& at(std::string_view name) const;
+  [[nodiscard]] std::vector<std::string> names() const;
+
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
+  [[nodiscard]] const_iterator begin() const noexcept { return entries_.begin(); }
+  [[nodiscard]] const_iterator end() const noexcept { return entries_.end(); }
+
+  /// Free text beside the tensors; files carry it.
+  [[nodiscard]] std::map<std::string, std::string>& metadata() noexcept { return metadata_; }
+  [[nodiscard]] const std::map<std::string, std::string>& metadata() const noexcept {
+    return metadata_;
+  }
+
+  /// The version of the module that wrote its entries, kept in the metadata as "version" for the
+  /// path "" and "version:<path>" for others. None if it was not written or is not a number.
+  [[nodiscard]] std::optional<std::int64_t> version(std::string_view module_path) const;
+  void set_version(std::string_view module_path, std::int64_t version);
+
+ private:
+  void index_from(std::size_t first);
+
+  std::vector<Entry> entries_;
+  std::map<std::string, std::size_t, std::less<>> places_;
+  std::map<std::string, std::string> metadata_;
+};
+
+/// Writes a safetensors file, which Python's `safetensors` package opens. The tensors are copied
+/// as they are now; any strides. The file appears whole or not at all: it is written beside `path`
+/// under another name, flushed to the disk and renamed, so that an interrupted save leaves the old
+/// file as it was.
+/// @throws ValueError for an undefined tensor, a name that is not UTF-8 or is "__metadata__";
+///         Error if the file system refuses, with its reason.
+void save(const StateDict& state, const std::filesystem::path& path);
+/// The same bytes to a stream. @throws Error if the stream fails.
+void save(const StateDict& state, std::ostream& stream);
+
+/// Reads a safetensors file: F16, BF16, F32, F64 and I64 tensors in the order of its header.
+/// Nothing is believed: sizes are checked against the file before memory is asked for, so that no
+/// file makes the library allocate more than a small multiple of that file's own size.
+/// @throws LoadError that names the file and says what is wrong with it: it is missing or cut off;
+///         its header is not JSON of the format; a name is there twice; a dtype is unknown; a
+///         tensor lies outside of the data, overlaps another, leaves a gap, is not aligned to its
+///         elements, or has another size than its shape.
+StateDict load(const std::filesystem::path& path);
+/// The same from a stream, to its end.
+StateDict load(std::istream& stream);
+/// The same from memory.
+StateDict load(std::span<const std::byte> bytes);
+
+}  // namespace halnorm

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <HalideBuffer.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "halnorm/device.h"
+#include "halnorm/dtype.h"
+
+namespace halnorm {
+
+/// Extents, outermost first: {N, C} or {N, C, L}. {} is a 0-d tensor with one element.
+using Shape = std::vector<std::int64_t>;
+
+/// A shared handle on a strided block of elements, viewed through a Halide::Runtime::Buffer.
+/// Copying a Tensor shares its elements, clone() copies them. A default-constructed Tensor is
+/// undefined: the API's "None".
+///
+/// Every member but defined() throws ValueError when called on an undefined tensor.
+/// Different threads may use different handles on the same elements; writes need the caller's own
+/// ordering.
+class Tensor {
+ public:
+  Tensor() noexcept = default;
+
+  /// New contiguous tensors, aligned to 64 bytes; empty() leaves the elements unset.
+  /// @throws ShapeError for a negative extent or a size that does not fit in 63 bits,
+  ///         DeviceError if the device is not there.
+  static Tensor empty(Shape shape, DType dtype = DType::Float32, Device device = Device::cpu());
+  static Tensor zeros(Shape shape, DType dtype = DType::Float32, Device device = Device::cpu());
+  static Tensor ones(Shape shape, DType dtype = DType::Float32, Device device = Device::cpu());
+  static Tensor full(Shape shape, double value, DType dtype = DType::Float32,
+                     Device device = Device::cpu());
+
+  /// Independent samples of the standard normal distribution; the same seed gives the same
+  /// elements on every machine.
+  static Tensor randn(Shape shape, std::uint64_t seed, DType dtype = DType::Float32,
+                      Device device = Device::cpu());
+
+  /// Views memory that the caller owns and keeps alive; nothing is copied. Strides are in elements,
+  /// outermost first like the shape, and may be zero or negative; none means contiguous.
+  /// @throws ValueError if data is null while the shape has elements, ShapeError for bad extents
+  ///         or a stride count other than the rank.
+  static Tensor from_blob(void* data, Shape shape, DType dtype,
+                          std::vector<std::int64_t> strides = {});
+
+  /// Copies values, in row-major order, into a new contiguous tensor.
+  /// T is float, double or std::int64_t. @throws ShapeError if the counts differ.
+  template <class T>
+  static Tensor from(std::span<const T> values, Shape shape);
+
+  [[nodiscard]] bool defined() const noexcept { return impl_ != nullptr; }
+  [[nodiscard]] const Shape& shape() const;
+  [[nodiscard]] const std::vector<std::int64_t>& strides() const;  ///< in elements, outermost first
+  [[nodiscard]] std::int64_t dim() const;                          ///< the rank
+  [[nodiscard]] std::int64_t size(std::int64_t axis) const;  ///< axis may count from the end (-1)
+  [[nodiscard]] std::int64_t numel() const;
+  [[nodiscard]] DType dtype() const;
+  [[nodiscard]] Device device() const;
+  [[nodiscard]] bool is_contiguous() const;  ///< row-major without gaps
+
+  /// The first element's address. @throws DTypeError if T does not hold this dtype,
+  /// DeviceError if the elements are not in host memory.
+  template <class T>
+  [[nodiscard]] T* data() const;
+  [[nodiscard]] void* raw_data() const;  ///< the same, for any dtype
+
+  /// The only element, converted to T. @throws ShapeError if numel() != 1.
+  template <class T>
+  [[nodiscard]] T item() const;
+
+  /// All elements in row-major order, converted to T.
+  template <class T>
+  [[nodiscard]] std::vector<T> to_vector() const;
+
+  /// Copies with another dtype (round to nearest even; a NaN stays a NaN; toward zero for Int64) or
+  /// on another device; the same handle if nothing changes.
+  [[nodiscard]] Tensor to(DType dtype) const;
+  [[nodiscard]] Tensor to(Device device) const;
+
+  [[nodiscard]] Tensor contiguous() const;  ///< this handle if contiguous already, else a copy
+  [[nodiscard]] Tensor clone() const;       ///< a contiguous copy
+
+  /// Views that share the elements. Axes may count from the end.
+  /// @throws ShapeError for an axis, range or shape that does not fit; reshape() copies where no
+  ///         view exists; one extent may be -1.
+  [[nodiscard]] Tensor transpose(std::int64_t axis_a, std::int64_t axis_b) const;
+  [[nodiscard]] Tensor reshape(Shape shape) const;
+  [[nodiscard]] Tensor narrow(std::int64_t axis, std::int64_t start, std::int64_t length) const;
+
+  /// In place; return *this. copy_ converts the dtype, needs the same shape, and is right when the
+  /// two tensors overlap. @throws ShapeError.
+  Tensor& copy_(const Tensor& source);
+  Tensor& fill_(double value);
+  Tensor& zero_();
+
+  /// Whether both handles share one object (not merely memory); two undefined ones do not.
+  [[nodiscard]] bool is_same(const Tensor& other) const noexcept;
+
+  /// Makes this object, and so every handle on it, show the elements, shape, dtype and device of
+  /// other: how a module converts its tensors while their identity stays.
+  void set_data(const Tensor& other);
+
+  /// The way out to Halide: dimension 0 is the last axis. @throws ShapeError if an extent or stride
+  /// does not fit in 32 bits.
+  Halide::Runtime::Buffer<>& buffer() const;
+
+ private:
+  struct Impl;
+  explicit Tensor(std::shared_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+  [[nodiscard]] Impl& impl(const char* function) const;
+
+  std::shared_ptr<Impl> impl_;
+};
+
+/// A trainable tensor: a shared handle on its data and its gradient.
+class Parameter {
+ public:
+  Parameter() noexcept = default;
+  explicit Parameter(Tensor data, bool requires_grad = true);
+
+  [[nodiscard]] bool defined() const noexcept { return impl_ != nullptr; }
+  [[nodiscard]] Tensor data() const;  ///< undefined if this parameter is
+  [[nodiscard]] Tensor grad() const;  ///< undefined until a backward
+  void set_grad(Tensor grad) const;   ///< @throws ShapeError unless it is shaped like data
+  void accumulate_grad(const Tensor& delta) const;  ///< grad += delta; clones the first
+  [[nodiscard]] bool requires_grad() const;
+  void set_requires_grad(bool flag) const;
+  [[nodiscard]] bool is_same(const Parameter& other) const noexcept { return impl_ == other.impl_; }
+
+ private:
+  struct Impl {
+    Tensor data;
+    Tensor grad;
+    bool requires_grad = true;
+  };
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace halnorm

@@ -1,0 +1,219 @@
+#include "halnorm/nn/batch_norm.h"
+
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "batch_norm_saved.h"
+#include "format.h"
+#include "halnorm/error.h"
+#include "halnorm/functional.h"
+#include "halnorm/grad_mode.h"
+#include "module_path.h"
+#include "strided.h"
+
+namespace halnorm::nn {
+
+namespace {
+
+void check_eps(const std::string& where, double eps) {
+  if (!std::isfinite(eps) || eps < 0) {
+    throw ValueError(where + ": got eps " + halnorm::detail::python_float(eps) +
+                     ", wanted a finite number of at least 0");
+  }
+}
+
+void check_momentum(const std::string& where, std::optional<double> momentum) {
+  if (momentum && !std::isfinite(*momentum)) {
+    throw ValueError(where + ": got momentum " + halnorm::detail::python_float(*momentum) +
+                     ", wanted a finite number or none");
+  }
+}
+
+/// What the record of a forward keeps of x: x itself, or a copy where the result overwrites it.
+Tensor kept_input(const Tensor& x, const Tensor& out) {
+  if (!grad_enabled()) {
+    return {};
+  }
+  return out.defined() && halnorm::detail::ranges_overlap(x, out) ? x.clone() : x;
+}
+
+}  // namespace
+
+BatchNorm::BatchNorm(const char* class_name, std::int64_t num_features,
+                     const BatchNormOptions& options)
+    : num_features_(num_features),
+      options_(options),
+      saved_(std::make_unique<detail::SavedForwards>(max_saved_forwards)) {
+  if (num_features < 0) {
+    throw ValueError(std::string(class_name) + ": got num_features " +
+                     std::to_string(num_features) + ", wanted at least 0");
+  }
+  check_eps(class_name, options.eps);
+  check_momentum(class_name, options.momentum);
+  bind_parameter("weight", weight);
+  bind_parameter("bias", bias);
+  bind_buffer("running_mean", running_mean);
+  bind_buffer("running_var", running_var);
+  bind_buffer("num_batches_tracked", num_batches_tracked);
+  if (options.affine) {
+    weight = Parameter(Tensor::ones({num_features}));
+    bias = Parameter(Tensor::zeros({num_features}));
+  }
+  if (options.track_running_stats) {
+    running_mean = Tensor::zeros({num_features});
+    running_var = Tensor::ones({num_features});
+    num_batches_tracked = Tensor::zeros({}, DType::Int64);
+  }
+}
+
+BatchNorm::~BatchNorm() = default;
+
+Tensor BatchNorm::operator()(const Tensor& x, const Tensor& out) { return call(x, out); }
+
+Tensor BatchNorm::forward(const Tensor& x) { return compute(x, Tensor()); }
+
+Tensor BatchNorm::forward_into(const Tensor& x, const Tensor& out) {
+  return out.defined() ? compute(x, out) : forward(x);
+}
+
+Tensor BatchNorm::compute(const Tensor& x, const Tensor& out) {
+  check_input(x);
+  check_statistics();
+  return is_training() || !running_mean.defined() ? normalize_by_batch(x, out)
+                                                  : normalize_by_running(x, out);
+}
+
+void BatchNorm::check_input(const Tensor& x) const {
+  if (!x.defined()) {
+    throw ValueError(name() + ": got an undefined tensor, wanted an input with " +
+                     std::to_string(num_features_) + " channels");
+  }
+  check_input_dim(x);
+  if (x.shape()[1] != num_features_) {
+    throw ShapeError(name() + ": expected an input with " + std::to_string(num_features_) +
+                     " channels (num_features), got " + std::to_string(x.shape()[1]) +
+                     " in input size " + halnorm::detail::to_string(x.shape()));
+  }
+}
+
+void BatchNorm::check_statistics() const {
+  if (running_mean.defined() != running_var.defined()) {
+    throw ValueError(name() +
+                     ": running_mean and running_var must either both be None or neither be "
+                     "None, but only " +
+                     (running_mean.defined() ? "running_mean" : "running_var") + " is defined");
+  }
+}
+
+/// Where the counter is kept; null if nothing is counted.
+std::int64_t* BatchNorm::counter() const {
+  if (!is_training() || !options_.track_running_stats || !num_batches_tracked.defined()) {
+    return nullptr;
+  }
+  if (num_batches_tracked.numel() != 1) {
+    throw ShapeError(name() + ": num_batches_tracked should contain 1 element, got shape " +
+                     halnorm::detail::to_string(num_batches_tracked.shape()));
+  }
+  return num_batches_tracked.data<std::int64_t>();
+}
+
+double BatchNorm::update_factor(const std::int64_t* counter) const {
+  if (options_.momentum) {
+    return *options_.momentum;
+  }
+  if (counter == nullptr) {
+    throw ValueError(name() +
+                     ": got momentum None without num_batches_tracked, wanted the counter that "
+                     "the average over all batches divides by");
+  }
+  return 1.0 / (static_cast<double>(*counter) + 1.0);
+}
+
+Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out) {
+  std::int64_t* const count = counter();
+  Tensor input = kept_input(x, out);
+  functional::BatchNormForward result;
+  if (is_training() && options_.track_running_stats && running_mean.defined()) {
+    result =
+        functional::batch_norm_train_update(x, running_mean, running_var, weight.data(),
+                                            bias.data(), update_factor(count), options_.eps, out);
+  } else {
+    result = functional::batch_norm_train(x, weight.data(), bias.data(), options_.eps, out);
+  }
+  if (count != nullptr && *count < std::numeric_limits<std::int64_t>::max()) {
+    ++*count;
+  }
+  if (input.defined()) {
+    saved_->push({.x = std::move(input),
+                  .weight = weight,
+                  .bias = bias,
+                  .batch_statistics = true,
+                  .mean = std::move(result.mean),
+                  .spread = std::move(result.invstd),
+                  .eps = options_.eps});
+  }
+  return std::move(result.y);
+}
+
+Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out) {
+  Tensor input = kept_input(x, out);
+  detail::SavedForward record;
+  if (input.defined()) {
+    record = {.x = std::move(input),
+              .weight = weight,
+              .bias = bias,
+              .batch_statistics = false,
+              .mean = running_mean.clone(),
+              .spread = running_var.clone(),
+              .eps = options_.eps};
+  }
+  Tensor y = functional::batch_norm_infer(x, running_mean, running_var, weight.data(), bias.data(),
+                                          options_.eps, out);
+  if (record.x.defined()) {
+    saved_->push(std::move(record));
+  }
+  return y;
+}
+
+void BatchNorm::reset_running_stats() {
+  if (!options_.track_running_stats) {
+    return;
+  }
+  if (running_mean.defined()) {
+    running_mean.zero_();
+  }
+  if (running_var.defined()) {
+    running_var.fill_(1);
+  }
+  if (num_batches_tracked.defined()) {
+    num_batches_tracked.zero_();
+  }
+}
+
+void BatchNorm::reset_parameters() {
+  reset_running_stats();
+  if (!options_.affine) {
+    return;
+  }
+  if (weight.defined()) {
+    weight.data().fill_(1);
+  }
+  if (bias.defined()) {
+    bias.data().zero_();
+  }
+}
+
+void BatchNorm::set_eps(double eps) {
+  check_eps(name() + ".set_eps", eps);
+  options_.eps = eps;
+}
+
+void BatchNorm::set_momentum(std::optional<double> momentum) {
+  check_momentum(name() + ".set_momentum", momentum);
+  options_.momentum = momentum;
+}
+
+void BatchNorm::clear_saved_forwards() noexcept { saved_->clear(); }
+
+}  // namespace halnorm::nn

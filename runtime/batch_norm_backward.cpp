@@ -1,0 +1,77 @@
+#include <string>
+
+#include "batch_norm_saved.h"
+#include "halnorm/error.h"
+#include "halnorm/functional.h"
+#include "halnorm/nn/batch_norm.h"
+#include "module_path.h"
+#include "strided.h"
+
+namespace halnorm::nn {
+
+namespace {
+
+bool takes_gradient(const Parameter& parameter) {
+  return parameter.defined() && parameter.requires_grad();
+}
+
+/// So that adding the gradients, which comes last, cannot fail half way.
+void check_gradient(const char* name, const Parameter& parameter, const Tensor& gradient) {
+  if (takes_gradient(parameter) && parameter.data().shape() != gradient.shape()) {
+    throw ShapeError(std::string("backward: got a gradient of shape ") +
+                     halnorm::detail::to_string(gradient.shape()) + " for " + name + ", wanted " +
+                     halnorm::detail::to_string(parameter.data().shape()));
+  }
+}
+
+functional::BatchNormBackward gradients(const detail::SavedForward& saved, const Tensor& dy) {
+  const Tensor weight = saved.weight.data();
+  return saved.batch_statistics
+             ? functional::batch_norm_backward(dy, saved.x, weight, saved.mean, saved.spread)
+             : functional::batch_norm_backward_infer(dy, saved.x, weight, saved.mean, saved.spread,
+                                                     saved.eps);
+}
+
+/// dx, and the parameters' gradients added to theirs.
+Tensor differentiate(const detail::SavedForward& saved, const Tensor& grad_output) {
+  if (!grad_output.defined()) {
+    throw ValueError("backward: got an undefined grad_output, wanted one of shape " +
+                     halnorm::detail::to_string(saved.x.shape()));
+  }
+  const bool convert = is_floating(grad_output.dtype()) && grad_output.dtype() != saved.x.dtype();
+  auto result = gradients(saved, convert ? grad_output.to(saved.x.dtype()) : grad_output);
+  check_gradient("weight", saved.weight, result.dweight);
+  check_gradient("bias", saved.bias, result.dbias);
+  if (takes_gradient(saved.weight)) {
+    saved.weight.accumulate_grad(result.dweight);
+  }
+  if (takes_gradient(saved.bias)) {
+    saved.bias.accumulate_grad(result.dbias);
+  }
+  return std::move(result.dx);
+}
+
+}  // namespace
+
+Tensor BatchNorm::backward(const Tensor& grad_output) {
+  const CallFrame frame(*this);
+  try {
+    auto saved = saved_->pop();
+    if (!saved) {
+      throw ValueError(name() +
+                       ".backward: got no forward to differentiate, wanted one that ran without "
+                       "a NoGradGuard and is among the latest " +
+                       std::to_string(max_saved_forwards) + " that were not yet differentiated");
+    }
+    try {
+      return differentiate(*saved, grad_output);
+    } catch (...) {
+      saved_->push(std::move(*saved));
+      throw;
+    }
+  } catch (const Error&) {
+    frame.rethrow();
+  }
+}
+
+}  // namespace halnorm::nn

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "halnorm/tensor.h"
+
+namespace halnorm::nn::detail {
+
+/// What the backward of one forward needs.
+struct SavedForward {
+  Tensor x;
+  Parameter weight;  ///< as the forward used them: they receive the gradients
+  Parameter bias;
+  bool batch_statistics = true;
+  Tensor mean;    ///< the batch's, or a copy of the running one
+  Tensor spread;  ///< invstd of the batch, or a copy of the running variance
+  double eps = 0;
+};
+
+/// The latest forwards, last in first out, in a ring that is allocated once: putting one in cannot
+/// fail. Threads share it.
+class SavedForwards {
+ public:
+  explicit SavedForwards(std::size_t capacity) : ring_(capacity) {}
+
+  /// Drops the oldest when full.
+  void push(SavedForward&& forward) noexcept;
+  /// The latest, or none.
+  std::optional<SavedForward> pop() noexcept;
+  void clear() noexcept;
+
+ private:
+  std::mutex mutex_;
+  std::vector<SavedForward> ring_;
+  std::size_t end_ = 0;  ///< where the next one goes
+  std::size_t size_ = 0;
+};
+
+}  // namespace halnorm::nn::detail

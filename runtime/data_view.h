@@ -1,0 +1,53 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "halide_glue.h"
+#include "halnorm/tensor.h"
+
+/// @file
+/// How the kernels see a tensor: as (n, c, l) with L innermost (NCL), or as rows of C values (NLC).
+
+namespace halnorm::detail {
+
+/// N, C and L of a data tensor: L is the product of all axes after the second.
+struct Extents {
+  std::int64_t N, C, L;
+  [[nodiscard]] std::int64_t count() const noexcept { return N * L; }  ///< M
+  [[nodiscard]] std::int64_t numel() const noexcept { return N * C * L; }
+};
+Extents extents_of(const Tensor& x);
+
+/// Strides of a data tensor in elements; `merged` tells whether the axes after the second are one.
+struct Strides3 {
+  std::int64_t n, c, l;
+  bool merged;
+};
+Strides3 strides_of(const Tensor& x);
+
+/// Whether a kernel of this layout can read or write the tensor where it lies.
+bool fits(const Tensor& x, Layout layout);
+
+/// The layout in which x can be used in place, or NCL if there is none.
+Layout layout_of(const Tensor& x);
+
+/// x itself, or a dense copy in the given layout if no kernel of that layout can use x in place.
+Tensor in_layout(const Tensor& x, Layout layout);
+
+/// A new dense tensor of x's shape, stored in the given layout.
+Tensor empty_in_layout(const Tensor& x, Layout layout);
+
+/// A tensor that fits(), as kernels take it.
+KernelBuffer kernel_buffer(const Tensor& x, Layout layout);
+
+/// One value per channel.
+KernelBuffer channel_buffer(const Tensor& values);
+
+/// One value per channel; without a tensor, a weight of 1 or a bias of 0 for all channels.
+KernelBuffer weight_buffer(const Tensor& weight, std::int64_t channels, Element element);
+KernelBuffer bias_buffer(const Tensor& bias, std::int64_t channels, Element element);
+
+Element element_of(DType dtype);
+
+}  // namespace halnorm::detail

@@ -1,0 +1,176 @@
+#include <utility>
+
+#include "halide_glue.h"
+#include "halnorm/functional.h"
+#include "output.h"
+#include "validate.h"
+
+namespace halnorm::functional {
+
+using detail::Element;
+using detail::Extents;
+using detail::KernelBuffer;
+using detail::Layout;
+using detail::Operation;
+
+namespace {
+
+Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x,
+                       const Tensor& weight) {
+  const Extents e = detail::check_data(function, "x", x);
+  detail::check_like(function, "dy", dy, x);
+  detail::check_parameter(function, "weight", weight, x, e.C, true);
+  return e;
+}
+
+BatchNormBackward nothing(const Tensor& x, const Extents& e, Tensor out) {
+  return {out.defined() ? std::move(out) : detail::empty_in_layout(x, Layout::ncl),
+          Tensor::zeros({e.C}, x.dtype()), Tensor::zeros({e.C}, x.dtype())};
+}
+
+}  // namespace
+
+BatchNormBackward batch_norm_backward(const Tensor& given_dy, const Tensor& given_x,
+                                      const Tensor& weight, const Tensor& given_mean,
+                                      const Tensor& given_invstd, Tensor out) {
+  constexpr const char* function = "batch_norm_backward";
+  const Extents e = check_gradient(function, given_dy, given_x, weight);
+  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given_x.device());
+  const Tensor invstd =
+      detail::check_statistic(function, "invstd", given_invstd, e.C, given_x.device());
+  detail::check_out(function, out, given_dy,
+                    {&given_dy, &given_x, &weight, &given_mean, &given_invstd});
+  if (e.numel() == 0) {
+    return nothing(given_x, e, std::move(out));
+  }
+  const Layout layout = detail::layout_of(given_x);
+  const Element element = detail::element_of(given_x.dtype());
+  const Tensor x = detail::in_layout(given_x, layout);
+  const Tensor dy = detail::in_layout(given_dy, layout);
+  detail::Output dx(out, given_x, layout);
+  const Tensor dweight = Tensor::empty({e.C}, DType::Float64);
+  const Tensor dbias = Tensor::empty({e.C}, DType::Float64);
+  KernelBuffer dy_buffer = detail::kernel_buffer(dy, layout);
+  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
+  KernelBuffer weight_buffer = detail::weight_buffer(weight, e.C, element);
+  KernelBuffer mean_buffer = detail::channel_buffer(mean);
+  KernelBuffer invstd_buffer = detail::channel_buffer(invstd);
+  KernelBuffer dx_buffer = detail::kernel_buffer(dx.target(), layout);
+  KernelBuffer dweight_buffer = detail::channel_buffer(dweight);
+  KernelBuffer dbias_buffer = detail::channel_buffer(dbias);
+  detail::run_kernel(
+      function, detail::select_kernel(Operation::batch_norm_backward, layout, element),
+      {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(), invstd_buffer.get(),
+       dx_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
+  return {dx.finish(), dweight.to(given_x.dtype()), dbias.to(given_x.dtype())};
+}
+
+BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor& given_x,
+                                            const Tensor& weight, const Tensor& running_mean,
+                                            const Tensor& running_var, double eps, Tensor out) {
+  constexpr const char* function = "batch_norm_backward_infer";
+  const Extents e = check_gradient(function, given_dy, given_x, weight);
+  detail::check_parameter(function, "running_mean", running_mean, given_x, e.C, false);
+  detail::check_parameter(function, "running_var", running_var, given_x, e.C, false);
+  detail::check_eps(function, eps);
+  detail::check_out(function, out, given_dy,
+                    {&given_dy, &given_x, &weight, &running_mean, &running_var});
+  if (e.numel() == 0) {
+    return nothing(given_x, e, std::move(out));
+  }
+  const Layout layout = detail::layout_of(given_x);
+  const Element element = detail::element_of(given_x.dtype());
+  const Tensor x = detail::in_layout(given_x, layout);
+  const Tensor dy = detail::in_layout(given_dy, layout);
+  detail::Output dx(out, given_x, layout);
+  const Tensor dweight = Tensor::empty({e.C}, DType::Float64);
+  const Tensor dbias = Tensor::empty({e.C}, DType::Float64);
+  KernelBuffer dy_buffer = detail::kernel_buffer(dy, layout);
+  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
+  KernelBuffer weight_buffer = detail::weight_buffer(weight, e.C, element);
+  KernelBuffer mean_buffer = detail::channel_buffer(running_mean);
+  KernelBuffer var_buffer = detail::channel_buffer(running_var);
+  KernelBuffer dx_buffer = detail::kernel_buffer(dx.target(), layout);
+  KernelBuffer dweight_buffer = detail::channel_buffer(dweight);
+  KernelBuffer dbias_buffer = detail::channel_buffer(dbias);
+  detail::run_kernel(
+      function, detail::select_kernel(Operation::batch_norm_backward_infer, layout, element),
+      {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(), var_buffer.get(),
+       &eps, dx_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
+  return {dx.finish(), dweight.to(given_x.dtype()), dbias.to(given_x.dtype())};
+}
+
+BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& given_x,
+                                          const Tensor& given_mean, const Tensor& given_invstd,
+                                          const Tensor& weight) {
+  constexpr const char* function = "batch_norm_backward_reduce";
+  const Extents e = check_gradient(function, given_dy, given_x, weight);
+  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given_x.device());
+  const Tensor invstd =
+      detail::check_statistic(function, "invstd", given_invstd, e.C, given_x.device());
+  BackwardReduce r{Tensor::zeros({e.C}, DType::Float64), Tensor::zeros({e.C}, DType::Float64),
+                   Tensor::zeros({e.C}, given_x.dtype()), Tensor::zeros({e.C}, given_x.dtype())};
+  if (e.numel() == 0) {
+    return r;
+  }
+  const Layout layout = detail::layout_of(given_x);
+  const Element element = detail::element_of(given_x.dtype());
+  const Tensor x = detail::in_layout(given_x, layout);
+  const Tensor dy = detail::in_layout(given_dy, layout);
+  KernelBuffer dy_buffer = detail::kernel_buffer(dy, layout);
+  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
+  KernelBuffer mean_buffer = detail::channel_buffer(mean);
+  KernelBuffer sum_dy = detail::channel_buffer(r.sum_dy);
+  KernelBuffer sum_dy_xmu = detail::channel_buffer(r.sum_dy_xmu);
+  detail::run_kernel(
+      function, detail::select_kernel(Operation::batch_norm_backward_reduce, layout, element),
+      {dy_buffer.get(), x_buffer.get(), mean_buffer.get(), sum_dy.get(), sum_dy_xmu.get()});
+  r.dbias = r.sum_dy.to(given_x.dtype());
+  Tensor dweight = r.sum_dy_xmu.clone();
+  for (std::int64_t c = 0; c < e.C; ++c) {
+    dweight.data<double>()[c] *= invstd.data<double>()[c];
+  }
+  r.dweight = dweight.to(given_x.dtype());
+  return r;
+}
+
+Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
+                                 const Tensor& given_mean, const Tensor& given_invstd,
+                                 const Tensor& weight, const Tensor& given_sum_dy,
+                                 const Tensor& given_sum_dy_xmu, const Tensor& count, Tensor out) {
+  constexpr const char* function = "batch_norm_backward_elemt";
+  const Extents e = check_gradient(function, given_dy, given_x, weight);
+  const Device device = given_x.device();
+  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, device);
+  const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, device);
+  const Tensor sum_dy = detail::check_statistic(function, "sum_dy", given_sum_dy, e.C, device);
+  const Tensor sum_dy_xmu =
+      detail::check_statistic(function, "sum_dy_xmu", given_sum_dy_xmu, e.C, device);
+  const double total = detail::check_count(function, count);
+  detail::check_out(function, out, given_dy,
+                    {&given_dy, &given_x, &weight, &given_mean, &given_invstd, &given_sum_dy,
+                     &given_sum_dy_xmu, &count});
+  if (e.numel() == 0) {
+    return nothing(given_x, e, std::move(out)).dx;
+  }
+  const Layout layout = detail::layout_of(given_x);
+  const Element element = detail::element_of(given_x.dtype());
+  const Tensor x = detail::in_layout(given_x, layout);
+  const Tensor dy = detail::in_layout(given_dy, layout);
+  detail::Output dx(out, given_x, layout);
+  KernelBuffer dy_buffer = detail::kernel_buffer(dy, layout);
+  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
+  KernelBuffer weight_buffer = detail::weight_buffer(weight, e.C, element);
+  KernelBuffer mean_buffer = detail::channel_buffer(mean);
+  KernelBuffer invstd_buffer = detail::channel_buffer(invstd);
+  KernelBuffer sum_buffer = detail::channel_buffer(sum_dy);
+  KernelBuffer xmu_buffer = detail::channel_buffer(sum_dy_xmu);
+  KernelBuffer dx_buffer = detail::kernel_buffer(dx.target(), layout);
+  detail::run_kernel(
+      function, detail::select_kernel(Operation::batch_norm_backward_elemt, layout, element),
+      {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(), invstd_buffer.get(),
+       sum_buffer.get(), xmu_buffer.get(), &total, dx_buffer.get()});
+  return dx.finish();
+}
+
+}  // namespace halnorm::functional

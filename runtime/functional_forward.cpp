@@ -1,0 +1,202 @@
+#include <utility>
+
+#include "halide_glue.h"
+#include "halnorm/functional.h"
+#include "output.h"
+#include "validate.h"
+
+namespace halnorm::functional {
+
+using detail::Element;
+using detail::Extents;
+using detail::KernelBuffer;
+using detail::Layout;
+using detail::Operation;
+
+namespace {
+
+/// The statistics of an empty batch: nothing to divide by, so zeros.
+BatchNormForward nothing(const Tensor& x, const Extents& e, Tensor out) {
+  return {out.defined() ? std::move(out) : detail::empty_in_layout(x, Layout::ncl),
+          Tensor::zeros({e.C}, DType::Float64), Tensor::zeros({e.C}, DType::Float64)};
+}
+
+void check_affine(const char* function, const Tensor& x, const Extents& e, const Tensor& weight,
+                  const Tensor& bias) {
+  detail::check_parameter(function, "weight", weight, x, e.C, true);
+  detail::check_parameter(function, "bias", bias, x, e.C, true);
+}
+
+void check_running(const char* function, const Tensor& x, const Extents& e,
+                   const Tensor& running_mean, const Tensor& running_var) {
+  detail::check_parameter(function, "running_mean", running_mean, x, e.C, false);
+  detail::check_parameter(function, "running_var", running_var, x, e.C, false);
+}
+
+struct Trained {
+  BatchNormForward forward;
+  Tensor m2;
+};
+
+/// Arguments are checked and the batch is not empty.
+Trained run_train(const char* function, const Tensor& given, const Extents& e, const Tensor& weight,
+                  const Tensor& bias, double eps, const Tensor& out) {
+  const Layout layout = detail::layout_of(given);
+  const Element element = detail::element_of(given.dtype());
+  const Tensor x = detail::in_layout(given, layout);
+  detail::Output y(out, given, layout);
+  Trained r{{{}, Tensor::empty({e.C}, DType::Float64), Tensor::empty({e.C}, DType::Float64)},
+            Tensor::empty({e.C}, DType::Float64)};
+  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
+  KernelBuffer weight_buffer = detail::weight_buffer(weight, e.C, element);
+  KernelBuffer bias_buffer = detail::bias_buffer(bias, e.C, element);
+  KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);
+  KernelBuffer mean = detail::channel_buffer(r.forward.mean);
+  KernelBuffer invstd = detail::channel_buffer(r.forward.invstd);
+  KernelBuffer m2 = detail::channel_buffer(r.m2);
+  detail::run_kernel(function, detail::select_kernel(Operation::batch_norm_train, layout, element),
+                     {x_buffer.get(), weight_buffer.get(), bias_buffer.get(), &eps, y_buffer.get(),
+                      mean.get(), invstd.get(), m2.get()});
+  r.forward.y = y.finish();
+  return r;
+}
+
+void run_update(const char* function, const Tensor& running_mean, const Tensor& running_var,
+                const Tensor& batch_mean, const Tensor& batch_m2, double count, double factor) {
+  const Element element = detail::element_of(running_mean.dtype());
+  KernelBuffer old_mean = detail::channel_buffer(running_mean);
+  KernelBuffer old_var = detail::channel_buffer(running_var);
+  KernelBuffer mean = detail::channel_buffer(batch_mean);
+  KernelBuffer m2 = detail::channel_buffer(batch_m2);
+  KernelBuffer new_mean = detail::channel_buffer(running_mean);
+  KernelBuffer new_var = detail::channel_buffer(running_var);
+  detail::run_kernel(function,
+                     detail::select_kernel(Operation::update_running_stats, Layout::c, element),
+                     {old_mean.get(), old_var.get(), mean.get(), m2.get(), &count, &factor,
+                      new_mean.get(), new_var.get()});
+}
+
+}  // namespace
+
+BatchNormForward batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                                  double eps, Tensor out) {
+  constexpr const char* function = "batch_norm_train";
+  const Extents e = detail::check_data(function, "x", x);
+  check_affine(function, x, e, weight, bias);
+  detail::check_eps(function, eps);
+  detail::check_batch(function, x, e);
+  detail::check_out(function, out, x, {&x, &weight, &bias});
+  if (e.numel() == 0) {
+    return nothing(x, e, std::move(out));
+  }
+  return run_train(function, x, e, weight, bias, eps, out).forward;
+}
+
+BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,
+                                         const Tensor& running_var, const Tensor& weight,
+                                         const Tensor& bias, double factor, double eps,
+                                         Tensor out) {
+  constexpr const char* function = "batch_norm_train_update";
+  const Extents e = detail::check_data(function, "x", x);
+  check_running(function, x, e, running_mean, running_var);
+  check_affine(function, x, e, weight, bias);
+  detail::check_eps(function, eps);
+  detail::check_factor(function, "factor", factor);
+  detail::check_batch(function, x, e);
+  detail::check_out(function, out, x, {&x, &weight, &bias, &running_mean, &running_var});
+  if (e.numel() == 0) {
+    return nothing(x, e, std::move(out));
+  }
+  Trained r = run_train(function, x, e, weight, bias, eps, out);
+  run_update(function, running_mean, running_var, r.forward.mean, r.m2,
+             static_cast<double>(e.count()), factor);
+  return std::move(r.forward);
+}
+
+Tensor batch_norm_infer(const Tensor& given, const Tensor& running_mean, const Tensor& running_var,
+                        const Tensor& weight, const Tensor& bias, double eps, Tensor out) {
+  constexpr const char* function = "batch_norm_infer";
+  const Extents e = detail::check_data(function, "x", given);
+  check_running(function, given, e, running_mean, running_var);
+  check_affine(function, given, e, weight, bias);
+  detail::check_eps(function, eps);
+  detail::check_out(function, out, given, {&given, &weight, &bias, &running_mean, &running_var});
+  if (e.numel() == 0) {
+    return nothing(given, e, std::move(out)).y;
+  }
+  const Layout layout = detail::layout_of(given);
+  const Element element = detail::element_of(given.dtype());
+  const Tensor x = detail::in_layout(given, layout);
+  detail::Output y(out, given, layout);
+  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
+  KernelBuffer mean = detail::channel_buffer(running_mean);
+  KernelBuffer var = detail::channel_buffer(running_var);
+  KernelBuffer weight_buffer = detail::weight_buffer(weight, e.C, element);
+  KernelBuffer bias_buffer = detail::bias_buffer(bias, e.C, element);
+  KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);
+  detail::run_kernel(function, detail::select_kernel(Operation::batch_norm_infer, layout, element),
+                     {x_buffer.get(), mean.get(), var.get(), weight_buffer.get(), bias_buffer.get(),
+                      &eps, y_buffer.get()});
+  return y.finish();
+}
+
+Tensor batch_norm_elemt(const Tensor& given, const Tensor& weight, const Tensor& bias,
+                        const Tensor& given_mean, const Tensor& given_invstd, Tensor out) {
+  constexpr const char* function = "batch_norm_elemt";
+  const Extents e = detail::check_data(function, "x", given);
+  check_affine(function, given, e, weight, bias);
+  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given.device());
+  const Tensor invstd =
+      detail::check_statistic(function, "invstd", given_invstd, e.C, given.device());
+  detail::check_out(function, out, given, {&given, &weight, &bias, &given_mean, &given_invstd});
+  if (e.numel() == 0) {
+    return nothing(given, e, std::move(out)).y;
+  }
+  const Layout layout = detail::layout_of(given);
+  const Element element = detail::element_of(given.dtype());
+  const Tensor x = detail::in_layout(given, layout);
+  detail::Output y(out, given, layout);
+  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
+  KernelBuffer weight_buffer = detail::weight_buffer(weight, e.C, element);
+  KernelBuffer bias_buffer = detail::bias_buffer(bias, e.C, element);
+  KernelBuffer mean_buffer = detail::channel_buffer(mean);
+  KernelBuffer invstd_buffer = detail::channel_buffer(invstd);
+  KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);
+  detail::run_kernel(function, detail::select_kernel(Operation::batch_norm_elemt, layout, element),
+                     {x_buffer.get(), weight_buffer.get(), bias_buffer.get(), mean_buffer.get(),
+                      invstd_buffer.get(), y_buffer.get()});
+  return y.finish();
+}
+
+Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                  const Tensor& weight, const Tensor& bias, bool training,
+                  std::optional<double> momentum, double eps, Tensor out) {
+  const bool running = detail::check_pair("batch_norm", running_mean, running_var);
+  if (running && !training) {
+    return batch_norm_infer(x, running_mean, running_var, weight, bias, eps, std::move(out));
+  }
+  if (running && momentum) {
+    return batch_norm_train_update(x, running_mean, running_var, weight, bias, *momentum, eps,
+                                   std::move(out))
+        .y;
+  }
+  return batch_norm_train(x, weight, bias, eps, std::move(out)).y;
+}
+
+void update_running_stats(const Tensor& running_mean, const Tensor& running_var,
+                          const Moments& moments, double factor) {
+  constexpr const char* function = "update_running_stats";
+  detail::check_update(function, running_mean, running_var, moments.count, factor);
+  const std::int64_t channels = running_mean.size(0);
+  const Tensor mean = detail::check_statistic(function, "moments.mean", moments.mean, channels,
+                                              running_mean.device());
+  const Tensor m2 =
+      detail::check_statistic(function, "moments.m2", moments.m2, channels, running_mean.device());
+  const double count = moments.count.item<double>();
+  if (count == 0 || channels == 0) {
+    return;
+  }
+  run_update(function, running_mean, running_var, mean, m2, count, factor);
+}
+
+}  // namespace halnorm::functional

@@ -1,0 +1,73 @@
+#include <string>
+
+#include "halide_glue.h"
+#include "halnorm/error.h"
+#include "halnorm/functional.h"
+#include "validate.h"
+
+namespace halnorm::functional {
+
+using detail::Extents;
+using detail::KernelBuffer;
+using detail::Layout;
+using detail::Operation;
+
+namespace {
+
+Tensor scalar(double value) { return Tensor::full({}, value, DType::Float64); }
+
+/// mean and m2 of the union of two samples, Chan et al. 1979, equation 2.1.
+void merge_channel(double count_a, double& mean_a, double& m2_a, double count_b, double mean_b,
+                   double m2_b) {
+  const double share = count_b / (count_a + count_b);
+  const double delta = mean_b - mean_a;
+  mean_a += delta * share;
+  m2_a += m2_b + delta * delta * count_a * share;
+}
+
+}  // namespace
+
+Moments batch_norm_moments(const Tensor& given) {
+  constexpr const char* function = "batch_norm_moments";
+  const Extents e = detail::check_data(function, "x", given);
+  Moments m{scalar(static_cast<double>(e.count())), Tensor::zeros({e.C}, DType::Float64),
+            Tensor::zeros({e.C}, DType::Float64)};
+  if (e.numel() == 0) {
+    return m;
+  }
+  const Layout layout = detail::layout_of(given);
+  const Tensor x = detail::in_layout(given, layout);
+  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
+  KernelBuffer mean = detail::channel_buffer(m.mean);
+  KernelBuffer m2 = detail::channel_buffer(m.m2);
+  detail::run_kernel(function,
+                     detail::select_kernel(Operation::batch_norm_moments, layout,
+                                           detail::element_of(given.dtype())),
+                     {x_buffer.get(), mean.get(), m2.get()});
+  return m;
+}
+
+Moments merge(const Moments& a, const Moments& b) {
+  constexpr const char* function = "merge";
+  const double count_a = detail::check_count(function, a.count);
+  const double count_b = detail::check_count(function, b.count);
+  if (!a.mean.defined() || a.mean.dim() != 1) {
+    throw ShapeError("merge: the first mean has no shape (C,), wanted one value per channel");
+  }
+  const std::int64_t channels = a.mean.size(0);
+  const Device device = a.mean.device();
+  const Tensor mean_a = detail::check_statistic(function, "mean", a.mean, channels, device);
+  const Tensor m2_a = detail::check_statistic(function, "m2", a.m2, channels, device);
+  const Tensor mean_b = detail::check_statistic(function, "mean", b.mean, channels, device);
+  const Tensor m2_b = detail::check_statistic(function, "m2", b.m2, channels, device);
+  Moments m{scalar(count_a + count_b), mean_a.clone(), m2_a.clone()};
+  if (count_a + count_b > 0) {
+    for (std::int64_t c = 0; c < channels; ++c) {
+      merge_channel(count_a, m.mean.data<double>()[c], m.m2.data<double>()[c], count_b,
+                    mean_b.data<double>()[c], m2_b.data<double>()[c]);
+    }
+  }
+  return m;
+}
+
+}  // namespace halnorm::functional

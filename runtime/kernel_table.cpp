@@ -1,0 +1,144 @@
+#include "kernel_table.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "cpu_features.h"
+#include "halnorm/error.h"
+#include "halnorm/kernels.h"
+
+#define HALNORM_KERNEL(operation, layout, dtype, target) \
+  extern "C" int halnorm_##operation##_##layout##_##dtype##__##target##_argv(void**);
+#include "halnorm_kernels.inc"
+#undef HALNORM_KERNEL
+
+namespace halnorm {
+
+namespace detail {
+
+namespace {
+
+#define HALNORM_KERNEL(operation, layout, dtype, target)            \
+  Kernel{Operation::operation,                                      \
+         Layout::layout,                                            \
+         Element::dtype,                                            \
+         #operation,                                                \
+         #layout,                                                   \
+         #dtype,                                                    \
+         #target,                                                   \
+         "halnorm_" #operation "_" #layout "_" #dtype "__" #target, \
+         &halnorm_##operation##_##layout##_##dtype##__##target##_argv},
+/// Fastest target first within each operation, layout and dtype; the portable one last.
+const Kernel table[] = {
+#include "halnorm_kernels.inc"
+};
+#undef HALNORM_KERNEL
+
+constexpr std::size_t operations = 9;
+constexpr std::size_t layouts = 3;
+constexpr std::size_t elements = 2;
+using Choice = std::array<const Kernel*, operations * layouts * elements>;
+
+std::size_t slot(Operation operation, Layout layout, Element element) {
+  return (static_cast<std::size_t>(operation) * layouts + static_cast<std::size_t>(layout)) *
+             elements +
+         static_cast<std::size_t>(element);
+}
+
+/// The linked targets that this CPU executes, and for each the kernels that a call then runs.
+struct Choices {
+  std::vector<std::string> targets;
+  std::vector<Choice> kernels;
+
+  Choices() {
+    for (const Kernel& k : table) {
+      const bool known = std::find(targets.begin(), targets.end(), k.target) != targets.end();
+      if (!known && cpu_runs(k.target)) {
+        targets.emplace_back(k.target);
+      }
+    }
+    for (const std::string& target : targets) {
+      Choice choice{};
+      for (const Kernel& k : table) {
+        if (target == k.target) {
+          choice[slot(k.operation, k.layout, k.element)] = &k;
+        }
+      }
+      kernels.push_back(choice);
+    }
+  }
+
+  /// @throws KernelError
+  [[nodiscard]] const Choice* find(std::string_view name, const char* who) const {
+    const auto at = std::find(targets.begin(), targets.end(), name);
+    if (at != targets.end()) {
+      return &kernels[static_cast<std::size_t>(at - targets.begin())];
+    }
+    std::string known;
+    for (const std::string& target : targets) {
+      known += (known.empty() ? "" : ", ") + target;
+    }
+    throw KernelError(std::string(who) + ": got target '" + std::string(name) +
+                      "', wanted one that is linked and runs on this CPU: " +
+                      (known.empty() ? "none is" : known));
+  }
+};
+
+const Choices& choices() {
+  static const Choices all;
+  return all;
+}
+
+/// The environment's choice, or the fastest.
+const Choice* default_choice() {
+  const char* wanted = std::getenv("HALNORM_TARGET");
+  if (wanted != nullptr && *wanted != '\0') {
+    return choices().find(wanted, "HALNORM_TARGET");
+  }
+  if (choices().kernels.empty()) {
+    throw KernelError("halnorm: no linked kernel runs on this CPU");
+  }
+  return &choices().kernels.front();
+}
+
+std::atomic<const Choice*> active{nullptr};
+thread_local const Kernel* last = nullptr;
+
+}  // namespace
+
+const Kernel& select_kernel(Operation operation, Layout layout, Element element) {
+  const Choice* choice = active.load(std::memory_order_acquire);
+  if (choice == nullptr) {
+    choice = default_choice();
+    active.store(choice, std::memory_order_release);
+  }
+  last = (*choice)[slot(operation, layout, element)];
+  return *last;
+}
+
+}  // namespace detail
+
+std::vector<KernelInfo> kernels() {
+  std::vector<KernelInfo> all;
+  for (const detail::Kernel& k : detail::table) {
+    all.push_back({k.name, k.operation_name, k.layout_name, k.element_name, k.target,
+                   detail::cpu_runs(k.target)});
+  }
+  return all;
+}
+
+std::vector<std::string> targets() { return detail::choices().targets; }
+
+void force_target(std::string_view target) {
+  detail::active.store(
+      target.empty() ? detail::default_choice() : detail::choices().find(target, "force_target"),
+      std::memory_order_release);
+}
+
+std::string last_kernel() { return detail::last == nullptr ? "" : detail::last->name; }
+
+}  // namespace halnorm

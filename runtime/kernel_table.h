@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+
+/// @file
+/// (operation, layout, dtype) -> the kernel that runs: the fastest this CPU executes, or the forced
+/// one.
+
+namespace halnorm::detail {
+
+enum class Operation : std::uint8_t {
+  batch_norm_train,
+  batch_norm_infer,
+  batch_norm_backward,
+  batch_norm_backward_infer,
+  batch_norm_moments,
+  batch_norm_elemt,
+  batch_norm_backward_reduce,
+  batch_norm_backward_elemt,
+  update_running_stats,
+};
+enum class Layout : std::uint8_t { ncl, nlc, c };
+enum class Element : std::uint8_t { f32, f64 };
+
+/// One row of the table. A kernel takes its arguments as an array of pointers: a halide_buffer_t
+/// for a buffer, the value's address for a scalar; it returns 0 or Halide's error code.
+struct Kernel {
+  Operation operation;
+  Layout layout;
+  Element element;
+  const char* operation_name;
+  const char* layout_name;
+  const char* element_name;
+  const char* target;
+  const char* name;
+  int (*run)(void** arguments);
+};
+
+/// The kernel to run, remembered as this thread's last one.
+/// @throws KernelError if HALNORM_TARGET names no target that runs here.
+const Kernel& select_kernel(Operation operation, Layout layout, Element element);
+
+}  // namespace halnorm::detail

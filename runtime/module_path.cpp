@@ -1,0 +1,90 @@
+#include "module_path.h"
+
+#include <typeinfo>
+
+#include "halnorm/error.h"
+#include "halnorm/nn/module.h"
+
+namespace halnorm::nn {
+
+namespace {
+
+thread_local const CallFrame* current_frame = nullptr;
+
+/// Marks an error whose text begins with a path.
+class Located {
+ public:
+  Located() = default;
+  Located(const Located&) = default;
+  Located& operator=(const Located&) = default;
+  virtual ~Located() = default;
+};
+
+template <class E>
+class LocatedError : public E, public Located {
+ public:
+  using E::E;
+};
+
+/// A type derived from E by somebody else cannot be rebuilt, so it goes on as it is.
+template <class E>
+[[noreturn]] void relay(const E& error, const std::string& path) {
+  if (typeid(error) != typeid(E) || path.empty()) {
+    throw;
+  }
+  throw LocatedError<E>(path + ": " + error.what());
+}
+
+/// The name of a module within another, "" if it is not below it.
+std::string name_below(const Module& parent, const Module& module) {
+  for (const auto& [name, below] : parent.named_modules()) {
+    if (below == &module) {
+      return name;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+CallFrame::CallFrame(const Module& module) noexcept : module_(module), caller_(current_frame) {
+  current_frame = this;
+}
+
+CallFrame::~CallFrame() { current_frame = caller_; }
+
+std::string CallFrame::path() const {
+  std::string path;
+  for (const CallFrame* frame = this; frame->caller_ != nullptr; frame = frame->caller_) {
+    const std::string name = name_below(frame->caller_->module_, frame->module_);
+    if (name.empty()) {
+      break;  // called by a module it does not belong to: a tree of its own
+    }
+    path = path.empty() ? name : name + "." + path;
+  }
+  return path;
+}
+
+void CallFrame::rethrow() const {
+  try {
+    throw;
+  } catch (const Located&) {
+    throw;
+  } catch (const ShapeError& error) {
+    relay(error, path());
+  } catch (const DTypeError& error) {
+    relay(error, path());
+  } catch (const DeviceError& error) {
+    relay(error, path());
+  } catch (const ValueError& error) {
+    relay(error, path());
+  } catch (const LoadError& error) {
+    relay(error, path());
+  } catch (const KernelError& error) {
+    relay(error, path());
+  } catch (const Error& error) {
+    relay(error, path());
+  }
+}
+
+}  // namespace halnorm::nn

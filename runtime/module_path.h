@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+
+namespace halnorm::nn {
+
+class Module;
+
+/// One call of a module on this thread. The frames of a thread form a stack, from which an error
+/// learns the path of the module it happened in; a call that succeeds pays for two pointer writes.
+class CallFrame {
+ public:
+  explicit CallFrame(const Module& module) noexcept;
+  ~CallFrame();
+  CallFrame(const CallFrame&) = delete;
+  CallFrame& operator=(const CallFrame&) = delete;
+
+  /// Within a catch block: throws the current exception on. One of the library's own that has no
+  /// path yet goes on as the same type with "<path>: " in front of its text.
+  [[noreturn]] void rethrow() const;
+
+ private:
+  [[nodiscard]] std::string path() const;
+
+  const Module& module_;
+  const CallFrame* caller_;
+};
+
+}  // namespace halnorm::nn

@@ -1,0 +1,182 @@
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "halnorm/error.h"
+#include "halnorm/nn/module.h"
+
+namespace halnorm::nn {
+
+namespace {
+
+template <class T>
+void put(std::vector<Registry::Slot<T>>& list, Registry::Slot<T> slot) {
+  if (auto* old = Registry::find(list, slot.name)) {
+    old->persistent = slot.persistent;
+    if (slot.member != nullptr) {
+      old->member = slot.member;
+    } else {
+      old->assign(std::move(slot.own));
+    }
+    return;
+  }
+  list.push_back(std::move(slot));
+}
+
+/// The members that every module has; they are not free for entries.
+constexpr std::array<std::string_view, 44> member_functions = {
+    "add_module",
+    "apply",
+    "apply_to_tensors",
+    "backward",
+    "buffers",
+    "children",
+    "clone",
+    "cpu",
+    "cuda",
+    "erase",
+    "eval",
+    "extra_repr",
+    "format",
+    "forward",
+    "get",
+    "get_buffer",
+    "get_parameter",
+    "get_submodule",
+    "has",
+    "is_training",
+    "load",
+    "load_state_dict",
+    "member_names",
+    "modules",
+    "name",
+    "named_buffers",
+    "named_children",
+    "named_members",
+    "named_modules",
+    "named_parameters",
+    "parameters",
+    "register_buffer",
+    "register_forward_hook",
+    "register_forward_pre_hook",
+    "register_module",
+    "register_parameter",
+    "requires_grad_",
+    "save",
+    "shallow_str",
+    "state_dict",
+    "str",
+    "to",
+    "train",
+    "zero_grad",
+};
+
+[[noreturn]] void throw_missing(const Module& module, const char* function, const char* kind,
+                                std::string_view name) {
+  throw ValueError(module.name() + "." + function + ": got '" + std::string(name) +
+                   "', wanted the name of a " + kind + " of this module");
+}
+
+}  // namespace
+
+std::vector<std::string_view> Module::attribute_names() const {
+  std::vector<std::string_view> names(member_functions.begin(), member_functions.end());
+  names.emplace_back("training");
+  return names;
+}
+
+void Module::check_name(const char* kind, const std::string& name, bool taken) const {
+  const auto reserved = attribute_names();
+  if (taken || std::find(reserved.begin(), reserved.end(), name) != reserved.end()) {
+    throw ValueError(this->name() + ": attribute '" + name + "' already exists");
+  }
+  if (name.find('.') != std::string::npos) {
+    throw ValueError(this->name() + ": " + kind + " name can't contain \".\", got: " + name);
+  }
+  if (name.empty()) {
+    throw ValueError(this->name() + ": " + kind + " name can't be empty string \"\"");
+  }
+}
+
+void Module::check_no_cycle(const std::string& name, const Module* child) const {
+  if (child == nullptr) {
+    return;
+  }
+  for (const auto& [path, below] : child->named_modules()) {
+    if (below == this) {
+      throw ValueError(this->name() + ": got module '" + name +
+                       "' that contains the module it would be added to" +
+                       (path.empty() ? "" : " as '" + path + "'") + ", wanted a tree");
+    }
+  }
+}
+
+Parameter Module::register_parameter(const std::string& name, Parameter value) {
+  check_name("parameter", name,
+             registry_.has(name) && Registry::find(registry_.parameters, name) == nullptr);
+  put<Parameter>(registry_.parameters, {.name = name, .own = value});
+  return value;
+}
+
+Tensor Module::register_buffer(const std::string& name, Tensor value, bool persistent) {
+  check_name("buffer", name,
+             registry_.has(name) && Registry::find(registry_.buffers, name) == nullptr);
+  put<Tensor>(registry_.buffers, {.name = name, .own = value, .persistent = persistent});
+  return value;
+}
+
+void Module::check_child(const std::string& name, const Module* child) const {
+  check_name("module", name,
+             registry_.has(name) && Registry::find(registry_.children, name) == nullptr);
+  check_no_cycle(name, child);
+}
+
+void Module::add_module(const std::string& name, std::shared_ptr<Module> child) {
+  check_child(name, child.get());
+  if (auto* old = Registry::find(registry_.children, name)) {
+    *old = {.name = name, .module = std::move(child)};
+  } else {
+    registry_.children.push_back({.name = name, .module = std::move(child)});
+  }
+}
+
+void Module::bind_parameter(const std::string& name, Parameter& member) {
+  check_name("parameter", name, registry_.has(name));
+  put<Parameter>(registry_.parameters, {.name = name, .own = {}, .member = &member});
+}
+
+void Module::bind_buffer(const std::string& name, Tensor& member, bool persistent) {
+  check_name("buffer", name, registry_.has(name));
+  put<Tensor>(registry_.buffers,
+              {.name = name, .own = {}, .member = &member, .persistent = persistent});
+}
+
+void Module::bind_module(const std::string& name, Module& member) {
+  check_name("module", name, registry_.has(name));
+  check_no_cycle(name, &member);
+  // Owns nothing: the member lives as long as the class it is part of.
+  const std::shared_ptr<Module> reference(std::shared_ptr<void>(), &member);
+  registry_.children.push_back({.name = name, .module = reference, .is_member = true});
+}
+
+void Module::unregister_parameter(std::string_view name) {
+  if (!Registry::erase(registry_.parameters, name)) {
+    throw_missing(*this, "unregister_parameter", "parameter", name);
+  }
+}
+
+void Module::unregister_buffer(std::string_view name) {
+  if (!Registry::erase(registry_.buffers, name)) {
+    throw_missing(*this, "unregister_buffer", "buffer", name);
+  }
+}
+
+void Module::unregister_module(std::string_view name) {
+  const auto* child = Registry::find(registry_.children, name);
+  if (child == nullptr) {
+    throw_missing(*this, "unregister_module", "child module", name);
+  }
+  registry_.children.erase(registry_.children.begin() + (child - registry_.children.data()));
+}
+
+}  // namespace halnorm::nn

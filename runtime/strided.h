@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "halnorm/tensor.h"
+
+/// @file
+/// Arithmetic on extents and strides, and the walk over two strided blocks of one shape.
+
+namespace halnorm::detail {
+
+using Strides = std::vector<std::int64_t>;
+
+/// "(2, 3)", "(2,)" for one extent, "()" for none.
+std::string to_string(const Shape& shape);
+
+/// The number of elements. @throws ShapeError, in `function`'s name, for a negative extent or a
+/// size in bytes that does not fit in 63 bits.
+std::int64_t checked_numel(const char* function, const Shape& shape, std::size_t element_size);
+
+/// Row-major strides of a shape that checked_numel() accepts.
+Strides contiguous_strides(const Shape& shape);
+
+/// Whether the elements lie row-major without gaps; axes of one element do not matter.
+bool is_contiguous(const Shape& shape, const Strides& strides) noexcept;
+
+/// An axis that may count from the end, as an index. @throws ShapeError in `function`'s name.
+std::size_t checked_axis(const char* function, std::int64_t axis, std::size_t rank);
+
+/// Strides that show the elements in another shape without moving them, if there are any.
+std::optional<Strides> reshaped_strides(const Shape& shape, const Strides& strides,
+                                        const Shape& wanted);
+
+/// Offsets, in elements, of the lowest and highest element of a non-empty block.
+struct Extremes {
+  std::int64_t lowest = 0;
+  std::int64_t highest = 0;
+};
+/// @throws ShapeError, in `function`'s name, if an offset in bytes does not fit in 63 bits.
+Extremes checked_extremes(const char* function, const Shape& shape, const Strides& strides,
+                          std::size_t element_size);
+
+/// Whether the byte ranges that two tensors span have a byte in common.
+bool ranges_overlap(const Tensor& a, const Tensor& b);
+
+/// One axis of a walk: the extent, and the step along it in each of the two blocks.
+struct Axis {
+  std::int64_t extent = 1;
+  std::int64_t target = 0;
+  std::int64_t source = 0;
+};
+
+/// The axes of a walk over a non-empty shape, outermost first: the target's smallest stride comes
+/// last, and axes that continue each other in both blocks are merged. Never empty.
+std::vector<Axis> walk_axes(const Shape& shape, const Strides& target, const Strides& source);
+
+/// Calls row(target offset, source offset, innermost axis) until every element has been met.
+template <class Row>
+void for_each_row(const std::vector<Axis>& axes, Row row) {
+  const Axis inner = axes.back();
+  const std::size_t outer = axes.size() - 1;
+  std::vector<std::int64_t> index(outer, 0);
+  std::int64_t target = 0;
+  std::int64_t source = 0;
+  for (;;) {
+    row(target, source, inner);
+    std::size_t axis = outer;
+    for (; axis > 0; --axis) {
+      const Axis& step = axes[axis - 1];
+      target += step.target;
+      source += step.source;
+      if (++index[axis - 1] < step.extent) {
+        break;
+      }
+      target -= step.target * step.extent;
+      source -= step.source * step.extent;
+      index[axis - 1] = 0;
+    }
+    if (axis == 0) {
+      return;
+    }
+  }
+}
+
+}  // namespace halnorm::detail

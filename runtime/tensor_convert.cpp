@@ -1,0 +1,145 @@
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "element.h"
+#include "halnorm/error.h"
+#include "tensor_impl.h"
+
+namespace halnorm {
+
+namespace {
+
+template <class To, class From>
+void copy_row(To* to, const From* from, const detail::Axis& axis) {
+  if (axis.target == 1 && axis.source == 1) {
+    if constexpr (std::is_same_v<To, From>) {
+      std::memcpy(to, from, static_cast<std::size_t>(axis.extent) * sizeof(To));
+    } else {
+      std::transform(from, from + axis.extent, to, detail::convert<To, From>);
+    }
+    return;
+  }
+  for (std::int64_t i = 0; i < axis.extent; ++i) {
+    to[i * axis.target] = detail::convert<To>(from[i * axis.source]);
+  }
+}
+
+/// Copies between blocks that do not overlap and have elements.
+void copy_elements(const Tensor& target, const Tensor& source) {
+  const auto axes = detail::walk_axes(target.shape(), target.strides(), source.strides());
+  detail::visit_dtype(target.dtype(), [&](auto to_element) {
+    detail::visit_dtype(source.dtype(), [&](auto from_element) {
+      auto* to = static_cast<decltype(to_element)*>(target.raw_data());
+      const auto* from = static_cast<const decltype(from_element)*>(source.raw_data());
+      detail::for_each_row(axes, [&](std::int64_t t, std::int64_t s, const detail::Axis& axis) {
+        copy_row(to + t, from + s, axis);
+      });
+    });
+  });
+}
+
+void require_distinct_places(const Tensor& target) {
+  for (std::size_t axis = 0; axis < target.shape().size(); ++axis) {
+    if (target.strides()[axis] == 0 && target.shape()[axis] > 1) {
+      throw ShapeError("Tensor::copy_: got a target of shape " + detail::to_string(target.shape()) +
+                       " with strides " + detail::to_string(target.strides()) +
+                       ", wanted one with no two elements in one place");
+    }
+  }
+}
+
+}  // namespace
+
+Tensor& Tensor::copy_(const Tensor& source) {
+  const Impl& self = impl("copy_");
+  const Impl& other = source.impl("copy_");
+  if (self.shape != other.shape) {
+    throw ShapeError("Tensor::copy_: got a source of shape " + detail::to_string(other.shape) +
+                     ", wanted the target's " + detail::to_string(self.shape));
+  }
+  if (self.numel == 0) {
+    return *this;
+  }
+  require_distinct_places(*this);
+  if (!detail::ranges_overlap(*this, source)) {
+    copy_elements(*this, source);
+  } else if (self.data != other.data || self.strides != other.strides ||
+             self.dtype != other.dtype) {
+    copy_elements(*this, source.clone());
+  }
+  return *this;
+}
+
+Tensor& Tensor::fill_(double value) {
+  const Impl& self = impl("fill_");
+  if (self.numel == 0) {
+    return *this;
+  }
+  const auto axes = detail::walk_axes(self.shape, self.strides, self.strides);
+  detail::visit_dtype(self.dtype, [&](auto element) {
+    using T = decltype(element);
+    T* first = static_cast<T*>(self.data);
+    const T filling = detail::convert<T>(value);
+    detail::for_each_row(axes, [&](std::int64_t start, std::int64_t, const detail::Axis& axis) {
+      for (std::int64_t i = 0; i < axis.extent; ++i) {
+        first[start + i * axis.target] = filling;
+      }
+    });
+  });
+  return *this;
+}
+
+Tensor& Tensor::zero_() {
+  static_cast<void>(impl("zero_"));
+  return fill_(0.0);
+}
+
+Tensor Tensor::clone() const {
+  const Impl& self = impl("clone");
+  Tensor result = empty(self.shape, self.dtype, self.device);
+  if (self.numel > 0) {
+    copy_elements(result, *this);
+  }
+  return result;
+}
+
+Tensor Tensor::contiguous() const { return impl("contiguous").contiguous ? *this : clone(); }
+
+Tensor Tensor::to(DType dtype) const {
+  const Impl& self = impl("to");
+  if (self.dtype == dtype) {
+    return *this;
+  }
+  Tensor result = empty(self.shape, dtype, self.device);
+  result.copy_(*this);
+  return result;
+}
+
+template <class T>
+T Tensor::item() const {
+  const Impl& self = impl("item");
+  if (self.numel != 1) {
+    throw ShapeError("Tensor::item: got a tensor of shape " + detail::to_string(self.shape) +
+                     ", wanted one with a single element");
+  }
+  return detail::visit_dtype(self.dtype, [&](auto element) {
+    return detail::convert<T>(*static_cast<const decltype(element)*>(self.data));
+  });
+}
+template float Tensor::item<float>() const;
+template double Tensor::item<double>() const;
+template std::int64_t Tensor::item<std::int64_t>() const;
+
+template <class T>
+std::vector<T> Tensor::to_vector() const {
+  const Impl& self = impl("to_vector");
+  std::vector<T> values(static_cast<std::size_t>(self.numel));
+  from_blob(values.data(), self.shape, DTypeOf<T>::value).copy_(*this);
+  return values;
+}
+template std::vector<float> Tensor::to_vector<float>() const;
+template std::vector<double> Tensor::to_vector<double>() const;
+template std::vector<std::int64_t> Tensor::to_vector<std::int64_t>() const;
+
+}  // namespace halnorm

@@ -1,0 +1,106 @@
+#include <cstring>
+#include <string>
+
+#include "halnorm/error.h"
+#include "tensor_impl.h"
+
+namespace halnorm {
+
+namespace {
+
+/// A cache line, which also is the widest vector.
+constexpr std::size_t alignment = 64;
+
+/// Aligned by hand within a plain allocation: the allocator's own aligned form takes twice as long.
+std::pair<std::shared_ptr<void>, void*> allocate(std::size_t bytes) {
+  std::size_t space = bytes + alignment;
+  auto storage = std::make_shared_for_overwrite<std::byte[]>(space);
+  void* first = storage.get();
+  std::align(alignment, bytes, first, space);
+  return {std::move(storage), first};
+}
+
+void require_host(const char* function, Device device) {
+  if (device.type != DeviceType::CPU) {
+    const std::string kind = device.type == DeviceType::CUDA ? "cuda" : "opencl";
+    throw DeviceError(std::string(function) + ": got device " + device.str() +
+                      ", wanted cpu: this build has no " + kind + " kernels");
+  }
+  if (device.index != 0) {
+    throw DeviceError(std::string(function) + ": got cpu with index " +
+                      std::to_string(device.index) + ", wanted index 0");
+  }
+}
+
+}  // namespace
+
+Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
+  require_host("Tensor::empty", device);
+  const std::int64_t count = detail::checked_numel("Tensor::empty", shape, size_of(dtype));
+  auto [storage, first] = allocate(static_cast<std::size_t>(count) * size_of(dtype));
+  auto strides = detail::contiguous_strides(shape);
+  return Tensor(std::make_shared<Impl>(std::move(storage), first, std::move(shape),
+                                       std::move(strides), count, dtype));
+}
+
+Tensor Tensor::full(Shape shape, double value, DType dtype, Device device) {
+  Tensor result = empty(std::move(shape), dtype, device);
+  result.fill_(value);
+  return result;
+}
+
+Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
+  return full(std::move(shape), 0.0, dtype, device);
+}
+
+Tensor Tensor::ones(Shape shape, DType dtype, Device device) {
+  return full(std::move(shape), 1.0, dtype, device);
+}
+
+Tensor Tensor::from_blob(void* data, Shape shape, DType dtype, std::vector<std::int64_t> strides) {
+  const std::int64_t count = detail::checked_numel("Tensor::from_blob", shape, size_of(dtype));
+  if (strides.empty()) {
+    strides = detail::contiguous_strides(shape);
+  }
+  if (strides.size() != shape.size()) {
+    throw ShapeError("Tensor::from_blob: got " + std::to_string(strides.size()) +
+                     " strides for shape " + detail::to_string(shape) + ", wanted " +
+                     std::to_string(shape.size()));
+  }
+  if (count > 0) {
+    if (data == nullptr) {
+      throw ValueError("Tensor::from_blob: got a null pointer for shape " +
+                       detail::to_string(shape) + ", wanted the address of " +
+                       std::to_string(count) + " elements");
+    }
+    detail::checked_extremes("Tensor::from_blob", shape, strides, size_of(dtype));
+  }
+  return Tensor(
+      std::make_shared<Impl>(nullptr, data, std::move(shape), std::move(strides), count, dtype));
+}
+
+template <class T>
+Tensor Tensor::from(std::span<const T> values, Shape shape) {
+  const std::int64_t count = detail::checked_numel("Tensor::from", shape, sizeof(T));
+  if (values.size() != static_cast<std::size_t>(count)) {
+    throw ShapeError("Tensor::from: got " + std::to_string(values.size()) + " values for shape " +
+                     detail::to_string(shape) + ", wanted " + std::to_string(count));
+  }
+  Tensor result = empty(std::move(shape), DTypeOf<T>::value);
+  if (count > 0) {
+    std::memcpy(result.raw_data(), values.data(), values.size_bytes());
+  }
+  return result;
+}
+template Tensor Tensor::from<float>(std::span<const float>, Shape);
+template Tensor Tensor::from<double>(std::span<const double>, Shape);
+template Tensor Tensor::from<std::int64_t>(std::span<const std::int64_t>, Shape);
+
+Tensor Tensor::to(Device device) const {
+  if (impl("to").device != device) {
+    require_host("Tensor::to", device);
+  }
+  return *this;
+}
+
+}  // namespace halnorm

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include "halnorm/tensor.h"
+#include "strided.h"
+
+namespace halnorm {
+
+/// What every handle on one tensor shares. The view is made with it, not on demand: threads may
+/// ask for it at the same time.
+struct Tensor::Impl {
+  std::shared_ptr<void> storage;  ///< keeps owned memory alive; null when the caller owns it
+  void* data = nullptr;           ///< the element with all indices zero
+  Shape shape;
+  detail::Strides strides;
+  std::int64_t numel = 0;
+  DType dtype = DType::Float32;
+  Device device;
+  bool contiguous = true;
+  bool fits_halide = true;         ///< every extent and stride fits in 32 bits
+  Halide::Runtime::Buffer<> view;  ///< never owns; meaningful if fits_halide
+
+  Impl(std::shared_ptr<void> memory, void* first, Shape extents, detail::Strides steps,
+       std::int64_t count, DType type);
+
+  /// A tensor of the same dtype over the same storage.
+  [[nodiscard]] std::shared_ptr<Impl> view_of(void* first, Shape extents,
+                                              detail::Strides steps) const;
+};
+
+}  // namespace halnorm

@@ -1,0 +1,220 @@
+#include "validate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "halnorm/error.h"
+#include "strided.h"
+
+namespace halnorm::detail {
+
+namespace {
+
+using std::string;
+
+string prefix(const char* function, const char* name) { return string(function) + ": " + name; }
+
+string text(DType dtype) { return string(name_of(dtype)); }
+
+void check_defined(const char* function, const char* name, const Tensor& t) {
+  if (!t.defined()) {
+    throw ValueError(prefix(function, name) + " is undefined, wanted a tensor");
+  }
+}
+
+void check_channels(const char* function, const char* name, const Tensor& t,
+                    std::int64_t channels) {
+  if (t.dim() != 1 || t.size(0) != channels) {
+    throw ShapeError(string(function) + ": " + name + " should contain " +
+                     std::to_string(channels) + " elements, shape (" + std::to_string(channels) +
+                     ",), not " + to_string(t.shape()));
+  }
+}
+
+void check_device(const char* function, const char* name, const Tensor& t, Device wanted) {
+  if (t.device() != wanted) {
+    throw DeviceError(prefix(function, name) + " is on " + t.device().str() + ", wanted " +
+                      wanted.str());
+  }
+}
+
+/// Whether each element has a place of its own: sorted by stride, every axis steps over the inner
+/// ones.
+bool elements_apart(const Tensor& t) {
+  std::vector<std::pair<std::int64_t, std::int64_t>> axes;  // stride, extent
+  for (std::size_t i = 0; i < t.shape().size(); ++i) {
+    if (t.shape()[i] > 1) {
+      axes.emplace_back(std::abs(t.strides()[i]), t.shape()[i]);
+    }
+  }
+  std::sort(axes.begin(), axes.end());
+  std::int64_t reach = 0;
+  for (const auto& [stride, extent] : axes) {
+    if (stride <= reach) {
+      return false;
+    }
+    reach += stride * (extent - 1);
+  }
+  return true;
+}
+
+bool same_view(const Tensor& a, const Tensor& b) {
+  return a.raw_data() == b.raw_data() && a.shape() == b.shape() && a.strides() == b.strides();
+}
+
+bool fits_32_bits(std::int64_t v) { return v == static_cast<std::int32_t>(v); }
+
+}  // namespace
+
+Extents check_data(const char* function, const char* name, const Tensor& x) {
+  check_defined(function, name, x);
+  if (x.dtype() != DType::Float32 && x.dtype() != DType::Float64) {
+    throw DTypeError(prefix(function, name) + " is " + text(x.dtype()) +
+                     ", wanted float32 or float64");
+  }
+  check_device(function, name, x, Device::cpu());
+  if (x.dim() < 2) {
+    throw ShapeError(prefix(function, name) + " has shape " + to_string(x.shape()) +
+                     ", wanted at least 2 axes: (N, C) or (N, C, L)");
+  }
+  const Extents e = extents_of(x);
+  const bool small = e.numel() <= std::numeric_limits<std::int32_t>::max() &&
+                     std::all_of(x.strides().begin(), x.strides().end(), fits_32_bits);
+  if (!small) {
+    throw ShapeError(prefix(function, name) + " has shape " + to_string(x.shape()) +
+                     ", wanted at most 2147483647 elements and strides");
+  }
+  return e;
+}
+
+void check_like(const char* function, const char* name, const Tensor& t, const Tensor& x) {
+  check_defined(function, name, t);
+  if (t.shape() != x.shape()) {
+    throw ShapeError(prefix(function, name) + " has shape " + to_string(t.shape()) + ", wanted " +
+                     to_string(x.shape()));
+  }
+  if (t.dtype() != x.dtype()) {
+    throw DTypeError(prefix(function, name) + " is " + text(t.dtype()) + ", wanted " +
+                     text(x.dtype()));
+  }
+  check_device(function, name, t, x.device());
+  check_data(function, name, t);
+}
+
+void check_parameter(const char* function, const char* name, const Tensor& t, const Tensor& x,
+                     std::int64_t channels, bool optional) {
+  if (!t.defined() && optional) {
+    return;
+  }
+  check_defined(function, name, t);
+  check_channels(function, name, t, channels);
+  if (t.dtype() != x.dtype()) {
+    throw DTypeError(prefix(function, name) + " is " + text(t.dtype()) + ", wanted x's " +
+                     text(x.dtype()));
+  }
+  check_device(function, name, t, x.device());
+}
+
+Tensor check_statistic(const char* function, const char* name, const Tensor& t,
+                       std::int64_t channels, Device device) {
+  check_defined(function, name, t);
+  check_channels(function, name, t, channels);
+  if (t.dtype() != DType::Float64 && t.dtype() != DType::Float32) {
+    throw DTypeError(prefix(function, name) + " is " + text(t.dtype()) +
+                     ", wanted float64 or float32");
+  }
+  check_device(function, name, t, device);
+  return t.to(DType::Float64).contiguous();
+}
+
+bool check_pair(const char* function, const Tensor& running_mean, const Tensor& running_var) {
+  if (running_mean.defined() != running_var.defined()) {
+    throw ValueError(string(function) +
+                     ": running_mean and running_var must either both be defined or neither, got "
+                     "only " +
+                     (running_mean.defined() ? "running_mean" : "running_var"));
+  }
+  return running_mean.defined();
+}
+
+void check_out(const char* function, const Tensor& out, const Tensor& same,
+               std::initializer_list<const Tensor*> inputs) {
+  if (!out.defined()) {
+    return;
+  }
+  check_like(function, "out", out, same);
+  if (!elements_apart(out)) {
+    throw ShapeError(string(function) + ": out has shape " + to_string(out.shape()) +
+                     " and strides " + to_string(out.strides()) +
+                     ", wanted a place of its own for each element");
+  }
+  for (const Tensor* input : inputs) {
+    const bool in_place = input == &same && same_view(out, *input);
+    if (input->defined() && !in_place && ranges_overlap(out, *input)) {
+      throw ShapeError(string(function) +
+                       ": out overlaps an input in memory, wanted memory of its own or exactly the "
+                       "tensor that it replaces");
+    }
+  }
+}
+
+void check_eps(const char* function, double eps) {
+  if (!std::isfinite(eps) || eps < 0) {
+    throw ValueError(string(function) + ": eps is " + std::to_string(eps) +
+                     ", wanted a finite value of at least 0");
+  }
+}
+
+void check_batch(const char* function, const Tensor& x, const Extents& e) {
+  if (e.count() == 1) {
+    throw ValueError(string(function) +
+                     ": Expected more than 1 value per channel when training, got input size " +
+                     to_string(x.shape()));
+  }
+}
+
+void check_factor(const char* function, const char* name, double factor) {
+  if (!std::isfinite(factor)) {
+    throw ValueError(prefix(function, name) + " is " + std::to_string(factor) +
+                     ", wanted a finite value");
+  }
+}
+
+double check_count(const char* function, const Tensor& count) {
+  check_defined(function, "count", count);
+  if (count.numel() != 1) {
+    throw ShapeError(prefix(function, "count") + " has shape " + to_string(count.shape()) +
+                     ", wanted one element");
+  }
+  const double value = count.item<double>();
+  if (!(value >= 0) || !std::isfinite(value)) {
+    throw ValueError(prefix(function, "count") + " is " + std::to_string(value) +
+                     ", wanted a finite value of at least 0");
+  }
+  return value;
+}
+
+void check_update(const char* function, const Tensor& running_mean, const Tensor& running_var,
+                  const Tensor& count, double factor) {
+  check_defined(function, "running_mean", running_mean);
+  if (running_mean.dtype() != DType::Float32 && running_mean.dtype() != DType::Float64) {
+    throw DTypeError(prefix(function, "running_mean") + " is " + text(running_mean.dtype()) +
+                     ", wanted float32 or float64");
+  }
+  if (running_mean.dim() != 1) {
+    throw ShapeError(prefix(function, "running_mean") + " has shape " +
+                     to_string(running_mean.shape()) + ", wanted one value per channel, (C,)");
+  }
+  check_parameter(function, "running_var", running_var, running_mean, running_mean.size(0), false);
+  check_factor(function, "factor", factor);
+  if (check_count(function, count) == 1) {
+    throw ValueError(string(function) +
+                     ": count is 1, wanted at least 2: the unbiased variance divides by count - 1");
+  }
+}
+
+}  // namespace halnorm::detail

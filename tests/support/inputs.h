@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "halnorm/tensor.h"
+#include "support/oracle.h"
+#include "support/shapes.h"
+
+/// @file
+/// Values for the tests, the same on every machine, exact in the dtype under test: the oracle and
+/// the library start from the same numbers.
+
+namespace inputs {
+
+/// A source of values that a dtype holds exactly.
+class Source {
+ public:
+  Source(std::uint64_t seed, halnorm::DType dtype) : generator_(seed), dtype_(dtype) {}
+
+  double uniform(double low, double high);
+  /// Of mean 0 and standard deviation 1.
+  double normal();
+  /// The nearest value of the dtype.
+  [[nodiscard]] double rounded(double value) const;
+
+  std::vector<double> uniforms(std::int64_t count, double low, double high);
+  std::vector<double> normals(std::int64_t count);
+  /// Dense (N, C, L) values of standard deviation 1 around about `mean`, another in each channel.
+  std::vector<double> batch(const shapes::Extents& extents, double mean);
+
+ private:
+  std::mt19937_64 generator_;
+  halnorm::DType dtype_;
+};
+
+/// The parameters and running statistics of a layer.
+struct Layer {
+  std::vector<double> weight;  ///< of either sign, never near zero
+  std::vector<double> bias;
+  std::vector<double> running_mean;
+  std::vector<double> running_var;
+
+  Layer(Source& source, std::int64_t channels, double mean);
+};
+
+/// A (C) tensor of values the dtype holds.
+halnorm::Tensor channels(const std::vector<double>& values, halnorm::DType dtype);
+
+oracle::Values real(const std::vector<double>& values);
+std::vector<double> doubles(const halnorm::Tensor& tensor);
+
+}  // namespace inputs

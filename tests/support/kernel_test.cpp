@@ -1,0 +1,117 @@
+#include "support/kernel_test.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+using halnorm::DType;
+using placement::Layout;
+
+namespace {
+
+std::uint64_t seed_of(const shapes::Extents& extents) {
+  return static_cast<std::uint64_t>(extents.n * 1000003 + extents.c * 1009 + extents.l);
+}
+
+std::vector<KernelCase> cases(const std::vector<Layout>& layouts) {
+  std::vector<KernelCase> result;
+  for (const std::string& target : halnorm::targets()) {
+    for (const DType dtype : {DType::Float32, DType::Float64}) {
+      for (const Layout layout : layouts) {
+        result.push_back({target, dtype, layout});
+      }
+    }
+  }
+  return result;
+}
+
+/// The layout of the kernel that reads such a batch, "" where two are the same in memory.
+std::string kernel_layout(Layout layout, const shapes::Extents& extents) {
+  if (extents.c == 1 || extents.l == 1) {
+    return layout == Layout::Nc ? "nlc" : "";
+  }
+  const bool channel_last =
+      layout == Layout::Nlc || layout == Layout::Nc || layout == Layout::ChannelsWindow;
+  return channel_last ? "nlc" : "ncl";
+}
+
+}  // namespace
+
+std::string name_of(const KernelCase& kernel_case) {
+  return kernel_case.target + "_" + std::string(halnorm::name_of(kernel_case.dtype)) + "_" +
+         placement::name_of(kernel_case.layout);
+}
+
+std::string name_of_param(const ::testing::TestParamInfo<KernelCase>& info) {
+  return name_of(info.param);
+}
+
+std::vector<KernelCase> every_case() { return cases(placement::all_layouts()); }
+
+std::vector<KernelCase> dense_cases() { return cases({Layout::Ncl, Layout::Nlc, Layout::Nc}); }
+
+double roundoff(DType dtype) { return dtype == DType::Float32 ? 0x1p-24 : 0x1p-53; }
+
+void KernelTest::SetUp() { halnorm::force_target(GetParam().target); }
+
+void KernelTest::TearDown() {
+  halnorm::force_target("");
+  halnorm::set_num_threads(0);
+}
+
+void KernelTest::expect_kernel(std::string_view operation, const shapes::Extents& extents) const {
+  const std::string kernel = halnorm::last_kernel();
+  const std::string dtype_name = dtype() == DType::Float32 ? "f32" : "f64";
+  const std::string tail = "_" + dtype_name + "__" + GetParam().target;
+  const std::string head = "halnorm_" + std::string(operation) + "_";
+  const std::string wanted = kernel_layout(layout(), extents);
+  const bool found = wanted.empty() ? kernel == head + "ncl" + tail || kernel == head + "nlc" + tail
+                                    : kernel == head + wanted + tail;
+  EXPECT_TRUE(found) << "ran " << kernel << ", wanted " << head
+                     << (wanted.empty() ? "{ncl,nlc}" : wanted) << tail;
+}
+
+inputs::Source KernelTest::source(const shapes::Extents& extents) const {
+  return {seed_of(extents), dtype()};
+}
+
+std::string KernelTest::describe(const shapes::Extents& extents) const {
+  const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+  return "shape " + extents.str() + ": " + extents.reason + "; layout " +
+         placement::name_of(layout()) + ", dtype " + std::string(halnorm::name_of(dtype())) +
+         ", target " + GetParam().target + ", seed " + std::to_string(seed_of(extents)) +
+         "\nrepeat with --gtest_filter=" + test->test_suite_name() + "." + test->name();
+}
+
+void expect_near(const std::vector<double>& got, const oracle::Values& want, double tolerance,
+                 std::string_view what) {
+  ASSERT_EQ(got.size(), want.size()) << what;
+  double worst = 0;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    if (std::isnan(got[i]) != std::isnan(want[i])) {
+      FAIL() << what << "[" << i << "]: got " << got[i] << ", wanted "
+             << static_cast<double>(want[i]);
+    }
+    const auto error = static_cast<double>(std::fabs(oracle::Real{got[i]} - want[i]));
+    if (error > worst) {
+      worst = error;
+      at = i;
+    }
+  }
+  EXPECT_LE(worst, tolerance) << what << "[" << at << "]: got " << got[at] << ", wanted "
+                              << static_cast<double>(want[at]);
+}
+
+double largest(const oracle::Values& values) {
+  oracle::Real result = 0;
+  for (const oracle::Real value : values) {
+    result = std::max(result, std::fabs(value));
+  }
+  return static_cast<double>(result);
+}
+
+bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0);
+}

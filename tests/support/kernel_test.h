@@ -1,0 +1,63 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "halnorm/functional.h"
+#include "halnorm/kernels.h"
+#include "support/inputs.h"
+#include "support/oracle.h"
+#include "support/placement.h"
+#include "support/shapes.h"
+
+/// @file
+/// What every test of the kernels is built from: one case per (target, dtype, layout), a fixture
+/// that forces the target, and comparisons that say where and by how much.
+
+/// One way to run an operation.
+struct KernelCase {
+  std::string target;
+  halnorm::DType dtype = halnorm::DType::Float32;
+  placement::Layout layout = placement::Layout::Ncl;
+};
+
+/// "avx2_float32_nlc".
+std::string name_of(const KernelCase& kernel_case);
+std::string name_of_param(const ::testing::TestParamInfo<KernelCase>& info);
+
+/// Every target this machine runs x Float32, Float64 x every layout.
+std::vector<KernelCase> every_case();
+/// The same with the dense layouts alone: what does not depend on strides.
+std::vector<KernelCase> dense_cases();
+
+/// Unit roundoff: 2^-24 or 2^-53.
+double roundoff(halnorm::DType dtype);
+
+/// Forces the case's target while a test runs and gives the choice and the threads back after it.
+class KernelTest : public ::testing::TestWithParam<KernelCase> {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  /// The thread's latest kernel is `operation` of this case's target, dtype and layout.
+  void expect_kernel(std::string_view operation, const shapes::Extents& extents) const;
+
+  [[nodiscard]] halnorm::DType dtype() const { return GetParam().dtype; }
+  [[nodiscard]] placement::Layout layout() const { return GetParam().layout; }
+  [[nodiscard]] inputs::Source source(const shapes::Extents& extents) const;
+
+  /// Shape, layout, dtype, target, seed, and the command line that repeats this test alone.
+  [[nodiscard]] std::string describe(const shapes::Extents& extents) const;
+};
+
+/// Every |got - want| is at most `tolerance`, and a NaN is wanted just where one is got.
+void expect_near(const std::vector<double>& got, const oracle::Values& want, double tolerance,
+                 std::string_view what);
+
+double largest(const oracle::Values& values);
+
+/// NaN equals NaN, and 0 does not equal -0.
+bool same_bits(const std::vector<double>& a, const std::vector<double>& b);

@@ -1,0 +1,65 @@
+#include "support/tolerance.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace tolerance {
+
+namespace {
+
+/// The largest |mean| * invstd * |scale|, times the mean's own relative error.
+double of_mean(halnorm::DType dtype, const oracle::Values& mean, const oracle::Values& invstd,
+               const oracle::Values& scale) {
+  oracle::Real most = 0;
+  for (std::size_t c = 0; c < mean.size(); ++c) {
+    most = std::max(most, std::fabs(mean[c] * invstd[c] * scale[c]));
+  }
+  const double held = dtype == halnorm::DType::Float32 ? 0x1p-48 : 0.0;
+  return static_cast<double>(most) * (2 * 0x1p-53 + held);
+}
+
+}  // namespace
+
+double relative(halnorm::DType dtype) {
+  return dtype == halnorm::DType::Float32 ? 17 * 0x1p-24 : 37 * 0x1p-53;
+}
+
+double normalized(halnorm::DType dtype, const oracle::Values& y, const oracle::Values& mean,
+                  const oracle::Values& invstd, const oracle::Values& weight) {
+  oracle::Real most = 0;
+  for (const oracle::Real value : y) {
+    most = std::max(most, std::fabs(value));
+  }
+  return relative(dtype) * static_cast<double>(most) + of_mean(dtype, mean, invstd, weight);
+}
+
+OfGradients gradients(halnorm::DType dtype, const oracle::Batch& dy, const oracle::Batch& x,
+                      const oracle::Values& mean, const oracle::Values& invstd,
+                      const oracle::Values& weight, const oracle::Gradients& truth) {
+  const auto count = static_cast<oracle::Real>(x.per_channel());
+  const std::size_t channels = mean.size();
+  oracle::Values squares(channels, 0);
+  oracle::Values weighted_squares(channels, 0);
+  oracle::Real most = 0;
+  for (std::size_t i = 0; i < x.values.size(); ++i) {
+    const std::size_t c = (i / static_cast<std::size_t>(x.l)) % channels;
+    const oracle::Real xhat = (oracle::Real{x.values[i]} - mean[c]) * invstd[c];
+    const oracle::Real terms = std::fabs(oracle::Real{dy.values[i]}) +
+                               std::fabs(truth.dbias[c] / count) +
+                               std::fabs(xhat * truth.dweight[c] / count);
+    most = std::max(most, std::fabs(weight[c] * invstd[c]) * terms);
+    squares[c] += oracle::Real{dy.values[i]} * dy.values[i];
+    weighted_squares[c] += xhat * dy.values[i] * xhat * dy.values[i];
+  }
+  const auto root = [](const oracle::Values& sums) {
+    return static_cast<double>(std::sqrt(*std::max_element(sums.begin(), sums.end())));
+  };
+  const double shift = of_mean(dtype, mean, invstd, oracle::Values(channels, 1));
+  // sum(dy * error of xhat) is at most sqrt(M * sum(dy^2)) times the error of one xhat.
+  const double reach = std::sqrt(static_cast<double>(count)) * root(squares);
+  return {(relative(dtype) + shift) * static_cast<double>(most),
+          relative(dtype) * root(weighted_squares) + shift * reach,
+          relative(dtype) * root(squares)};
+}
+
+}  // namespace tolerance

@@ -1,0 +1,49 @@
+#pragma once
+
+#include "halnorm/dtype.h"
+#include "support/oracle.h"
+
+/// @file
+/// How far a result may be from the truth. u is the unit roundoff of the data: 2^-24 for Float32,
+/// 2^-53 for Float64.
+///
+/// y = (x - mean) * (invstd * weight) + bias. The difference, the factor and the product are
+/// rounded once each and the sum once more: 3u * |xhat * weight| + u * |y|, at most 7u * max|y|
+/// with biases up to the size of the weights. To this come the statistics. Each is a sum of short
+/// partial sums in the data's precision, merged in double: with K terms in a partial sum its
+/// relative error is at most K * u, and about sqrt(K) * u where roundings are independent; K is a
+/// few hundred at most, the partial sums are many, and half of a variance's relative error reaches
+/// invstd. 10u is left for them in Float32: in all 17u, the 1e-6 that is aimed at. In Float64 the
+/// partial sums are not many times shorter than the merge, which rounds as coarsely as they do:
+/// twice that is left.
+///
+/// The mean enters through x - mean. It is held in Float64, so that of a large mean an error of
+/// u64 * |mean| remains; relative to the deviation that is u64 * |mean| * invstd, doubled for the
+/// rounding of the merge that made it. Float32 data add to this the rounding of the mean's low
+/// part, (2^-24)^2 * |mean|.
+///
+/// dx = weight * invstd * (dy - dbias / M - xhat * dweight / M): the same roundings, relative to
+/// the largest sum of the magnitudes of the three terms, since they may cancel (with M = 2 they do
+/// entirely). dweight and dbias are sums of M terms as above, relative to the root of the sum of
+/// squares of their terms (a sum of either sign may be near zero by chance), plus the mean's
+/// error for dweight.
+
+namespace tolerance {
+
+/// Relative error of statistics and of what is made of them: 17u for Float32, 37u for Float64.
+double relative(halnorm::DType dtype);
+
+/// For y = xhat * weight + bias.
+double normalized(halnorm::DType dtype, const oracle::Values& y, const oracle::Values& mean,
+                  const oracle::Values& invstd, const oracle::Values& weight);
+
+struct OfGradients {
+  double dx = 0;
+  double dweight = 0;
+  double dbias = 0;
+};
+OfGradients gradients(halnorm::DType dtype, const oracle::Batch& dy, const oracle::Batch& x,
+                      const oracle::Values& mean, const oracle::Values& invstd,
+                      const oracle::Values& weight, const oracle::Gradients& truth);
+
+}  // namespace tolerance
