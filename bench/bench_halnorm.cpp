@@ -102,35 +102,32 @@ void run_halnorm(benchmark::State& state, const Case& item, Problem& problem) {
   state.SetLabel(last_kernel());
 }
 
-/// The fastest of the floor's loops. One iteration runs a sample of each, in turn, and Google
-/// Benchmark is told their sum, so that it ends in time; `best_ns` is the floor.
+/// Times all of the floor's loops, a sample of each in turn; the fastest is the floor.
 void run_all_floors(benchmark::State& state, const Case& item, Problem& problem, ThreadTeam& team) {
-  const std::vector<FloorLoop> loops = floor_loops(item.threads);
-  std::vector<int> repeats;
   const auto runner = [&](const FloorLoop& loop) {
-    return [&] { benchmark::DoNotOptimize(run_floor(loop, item.operation, problem, team)); };
+    return [&problem, &team, &item, loop] {
+      benchmark::DoNotOptimize(run_floor(loop, item.operation, problem, team));
+    };
   };
+  using Runner = decltype(runner(FloorLoop{}));
+  const std::vector<FloorLoop> loops = floor_loops(item.threads);
+  std::vector<Sampler<Runner>> samplers;
   for (const FloorLoop& loop : loops) {
-    auto call = runner(loop);
     problem.out.fill(std::numeric_limits<float>::quiet_NaN());
-    call();
+    runner(loop)();
     verify_floor(item.operation, problem);
-    repeats.push_back(calls_per_sample(call));
+    samplers.emplace_back(runner(loop));
   }
-  std::vector<double> best(loops.size(), std::numeric_limits<double>::infinity());
-  for ([[maybe_unused]] auto step : state) {
-    double total = 0.0;
-    for (std::size_t i = 0; i < loops.size(); ++i) {
-      auto call = runner(loops[i]);
-      const double seconds = seconds_of(call, repeats[i]) / repeats[i];
-      best[i] = std::min(best[i], seconds);
-      total += seconds * repeats[i];
-    }
-    state.SetIterationTime(total);
-  }
-  const auto winner = std::min_element(best.begin(), best.end());
-  const FloorLoop& loop = loops[static_cast<std::size_t>(winner - best.begin())];
-  state.counters["best_ns"] = *winner * 1e9;
+  const auto sample_all = [&samplers] {
+    double seconds = 0.0;
+    for (auto& sampler : samplers) seconds += sampler.sample();
+    return seconds;
+  };
+  for ([[maybe_unused]] auto step : state) state.SetIterationTime(sample_all());
+  while (samplers.front().samples() < fewest_samples) sample_all();
+  const auto best = std::ranges::min_element(samplers, {}, &Sampler<Runner>::best_ns);
+  const FloorLoop& loop = loops[static_cast<std::size_t>(best - samplers.begin())];
+  state.counters["best_ns"] = best->best_ns();
   state.SetLabel(std::string(loop.name) + (loop.serial ? ", 1 thread" : ", all threads"));
 }
 

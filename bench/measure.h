@@ -5,43 +5,60 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <utility>
 
 namespace halnorm::bench {
-
-using Clock = std::chrono::steady_clock;
 
 /// A sample shorter than this is made of several calls, so that reading the clock does not count.
 inline constexpr double shortest_sample = 20e-6;
 
-template <class Call>
-double seconds_of(Call& call, int repeats) {
-  const auto start = Clock::now();
-  for (int i = 0; i < repeats; ++i) call();
-  benchmark::ClobberMemory();
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
+/// Fewest samples of which the best is taken, also where one alone fills the time.
+inline constexpr int fewest_samples = 3;
 
-/// How many calls make a sample long enough; also warms caches, threads and branch predictors.
+/// Times one call, sample by sample, and keeps the fastest.
 template <class Call>
-int calls_per_sample(Call& call) {
-  if (seconds_of(call, 1) > 50 * shortest_sample) return 1;
-  int repeats = 1;
-  while (repeats < (1 << 14) && seconds_of(call, repeats) < shortest_sample) repeats *= 2;
-  return repeats;
-}
+class Sampler {
+ public:
+  /// Finds how many calls make a sample; that also warms caches, threads and branch predictors.
+  explicit Sampler(Call call) : call_(std::move(call)) {
+    if (run() > 50 * shortest_sample) return;
+    while (repeats_ < (1 << 14) && run() < shortest_sample) repeats_ *= 2;
+  }
 
-/// Times `call` sample by sample and reports, beside Google Benchmark's mean, the fastest sample
-/// as the counter `best_ns`: on a shared machine the mean measures the neighbours.
+  /// Runs one sample and returns its seconds.
+  double sample() {
+    const double seconds = run();
+    best_ = std::min(best_, seconds / repeats_);
+    ++samples_;
+    return seconds;
+  }
+
+  [[nodiscard]] double best_ns() const { return best_ * 1e9; }  ///< of one call
+  [[nodiscard]] int samples() const { return samples_; }
+
+ private:
+  double run() {
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < repeats_; ++i) call_();
+    benchmark::ClobberMemory();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+
+  Call call_;
+  int repeats_ = 1;
+  int samples_ = 0;
+  double best_ = std::numeric_limits<double>::infinity();
+};
+
+/// Times `call`. Google Benchmark is told the time of whole samples, so that it ends in time; the
+/// figure is the counter `best_ns`, the fastest sample's time for one call: on a shared machine the
+/// mean measures the neighbours.
 template <class Call>
 void measure(benchmark::State& state, Call call) {
-  const int repeats = calls_per_sample(call);
-  double best = std::numeric_limits<double>::infinity();
-  for ([[maybe_unused]] auto step : state) {
-    const double seconds = seconds_of(call, repeats) / repeats;
-    state.SetIterationTime(seconds);
-    best = std::min(best, seconds);
-  }
-  state.counters["best_ns"] = best * 1e9;
+  Sampler sampler(std::move(call));
+  for ([[maybe_unused]] auto step : state) state.SetIterationTime(sampler.sample());
+  while (sampler.samples() < fewest_samples) sampler.sample();
+  state.counters.insert_or_assign("best_ns", sampler.best_ns());
 }
 
 }  // namespace halnorm::bench

@@ -50,7 +50,7 @@ Options parse_options(int& argc, char** argv) {
     }
     return true;
   };
-  char** end = std::remove_if(argv + 1, argv + argc, [&](char* word) { return ours(word); });
+  char** end = std::remove_if(argv + 1, argv + argc, [&](const char* word) { return ours(word); });
   argc = static_cast<int>(end - argv);
   if (options.threads.empty()) options.threads = default_threads();
   return options;

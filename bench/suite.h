@@ -27,7 +27,7 @@ using CaseBody = std::function<void(benchmark::State&, const Case&, Problem&)>;
 struct Program {
   std::string name;  ///< the last part of each benchmark's name
   CaseBody body;
-  CaseBody floor = {};  ///< if set, measured once for each operation, shape and thread count
+  CaseBody floor;  ///< if set, measured once for each operation, shape and thread count
 };
 
 /// The main function of every program. Arguments, before Google Benchmark's own:

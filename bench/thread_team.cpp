@@ -42,7 +42,11 @@ void ThreadTeam::run(const std::function<void(int)>& task) {
     round_.notify_all();
   }
   task(0);
-  while (running_.load(std::memory_order_acquire) != 0) relax();
+  for (int spin = 0; spin < spins_before_sleep; ++spin) {
+    if (running_.load(std::memory_order_acquire) == 0) return;
+    relax();
+  }
+  for (int left = running_; left != 0; left = running_) running_.wait(left);
 }
 
 void ThreadTeam::serve(int member) {
@@ -56,7 +60,7 @@ void ThreadTeam::serve(int member) {
     ++seen;
     if (stopping_) return;
     (*task_)(member);
-    running_.fetch_sub(1, std::memory_order_release);
+    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_one();
   }
 }
 

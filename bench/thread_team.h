@@ -9,8 +9,8 @@
 namespace halnorm::bench {
 
 /// A fixed team of threads, the caller included, that runs one task at a time with as little start
-/// and stop as possible: the floor must not be slow for want of a good pool. Idle members spin for
-/// some ten microseconds and then sleep, so that they do not disturb what is measured next.
+/// and stop as possible: the floor must not be slow for want of a good pool. Who waits spins first,
+/// for some hundred microseconds, and then sleeps, so as not to disturb what is measured next.
 class ThreadTeam {
  public:
   explicit ThreadTeam(int threads);

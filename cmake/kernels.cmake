@@ -41,7 +41,7 @@ function(halnorm_add_kernel operation layout dtype target)
     USE_RUNTIME halnorm_halide_runtime
     PARAMS ${params}
   )
-  set_property(GLOBAL APPEND PROPERTY HALNORM_KERNELS "${operation} ${layout} ${dtype} ${target}")
+  set_property(GLOBAL APPEND PROPERTY HALNORM_KERNELS ${name})
 endfunction()
 
 # Compiles all kernels for the chosen targets, and writes the table that the runtime includes.

@@ -1,6 +1,7 @@
 #include "experiment.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 
@@ -41,8 +42,13 @@ Summary run_epoch(std::vector<Trainer>& trainers) {
 }
 
 void print_summary(const Summary& s) {
-  std::printf("  | %9.3g  %5.3f  %5.3f (%5.3f-%5.3f)", s.mean.loss, s.mean.train_accuracy,
-              s.mean.test_accuracy, s.worst, s.best);
+  if (std::isfinite(s.mean.loss)) {
+    std::printf(" | %9.3g", s.mean.loss);
+  } else {
+    std::printf(" |  diverged");
+  }
+  std::printf("  %5.3f  %5.3f (%5.3f-%5.3f)", s.mean.train_accuracy, s.mean.test_accuracy, s.worst,
+              s.best);
 }
 
 bool same_bits(const Tensor& a, const Tensor& b) {
@@ -57,11 +63,11 @@ Comparison compare(const Task& task, int seeds) {
   Comparison comparison{.with = make_trainers(task, seeds, true),
                         .without = make_trainers(task, seeds, false)};
   std::printf("\n%s\n%s\n", task.title.c_str(), comparison.with.front().network().str().c_str());
-  std::printf("%lld examples to learn from, %lld to be tested on; means over %d seeds (range)\n",
+  std::printf("%lld examples to learn from, %lld to be tested on; mean of %d seeds\n",
               static_cast<long long>(task.dataset.train.count()),
               static_cast<long long>(task.dataset.test.count()), seeds);
-  std::printf("       | with BatchNorm1d                   | without\n");
-  std::printf("epoch  |      loss  train  test               |      loss  train  test\n");
+  std::printf("      | with BatchNorm1d                     | without\n");
+  std::printf("epoch |      loss  train  test (range)       |      loss  train  test (range)\n");
   for (int epoch = 1; epoch <= task.recipe.epochs; ++epoch) {
     std::printf("%5d", epoch);
     print_summary(run_epoch(comparison.with));

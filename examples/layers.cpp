@@ -30,8 +30,8 @@ VectorView vector(const Tensor& t) { return {t.data<float>(), t.numel()}; }
 
 Parameter he_normal(Shape shape, std::uint64_t seed) {
   Tensor values = Tensor::randn(std::move(shape), seed);
-  const auto fan_in = static_cast<float>(values.numel() / values.size(0));
-  vector(values) *= std::sqrt(2.0F / fan_in);
+  const std::int64_t fan_in = values.numel() / values.size(0);
+  vector(values) *= std::sqrt(2.0F / static_cast<float>(fan_in));
   return Parameter(values);
 }
 

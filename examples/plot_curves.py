@@ -9,17 +9,13 @@ from collections import defaultdict
 from pathlib import Path
 
 import matplotlib as mpl
-
-mpl.use("Agg")
-mpl.rcParams["svg.hashsalt"] = "halnorm"  # the same curves give the same file
-
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 TITLES = {
-    "breast_cancer": "Wisconsin breast cancer, unscaled\n(N, C): perceptron, 30 features, 2 classes",
-    "basic_motions": "BasicMotions, smart watch\n(N, C, L): convolutions, 6 axes, 4 classes",
+    "breast_cancer": "Wisconsin breast cancer, unscaled\n(N, C): perceptron, 30 features",
+    "basic_motions": "BasicMotions, smart watch\n(N, C, L): convolutions, 6 axes x 100 samples",
 }
 STYLES = {
     "with": ("with BatchNorm1d", "#0b6e99", "-", "o"),
@@ -41,20 +37,14 @@ def read(path: Path) -> Accuracies:
 
 
 def draw(axes: Axes, dataset: str, variants: dict[str, dict[int, list[float]]]) -> None:
-    """One panel: for each variant the mean over the seeds, and a band from worst to best."""
+    """One panel: for each variant the mean over the seeds, and a thin line for each."""
     for variant, (label, colour, line, marker) in STYLES.items():
         by_epoch = variants[variant]
         epochs = sorted(by_epoch)
         seeds = [by_epoch[epoch] for epoch in epochs]
         means = [sum(values) / len(values) for values in seeds]
-        axes.fill_between(
-            epochs,
-            [min(values) for values in seeds],
-            [max(values) for values in seeds],
-            color=colour,
-            alpha=0.15,
-            linewidth=0,
-        )
+        for one_seed in zip(*seeds, strict=True):
+            axes.plot(epochs, one_seed, line, color=colour, alpha=0.3, linewidth=0.9)
         axes.plot(
             epochs,
             means,
@@ -62,16 +52,19 @@ def draw(axes: Axes, dataset: str, variants: dict[str, dict[int, list[float]]]) 
             color=colour,
             marker=marker,
             markersize=3.5,
+            linewidth=2,
             label=f"{label}: {means[-1]:.1%} at the end",
         )
     axes.set_title(TITLES.get(dataset, dataset), fontsize=11)
     axes.set_xlabel("epoch")
-    axes.set_ylim(0, 1.03)
-    axes.set_xlim(1, max(epochs))
+    axes.set_ylim(-0.02, 1.03)
+    axes.set_xlim(0.5, max(epochs) + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", framealpha=0.9)
+    # Below the panel: inside, it would hide a network that fell to 0 %.
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)
 
 
 def main() -> None:
@@ -82,14 +75,16 @@ def main() -> None:
 
     accuracies = read(arguments.curves)
     seeds = len(next(iter(next(iter(accuracies.values()))["with"].values())))
-    figure, panels = plt.subplots(
-        1, len(accuracies), figsize=(10.5, 4.6), sharey=True, squeeze=False, layout="constrained"
-    )
+    mpl.rcParams["svg.hashsalt"] = "halnorm"  # the same curves give the same file
+    figure = Figure(figsize=(10.5, 4.8), layout="constrained")
+    panels = figure.subplots(1, len(accuracies), sharey=True, squeeze=False)
     for axes, (dataset, variants) in zip(panels[0], accuracies.items(), strict=True):
         draw(axes, dataset, variants)
     panels[0][0].set_ylabel("test accuracy")
-    band = f"mean of {seeds} seeds, band from worst to best" if seeds > 1 else "one seed"
-    figure.suptitle(f"Same layers, initial weights, batches and learning rate; {band}", fontsize=12)
+    lines = f"{seeds} seeds (thin) and their mean" if seeds > 1 else "one seed"
+    figure.suptitle(
+        f"Same layers, initial weights, batches and learning rate; {lines}", fontsize=12
+    )
     for picture in arguments.pictures:
         metadata = {"Date": None} if picture.suffix == ".svg" else None
         figure.savefig(picture, dpi=150, metadata=metadata)

@@ -1,5 +1,6 @@
 #include "module_path.h"
 
+#include <exception>
 #include <typeinfo>
 
 #include "halnorm/error.h"
@@ -11,20 +12,8 @@ namespace {
 
 thread_local const CallFrame* current_frame = nullptr;
 
-/// Marks an error whose text begins with a path.
-class Located {
- public:
-  Located() = default;
-  Located(const Located&) = default;
-  Located& operator=(const Located&) = default;
-  virtual ~Located() = default;
-};
-
-template <class E>
-class LocatedError : public E, public Located {
- public:
-  using E::E;
-};
+/// The error that is on its way out and begins with a path already.
+thread_local std::exception_ptr located_error;
 
 /// A type derived from E by somebody else cannot be rebuilt, so it goes on as it is.
 template <class E>
@@ -32,7 +21,8 @@ template <class E>
   if (typeid(error) != typeid(E) || path.empty()) {
     throw;
   }
-  throw LocatedError<E>(path + ": " + error.what());
+  located_error = std::make_exception_ptr(E(path + ": " + error.what()));
+  std::rethrow_exception(located_error);
 }
 
 /// The name of a module within another, "" if it is not below it.
@@ -66,9 +56,14 @@ std::string CallFrame::path() const {
 }
 
 void CallFrame::rethrow() const {
-  try {
+  if (caller_ == nullptr) {
+    located_error = nullptr;
     throw;
-  } catch (const Located&) {
+  }
+  if (std::current_exception() == located_error) {
+    throw;
+  }
+  try {
     throw;
   } catch (const ShapeError& error) {
     relay(error, path());

@@ -50,6 +50,9 @@ std::string_view dtype_name(DType dtype) noexcept;
 /// @throws LoadError in the name of `source`, the file.
 Header read_header(const std::string& source, std::string_view json);
 
+/// A text as JSON writes it, in quotes. @throws ValueError if it is not UTF-8.
+std::string json_string(const std::string& text);
+
 /// The first two parts of a file, and the tensors in the order their elements follow, contiguous.
 struct Layout {
   std::string head;

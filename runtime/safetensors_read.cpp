@@ -137,7 +137,7 @@ StateDict load(std::istream& stream) {
 }
 
 StateDict load(const std::filesystem::path& path) {
-  const std::string source = "'" + path.string() + "'";
+  const std::string source = std::string("'") + path.string() + "'";
   std::error_code unknown;
   if (!std::filesystem::exists(path, unknown)) {
     fail(source, "got no such file");

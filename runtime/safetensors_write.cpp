@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
 
@@ -12,15 +11,6 @@ namespace halnorm {
 namespace safetensors {
 
 namespace {
-
-/// As a JSON string. @throws ValueError if it is not UTF-8.
-std::string quoted(const std::string& text) {
-  try {
-    return nlohmann::json(text).dump();
-  } catch (const nlohmann::json::exception&) {
-    throw ValueError("save: got the name or metadata '" + text + "', wanted UTF-8");
-  }
-}
 
 void check_entry(const StateDict::Entry& entry) {
   const auto& [name, tensor] = entry;
@@ -48,9 +38,9 @@ std::uint64_t bytes_of(const Tensor& tensor) {
 std::string describe(const std::map<std::string, std::string>& metadata) {
   std::string text;
   for (const auto& [name, value] : metadata) {
-    text += (text.empty() ? "" : ",") + quoted(name) + ":" + quoted(value);
+    text += (text.empty() ? "" : ",") + json_string(name) + ":" + json_string(value);
   }
-  return quoted(std::string(metadata_key)) + ":{" + text + "}";
+  return json_string(std::string(metadata_key)) + ":{" + text + "}";
 }
 
 }  // namespace
@@ -82,7 +72,7 @@ Layout lay_out(const StateDict& state) {
   }
   std::string json = state.metadata().empty() ? "" : describe(state.metadata());
   for (const auto& [entry, begin] : items) {
-    json += (json.empty() ? "" : ",") + quoted(entry->first) + ":" +
+    json += (json.empty() ? "" : ",") + json_string(entry->first) + ":" +
             describe(entry->second, begin, begin + bytes_of(entry->second));
   }
   json = "{" + json + "}";

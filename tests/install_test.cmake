@@ -1,6 +1,6 @@
-# cmake -D build=<build tree> -D work=<scratch> -D compiler=<c++> -D generator=<name> -D program=<ninja>
-#       -P install_test.cmake
-# Installs into a fresh prefix, then configures, builds and runs the project in consumer/ against it.
+# cmake -D build=<build tree> -D work=<scratch> -D target=<one of ours that runs here>
+#       -D compiler=<c++> -D generator=<name> -D program=<ninja> -P install_test.cmake
+# Installs into a fresh prefix, then builds and runs the project in consumer/ against it.
 
 function(run)
   execute_process(COMMAND ${ARGV} COMMAND_ERROR_IS_FATAL ANY)
@@ -12,9 +12,10 @@ run("${CMAKE_COMMAND}" --install "${build}" --prefix "${work}/prefix")
 file(RENAME "${work}/prefix" "${work}/moved")
 run("${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}/consumer" -B "${work}/build" -G "${generator}"
     "-DCMAKE_MAKE_PROGRAM=${program}" "-DCMAKE_CXX_COMPILER=${compiler}"
-    "-DCMAKE_PREFIX_PATH=${work}/moved" -DCMAKE_BUILD_TYPE=Release)
+    "-DCMAKE_PREFIX_PATH=${work}/moved" "-DTARGET=${target}" -DCMAKE_BUILD_TYPE=Release)
 run("${CMAKE_COMMAND}" --build "${work}/build")
 run("${work}/build/consumer")
+run("${work}/build/raw")
 
 # What is installed must not lead back to where it was built.
 file(GLOB_RECURSE texts "${work}/moved/*.cmake" "${work}/moved/*.h")

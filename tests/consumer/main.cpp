@@ -1,4 +1,4 @@
-// Uses the installed package as its user would: a layer, its gradient, an error, the kernels' names.
+// Uses the installed package as its user would: a layer, its gradient, an error, a kernel's name.
 
 #include <halnorm/halnorm.h>
 

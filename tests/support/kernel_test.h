@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "halnorm/error.h"
 #include "halnorm/functional.h"
 #include "halnorm/kernels.h"
 #include "support/inputs.h"

@@ -101,7 +101,7 @@ void Placed::set_strides(Layout layout) {
       n_stride_ = (c + 2) * (l + 3), c_stride_ = l + 3, l_stride_ = 1;
       break;
     case Layout::ChannelsWindow:
-      n_stride_ = (l + 1) * (c + 3), c_stride_ = 1, l_stride_ = c + 3;
+      n_stride_ = l * (c + 3), c_stride_ = 1, l_stride_ = c + 3;
       break;
     case Layout::Reversed:
       n_stride_ = -c * l, c_stride_ = l, l_stride_ = -1;

@@ -19,7 +19,7 @@ enum class Layout : std::uint8_t {
   Nlc,             ///< channel-last: a transposed view of a dense (N, L, C)
   Nc,              ///< rank 2: (N * L, C)
   Window,          ///< cut out of a larger (N, C, L), with gaps after rows and channels
-  ChannelsWindow,  ///< cut out of a larger (N, L, C)
+  ChannelsWindow,  ///< channel-last, with gaps after each position's channels
   Misaligned,      ///< dense (N, C, L), one element past an aligned address
   Reversed,        ///< negative strides along N and L
   Spaced,          ///< every second element along L

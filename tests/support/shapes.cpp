@@ -3,7 +3,9 @@
 namespace shapes {
 
 std::string Extents::str() const {
-  return "(" + std::to_string(n) + ", " + std::to_string(c) + ", " + std::to_string(l) + ")";
+  std::string text = "(";
+  text.append(std::to_string(n)).append(", ").append(std::to_string(c)).append(", ");
+  return text.append(std::to_string(l)).append(")");
 }
 
 std::vector<Extents> small() {

@@ -1,0 +1,91 @@
+#include <thread>
+
+#include "support/kernel_test.h"
+#include "support/problem.h"
+
+namespace F = halnorm::functional;
+using halnorm::Tensor;
+
+namespace {
+
+constexpr double eps = 1e-5;
+
+/// Shapes that are spread over threads, by channels, by rows and by both, with rests.
+const std::vector<shapes::Extents> spread = {
+    {300, 70, 1, "rows in blocks, more than 64 channels"},
+    {20000, 3, 1, "many rows of few channels"},
+    {40, 130, 33, "channels in groups and a rest"},
+    {3, 2, 20011, "long rows of few channels"},
+    {64, 96, 49, "a usual image layer"},
+};
+
+class Determinism : public KernelTest {
+ protected:
+  /// Everything that the passes over one problem compute.
+  [[nodiscard]] std::vector<double> results(const shapes::Extents& extents) const {
+    Problem p(source(extents), layout(), extents, dtype(), 1e2);
+    std::vector<double> all;
+    const auto keep = [&](const Tensor& tensor) {
+      const std::vector<double> values = inputs::doubles(tensor);
+      all.insert(all.end(), values.begin(), values.end());
+    };
+    const Tensor x = p.x.tensor();
+    const Tensor dy = p.dy.tensor();
+    const auto forward =
+        F::batch_norm_train_update(x, p.running_mean, p.running_var, p.weight, p.bias, 0.1, eps);
+    const auto backward = F::batch_norm_backward(dy, x, p.weight, forward.mean, forward.invstd);
+    const auto moments = F::batch_norm_moments(x);
+    const auto sums = F::batch_norm_backward_reduce(dy, x, forward.mean, forward.invstd, p.weight);
+    for (const Tensor& tensor :
+         {forward.y, forward.mean, forward.invstd, p.running_mean, p.running_var, backward.dx,
+          backward.dweight, backward.dbias, moments.mean, moments.m2, sums.sum_dy, sums.sum_dy_xmu,
+          F::batch_norm_infer(x, p.running_mean, p.running_var, p.weight, p.bias, eps)}) {
+      keep(tensor);
+    }
+    return all;
+  }
+};
+
+}  // namespace
+
+TEST_P(Determinism, TheSameBitsForAnyNumberOfThreads) {
+  for (const shapes::Extents& extents : spread) {
+    SCOPED_TRACE(describe(extents));
+    halnorm::set_num_threads(1);
+    const std::vector<double> alone = results(extents);
+    for (const int threads : {2, 3, 8}) {
+      halnorm::set_num_threads(threads);
+      EXPECT_TRUE(same_bits(results(extents), alone)) << threads << " threads";
+    }
+  }
+}
+
+TEST_P(Determinism, TheSameBitsOnEveryRun) {
+  halnorm::set_num_threads(3);
+  for (const shapes::Extents& extents : spread) {
+    SCOPED_TRACE(describe(extents));
+    const std::vector<double> first = results(extents);
+    for (int run = 0; run < 3; ++run) {
+      EXPECT_TRUE(same_bits(results(extents), first));
+    }
+  }
+}
+
+TEST_P(Determinism, TheSameBitsFromManyCallersAtOnce) {
+  const shapes::Extents extents = spread.front();
+  SCOPED_TRACE(describe(extents));
+  const std::vector<double> alone = results(extents);
+  std::vector<std::vector<double>> together(4);
+  std::vector<std::thread> callers;
+  for (std::vector<double>& result : together) {
+    callers.emplace_back([&] { result = results(extents); });
+  }
+  for (std::thread& caller : callers) {
+    caller.join();
+  }
+  for (const std::vector<double>& result : together) {
+    EXPECT_TRUE(same_bits(result, alone));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, Determinism, ::testing::ValuesIn(dense_cases()), name_of_param);

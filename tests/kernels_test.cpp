@@ -1,0 +1,142 @@
+#include "halnorm/kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "halnorm/error.h"
+#include "halnorm/functional.h"
+#include "support/throws.h"
+
+namespace F = halnorm::functional;
+using halnorm::KernelError;
+using halnorm::KernelInfo;
+using halnorm::Tensor;
+using halnorm::ValueError;
+
+namespace {
+
+const std::vector<std::string> fastest_first = {"avx512", "avx2", "sse41", "base"};
+
+/// Gives the choice of kernels back, whatever a test did.
+class Kernels : public ::testing::Test {
+ protected:
+  void TearDown() override {
+    halnorm::force_target("");
+    halnorm::set_num_threads(0);
+  }
+};
+
+std::size_t rank_of(const std::string& target) {
+  const auto at = std::find(fastest_first.begin(), fastest_first.end(), target);
+  return static_cast<std::size_t>(at - fastest_first.begin());
+}
+
+std::string run_one() {
+  F::batch_norm_train(Tensor::randn({4, 3, 5}, 1), Tensor(), Tensor(), 1e-5);
+  return halnorm::last_kernel();
+}
+
+}  // namespace
+
+TEST_F(Kernels, NamesFollowTheGrammar) {
+  ASSERT_FALSE(halnorm::kernels().empty());
+  std::set<std::string> names;
+  for (const KernelInfo& kernel : halnorm::kernels()) {
+    EXPECT_EQ(kernel.name, "halnorm_" + kernel.operation + "_" + kernel.layout + "_" +
+                               kernel.dtype + "__" + kernel.target);
+    EXPECT_LT(rank_of(kernel.target), fastest_first.size()) << kernel.target;
+    EXPECT_TRUE(names.insert(kernel.name).second) << kernel.name << " is listed twice";
+  }
+}
+
+TEST_F(Kernels, EveryOperationHasEveryTarget) {
+  std::set<std::string> targets;
+  std::set<std::string> families;
+  std::set<std::string> operations;
+  for (const KernelInfo& kernel : halnorm::kernels()) {
+    targets.insert(kernel.target);
+    families.insert(kernel.operation + " " + kernel.layout + " " + kernel.dtype);
+    operations.insert(kernel.operation);
+  }
+  EXPECT_EQ(halnorm::kernels().size(), targets.size() * families.size());
+  EXPECT_EQ(families.size(), 8 * 2 * 2 + 2U);  // two layouts of each, and one of the running stats
+  EXPECT_EQ(operations.size(), 9U);
+}
+
+TEST_F(Kernels, AreListedFastestFirst) {
+  for (const KernelInfo& kernel : halnorm::kernels()) {
+    std::size_t last = 0;
+    for (const KernelInfo& other : halnorm::kernels()) {
+      if (other.operation == kernel.operation && other.layout == kernel.layout &&
+          other.dtype == kernel.dtype) {
+        EXPECT_LE(last, rank_of(other.target));
+        last = rank_of(other.target);
+      }
+    }
+  }
+}
+
+TEST_F(Kernels, TargetsAreThoseThatRunHere) {
+  std::set<std::string> runnable;
+  for (const KernelInfo& kernel : halnorm::kernels()) {
+    if (kernel.runs_here) {
+      runnable.insert(kernel.target);
+    }
+  }
+  const std::vector<std::string> targets = halnorm::targets();
+  ASSERT_FALSE(targets.empty()) << "no linked kernel runs on this machine: nothing is tested";
+  EXPECT_EQ(std::set<std::string>(targets.begin(), targets.end()), runnable);
+  EXPECT_TRUE(std::is_sorted(targets.begin(), targets.end(),
+                             [](const auto& a, const auto& b) { return rank_of(a) < rank_of(b); }));
+}
+
+TEST_F(Kernels, AForcedTargetRuns) {
+  for (const std::string& target : halnorm::targets()) {
+    halnorm::force_target(target);
+    EXPECT_EQ(run_one(), "halnorm_batch_norm_train_ncl_f32__" + target);
+  }
+}
+
+TEST_F(Kernels, AnUnknownTargetLeavesTheChoice) {
+  halnorm::force_target(halnorm::targets().back());
+  const std::string before = run_one();
+  for (const char* name : {"avx1024", "AVX2", "avx2 ", "neon"}) {
+    expect_throws<KernelError>([&] { halnorm::force_target(name); },
+                               {"force_target", name, halnorm::targets().front()});
+    EXPECT_EQ(run_one(), before);
+  }
+}
+
+TEST_F(Kernels, WithoutAForcedOneTheDefaultRuns) {
+  const char* wanted = std::getenv("HALNORM_TARGET");
+  const std::string target = wanted != nullptr ? wanted : halnorm::targets().front();
+  EXPECT_EQ(run_one(), "halnorm_batch_norm_train_ncl_f32__" + target);
+  halnorm::force_target(halnorm::targets().back());
+  halnorm::force_target("");
+  EXPECT_EQ(run_one(), "halnorm_batch_norm_train_ncl_f32__" + target);
+}
+
+TEST_F(Kernels, TheLastKernelBelongsToAThread) {
+  run_one();
+  std::string elsewhere = "unset";
+  std::thread([&] { elsewhere = halnorm::last_kernel(); }).join();
+  EXPECT_EQ(elsewhere, "");
+}
+
+TEST_F(Kernels, ThreadsAreCounted) {
+  halnorm::set_num_threads(3);
+  EXPECT_EQ(halnorm::get_num_threads(), 3);
+  for (const int bad : {-1, 257}) {
+    expect_throws<ValueError>([&] { halnorm::set_num_threads(bad); },
+                              {"set_num_threads", std::to_string(bad), "256"});
+    EXPECT_EQ(halnorm::get_num_threads(), 3);
+  }
+  halnorm::set_num_threads(0);
+  EXPECT_GE(halnorm::get_num_threads(), 1);
+}

@@ -1,0 +1,167 @@
+#include <array>
+#include <cmath>
+#include <span>
+
+#include "support/kernel_test.h"
+#include "support/problem.h"
+#include "support/tolerance.h"
+
+namespace F = halnorm::functional;
+using halnorm::DType;
+using halnorm::Tensor;
+using placement::Layout;
+
+namespace {
+
+constexpr double eps = 1e-5;
+
+/// The split forms: what a layer that synchronizes its statistics is made of.
+class Moments : public KernelTest {
+ protected:
+  [[nodiscard]] Problem problem(const shapes::Extents& extents, double mean) const {
+    return {source(extents), layout(), extents, dtype(), mean};
+  }
+
+  void expect_moments(const F::Moments& got, const oracle::Statistics& want) const {
+    EXPECT_EQ(got.count.item<double>(), static_cast<double>(want.count));
+    EXPECT_EQ(got.count.dim(), 0);
+    const std::vector<double> mean = inputs::doubles(got.mean);
+    const std::vector<double> m2 = inputs::doubles(got.m2);
+    ASSERT_EQ(mean.size(), want.mean.size());
+    ASSERT_EQ(m2.size(), want.m2.size());
+    for (std::size_t c = 0; c < mean.size(); ++c) {
+      const auto wanted_mean = static_cast<double>(want.mean[c]);
+      const auto wanted_m2 = static_cast<double>(want.m2[c]);
+      const double spread = std::sqrt(wanted_m2 / static_cast<double>(want.count));
+      EXPECT_NEAR(mean[c], wanted_mean,
+                  tolerance::relative(dtype()) * spread + 4 * 0x1p-53 * std::fabs(wanted_mean));
+      // Twice the relative error of an invstd. The mean's rounding adds its own square, M times.
+      const double floor = std::pow(4 * 0x1p-53 * std::fabs(wanted_mean), 2);
+      EXPECT_NEAR(
+          m2[c], wanted_m2,
+          2 * tolerance::relative(dtype()) * wanted_m2 + floor * static_cast<double>(want.count));
+    }
+  }
+};
+
+Tensor scalar(double value) { return Tensor::full({}, value, DType::Float64); }
+
+F::Moments moments_of(double count, const std::vector<double>& mean,
+                      const std::vector<double>& m2) {
+  return {scalar(count), inputs::channels(mean, DType::Float64),
+          inputs::channels(m2, DType::Float64)};
+}
+
+}  // namespace
+
+TEST_P(Moments, MatchTheFormulasAroundAnyMean) {
+  for (const shapes::Extents& extents : shapes::trainable()) {
+    for (const double mean : {0.0, 1e4, 1e6}) {
+      SCOPED_TRACE(describe(extents) + ", mean " + std::to_string(mean));
+      Problem p = problem(extents, mean);
+      const F::Moments got = F::batch_norm_moments(p.x.tensor());
+      expect_kernel("batch_norm_moments", extents);
+      expect_moments(got, oracle::statistics(p.x_values));
+    }
+  }
+}
+
+TEST_P(Moments, OfPartsMergeToThoseOfTheWhole) {
+  for (const shapes::Extents& extents : shapes::trainable()) {
+    if (extents.n < 3) {
+      continue;
+    }
+    SCOPED_TRACE(describe(extents));
+    Problem p = problem(extents, 1e4);
+    const Tensor x = p.x.tensor();
+    const std::int64_t rows = x.size(0);
+    const std::int64_t cut = rows / 3;
+    F::Moments merged = F::batch_norm_moments(x.narrow(0, 0, 1));
+    merged = F::merge(merged, F::batch_norm_moments(x.narrow(0, 1, cut - 1)));
+    merged = F::merge(merged, F::batch_norm_moments(x.narrow(0, cut, rows - cut)));
+    expect_moments(merged, oracle::statistics(p.x_values));
+  }
+}
+
+TEST_P(Moments, OfNothingAreZero) {
+  for (const shapes::Extents& extents : shapes::without_values()) {
+    SCOPED_TRACE(describe(extents));
+    placement::Placed x(layout(), extents, dtype());
+    const F::Moments got = F::batch_norm_moments(x.tensor());
+    EXPECT_EQ(got.count.item<double>(), 0.0);
+    EXPECT_EQ(inputs::doubles(got.mean), std::vector<double>(5, 0.0));
+    EXPECT_EQ(inputs::doubles(got.m2), std::vector<double>(5, 0.0));
+  }
+}
+
+TEST_P(Moments, ElemtFinishesTheForward) {
+  for (const shapes::Extents& extents : shapes::trainable()) {
+    SCOPED_TRACE(describe(extents));
+    Problem p = problem(extents, 1e4);
+    const oracle::Statistics batch = oracle::statistics(p.x_values);
+    const oracle::Values invstd = batch.invstd(eps);
+    const Tensor mean = inputs::channels({batch.mean.begin(), batch.mean.end()}, DType::Float64);
+    const Tensor scale = inputs::channels({invstd.begin(), invstd.end()}, DType::Float64);
+    F::batch_norm_elemt(p.x.tensor(), p.weight, p.bias, mean, scale, p.out.tensor());
+    expect_kernel("batch_norm_elemt", extents);
+    EXPECT_TRUE(p.out.surroundings_intact());
+    const oracle::Values y = oracle::normalize(p.x_values, batch.mean, invstd, p.w(), p.b());
+    expect_near(p.out.batch().values, y,
+                tolerance::normalized(dtype(), y, batch.mean, invstd, p.w()), "y");
+  }
+}
+
+TEST_P(Moments, ReduceAndElemtMakeTheBackward) {
+  for (const shapes::Extents& extents : shapes::trainable()) {
+    SCOPED_TRACE(describe(extents));
+    Problem p = problem(extents, 1e4);
+    const auto saved = F::batch_norm_train(p.x.tensor(), p.weight, p.bias, eps);
+    const F::BackwardReduce sums = F::batch_norm_backward_reduce(
+        p.dy.tensor(), p.x.tensor(), saved.mean, saved.invstd, p.weight);
+    expect_kernel("batch_norm_backward_reduce", extents);
+    EXPECT_EQ(sums.sum_dy.dtype(), DType::Float64);
+    EXPECT_EQ(sums.dweight.dtype(), dtype());
+    const Tensor count = scalar(static_cast<double>(p.x_values.per_channel()));
+    F::batch_norm_backward_elemt(p.dy.tensor(), p.x.tensor(), saved.mean, saved.invstd, p.weight,
+                                 sums.sum_dy, sums.sum_dy_xmu, count, p.out.tensor());
+    expect_kernel("batch_norm_backward_elemt", extents);
+    EXPECT_TRUE(p.out.surroundings_intact());
+    const oracle::Gradients truth = oracle::backward(p.dy_values, p.x_values, p.w(), eps);
+    const oracle::Statistics batch = oracle::statistics(p.x_values);
+    const auto allowed = tolerance::gradients(dtype(), p.dy_values, p.x_values, batch.mean,
+                                              batch.invstd(eps), p.w(), truth);
+    expect_near(p.out.batch().values, truth.dx, allowed.dx, "dx");
+    expect_near(inputs::doubles(sums.dweight), truth.dweight, allowed.dweight, "dweight");
+    expect_near(inputs::doubles(sums.dbias), truth.dbias, allowed.dbias, "dbias");
+    expect_near(inputs::doubles(sums.sum_dy), truth.dbias, allowed.dbias, "sum_dy");
+    const std::vector<double> xmu = inputs::doubles(sums.sum_dy_xmu);
+    const oracle::Values invstd = batch.invstd(eps);
+    for (std::size_t c = 0; c < xmu.size(); ++c) {
+      EXPECT_NEAR(xmu[c] * static_cast<double>(invstd[c]), static_cast<double>(truth.dweight[c]),
+                  allowed.dweight);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, Moments, ::testing::ValuesIn(every_case()), name_of_param);
+
+TEST(MergeMoments, OfWholeNumbersIsExact) {
+  // {1, 3} and {5, 7, 9, 11}: means 2 and 8, sums of squares 2 and 20; together mean 6, 70.
+  const F::Moments merged = F::merge(moments_of(2, {2}, {2}), moments_of(4, {8}, {20}));
+  EXPECT_EQ(merged.count.item<double>(), 6);
+  EXPECT_EQ(merged.mean.item<double>(), 6);
+  EXPECT_EQ(merged.m2.item<double>(), 70);
+}
+
+TEST(MergeMoments, WithNothingChangesNothing) {
+  const F::Moments some = moments_of(3, {1e6, -2}, {0.5, 7});
+  const F::Moments none = moments_of(0, {0, 0}, {0, 0});
+  for (const F::Moments& merged : {F::merge(some, none), F::merge(none, some)}) {
+    EXPECT_EQ(merged.count.item<double>(), 3);
+    EXPECT_TRUE(same_bits(inputs::doubles(merged.mean), {1e6, -2}));
+    EXPECT_TRUE(same_bits(inputs::doubles(merged.m2), {0.5, 7}));
+  }
+  const F::Moments empty = F::merge(none, none);
+  EXPECT_EQ(empty.count.item<double>(), 0);
+  EXPECT_TRUE(same_bits(inputs::doubles(empty.mean), {0, 0}));
+}

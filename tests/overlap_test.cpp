@@ -1,0 +1,57 @@
+#include "support/calls.h"
+
+using calls::Arguments;
+using calls::expect_refused;
+using calls::Function;
+using halnorm::DType;
+using halnorm::ShapeError;
+using halnorm::Tensor;
+
+TEST(Overlap, OutputsThatOverlapAnArgument) {
+  const std::vector<Function> writers = {calls::train,         calls::train_update,   calls::infer,
+                                         calls::backward,      calls::backward_infer, calls::elemt,
+                                         calls::backward_elemt};
+  for (const Function& function : writers) {
+    Tensor memory = Tensor::randn({200}, 9);
+    Arguments a;
+    a.x = a.dy = memory.narrow(0, 0, 60).reshape({4, 3, 5});
+    a.out = memory.narrow(0, 1, 60).reshape({4, 3, 5});
+    expect_refused<ShapeError>(function, a, {"out overlaps"});
+    Arguments b;
+    b.weight = memory.narrow(0, 59, 3);
+    b.out = memory.narrow(0, 0, 60).reshape({4, 3, 5});
+    if (function.name != "batch_norm_train_update" && function.name != "batch_norm_infer") {
+      expect_refused<ShapeError>(function, b, {"out overlaps"});
+    }
+  }
+  for (const Function& function : {calls::backward, calls::backward_infer, calls::backward_elemt}) {
+    Arguments a;
+    a.out = a.x;  // x is still needed while dx is written
+    expect_refused<ShapeError>(function, a, {"out overlaps"});
+  }
+  Arguments square;
+  square.x = Tensor::randn({3, 3}, 9);
+  square.out = square.x.transpose(0, 1);
+  expect_refused<ShapeError>(calls::train, square, {"out overlaps"});
+}
+
+TEST(Overlap, OutputsWhoseElementsShareAPlace) {
+  float memory[64] = {};
+  for (const std::vector<std::int64_t>& strides :
+       {std::vector<std::int64_t>{0, 5, 1}, {15, 0, 1}, {15, 1, 1}, {5, 5, 1}}) {
+    Arguments a;
+    a.out = Tensor::from_blob(memory, {4, 3, 5}, DType::Float32, strides);
+    expect_refused<ShapeError>(calls::train, a, {"out", "a place of its own"});
+  }
+}
+
+TEST(Overlap, RunningStatisticsThatShareAPlace) {
+  float one = 1;
+  Arguments a;
+  a.running_var = Tensor::from_blob(&one, {3}, DType::Float32, {0});
+  expect_refused<ShapeError>(calls::train_update, a, {"running_var"});
+  EXPECT_NO_THROW(calls::infer.call(a)) << "it is only read";
+  Arguments b;
+  b.running_mean = b.running_var;
+  expect_refused<ShapeError>(calls::train_update, b, {"running_mean", "running_var"});
+}
