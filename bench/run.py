@@ -30,7 +30,7 @@ BUSY_LOAD = 0.5  # runnable threads of others, beside which several threads cann
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, prog="./dev bench")
     parser.add_argument("--build-dir", type=Path, default=ROOT / "build/release")
-    parser.add_argument("--quick", action="store_true", help="ten shapes, shorter measurements")
+    parser.add_argument("--quick", action="store_true", help="eleven shapes, shorter measurements")
     parser.add_argument("--filter", default="", help="regex on operation/layout/shape")
     parser.add_argument("--threads", help="thread counts, like 1,4; default: 1 and one per core")
     parser.add_argument("--rounds", type=int, help="default: 3, with --quick 2")

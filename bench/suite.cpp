@@ -1,12 +1,14 @@
 #include "suite.h"
 
 #include <algorithm>
+#include <charconv>
 #include <exception>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 
 namespace halnorm::bench {
@@ -26,7 +28,15 @@ std::optional<std::string_view> value_of(std::string_view argument, std::string_
 std::vector<int> parse_threads(std::string_view list) {
   std::vector<int> threads;
   std::istringstream stream{std::string(list)};
-  for (std::string item; std::getline(stream, item, ',');) threads.push_back(std::stoi(item));
+  for (std::string item; std::getline(stream, item, ',');) {
+    int count = 0;
+    const char* end = item.data() + item.size();
+    const auto parsed = std::from_chars(item.data(), end, count);
+    if (parsed.ptr != end || parsed.ec != std::errc() || count < 1) {
+      throw std::invalid_argument("--threads wants numbers from 1 up, got '" + item + "'");
+    }
+    threads.push_back(count);
+  }
   return threads;
 }
 

@@ -53,7 +53,7 @@ def draw(axes: Axes, dataset: str, variants: dict[str, dict[int, list[float]]]) 
             marker=marker,
             markersize=3.5,
             linewidth=2,
-            label=f"{label}: {means[-1]:.1%} at the end",
+            label=f"{label}: {means[-1]:.1%}",
         )
     axes.set_title(TITLES.get(dataset, dataset), fontsize=11)
     axes.set_xlabel("epoch")
@@ -64,7 +64,13 @@ def draw(axes: Axes, dataset: str, variants: dict[str, dict[int, list[float]]]) 
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     # Below the panel: inside, it would hide a network that fell to 0 %.
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.14),
+        ncols=2,
+        frameon=False,
+        title="mean after the last epoch",
+    )
 
 
 def main() -> None:
@@ -76,7 +82,7 @@ def main() -> None:
     accuracies = read(arguments.curves)
     seeds = len(next(iter(next(iter(accuracies.values()))["with"].values())))
     mpl.rcParams["svg.hashsalt"] = "halnorm"  # the same curves give the same file
-    figure = Figure(figsize=(10.5, 4.8), layout="constrained")
+    figure = Figure(figsize=(10.5, 5.0), layout="constrained")
     panels = figure.subplots(1, len(accuracies), sharey=True, squeeze=False)
     for axes, (dataset, variants) in zip(panels[0], accuracies.items(), strict=True):
         draw(axes, dataset, variants)

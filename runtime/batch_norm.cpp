@@ -35,7 +35,7 @@ Tensor kept_input(const Tensor& x, const Tensor& out) {
   if (!grad_enabled()) {
     return {};
   }
-  return out.defined() && halnorm::detail::ranges_overlap(x, out) ? x.clone() : x;
+  return out.defined() && halnorm::detail::may_overlap(x, out) ? x.clone() : x;
 }
 
 }  // namespace

@@ -102,6 +102,7 @@ BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_
   check_affine(function, x, e, weight, bias);
   detail::check_eps(function, eps);
   detail::check_factor(function, "factor", factor);
+  detail::check_written(function, running_mean, running_var);
   detail::check_batch(function, x, e);
   detail::check_out(function, out, x, {&x, &weight, &bias, &running_mean, &running_var});
   if (e.numel() == 0) {

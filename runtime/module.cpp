@@ -43,9 +43,10 @@ Tensor Module::call(const Tensor& x, const Tensor& out) {
     if (!pre_hooks_ && !hooks_) {
       return forward_into(x, out);
     }
+    const auto before = pre_hooks_ ? pre_hooks_->entries() : nullptr;
     Tensor input = x;
-    if (pre_hooks_) {
-      for (const auto& [id, hook] : *pre_hooks_->entries()) {
+    if (before) {
+      for (const auto& [id, hook] : *before) {
         if (Tensor replaced = hook(*this, input); replaced.defined()) {
           input = std::move(replaced);
         }

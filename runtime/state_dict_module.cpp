@@ -61,8 +61,9 @@ LoadResult Module::load_state_dict(const StateDict& dict, bool strict) {
 }
 
 void Module::load_tree(LoadState& load, const std::string& prefix) {
-  if (load_hooks_) {
-    for (const auto& [id, hook] : *load_hooks_->entries()) {
+  const auto hooks = load_hooks_ ? load_hooks_->entries() : nullptr;
+  if (hooks) {
+    for (const auto& [id, hook] : *hooks) {
       hook(*this, load.dict, prefix);
     }
   }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <functional>
 
 #include "halnorm/error.h"
 
@@ -163,24 +162,6 @@ Extremes checked_extremes(const char* function, const Shape& shape, const Stride
                      to_string(strides) + ", wanted offsets in bytes that fit in 63 bits");
   }
   return *found;
-}
-
-bool ranges_overlap(const Tensor& a, const Tensor& b) {
-  if (a.numel() == 0 || b.numel() == 0) {
-    return false;
-  }
-  const auto ends = [](const Tensor& tensor) {
-    const std::size_t size = size_of(tensor.dtype());
-    const Extremes reach =
-        checked_extremes("ranges_overlap", tensor.shape(), tensor.strides(), size);
-    const auto bytes = static_cast<std::int64_t>(size);
-    const auto* first = static_cast<const std::byte*>(tensor.raw_data());
-    return std::pair(first + reach.lowest * bytes, first + (reach.highest + 1) * bytes);
-  };
-  const auto [a_first, a_last] = ends(a);
-  const auto [b_first, b_last] = ends(b);
-  const std::less<> before;
-  return before(a_first, b_last) && before(b_first, a_last);
 }
 
 std::vector<Axis> walk_axes(const Shape& shape, const Strides& target, const Strides& source) {

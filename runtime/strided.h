@@ -44,8 +44,9 @@ struct Extremes {
 Extremes checked_extremes(const char* function, const Shape& shape, const Strides& strides,
                           std::size_t element_size);
 
-/// Whether the byte ranges that two tensors span have a byte in common.
-bool ranges_overlap(const Tensor& a, const Tensor& b);
+/// Whether two tensors may have a byte in common. Exact for windows cut out of one block, which may
+/// interleave (the two halves of each row, say); true for others whose ranges of addresses meet.
+bool may_overlap(const Tensor& a, const Tensor& b);
 
 /// One axis of a walk: the extent, and the step along it in each of the two blocks.
 struct Axis {

@@ -62,7 +62,7 @@ Tensor& Tensor::copy_(const Tensor& source) {
     return *this;
   }
   require_distinct_places(*this);
-  if (!detail::ranges_overlap(*this, source)) {
+  if (!detail::may_overlap(*this, source)) {
     copy_elements(*this, source);
   } else if (self.data != other.data || self.strides != other.strides ||
              self.dtype != other.dtype) {

@@ -141,6 +141,15 @@ bool check_pair(const char* function, const Tensor& running_mean, const Tensor& 
   return running_mean.defined();
 }
 
+void check_written(const char* function, const Tensor& running_mean, const Tensor& running_var) {
+  if (!elements_apart(running_mean) || !elements_apart(running_var) ||
+      may_overlap(running_mean, running_var)) {
+    throw ShapeError(string(function) +
+                     ": running_mean and running_var overlap in memory, wanted a place of its own "
+                     "for each value");
+  }
+}
+
 void check_out(const char* function, const Tensor& out, const Tensor& same,
                std::initializer_list<const Tensor*> inputs) {
   if (!out.defined()) {
@@ -154,7 +163,7 @@ void check_out(const char* function, const Tensor& out, const Tensor& same,
   }
   for (const Tensor* input : inputs) {
     const bool in_place = input == &same && same_view(out, *input);
-    if (input->defined() && !in_place && ranges_overlap(out, *input)) {
+    if (input->defined() && !in_place && may_overlap(out, *input)) {
       throw ShapeError(string(function) +
                        ": out overlaps an input in memory, wanted memory of its own or exactly the "
                        "tensor that it replaces");
@@ -210,6 +219,7 @@ void check_update(const char* function, const Tensor& running_mean, const Tensor
                      to_string(running_mean.shape()) + ", wanted one value per channel, (C,)");
   }
   check_parameter(function, "running_var", running_var, running_mean, running_mean.size(0), false);
+  check_written(function, running_mean, running_var);
   check_factor(function, "factor", factor);
   if (check_count(function, count) == 1) {
     throw ValueError(string(function) +

@@ -29,6 +29,9 @@ Tensor check_statistic(const char* function, const char* name, const Tensor& t,
 /// Both running statistics or neither. Returns whether they are defined.
 bool check_pair(const char* function, const Tensor& running_mean, const Tensor& running_var);
 
+/// Running statistics that are about to be written: each value in a place of its own.
+void check_written(const char* function, const Tensor& running_mean, const Tensor& running_var);
+
 /// `out`, if defined: like x, each element in a place of its own, and apart from `inputs` except
 /// that it may be exactly `same`.
 void check_out(const char* function, const Tensor& out, const Tensor& same,

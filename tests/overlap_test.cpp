@@ -55,3 +55,23 @@ TEST(Overlap, RunningStatisticsThatShareAPlace) {
   b.running_mean = b.running_var;
   expect_refused<ShapeError>(calls::train_update, b, {"running_mean", "running_var"});
 }
+
+TEST(Overlap, WindowsOfOneBlockMayInterleave) {
+  const Tensor block = Tensor::randn({4, 6, 10}, 1);
+  Arguments a;
+  a.x = block.narrow(1, 0, 3).narrow(2, 0, 5);
+  const Tensor apart = calls::F::batch_norm_train(a.x, a.weight, a.bias, 1e-5).y;
+  for (const Tensor& out :
+       {block.narrow(1, 0, 3).narrow(2, 5, 5), block.narrow(1, 3, 3).narrow(2, 0, 5),
+        block.narrow(1, 3, 3).narrow(2, 5, 5)}) {
+    a.out = out;
+    EXPECT_NO_THROW(calls::train.call(a));
+    EXPECT_TRUE(calls::same_values(out, apart));
+  }
+  for (const Tensor& out :
+       {block.narrow(1, 0, 3).narrow(2, 4, 5), block.narrow(1, 2, 3).narrow(2, 0, 5),
+        block.narrow(1, 2, 3).narrow(2, 4, 5)}) {
+    a.out = out;
+    expect_refused<ShapeError>(calls::train, a, {"out overlaps"});
+  }
+}

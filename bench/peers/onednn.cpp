@@ -26,14 +26,14 @@ using dnnl::prop_kind;
 using Arguments = std::unordered_map<int, memory>;
 
 /// oneDNN's engine and one case's memory. scale_shift holds weight, then bias.
-struct Session {
+struct Peer {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   memory::desc data;
   FloatBuffer mean, variance, scale_shift, diff_scale_shift;
   Arguments arguments;
 
-  Session(const Problem& problem, const Case& item)
+  Peer(const Problem& problem, const Case& item)
       : data({item.shape.n, item.shape.c, 1, item.shape.l}, memory::data_type::f32,
              item.layout == Layout::Ncl ? memory::format_tag::nchw : memory::format_tag::nhwc),
         mean(problem.weight.size()),
@@ -61,7 +61,7 @@ struct Session {
   }
 };
 
-dnnl::batch_normalization_forward::primitive_desc forward_description(const Session& session,
+dnnl::batch_normalization_forward::primitive_desc forward_description(const Peer& peer,
                                                                       Operation operation) {
   auto kind = prop_kind::forward_training;
   auto flags = normalization_flags::use_scale_shift;
@@ -69,63 +69,62 @@ dnnl::batch_normalization_forward::primitive_desc forward_description(const Sess
     kind = prop_kind::forward_inference;
     flags = flags | normalization_flags::use_global_stats;
   }
-  return {{kind, session.data, static_cast<float>(eps), flags}, session.engine};
+  return {{kind, peer.data, static_cast<float>(eps), flags}, peer.engine};
 }
 
-void run_forward(benchmark::State& state, const Case& item, Problem& problem, Session& session) {
-  const auto description = forward_description(session, item.operation);
+void run_forward(benchmark::State& state, const Case& item, Problem& problem, Peer& peer) {
+  const auto description = forward_description(peer, item.operation);
   const bool infer = item.operation == Operation::Infer;
-  session.arguments = {
-      {DNNL_ARG_SRC, session.tensor(problem.x)},
-      {DNNL_ARG_DST, session.tensor(problem.out)},
-      {DNNL_ARG_SCALE_SHIFT, session.channels(session.scale_shift)},
-      {DNNL_ARG_MEAN, session.channels(infer ? problem.running_mean : session.mean)},
-      {DNNL_ARG_VARIANCE, session.channels(infer ? problem.running_var : session.variance)}};
+  peer.arguments = {
+      {DNNL_ARG_SRC, peer.tensor(problem.x)},
+      {DNNL_ARG_DST, peer.tensor(problem.out)},
+      {DNNL_ARG_SCALE_SHIFT, peer.channels(peer.scale_shift)},
+      {DNNL_ARG_MEAN, peer.channels(infer ? problem.running_mean : peer.mean)},
+      {DNNL_ARG_VARIANCE, peer.channels(infer ? problem.running_var : peer.variance)}};
   const dnnl::batch_normalization_forward primitive(description);
-  session.run(primitive);
+  peer.run(primitive);
   if (infer) {
     problem.verify_infer(item.layout, tolerance);
   } else {
     problem.verify_train(item.layout, tolerance);
   }
-  measure(state, [&] { session.run(primitive); });
+  measure(state, [&] { peer.run(primitive); });
   state.SetLabel(description.impl_info_str());
 }
 
-void run_backward(benchmark::State& state, const Case& item, Problem& problem, Session& session) {
-  const auto forward = forward_description(session, Operation::Train);
-  session.arguments = {{DNNL_ARG_SRC, session.tensor(problem.x)},
-                       {DNNL_ARG_DST, session.tensor(problem.out)},
-                       {DNNL_ARG_SCALE_SHIFT, session.channels(session.scale_shift)},
-                       {DNNL_ARG_MEAN, session.channels(session.mean)},
-                       {DNNL_ARG_VARIANCE, session.channels(session.variance)}};
-  session.run(dnnl::batch_normalization_forward(forward));
+void run_backward(benchmark::State& state, const Case& item, Problem& problem, Peer& peer) {
+  const auto forward = forward_description(peer, Operation::Train);
+  peer.arguments = {{DNNL_ARG_SRC, peer.tensor(problem.x)},
+                    {DNNL_ARG_DST, peer.tensor(problem.out)},
+                    {DNNL_ARG_SCALE_SHIFT, peer.channels(peer.scale_shift)},
+                    {DNNL_ARG_MEAN, peer.channels(peer.mean)},
+                    {DNNL_ARG_VARIANCE, peer.channels(peer.variance)}};
+  peer.run(dnnl::batch_normalization_forward(forward));
   problem.out.fill(std::numeric_limits<float>::quiet_NaN());
   const dnnl::batch_normalization_backward::primitive_desc description(
-      {prop_kind::backward, session.data, session.data, static_cast<float>(eps),
+      {prop_kind::backward, peer.data, peer.data, static_cast<float>(eps),
        normalization_flags::use_scale_shift},
-      session.engine, forward);
-  session.arguments.erase(DNNL_ARG_DST);
-  session.arguments.insert(
-      {{DNNL_ARG_DIFF_DST, session.tensor(problem.dy)},
-       {DNNL_ARG_DIFF_SRC, session.tensor(problem.out)},
-       {DNNL_ARG_DIFF_SCALE_SHIFT, session.channels(session.diff_scale_shift)}});
+      peer.engine, forward);
+  peer.arguments.erase(DNNL_ARG_DST);
+  peer.arguments.insert({{DNNL_ARG_DIFF_DST, peer.tensor(problem.dy)},
+                         {DNNL_ARG_DIFF_SRC, peer.tensor(problem.out)},
+                         {DNNL_ARG_DIFF_SCALE_SHIFT, peer.channels(peer.diff_scale_shift)}});
   const dnnl::batch_normalization_backward primitive(description);
-  session.run(primitive);
-  const float* dweight = session.diff_scale_shift.data();
-  problem.verify_backward(item.layout, dweight, dweight + session.mean.size(), tolerance);
-  measure(state, [&] { session.run(primitive); });
+  peer.run(primitive);
+  const float* dweight = peer.diff_scale_shift.data();
+  problem.verify_backward(item.layout, dweight, dweight + peer.mean.size(), tolerance);
+  measure(state, [&] { peer.run(primitive); });
   state.SetLabel(description.impl_info_str());
 }
 
 void run_onednn(benchmark::State& state, const Case& item, Problem& problem) {
   omp_set_num_threads(item.threads);
   problem.out.fill(std::numeric_limits<float>::quiet_NaN());
-  Session session(problem, item);
+  Peer peer(problem, item);
   if (item.operation == Operation::Backward) {
-    run_backward(state, item, problem, session);
+    run_backward(state, item, problem, peer);
   } else {
-    run_forward(state, item, problem, session);
+    run_forward(state, item, problem, peer);
   }
 }
 

@@ -9,7 +9,8 @@ namespace halnorm::algorithm {
 /// How many values enter one sum in the data's own precision before double takes over: a block's
 /// sums stay within a few rounding errors of exact because each of its partial sums is short.
 struct BlockSizes {
-  int lanes;         ///< NCL: interleaved partial sums of a block, a multiple of the vector width
+  int lanes;         ///< NCL: interleaved partial sums of a block, a multiple of the vector width;
+                     ///< NLC: rows in one partial sum
   int row_length;    ///< NCL: a longer row is cut here
   int block_values;  ///< rows are grouped until a block holds about this many values
   int max_rows;      ///< and never more: one lane may have to add them all
@@ -45,11 +46,11 @@ struct Place {
 /// so that the result does not depend on who computes which block.
 struct BlockSums {
   Halide::Var u{"u"}, c{"c"}, jl{"jl"}, jn{"jn"};
-  Halide::Func lanes{"lanes"};  ///< NCL: (u, c, jl, jn), interleaved partial sums
+  Halide::Func lanes{"lanes"};  ///< (u, c, jl, jn): partial sums of a block
   Halide::Func sums{"sums"};    ///< (c, jl, jn)
   Halide::RDom full, tail;      ///< NCL: the whole vectors of a block, and the rest of its rows
-  Halide::RDom across;          ///< NCL: the lanes of a block
-  Halide::RDom down;            ///< NLC: the rows of a block
+  Halide::RDom across;          ///< the partial sums of a block
+  Halide::RDom down;            ///< NLC: the rows of a partial sum
 };
 
 using Terms = std::function<Halide::Tuple(const Place&)>;
@@ -60,6 +61,7 @@ struct Reduction {
   BlockGrid grid;
   Halide::Var c{"c"}, jl{"jl"}, jn{"jn"};
   Halide::Func shift{"shift"};    ///< (c, jl, jn): subtracted from the block's values, if defined
+  Halide::RDom sample;            ///< the values of a block that make its shift
   BlockSums part;                 ///< what is summed over each block, in the accumulator's type
   Halide::Func block{"block"};    ///< (c, jl, jn): a block's own pair, double
   Halide::RDom order;             ///< the blocks, in the order in which they enter

@@ -25,6 +25,20 @@ void merge_blocks(Reduction& m) {
       Tuple(mean + delta * share, m2 + m.block(m.c, jl, jn)[1] + delta * delta * count * share);
 }
 
+/// The average of a few values that lie spread over the block, formed about the first so that a
+/// constant block has exactly its value. x - shift then loses nothing to a large mean, and little
+/// is lost to the shift's distance from the block's mean.
+void choose_shift(Reduction& m, const Func& x, const Domain& d, const Halide::Type& acc) {
+  constexpr int values = 8;
+  m.sample = RDom(0, values, "sample");
+  const Expr first = cast(acc, d.at(x, m.grid.first_l(m.jl), m.c, m.grid.first_n(m.jn)));
+  const Expr l = m.grid.first_l(m.jl) + m.sample.x * m.grid.length_at(m.jl) / values;
+  const Expr n = m.grid.row(m.jn, m.sample.x * m.grid.rows_at(m.jn) / values);
+  const Expr value = cast(acc, d.at(x, Halide::unsafe_promise_clamped(l, 0, d.L - 1), m.c, n));
+  m.shift(m.c, m.jl, m.jn) = first;
+  m.shift(m.c, m.jl, m.jn) += (value - first) / values;
+}
+
 }  // namespace
 
 Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
@@ -32,8 +46,7 @@ Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
   m.grid = BlockGrid(d, sizes);
   const Halide::Type acc = accumulator_of(x.type());
 
-  // The differences lose nothing to a large mean, since the shift is itself one of the values.
-  m.shift(m.c, m.jl, m.jn) = cast(acc, d.at(x, m.grid.first_l(m.jl), m.c, m.grid.first_n(m.jn)));
+  choose_shift(m, x, d, acc);
   m.part = block_sums(m.grid, [&](const Place& p) {
     const Expr v = cast(acc, d.at(x, p.l, p.c, p.n)) - m.shift(p.c, p.jl, p.jn);
     return Tuple(v, v * v);

@@ -88,9 +88,12 @@ void reduce_rows(Reduction& r, int width) {
   auto& b = r.part;
   if (r.shift.defined()) {
     r.shift.compute_at(r.block, co).vectorize(r.c, width, guarded);
+    r.shift.update().reorder(r.c, r.sample.x).vectorize(r.c, width, guarded);
   }
   b.sums.compute_at(r.block, co).vectorize(b.c, width, guarded);
-  b.sums.update().reorder(b.c, b.down.x).vectorize(b.c, width, guarded);
+  b.sums.update().reorder(b.c, b.across.x).vectorize(b.c, width, guarded);
+  b.lanes.compute_at(b.sums, b.across.x).vectorize(b.c, width, guarded);
+  b.lanes.update().reorder(b.c, b.down.x).vectorize(b.c, width, guarded);
 }
 
 /// Channel groups in parallel, for y or dx in NCL.
@@ -196,8 +199,8 @@ BlockSizes X86::block_sizes(Layout layout, Halide::Type data) const {
              ? BlockSizes{.lanes = 4 * width,
                           .row_length = 4096,
                           .block_values = 2048,
-                          .max_rows = 256}
-             : BlockSizes{.lanes = 1, .row_length = 1, .block_values = 65536, .max_rows = 256};
+                          .max_rows = 64}
+             : BlockSizes{.lanes = 32, .row_length = 1, .block_values = 65536, .max_rows = 256};
 }
 
 void X86::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {

@@ -11,6 +11,7 @@
 #include "halnorm/kernels.h"
 #include "halnorm/nn/batch_norm.h"
 #include "halnorm/nn/containers.h"
+#include "halnorm/nn/formatter.h"
 #include "halnorm/nn/module.h"
 #include "halnorm/serialize.h"
 #include "halnorm/tensor.h"

@@ -11,15 +11,27 @@ double Source::rounded(double value) const {
   return dtype_ == DType::Float32 ? double{static_cast<float>(value)} : value;
 }
 
+std::uint64_t Source::next() {
+  state_ += 0x9e3779b97f4a7c15;
+  std::uint64_t mixed = (state_ ^ (state_ >> 30)) * 0xbf58476d1ce4e5b9;
+  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
+  return mixed ^ (mixed >> 31);
+}
+
 double Source::uniform(double low, double high) {
-  const double unit = static_cast<double>(generator_() >> 11) * 0x1p-53;
+  const double unit = static_cast<double>(next() >> 11) * 0x1p-53;
   return rounded(low + (high - low) * unit);
 }
 
 double Source::normal() {
-  double sum = -6.0;  // twelve uniforms have variance 1, and tails out to 6
-  for (int i = 0; i < 12; ++i) {
-    sum += static_cast<double>(generator_() >> 11) * 0x1p-53;
+  // Twelve uniforms have variance 1, and tails out to 6. Of 16 bits each they would add up without
+  // a rounding error even in the library, so the last bits are filled as well.
+  double sum = -6.0 + static_cast<double>(next() >> 11) * 0x1p-69;
+  for (int draw = 0; draw < 3; ++draw) {
+    const std::uint64_t bits = next();
+    sum += static_cast<double>((bits & 0xffff) + ((bits >> 16) & 0xffff) + ((bits >> 32) & 0xffff) +
+                               (bits >> 48)) *
+           0x1p-16;
   }
   return rounded(sum);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <ostream>
 
 using halnorm::DType;
 using placement::Layout;
@@ -41,6 +42,8 @@ std::string name_of(const KernelCase& kernel_case) {
   return kernel_case.target + "_" + std::string(halnorm::name_of(kernel_case.dtype)) + "_" +
          placement::name_of(kernel_case.layout);
 }
+
+void PrintTo(const KernelCase& kernel_case, std::ostream* out) { *out << name_of(kernel_case); }
 
 std::string name_of_param(const ::testing::TestParamInfo<KernelCase>& info) {
   return name_of(info.param);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <iosfwd>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,10 @@ struct KernelCase {
   halnorm::DType dtype = halnorm::DType::Float32;
   placement::Layout layout = placement::Layout::Ncl;
 };
+
+/// How GoogleTest shows a case, under the name it looks for.
+void PrintTo(const KernelCase& kernel_case,  // NOLINT(readability-identifier-naming)
+             std::ostream* out);
 
 /// "avx2_float32_nlc".
 std::string name_of(const KernelCase& kernel_case);

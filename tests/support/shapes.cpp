@@ -40,8 +40,8 @@ std::vector<Extents> trainable() {
       {4500, 3, 1, "more rows than a block of 4096, each shorter than a vector"},
       {300, 70, 1, "more rows than a block of 512 and some, more than 64 channels"},
       {1030, 1, 7, "one channel, short rows"},
-      {8, 96, 49, "channels in groups of 32, positions of a 7 x 7 image"},
-      {40, 130, 33, "large enough to be spread over threads"},
+      {4, 96, 49, "channels in groups of 32, positions of a 7 x 7 image"},
+      {12, 130, 33, "large enough to be spread over threads"},
   };
   all.insert(all.end(), larger.begin(), larger.end());
   return all;

@@ -7,6 +7,14 @@ namespace tolerance {
 
 namespace {
 
+double largest(const oracle::Values& values) {
+  oracle::Real most = 0;
+  for (const oracle::Real value : values) {
+    most = std::max(most, std::fabs(value));
+  }
+  return static_cast<double>(most);
+}
+
 /// The largest |mean| * invstd * |scale|, times the mean's own relative error.
 double of_mean(halnorm::DType dtype, const oracle::Values& mean, const oracle::Values& invstd,
                const oracle::Values& scale) {
@@ -21,16 +29,12 @@ double of_mean(halnorm::DType dtype, const oracle::Values& mean, const oracle::V
 }  // namespace
 
 double relative(halnorm::DType dtype) {
-  return dtype == halnorm::DType::Float32 ? 17 * 0x1p-24 : 37 * 0x1p-53;
+  return dtype == halnorm::DType::Float32 ? 17 * 0x1p-24 : 64 * 0x1p-53;
 }
 
 double normalized(halnorm::DType dtype, const oracle::Values& y, const oracle::Values& mean,
                   const oracle::Values& invstd, const oracle::Values& weight) {
-  oracle::Real most = 0;
-  for (const oracle::Real value : y) {
-    most = std::max(most, std::fabs(value));
-  }
-  return relative(dtype) * static_cast<double>(most) + of_mean(dtype, mean, invstd, weight);
+  return relative(dtype) * largest(y) + of_mean(dtype, mean, invstd, weight);
 }
 
 OfGradients gradients(halnorm::DType dtype, const oracle::Batch& dy, const oracle::Batch& x,
@@ -54,12 +58,16 @@ OfGradients gradients(halnorm::DType dtype, const oracle::Batch& dy, const oracl
   const auto root = [](const oracle::Values& sums) {
     return static_cast<double>(std::sqrt(*std::max_element(sums.begin(), sums.end())));
   };
+  const double sums = 168 * (dtype == halnorm::DType::Float32 ? 0x1p-24 : 0x1p-53);
+  const auto scale = [&](const oracle::Values& squared, const oracle::Values& total) {
+    return std::max(root(squared), largest(total));
+  };
   const double shift = of_mean(dtype, mean, invstd, oracle::Values(channels, 1));
   // sum(dy * error of xhat) is at most sqrt(M * sum(dy^2)) times the error of one xhat.
   const double reach = std::sqrt(static_cast<double>(count)) * root(squares);
-  return {(relative(dtype) + shift) * static_cast<double>(most),
-          relative(dtype) * root(weighted_squares) + shift * reach,
-          relative(dtype) * root(squares)};
+  return {(sums + shift) * static_cast<double>(most),
+          sums * scale(weighted_squares, truth.dweight) + shift * reach,
+          sums * scale(squares, truth.dbias)};
 }
 
 }  // namespace tolerance

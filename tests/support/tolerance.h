@@ -13,9 +13,8 @@
 /// partial sums in the data's precision, merged in double: with K terms in a partial sum its
 /// relative error is at most K * u, and about sqrt(K) * u where roundings are independent; K is a
 /// few hundred at most, the partial sums are many, and half of a variance's relative error reaches
-/// invstd. 10u is left for them in Float32: in all 17u, the 1e-6 that is aimed at. In Float64 the
-/// partial sums are not many times shorter than the merge, which rounds as coarsely as they do:
-/// twice that is left.
+/// invstd. 10u is left for them in Float32: in all 17u, the 1e-6 that is aimed at. Float64 adds up
+/// as long partial sums and merges them no more precisely than it made them: in all 64u.
 ///
 /// The mean enters through x - mean. It is held in Float64, so that of a large mean an error of
 /// u64 * |mean| remains; relative to the deviation that is u64 * |mean| * invstd, doubled for the
@@ -24,13 +23,14 @@
 ///
 /// dx = weight * invstd * (dy - dbias / M - xhat * dweight / M): the same roundings, relative to
 /// the largest sum of the magnitudes of the three terms, since they may cancel (with M = 2 they do
-/// entirely). dweight and dbias are sums of M terms as above, relative to the root of the sum of
-/// squares of their terms (a sum of either sign may be near zero by chance), plus the mean's
-/// error for dweight.
+/// entirely). dweight and dbias are sums of M terms, relative to the largest of them, but at least
+/// to the root of the sum of squares of their terms (a sum of either sign may be near zero by
+/// chance), plus the mean's error for dweight. Nothing halves the errors of their partial sums, and
+/// those of K terms of one sign may come to K * u / 4: 168u in all, the 1e-5 that is aimed at.
 
 namespace tolerance {
 
-/// Relative error of statistics and of what is made of them: 17u for Float32, 37u for Float64.
+/// Relative error of an invstd and of what is made of it: 17u for Float32, 64u for Float64.
 double relative(halnorm::DType dtype);
 
 /// For y = xhat * weight + bias.

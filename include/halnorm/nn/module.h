@@ -249,9 +249,11 @@ template <class GetMembers>
 auto Module::named_members(GetMembers get_members, const std::string& prefix, bool recurse) const {
   decltype(get_members(*this)) found;
   const auto add_members_of = [&](const std::string& path, const Module& module) {
-    for (auto& [name, value] : get_members(module)) {
-      const auto seen = [&value = value](const auto& entry) { return entry.second.is_same(value); };
-      if (value.defined() && std::none_of(found.begin(), found.end(), seen)) {
+    for (const auto& [name, value] : get_members(module)) {
+      const bool seen = std::any_of(found.begin(), found.end(), [&v = value](const auto& entry) {
+        return entry.second.is_same(v);
+      });
+      if (value.defined() && !seen) {
         found.emplace_back(path.empty() ? name : path + "." + name, value);
       }
     }

@@ -1,0 +1,83 @@
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+
+#include "strided.h"
+
+namespace halnorm::detail {
+
+namespace {
+
+struct Step {
+  std::int64_t stride = 0;  ///< in bytes, positive
+  std::int64_t extent = 0;  ///< at least 2
+};
+
+/// Where a tensor's elements lie: every sum of a multiple of each step. Outermost step first.
+struct Places {
+  std::int64_t start = 0;  ///< the lowest address
+  std::int64_t size = 0;   ///< of an element
+  std::vector<Step> steps;
+
+  /// Bytes from the first to past the last element of the steps from `depth` inwards.
+  [[nodiscard]] std::int64_t span(std::size_t depth) const {
+    std::int64_t bytes = size;
+    for (; depth < steps.size(); ++depth) {
+      bytes += steps[depth].stride * (steps[depth].extent - 1);
+    }
+    return bytes;
+  }
+};
+
+Places places_of(const Tensor& tensor) {
+  Places result;
+  result.size = static_cast<std::int64_t>(size_of(tensor.dtype()));
+  result.start = static_cast<std::int64_t>(std::bit_cast<std::uintptr_t>(tensor.raw_data()));
+  for (std::size_t axis = 0; axis < tensor.shape().size(); ++axis) {
+    const std::int64_t extent = tensor.shape()[axis];
+    const std::int64_t stride = tensor.strides()[axis] * result.size;
+    if (extent > 1 && stride != 0) {
+      result.start += std::min<std::int64_t>(stride * (extent - 1), 0);
+      result.steps.push_back({std::abs(stride), extent});
+    }
+  }
+  std::sort(result.steps.begin(), result.steps.end(),
+            [](const Step& a, const Step& b) { return a.stride > b.stride; });
+  return result;
+}
+
+/// The same for the steps from `depth` inwards, with b's first element `ahead` bytes after a's.
+bool meet(const Places& a, const Places& b, std::size_t depth, std::int64_t ahead) {
+  if (ahead >= a.span(depth) || -ahead >= b.span(depth)) {
+    return false;
+  }
+  if (depth == a.steps.size() || depth == b.steps.size()) {
+    return true;
+  }
+  const std::int64_t pitch = a.steps[depth].stride;
+  if (b.steps[depth].stride != pitch || a.span(depth + 1) > pitch || b.span(depth + 1) > pitch) {
+    return true;
+  }
+  // Rows of one pitch, none longer than it: b's row j begins within a's row j + behind, and may
+  // reach into the row after that.
+  const std::int64_t within = (ahead % pitch + pitch) % pitch;
+  const std::int64_t behind = (ahead - within) / pitch;
+  const auto both_exist = [&](std::int64_t shift) {
+    return shift < a.steps[depth].extent && shift + b.steps[depth].extent > 0;
+  };
+  return (both_exist(behind) && meet(a, b, depth + 1, within)) ||
+         (both_exist(behind + 1) && meet(a, b, depth + 1, within - pitch));
+}
+
+}  // namespace
+
+bool may_overlap(const Tensor& a, const Tensor& b) {
+  if (a.numel() == 0 || b.numel() == 0) {
+    return false;
+  }
+  const Places first = places_of(a);
+  const Places second = places_of(b);
+  return meet(first, second, 0, second.start - first.start);
+}
+
+}  // namespace halnorm::detail
