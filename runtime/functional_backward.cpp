@@ -3,6 +3,7 @@
 #include "halide_glue.h"
 #include "halnorm/functional.h"
 #include "output.h"
+#include "strided.h"
 #include "validate.h"
 
 namespace halnorm::functional {
@@ -77,6 +78,14 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
                     {&given_dy, &given_x, &weight, &running_mean, &running_var});
   if (e.numel() == 0) {
     return nothing(given_x, e, std::move(out));
+  }
+  if (out.defined() && detail::may_overlap(out, given_dy)) {
+    // dx does not wait for the sums here, and would overwrite the dy that they still need.
+    BatchNormBackward r =
+        batch_norm_backward_infer(given_dy, given_x, weight, running_mean, running_var, eps);
+    out.copy_(r.dx);
+    r.dx = std::move(out);
+    return r;
   }
   const Layout layout = detail::layout_of(given_x);
   const Element element = detail::element_of(given_x.dtype());

@@ -1,5 +1,5 @@
-#include <bit>
 #include <cmath>
+#include <numbers>
 #include <random>
 #include <string>
 
@@ -28,8 +28,7 @@ double portable_log(double value) {
   for (int k = 21; k >= 1; k -= 2) {
     series = std::fma(series, square, 1.0 / k);
   }
-  constexpr double log_of_2 = 0.693147180559945309417;
-  return std::fma(static_cast<double>(exponent), log_of_2, 2.0 * f * series);
+  return std::fma(static_cast<double>(exponent), std::numbers::ln2, 2.0 * f * series);
 }
 
 /// Marsaglia's polar method over a generator whose output the C++ standard fixes

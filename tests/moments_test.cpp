@@ -9,7 +9,6 @@
 namespace F = halnorm::functional;
 using halnorm::DType;
 using halnorm::Tensor;
-using placement::Layout;
 
 namespace {
 

@@ -36,7 +36,7 @@ TEST(Parameter, UndefinedHasNothing) {
 
 TEST(Parameter, HandlesShare) {
   const Parameter weight(Tensor::ones({2}));
-  const Parameter handle = weight;
+  const Parameter handle = weight;  // NOLINT(performance-unnecessary-copy-initialization)
   EXPECT_TRUE(handle.is_same(weight));
   EXPECT_FALSE(Parameter(weight.data()).is_same(weight));
   handle.set_requires_grad(false);

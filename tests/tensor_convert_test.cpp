@@ -53,9 +53,9 @@ std::uint16_t rounded(const Format& format, double value) {
   return bits;
 }
 
-}  // namespace
-
 class NarrowFormat : public ::testing::TestWithParam<Format> {};
+
+}  // namespace
 
 INSTANTIATE_TEST_SUITE_P(Formats, NarrowFormat, ::testing::Values(half, bfloat), name_of_format);
 

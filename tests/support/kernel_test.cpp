@@ -51,6 +51,12 @@ std::string name_of_param(const ::testing::TestParamInfo<KernelCase>& info) {
 
 std::vector<KernelCase> every_case() { return cases(placement::all_layouts()); }
 
+std::vector<KernelCase> writable_cases() {
+  std::vector<Layout> layouts = placement::all_layouts();
+  std::erase(layouts, Layout::Broadcast);
+  return cases(layouts);
+}
+
 std::vector<KernelCase> dense_cases() { return cases({Layout::Ncl, Layout::Nlc, Layout::Nc}); }
 
 double roundoff(DType dtype) { return dtype == DType::Float32 ? 0x1p-24 : 0x1p-53; }

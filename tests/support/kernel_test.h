@@ -36,6 +36,8 @@ std::string name_of_param(const ::testing::TestParamInfo<KernelCase>& info);
 
 /// Every target this machine runs x Float32, Float64 x every layout.
 std::vector<KernelCase> every_case();
+/// The same without the layout whose elements share places, which no output may have.
+std::vector<KernelCase> writable_cases();
 /// The same with the dense layouts alone: what does not depend on strides.
 std::vector<KernelCase> dense_cases();
 
