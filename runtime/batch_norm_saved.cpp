@@ -7,7 +7,7 @@ namespace halnorm::nn::detail {
 void SavedForwards::push(SavedForward&& forward) noexcept {
   // Swapped out and destroyed after the lock is gone: freeing a batch takes long.
   SavedForward dropped = std::move(forward);
-  const std::lock_guard lock(mutex_);
+  const std::scoped_lock lock(mutex_);
   std::swap(ring_[end_], dropped);
   end_ = end_ + 1 == ring_.size() ? 0 : end_ + 1;
   if (size_ < ring_.size()) {
@@ -16,7 +16,7 @@ void SavedForwards::push(SavedForward&& forward) noexcept {
 }
 
 std::optional<SavedForward> SavedForwards::pop() noexcept {
-  const std::lock_guard lock(mutex_);
+  const std::scoped_lock lock(mutex_);
   if (size_ == 0) {
     return std::nullopt;
   }

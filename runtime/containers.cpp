@@ -1,5 +1,6 @@
 #include "halnorm/nn/containers.h"
 
+#include <ranges>
 #include <string>
 
 #include "halnorm/error.h"
@@ -95,8 +96,8 @@ Tensor Sequential::backward(const Tensor& grad_output) {
   try {
     const auto modules = entries();
     Tensor gradient = grad_output;
-    for (auto module = modules.rbegin(); module != modules.rend(); ++module) {
-      gradient = (*module)->backward(gradient);
+    for (const auto& module : std::views::reverse(modules)) {
+      gradient = module->backward(gradient);
     }
     return gradient;
   } catch (const Error&) {

@@ -3,7 +3,6 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <string_view>
 
 namespace halnorm::detail {
@@ -37,7 +36,9 @@ std::string python_float(double value) {
                                  std::chars_format::scientific);
   const std::string_view text(buffer.data(), static_cast<std::size_t>(end.ptr - buffer.data()));
   const std::size_t e = text.find('e');
-  const int exponent = std::atoi(text.data() + e + 1);  // the array ends in zeros
+  const std::size_t plus = text[e + 1] == '+' ? 1 : 0;  // which from_chars does not take
+  int exponent = 0;
+  std::from_chars(text.data() + e + 1 + plus, end.ptr, exponent);
   std::string digits(text.substr(0, 1));
   if (e > 2) {
     digits += text.substr(2, e - 2);

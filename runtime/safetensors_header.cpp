@@ -92,22 +92,10 @@ class HeaderReader {
   }
 
   bool number_unsigned(std::uint64_t value) {
-    TensorInfo* tensor = header.tensors.empty() ? nullptr : &header.tensors.back();
     if (place_ == Place::Extents) {
-      if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-        fail("has extent " + std::to_string(value) + " for " + quoted_name() +
-             ", wanted less than 2^63");
-      }
-      if (tensor->shape.size() == max_rank) {
-        fail("has more than " + std::to_string(max_rank) + " extents for " + quoted_name());
-      }
-      tensor->shape.push_back(static_cast<std::int64_t>(value));
+      add_extent(header.tensors.back(), value);
     } else if (place_ == Place::OffsetValues) {
-      if (offsets_ == 2) {
-        fail("has more than two data_offsets for " + quoted_name());
-      }
-      (offsets_ == 0 ? tensor->begin : tensor->end) = value;
-      ++offsets_;
+      add_offset(header.tensors.back(), value);
     } else {
       refuse("a number");
     }
@@ -189,6 +177,25 @@ class HeaderReader {
     fail("has " + what + " " + where +
          ", wanted {name: {\"dtype\": text, \"shape\": [sizes], \"data_offsets\": [begin, end]}}, "
          "or texts in __metadata__");
+  }
+
+  void add_extent(TensorInfo& tensor, std::uint64_t value) const {
+    if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+      fail("has extent " + std::to_string(value) + " for " + quoted_name() +
+           ", wanted less than 2^63");
+    }
+    if (tensor.shape.size() == max_rank) {
+      fail("has more than " + std::to_string(max_rank) + " extents for " + quoted_name());
+    }
+    tensor.shape.push_back(static_cast<std::int64_t>(value));
+  }
+
+  void add_offset(TensorInfo& tensor, std::uint64_t value) {
+    if (offsets_ == 2) {
+      fail("has more than two data_offsets for " + quoted_name());
+    }
+    (offsets_ == 0 ? tensor.begin : tensor.end) = value;
+    ++offsets_;
   }
 
   void enter_field(const std::string& key) {

@@ -11,18 +11,13 @@
 #include "support/inputs.h"
 #include "support/kernel_test.h"
 #include "support/oracle.h"
-#include "support/throws.h"
 
 using fixture::tensor;
 using fixture::values;
 using halnorm::DType;
 using halnorm::Parameter;
-using halnorm::ShapeError;
 using halnorm::Tensor;
-using halnorm::ValueError;
 using halnorm::nn::BatchNorm1d;
-using halnorm::nn::BatchNorm2d;
-using halnorm::nn::BatchNorm3d;
 using halnorm::nn::BatchNormOptions;
 using Doubles = std::vector<double>;
 

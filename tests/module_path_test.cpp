@@ -97,7 +97,7 @@ TEST(ErrorPath, Backward) {
 TEST(ErrorPath, AllTypes) {
   const auto throwing = std::make_shared<Echo>();
   Sequential root({throwing});
-  const auto expect_path = [&]<class E>(E error) {
+  const auto expect_path = [&]<class E>(const E& error) {
     auto handle = throwing->register_forward_pre_hook(
         [error](Module&, const Tensor&) -> Tensor { throw error; });
     expect_throws<E>([&] { root(Tensor::ones({1})); }, {"0: it failed"});

@@ -37,16 +37,16 @@ class SafetensorsFile : public ::testing::Test {
   void SetUp() override {
     std::string name = (fs::temp_directory_path() / "halnorm_test_XXXXXX").string();
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
+    folder = name;
   }
-  void TearDown() override { fs::remove_all(folder_); }
+  void TearDown() override { fs::remove_all(folder); }
 
   [[nodiscard]] std::size_t files() const {
     return static_cast<std::size_t>(
-        std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
+        std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
   }
 
-  fs::path folder_;
+  fs::path folder;
 };
 
 /// In a child process, so that the limit holds for nothing else: saves more than a file may hold.
@@ -71,10 +71,17 @@ int save_in_child(const fs::path& path, bool die) {
   return status;
 }
 
-int run_python(const std::string& arguments) {
-  const std::string command = std::string("\"") + HALNORM_TEST_PYTHON + "\" \"" +
-                              HALNORM_TEST_SOURCE_DIR + "/safetensors_interop.py\" " + arguments;
-  return std::system(command.c_str());
+/// The exit status of the interop script.
+int run_python(const char* what, const fs::path& path) {
+  const std::string script = std::string(HALNORM_TEST_SOURCE_DIR) + "/safetensors_interop.py";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::execl(HALNORM_TEST_PYTHON, HALNORM_TEST_PYTHON, script.c_str(), what, path.c_str(), nullptr);
+    ::_exit(127);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 }  // namespace
@@ -82,7 +89,7 @@ int run_python(const std::string& arguments) {
 TEST_F(SafetensorsFile, RoundTrip) {
   BatchNorm1d layer(3);
   layer(Tensor::randn({4, 3}, 1));
-  const fs::path path = folder_ / "model.safetensors";
+  const fs::path path = folder / "model.safetensors";
   halnorm::save(layer.state_dict(), path);
   BatchNorm1d loaded(3);
   loaded.load_state_dict(halnorm::load(path));
@@ -93,7 +100,7 @@ TEST_F(SafetensorsFile, RoundTrip) {
 }
 
 TEST_F(SafetensorsFile, AFailedSaveLeavesTheOldFile) {
-  const fs::path path = folder_ / "model.safetensors";
+  const fs::path path = folder / "model.safetensors";
   halnorm::save({{"a", tensor({1})}}, path);
   const std::string before = bytes_of(path);
   expect_throws<halnorm::ValueError>([&] { halnorm::save({{"b", Tensor()}}, path); }, {"'b'"});
@@ -104,7 +111,7 @@ TEST_F(SafetensorsFile, AFailedSaveLeavesTheOldFile) {
 }
 
 TEST_F(SafetensorsFile, AnInterruptedSaveLeavesTheOldFile) {
-  const fs::path path = folder_ / "model.safetensors";
+  const fs::path path = folder / "model.safetensors";
   halnorm::save({{"a", tensor({1})}}, path);
   const std::string before = bytes_of(path);
   const int status = save_in_child(path, true);
@@ -115,18 +122,18 @@ TEST_F(SafetensorsFile, AnInterruptedSaveLeavesTheOldFile) {
 }
 
 TEST_F(SafetensorsFile, ErrorsNameTheFile) {
-  const fs::path missing = folder_ / "missing" / "model.safetensors";
+  const fs::path missing = folder / "missing" / "model.safetensors";
   expect_throws<LoadError>([&] { halnorm::load(missing); }, {missing.string(), "no such file"});
-  expect_throws<LoadError>([&] { halnorm::load(folder_); }, {folder_.string(), "regular file"});
+  expect_throws<LoadError>([&] { halnorm::load(folder); }, {folder.string(), "regular file"});
   expect_throws<Error>([&] { halnorm::save({}, missing); }, {missing.string(), "open"});
-  expect_throws<Error>([&] { halnorm::save({}, folder_); }, {folder_.string(), "directory"});
-  std::ofstream(folder_ / "short") << "1234567";
-  expect_throws<LoadError>([&] { halnorm::load(folder_ / "short"); }, {"short", "7 bytes"});
+  expect_throws<Error>([&] { halnorm::save({}, folder); }, {folder.string(), "directory"});
+  std::ofstream(folder / "short") << "1234567";
+  expect_throws<LoadError>([&] { halnorm::load(folder / "short"); }, {"short", "7 bytes"});
 }
 
 TEST_F(SafetensorsFile, ASymbolicLinkStaysOne) {
-  const fs::path file = folder_ / "file";
-  const fs::path link = folder_ / "link";
+  const fs::path file = folder / "file";
+  const fs::path link = folder / "link";
   halnorm::save({{"a", tensor({1})}}, file);
   fs::create_symlink("file", link);
   halnorm::save({{"a", tensor({2})}}, link);
@@ -135,7 +142,7 @@ TEST_F(SafetensorsFile, ASymbolicLinkStaysOne) {
 }
 
 TEST_F(SafetensorsFile, PythonReadsWhatIsWrittenHere) {
-  const fs::path path = folder_ / "from_here.safetensors";
+  const fs::path path = folder / "from_here.safetensors";
   BatchNorm1d layer(3);
   layer.weight.data().copy_(tensor({1.5, -2, 0.25}));
   layer.running_mean.copy_(tensor({10, 20, 30}));
@@ -147,12 +154,12 @@ TEST_F(SafetensorsFile, PythonReadsWhatIsWrittenHere) {
   state.set("strided", tensor({1, 2, 3, 4, 5, 6}, {2, 3}).transpose(0, 1));
   state.set("caf\u00e9", tensor({7}));
   halnorm::save(state, path);
-  EXPECT_EQ(run_python("check \"" + path.string() + "\""), 0);
+  EXPECT_EQ(run_python("check", path), 0);
 }
 
 TEST_F(SafetensorsFile, WhatPythonWritesLoadsHere) {
-  const fs::path path = folder_ / "from_python.safetensors";
-  ASSERT_EQ(run_python("write \"" + path.string() + "\""), 0);
+  const fs::path path = folder / "from_python.safetensors";
+  ASSERT_EQ(run_python("write", path), 0);
   const StateDict state = halnorm::load(path);
   EXPECT_EQ(state.metadata().at("format"), "pt");
   BatchNorm1d layer(3);

@@ -56,17 +56,12 @@ struct Hostile {
 
 const std::string full = file_of("{" + entry("F32", "2", "0,8") + "}", 8);
 
-std::vector<Hostile> hostile_files() {
-  const auto with = [](const std::string& header, std::size_t bytes) {
-    return file_of("{" + header + "}", bytes);
-  };
-  const std::string many_ones = [] {
-    std::string ones = "1";
-    for (int i = 0; i < 64; ++i) {
-      ones += ",1";
-    }
-    return ones;
-  }();
+/// A file of these entries and so many bytes of data.
+std::string with(const std::string& entries, std::size_t data_bytes) {
+  return file_of("{" + entries + "}", data_bytes);
+}
+
+std::vector<Hostile> broken_files() {
   return {
       {"Empty", "", {"0 bytes", "8 of the header's length"}},
       {"SevenBytes", full.substr(0, 7), {"7 bytes"}},
@@ -80,16 +75,21 @@ std::vector<Hostile> hostile_files() {
       {"NotJson", file_of("{\"t\":", 0), {"is not JSON at byte"}},
       {"TrailingText", file_of("{} x", 0), {"is not JSON"}},
       {"NotUtf8", file_of("{\"\xff\":1}", 0), {"is not JSON"}},
+      {"DeeplyNested", file_of("{\"t\":" + std::string(100000, '['), 0), {"an array at 't'"}},
+      {"LongName", with("\"" + std::string(100000, 'n') + "\":1", 0), {"nnn...'"}},
+  };
+}
+
+std::vector<Hostile> broken_headers() {
+  return {
       {"EntryIsANumber", with("\"t\":1", 0), {"a number at 't'"}},
       {"EntryIsNull", with("\"t\":null", 0), {"null at 't'"}},
       {"EntryIsAnArray", with("\"t\":[]", 0), {"an array at 't'"}},
-      {"EntryIsText", with("\"t\":\"F32\"", 0), {"a string at 't'"}},
+      {"EntryIsText", with(R"("t":"F32")", 0), {"a string at 't'"}},
       {"EntryIsABoolean", with("\"t\":true", 0), {"a boolean at 't'"}},
-      {"MetadataIsANumber", with("\"__metadata__\":{\"a\":1}", 0), {"a number at 'a'"}},
-      {"MetadataIsNested", with("\"__metadata__\":{\"a\":{}}", 0), {"an object at 'a'"}},
-      {"MetadataTwice",
-       with("\"__metadata__\":{\"a\":\"\",\"a\":\"\"}", 0),
-       {"two metadata", "'a'"}},
+      {"MetadataIsANumber", with(R"("__metadata__":{"a":1})", 0), {"a number at 'a'"}},
+      {"MetadataIsNested", with(R"("__metadata__":{"a":{}})", 0), {"an object at 'a'"}},
+      {"MetadataTwice", with(R"("__metadata__":{"a":"","a":""})", 0), {"two metadata", "'a'"}},
       {"UnknownField", with(R"("t":{"color":1})", 0), {"field 'color' for 't'"}},
       {"FieldTwice", with(R"("t":{"shape":[],"shape":[]})", 0), {"two fields 'shape' for 't'"}},
       {"NoDType", with(R"("t":{"shape":[2],"data_offsets":[0,8]})", 8), {"no dtype for 't'"}},
@@ -97,6 +97,15 @@ std::vector<Hostile> hostile_files() {
       {"NoOffsets", with(R"("t":{"dtype":"F32","shape":[2]})", 8), {"no data_offsets for 't'"}},
       {"DTypeIsANumber", with(R"("t":{"dtype":32})", 0), {"a number at 't'"}},
       {"UnknownDType", with(entry("F8_E4M3", "8", "0,8"), 8), {"dtype 'F8_E4M3'", "wanted F16"}},
+  };
+}
+
+std::vector<Hostile> broken_shapes() {
+  std::string many_ones = "1";
+  for (int i = 0; i < 64; ++i) {
+    many_ones += ",1";
+  }
+  return {
       {"ShapeOfText", with(R"("t":{"dtype":"F32","shape":["2"]})", 0), {"a string at 't'"}},
       {"NegativeExtent", with(entry("F32", "-2", "0,8"), 8), {"negative number -2"}},
       {"FractionalExtent", with(entry("F32", "2.5", "0,8"), 8), {"the number 2.5"}},
@@ -104,13 +113,18 @@ std::vector<Hostile> hostile_files() {
       {"SizeOverflows", with(entry("F32", "4294967296,4294967296", "0,8"), 8), {"63 bits"}},
       {"EmptyButTooLarge", with(entry("F32", "0,4294967296,4294967296", "0,0"), 0), {"63 bits"}},
       {"TooManyExtents", with(entry("F32", many_ones, "0,4"), 4), {"more than 64 extents"}},
+      {"ShapeLargerThanRange", with(entry("F32", "1000000000", "0,8"), 8), {"4000000000 bytes"}},
+      {"ShapeSmallerThanRange", with(entry("F32", "1", "0,8"), 8), {"wanted the 4 bytes"}},
+  };
+}
+
+std::vector<Hostile> broken_offsets() {
+  return {
       {"OneOffset", with(entry("F32", "2", "0"), 8), {"1 data_offsets", "wanted two"}},
       {"ThreeOffsets", with(entry("F32", "2", "0,8,9"), 8), {"more than two data_offsets"}},
       {"OffsetsReversed", with(entry("F32", "2", "8,0"), 8), {"[8, 0)"}},
       {"BeyondTheEnd", with(entry("F32", "2", "8,16"), 8), {"[8, 16)", "within the 8 bytes"}},
       {"HugeOffset", with(entry("F32", "2", "0,18446744073709551615"), 8), {"within the 8 bytes"}},
-      {"ShapeLargerThanRange", with(entry("F32", "1000000000", "0,8"), 8), {"4000000000 bytes"}},
-      {"ShapeSmallerThanRange", with(entry("F32", "1", "0,8"), 8), {"wanted the 4 bytes"}},
       {"NameTwice",
        with(entry("F32", "1", "0,4") + "," + entry("F32", "1", "4,8"), 8),
        {"two entries 't'"}},
@@ -124,9 +138,11 @@ std::vector<Hostile> hostile_files() {
        with(entry("F16", "1", "0,2") + "," + entry("F32", "1", "2,6", "u"), 6),
        {"'u' at bytes [2, 6)", "alignment"}},
       {"BytesLeftOver", with(entry("F32", "1", "0,4"), 7), {"3 bytes behind the last tensor"}},
-      {"DeeplyNested", file_of("{\"t\":" + std::string(100000, '['), 0), {"an array at 't'"}},
-      {"LongName", with("\"" + std::string(100000, 'n') + "\":1", 0), {"nnn...'"}},
   };
+}
+
+std::string name_of_hostile(const ::testing::TestParamInfo<Hostile>& tested) {
+  return tested.param.name;
 }
 
 class HostileFiles : public ::testing::TestWithParam<Hostile> {};
@@ -142,8 +158,13 @@ TEST_P(HostileFiles, AreRefused) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, HostileFiles, ::testing::ValuesIn(hostile_files()),
-                         [](const auto& tested) { return std::string(tested.param.name); });
+INSTANTIATE_TEST_SUITE_P(Files, HostileFiles, ::testing::ValuesIn(broken_files()), name_of_hostile);
+INSTANTIATE_TEST_SUITE_P(Headers, HostileFiles, ::testing::ValuesIn(broken_headers()),
+                         name_of_hostile);
+INSTANTIATE_TEST_SUITE_P(Shapes, HostileFiles, ::testing::ValuesIn(broken_shapes()),
+                         name_of_hostile);
+INSTANTIATE_TEST_SUITE_P(Offsets, HostileFiles, ::testing::ValuesIn(broken_offsets()),
+                         name_of_hostile);
 
 TEST(Safetensors, EachPrefixIsRefused) {
   for (std::size_t length = 0; length < full.size(); ++length) {

@@ -21,6 +21,8 @@ std::string saved(const halnorm::StateDict& state) {
 
 }  // namespace
 
+// libFuzzer gives the name.
+// NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   halnorm::StateDict state;
   try {
