@@ -18,8 +18,8 @@ class BatchNormMoments : public halnorm::Operation<BatchNormMoments> {
   void generate() {
     moments_ = algorithm::moments(x, domain(x), block_sizes());
     Var c("c");
-    mean(c) = moments_.merged(c)[0];
-    m2(c) = moments_.merged(c)[1];
+    mean(c) = moments_.total(c)[0];
+    m2(c) = moments_.total(c)[1];
   }
 
   void schedule() {

@@ -29,13 +29,13 @@ class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
     const algorithm::Domain d = domain(x);
     moments_ = algorithm::moments(x, d, block_sizes());
     Var c("c");
-    mean_(c) = moments_.merged(c)[0];
-    invstd_(c) = 1 / sqrt(moments_.merged(c)[1] / d.count() + eps);
+    mean_(c) = moments_.total(c)[0];
+    invstd_(c) = 1 / sqrt(moments_.total(c)[1] / d.count() + eps);
     normalize_ = algorithm::normalize(x, d, mean_, invstd_, weight, bias);
     y = normalize_.y;
     mean(c) = mean_(c);
     invstd(c) = invstd_(c);
-    m2(c) = moments_.merged(c)[1];
+    m2(c) = moments_.total(c)[1];
   }
 
   void schedule() {

@@ -66,6 +66,7 @@ struct Reduction {
   Halide::Func block{"block"};    ///< (c, jl, jn): a block's own pair, double
   Halide::RDom order;             ///< the blocks, in the order in which they enter
   Halide::Func merged{"merged"};  ///< (c): the pair of all blocks, double
+  Halide::Func total{"total"};    ///< (c): the pair that is wanted, if it is not merged itself
 };
 
 /// The type in which a block's values are added.

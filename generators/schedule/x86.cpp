@@ -62,6 +62,9 @@ void sum_in_lanes(Reduction& r, const LoopLevel& at, int width) {
 /// order.
 void reduce_channels(Reduction& r, const LoopLevel& at, int width) {
   r.merged.compute_at(at);
+  if (r.total.defined()) {
+    r.total.compute_at(at);
+  }
   r.merged.update().reorder(r.c, r.order.x, r.order.y);
   const LoopLevel inner(r.merged, r.c);
   if (r.shift.defined()) {
@@ -75,6 +78,9 @@ void reduce_channels(Reduction& r, const LoopLevel& at, int width) {
 void reduce_rows(Reduction& r, int width) {
   const Var co("co"), ci("ci");
   r.merged.compute_root().vectorize(r.c, width, guarded);
+  if (r.total.defined()) {
+    r.total.compute_root().vectorize(r.c, width, guarded);
+  }
   r.merged.update().reorder(r.c, r.order.x, r.order.y).vectorize(r.c, width, guarded);
   r.block.compute_root().parallel(r.jn);
   for (const int vectors : {strip_vectors, 2, 1}) {
@@ -195,12 +201,12 @@ void write_only(Func y, const Axes& v, const Domain& d, const std::vector<Func>&
 
 BlockSizes X86::block_sizes(Layout layout, Halide::Type data) const {
   const int width = vector(algorithm::accumulator_of(data));
-  return layout == Layout::NCL
-             ? BlockSizes{.lanes = 4 * width,
-                          .row_length = 4096,
-                          .block_values = 2048,
-                          .max_rows = 64}
-             : BlockSizes{.lanes = 32, .row_length = 1, .block_values = 65536, .max_rows = 256};
+  if (layout == Layout::NLC) {
+    return {.lanes = 32, .row_length = 1, .block_values = 65536, .max_rows = 256};
+  }
+  // No lane adds more than 64 values, however narrow the vectors are.
+  const int lanes = 4 * width;
+  return {.lanes = lanes, .row_length = 64 * lanes, .block_values = 32 * lanes, .max_rows = 64};
 }
 
 void X86::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {

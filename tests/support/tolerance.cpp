@@ -23,13 +23,13 @@ double of_mean(halnorm::DType dtype, const oracle::Values& mean, const oracle::V
     most = std::max(most, std::fabs(mean[c] * invstd[c] * scale[c]));
   }
   const double held = dtype == halnorm::DType::Float32 ? 0x1p-48 : 0.0;
-  return static_cast<double>(most) * (16 * 0x1p-53 + held);
+  return static_cast<double>(most) * (2 * 0x1p-53 + held);
 }
 
 }  // namespace
 
 double relative(halnorm::DType dtype) {
-  return dtype == halnorm::DType::Float32 ? 17 * 0x1p-24 : 256 * 0x1p-53;
+  return dtype == halnorm::DType::Float32 ? 17 * 0x1p-24 : 64 * 0x1p-53;
 }
 
 double normalized(halnorm::DType dtype, const oracle::Values& y, const oracle::Values& mean,
