@@ -14,7 +14,8 @@ bool cpu_runs(std::string_view target) noexcept {
     return sse41;
   }
   const bool avx2 =
-      sse41 && __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
+      sse41 && __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
+      __builtin_cpu_supports("f16c") != 0;
   if (target == "avx2") {
     return avx2;
   }

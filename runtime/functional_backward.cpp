@@ -1,10 +1,12 @@
 #include <utility>
+#include <vector>
 
 #include "halide_glue.h"
 #include "halnorm/functional.h"
 #include "output.h"
 #include "strided.h"
 #include "validate.h"
+#include "wide.h"
 
 namespace halnorm::functional {
 
@@ -29,21 +31,11 @@ BatchNormBackward nothing(const Tensor& x, const Extents& e, Tensor out) {
           Tensor::zeros({e.C}, x.dtype()), Tensor::zeros({e.C}, x.dtype())};
 }
 
-}  // namespace
-
-BatchNormBackward batch_norm_backward(const Tensor& given_dy, const Tensor& given_x,
-                                      const Tensor& weight, const Tensor& given_mean,
-                                      const Tensor& given_invstd, Tensor out) {
-  constexpr const char* function = "batch_norm_backward";
-  const Extents e = check_gradient(function, given_dy, given_x, weight);
-  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given_x.device());
-  const Tensor invstd =
-      detail::check_statistic(function, "invstd", given_invstd, e.C, given_x.device());
-  detail::check_out(function, out, given_dy,
-                    {&given_dy, &given_x, &weight, &given_mean, &given_invstd});
-  if (e.numel() == 0) {
-    return nothing(given_x, e, std::move(out));
-  }
+/// Arguments are checked, mean and invstd are Float64, and the batch is not empty.
+BatchNormBackward run_backward(const char* function, const Tensor& given_dy, const Tensor& given_x,
+                               const Tensor& weight, const Tensor& mean, const Tensor& invstd,
+                               const Tensor& out) {
+  const Extents e = detail::extents_of(given_x);
   const Layout layout = detail::layout_of(given_x);
   const Element element = detail::element_of(given_x.dtype());
   const Tensor x = detail::in_layout(given_x, layout);
@@ -64,6 +56,36 @@ BatchNormBackward batch_norm_backward(const Tensor& given_dy, const Tensor& give
       {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(), invstd_buffer.get(),
        dx_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
   return {dx.finish(), dweight.to(given_x.dtype()), dbias.to(given_x.dtype())};
+}
+
+}  // namespace
+
+BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
+                                      const Tensor& given_mean, const Tensor& given_invstd,
+                                      Tensor out) {
+  constexpr const char* function = "batch_norm_backward";
+  const Extents e = check_gradient(function, dy, x, weight);
+  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, x.device());
+  const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, x.device());
+  detail::check_out(function, out, dy, {&dy, &x, &weight, &given_mean, &given_invstd});
+  if (e.numel() == 0) {
+    return nothing(x, e, std::move(out));
+  }
+  // Before dy may be overwritten.
+  const std::vector<std::int64_t> steep = detail::steep_channels(x, invstd);
+  std::vector<BatchNormBackward> wide;
+  for (const std::int64_t c : steep) {
+    wide.push_back(run_backward(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
+                                detail::wide_channel(weight, c), detail::channel_of(mean, c),
+                                detail::channel_of(invstd, c), Tensor()));
+  }
+  BatchNormBackward r = run_backward(function, dy, x, weight, mean, invstd, out);
+  for (std::size_t i = 0; i < steep.size(); ++i) {
+    detail::channel_of(r.dx, steep[i]).copy_(wide[i].dx);
+    detail::channel_of(r.dweight, steep[i]).copy_(wide[i].dweight);
+    detail::channel_of(r.dbias, steep[i]).copy_(wide[i].dbias);
+  }
+  return r;
 }
 
 BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor& given_x,

@@ -3,7 +3,9 @@
 #include "halide_glue.h"
 #include "halnorm/functional.h"
 #include "output.h"
+#include "strided.h"
 #include "validate.h"
+#include "wide.h"
 
 namespace halnorm::functional {
 
@@ -39,8 +41,9 @@ struct Trained {
 };
 
 /// Arguments are checked and the batch is not empty.
-Trained run_train(const char* function, const Tensor& given, const Extents& e, const Tensor& weight,
-                  const Tensor& bias, double eps, const Tensor& out) {
+Trained run_kernel_of_train(const char* function, const Tensor& given, const Extents& e,
+                            const Tensor& weight, const Tensor& bias, double eps,
+                            const Tensor& out) {
   const Layout layout = detail::layout_of(given);
   const Element element = detail::element_of(given.dtype());
   const Tensor x = detail::in_layout(given, layout);
@@ -58,6 +61,32 @@ Trained run_train(const char* function, const Tensor& given, const Extents& e, c
                      {x_buffer.get(), weight_buffer.get(), bias_buffer.get(), &eps, y_buffer.get(),
                       mean.get(), invstd.get(), m2.get()});
   r.forward.y = y.finish();
+  return r;
+}
+
+/// Whether x holds channels for overflowed_channels(): asked before a call that overwrites x.
+bool overflows(const Tensor& x, const Extents& e, double eps) {
+  const Moments m = batch_norm_moments(x);
+  return !detail::overflowed_channels(x, m.mean, m.m2, static_cast<double>(e.count()), eps).empty();
+}
+
+/// The kernel, and again in float64 for the channels that leave float32's range.
+Trained run_train(const char* function, const Tensor& given, const Extents& e, const Tensor& weight,
+                  const Tensor& bias, double eps, const Tensor& out) {
+  const bool in_place = out.defined() && detail::may_overlap(out, given);
+  const bool narrow = given.dtype() != DType::Float64;
+  const Tensor x = in_place && narrow && overflows(given, e, eps) ? given.clone() : given;
+  Trained r = run_kernel_of_train(function, x, e, weight, bias, eps, out);
+  const auto count = static_cast<double>(e.count());
+  for (const std::int64_t c : detail::overflowed_channels(x, r.forward.mean, r.m2, count, eps)) {
+    const Trained wide = run_kernel_of_train(function, detail::wide_channel(x, c), {e.N, 1, e.L},
+                                             detail::wide_channel(weight, c),
+                                             detail::wide_channel(bias, c), eps, Tensor());
+    detail::channel_of(r.forward.y, c).copy_(wide.forward.y);
+    detail::channel_of(r.forward.mean, c).copy_(wide.forward.mean);
+    detail::channel_of(r.forward.invstd, c).copy_(wide.forward.invstd);
+    detail::channel_of(r.m2, c).copy_(wide.m2);
+  }
   return r;
 }
 

@@ -4,6 +4,7 @@
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
 #include "validate.h"
+#include "wide.h"
 
 namespace halnorm::functional {
 
@@ -25,16 +26,12 @@ void merge_channel(double count_a, double& mean_a, double& m2_a, double count_b,
   m2_a += m2_b + delta * delta * count_a * share;
 }
 
-}  // namespace
+Moments zero_moments(const Extents& e) {
+  return {scalar(static_cast<double>(e.count())), Tensor::zeros({e.C}, DType::Float64),
+          Tensor::zeros({e.C}, DType::Float64)};
+}
 
-Moments batch_norm_moments(const Tensor& given) {
-  constexpr const char* function = "batch_norm_moments";
-  const Extents e = detail::check_data(function, "x", given);
-  Moments m{scalar(static_cast<double>(e.count())), Tensor::zeros({e.C}, DType::Float64),
-            Tensor::zeros({e.C}, DType::Float64)};
-  if (e.numel() == 0) {
-    return m;
-  }
+void run_moments(const char* function, const Tensor& given, const Moments& m) {
   const Layout layout = detail::layout_of(given);
   const Tensor x = detail::in_layout(given, layout);
   KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
@@ -44,6 +41,25 @@ Moments batch_norm_moments(const Tensor& given) {
                      detail::select_kernel(Operation::batch_norm_moments, layout,
                                            detail::element_of(given.dtype())),
                      {x_buffer.get(), mean.get(), m2.get()});
+}
+
+}  // namespace
+
+Moments batch_norm_moments(const Tensor& x) {
+  constexpr const char* function = "batch_norm_moments";
+  const Extents e = detail::check_data(function, "x", x);
+  Moments m = zero_moments(e);
+  if (e.numel() == 0) {
+    return m;
+  }
+  run_moments(function, x, m);
+  for (const std::int64_t c :
+       detail::overflowed_channels(x, m.mean, m.m2, static_cast<double>(e.count()), 0.0)) {
+    Moments wide = zero_moments({e.N, 1, e.L});
+    run_moments(function, detail::wide_channel(x, c), wide);
+    detail::channel_of(m.mean, c).copy_(wide.mean);
+    detail::channel_of(m.m2, c).copy_(wide.m2);
+  }
   return m;
 }
 

@@ -182,6 +182,27 @@ TEST_P(TrainDense, NanAndInfinityStayInTheirChannel) {
   }
 }
 
+TEST_P(TrainDense, HugeAndTinyValuesAreScaledAway) {
+  for (const shapes::Extents& extents : shapes::trainable()) {
+    for (const double scale : {1e20, 1e30, 1e-20, 1e-30}) {
+      for (const bool in_place : {false, true}) {
+        SCOPED_TRACE(describe(extents) + ", scale " + std::to_string(std::log10(scale)));
+        Problem p = problem(extents, 0.0);
+        const inputs::Source rounding = source(extents);
+        std::vector<double> values = p.x_values.values;
+        for (double& value : values) {
+          value = rounding.rounded(value * scale);
+        }
+        p.set_x(values);
+        const double epsilon = scale > 1 ? eps : 0.0;  // any other would drown the tiny values
+        placement::Placed& y = in_place ? p.x : p.out;
+        F::batch_norm_train(p.x.tensor(), p.weight, p.bias, epsilon, y.tensor());
+        expect_y(p, y.batch(), epsilon);
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Kernels, Train, ::testing::ValuesIn(every_case()), name_of_param);
 INSTANTIATE_TEST_SUITE_P(Kernels, TrainInPlace, ::testing::ValuesIn(writable_cases()),
                          name_of_param);
