@@ -11,14 +11,20 @@ if(NOT HalideHelpers_DIR)
     list(APPEND CMAKE_PREFIX_PATH "${halide_cmake_dir}")
   endif()
 endif()
-find_package(HalideHelpers 21 REQUIRED)
+find_package(HalideHelpers 21)
+if(NOT HalideHelpers_FOUND)
+  message(FATAL_ERROR "Halide 21 is not found: run ./dev setup, or pass "
+                      "-DCMAKE_PREFIX_PATH=<site-packages>/halide/lib64/cmake")
+endif()
 
 # The two headers of Halide's that our own public headers include, and that we ship.
 cmake_path(GET HalideHelpers_DIR PARENT_PATH halide_package_dir)
 cmake_path(GET halide_package_dir PARENT_PATH halide_lib_dir)
 cmake_path(GET halide_lib_dir PARENT_PATH halide_root)
-find_path(HALNORM_HALIDE_INCLUDE_DIR HalideBuffer.h HINTS "${halide_root}/include" "${halide_lib_dir}/include"
-          "${halide_lib_dir}/../include" REQUIRED NO_CMAKE_FIND_ROOT_PATH)
+find_path(
+  HALNORM_HALIDE_INCLUDE_DIR HalideBuffer.h
+  HINTS "${halide_root}/include" "${halide_lib_dir}/include" REQUIRED NO_CMAKE_FIND_ROOT_PATH
+)
 mark_as_advanced(HALNORM_HALIDE_INCLUDE_DIR)
 
 set(halnorm_halide_include "${PROJECT_BINARY_DIR}/halide_include")

@@ -1,5 +1,5 @@
-# Installs the library as a package: find_package(halnorm) gives halnorm::halnorm, and halnorm::kernels for
-# programs that call the generated functions alone.
+# Installs the library as a package: find_package(halnorm) gives halnorm::halnorm, and for programs
+# that call the generated functions alone, halnorm::kernels.
 
 include(CMakePackageConfigHelpers)
 

@@ -25,8 +25,8 @@ function(halnorm_layouts_of operation out)
   endif()
 endfunction()
 
-# Compiles one kernel into the library halnorm_<operation>_<layout>_<dtype>__<target>, whose function has
-# the same name: the only caller of add_halide_library.
+# Compiles one kernel into a library and a function of the same name,
+# halnorm_<operation>_<layout>_<dtype>__<target>: the only caller of add_halide_library.
 function(halnorm_add_kernel operation layout dtype target)
   set(name halnorm_${operation}_${layout}_${dtype}__${target})
   set(params dtype=${HALNORM_HALIDE_TYPE_${dtype}})
@@ -64,6 +64,7 @@ function(halnorm_add_kernels)
       endforeach()
     endforeach()
   endforeach()
-  file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/halnorm_kernels.inc" CONTENT "${rows}" @ONLY)
+  set(table "${PROJECT_BINARY_DIR}/generated/halnorm_kernels.inc")
+  file(CONFIGURE OUTPUT "${table}" CONTENT "${rows}" @ONLY)
   set(HALNORM_CHOSEN_TARGETS "${targets}" PARENT_SCOPE)
 endfunction()

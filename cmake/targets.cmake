@@ -1,7 +1,7 @@
-# The targets that kernels are compiled for, fastest first, the portable one last: a name of ours and
-# Halide's description. Every implied feature is spelled out, because the run-time check looks at just
-# the features that are named. Bare avx512 does not compile in Halide 21; avx512_zen4, avx512_zen5 and
-# avx10 do, but its run time cannot tell whether a CPU has them.
+# The targets that kernels are compiled for, fastest first, the portable one last: a name of ours
+# and Halide's description. Every implied feature is spelled out, because a run-time check looks at
+# just the features that are named. Bare avx512 does not compile in Halide 21; avx512_zen4,
+# avx512_zen5 and avx10 do, but its run time cannot tell whether a CPU has them.
 
 set(HALNORM_X86_TARGETS avx512 avx2 sse41 base)
 set(HALNORM_HALIDE_TARGET_avx512 x86-64-linux-avx512_skylake-avx512-avx2-avx-fma-f16c-sse41)
@@ -17,7 +17,7 @@ function(halnorm_host_targets out)
     RUN_OUTPUT_VARIABLE names
   )
   if(NOT HALNORM_HOST_COMPILED OR NOT HALNORM_HOST_RAN EQUAL 0)
-    message(FATAL_ERROR "cannot tell which targets this machine runs: set HALNORM_TARGETS to a list")
+    message(FATAL_ERROR "cannot tell what this machine runs: set HALNORM_TARGETS to a list")
   endif()
   set(${out} "${names}" PARENT_SCOPE)
 endfunction()

@@ -2,9 +2,11 @@
 
 add_library(halnorm_warnings INTERFACE)
 target_compile_options(
-  halnorm_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror
-                             # GCC 12 reports string concatenation as overlapping copies (PR 105329).
-                             $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
+  halnorm_warnings
+  INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wpedantic
+            $<$<BOOL:${PROJECT_IS_TOP_LEVEL}>:-Werror>
+            # GCC 12 reports string concatenation as overlapping copies (PR 105329).
+            $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
 )
 
 add_library(halnorm_sanitizer INTERFACE)

@@ -13,9 +13,8 @@ bool cpu_runs(std::string_view target) noexcept {
   if (target == "sse41") {
     return sse41;
   }
-  const bool avx2 =
-      sse41 && __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
-      __builtin_cpu_supports("f16c") != 0;
+  const bool avx2 = sse41 && __builtin_cpu_supports("avx2") != 0 &&
+                    __builtin_cpu_supports("fma") != 0 && __builtin_cpu_supports("f16c") != 0;
   if (target == "avx2") {
     return avx2;
   }

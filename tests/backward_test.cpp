@@ -1,3 +1,4 @@
+#include <cmath>
 #include <functional>
 
 #include "support/kernel_test.h"
@@ -104,6 +105,25 @@ TEST_P(BackwardInPlace, MayOverwriteDy) {
                                                     p.running_var, eps, dy);
     EXPECT_TRUE(p.dy.surroundings_intact());
     expect_inference_gradients(p, p.dy.batch(), infer);
+  }
+}
+
+TEST_P(BackwardInPlace, OfHugeValuesIsRight) {
+  for (const shapes::Extents& extents : shapes::small()) {
+    for (const double scale : {1e12, 1e20, 1e30}) {
+      SCOPED_TRACE(describe(extents) + ", scale " + std::to_string(std::log10(scale)));
+      Problem p = problem(extents, 0.0);
+      std::vector<double> values = p.x_values.values;
+      for (double& value : values) {
+        value = source(extents).rounded(value * scale);
+      }
+      p.set_x(values);
+      const auto saved = forward(p);
+      Tensor dy = p.dy.tensor();
+      const auto got =
+          F::batch_norm_backward(dy, p.x.tensor(), p.weight, saved.mean, saved.invstd, dy);
+      expect_training_gradients(p, p.dy.batch(), got);
+    }
   }
 }
 
