@@ -34,7 +34,7 @@ class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
     normalize_ = algorithm::normalize(x, d, mean_, invstd_, weight, bias);
     y = normalize_.y;
     mean(c) = mean_(c);
-    invstd(c) = invstd_(c);
+    invstd(c) = normalize_.invstd(c);
     m2(c) = moments_.total(c)[1];
   }
 

@@ -69,11 +69,34 @@ bool meet(const Places& a, const Places& b, std::size_t depth, std::int64_t ahea
          (both_exist(behind + 1) && meet(a, b, depth + 1, within - pitch));
 }
 
+/// The bytes from a tensor's lowest to past its highest element, without an allocation.
+struct Range {
+  std::int64_t first, past;
+};
+
+Range range_of(const Tensor& tensor) {
+  const auto size = static_cast<std::int64_t>(size_of(tensor.dtype()));
+  const auto start = static_cast<std::int64_t>(std::bit_cast<std::uintptr_t>(tensor.raw_data()));
+  Range range{start, start + size};
+  const Shape& shape = tensor.shape();
+  const auto& strides = tensor.strides();
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    const std::int64_t reach = strides[axis] * (shape[axis] - 1) * size;
+    (reach < 0 ? range.first : range.past) += reach;
+  }
+  return range;
+}
+
 }  // namespace
 
 bool may_overlap(const Tensor& a, const Tensor& b) {
   if (a.numel() == 0 || b.numel() == 0) {
     return false;
+  }
+  const Range one = range_of(a);
+  const Range other = range_of(b);
+  if (one.past <= other.first || other.past <= one.first) {
+    return false;  // nearly always
   }
   const Places first = places_of(a);
   const Places second = places_of(b);

@@ -26,10 +26,13 @@ std::vector<std::int64_t> overflowed_channels(const Tensor& x, const Tensor& mea
   if (x.dtype() == DType::Float64) {
     return found;
   }
-  for (std::int64_t c = 0; c < m2.numel(); ++c) {
-    const double variance = m2.data<double>()[c] / count;
+  const double* means = mean.data<double>();
+  const double* squares = m2.data<double>();
+  const std::int64_t channels = m2.numel();
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double variance = squares[c] / count;
     const bool within = variance < greatest_variance && variance + eps >= least_variance;
-    const bool constant = variance == 0 && std::fabs(mean.data<double>()[c]) > least_mean;
+    const bool constant = variance == 0 && std::fabs(means[c]) > least_mean;
     if (!within && !constant) {  // which a NaN is not either
       found.push_back(c);
     }
@@ -43,7 +46,8 @@ std::vector<std::int64_t> steep_channels(const Tensor& x, const Tensor& invstd) 
     return found;
   }
   const double* values = invstd.data<double>();
-  for (std::int64_t c = 0; c < invstd.numel(); ++c) {
+  const std::int64_t channels = invstd.numel();
+  for (std::int64_t c = 0; c < channels; ++c) {
     if (values[c] > greatest_steepness || values[c] < 1 / greatest_steepness) {
       found.push_back(c);
     }

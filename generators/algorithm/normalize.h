@@ -7,6 +7,7 @@ namespace halnorm::algorithm {
 /// y = (x - mean) * invstd * weight + bias, as (x - center) * scale + offset.
 struct Normalize {
   Halide::Var l{"l"}, c{"c"}, n{"n"};
+  Halide::Func invstd{"invstd_of_channel"};  ///< (c): double, computed once
   Halide::Func center{"center"};  ///< (c): the mean's upper part, in the accumulator's type
   Halide::Func scale{"scale"};    ///< (c): weight * invstd
   Halide::Func offset{"offset"};  ///< (c): bias - (mean - center) * scale

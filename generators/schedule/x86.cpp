@@ -134,6 +134,9 @@ void reduce_and_write(Reduction& r, Func y, const Axes& v, const std::vector<Fun
     for (Func f : coefficients) {
       f.compute_root().vectorize(f.args()[0], width, guarded);
     }
+    for (Func f : outputs) {
+      f.vectorize(f.args()[0], width, guarded);
+    }
     write_rows(y, v, d, width);
     return;
   }
@@ -181,7 +184,7 @@ void reduce_only(Reduction& r, const PerChannel& outputs, int width) {
 void write_only(Func y, const Axes& v, const Domain& d, const std::vector<Func>& coefficients,
                 int width) {
   for (Func f : coefficients) {
-    f.compute_root();
+    f.compute_root().vectorize(f.args()[0], width, guarded);
   }
   if (d.layout == Layout::NLC) {
     write_rows(y, v, d, width);
@@ -210,12 +213,12 @@ BlockSizes X86::block_sizes(Layout layout, Halide::Type data) const {
 }
 
 void X86::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
-  reduce_and_write(m, s.y, {s.l, s.c, s.n}, {s.center, s.scale, s.offset}, statistics,
+  reduce_and_write(m, s.y, {s.l, s.c, s.n}, {s.invstd, s.center, s.scale, s.offset}, statistics,
                    vector(algorithm::accumulator_of(s.y.type())));
 }
 
 void X86::elementwise(Normalize& s, const Domain& d) const {
-  write_only(s.y, {s.l, s.c, s.n}, d, {s.center, s.scale, s.offset},
+  write_only(s.y, {s.l, s.c, s.n}, d, {s.invstd, s.center, s.scale, s.offset},
              vector(algorithm::accumulator_of(s.y.type())));
 }
 
