@@ -9,15 +9,15 @@ namespace algorithm = halnorm::algorithm;
 /// running = (1 - factor) * running + factor * batch; the outputs may be the inputs themselves.
 class UpdateRunningStats : public halnorm::Operation<UpdateRunningStats> {
  public:
-  Input<Buffer<>> running_mean{"running_mean"};  ///< (c), any stride
-  Input<Buffer<>> running_var{"running_var"};    ///< (c), any stride
+  Input<Buffer<>> running_mean{"running_mean"};  ///< (c)
+  Input<Buffer<>> running_var{"running_var"};    ///< (c)
   Input<Buffer<double, 1>> mean{"mean"};         ///< (c): of the batch
   Input<Buffer<double, 1>> m2{"m2"};             ///< (c): the batch's sum of squared deviations
   Input<double> count{"count"};                  ///< values per channel in the batch, at least 2
   Input<double> factor{"factor"};                ///< the batch's share
 
-  Output<Buffer<>> new_running_mean{"new_running_mean"};  ///< (c), any stride
-  Output<Buffer<>> new_running_var{"new_running_var"};    ///< (c), any stride
+  Output<Buffer<>> new_running_mean{"new_running_mean"};  ///< (c)
+  Output<Buffer<>> new_running_var{"new_running_var"};    ///< (c)
 
   void configure() {
     is_parameter(running_mean);
@@ -35,13 +35,13 @@ class UpdateRunningStats : public halnorm::Operation<UpdateRunningStats> {
 
   void schedule() {
     const Expr channels = running_mean.dim(0).extent();
-    running_mean.dim(0).set_min(0).set_stride(Expr());
-    running_var.dim(0).set_min(0).set_extent(channels).set_stride(Expr());
+    running_mean.dim(0).set_min(0);
+    running_var.dim(0).set_min(0).set_extent(channels);
     for (auto* b : {&mean, &m2}) {
       b->dim(0).set_min(0).set_extent(channels);
     }
     for (auto* b : {&new_running_mean, &new_running_var}) {
-      b->dim(0).set_min(0).set_extent(channels).set_stride(Expr());
+      b->dim(0).set_min(0).set_extent(channels);
     }
     architecture()->per_channel({new_running_mean, new_running_var});
   }

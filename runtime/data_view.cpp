@@ -110,8 +110,9 @@ KernelBuffer kernel_buffer(const Tensor& x, Layout layout) {
 }
 
 KernelBuffer channel_buffer(const Tensor& values) {
-  return {
-      values.raw_data(), element_of(values.dtype()), {{values.shape()[0], values.strides()[0]}}};
+  const std::int64_t channels = values.shape()[0];
+  const std::int64_t stride = channels == 1 ? 1 : values.strides()[0];
+  return {values.raw_data(), element_of(values.dtype()), {{channels, stride}}};
 }
 
 KernelBuffer weight_buffer(const Tensor& weight, std::int64_t channels, Element element) {

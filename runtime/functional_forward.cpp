@@ -90,19 +90,28 @@ Trained run_train(const char* function, const Tensor& given, const Extents& e, c
   return r;
 }
 
+/// The kernel wants dense statistics; others go through a copy.
 void run_update(const char* function, const Tensor& running_mean, const Tensor& running_var,
                 const Tensor& batch_mean, const Tensor& batch_m2, double count, double factor) {
-  const Element element = detail::element_of(running_mean.dtype());
-  KernelBuffer old_mean = detail::channel_buffer(running_mean);
-  KernelBuffer old_var = detail::channel_buffer(running_var);
+  const Tensor dense_mean = running_mean.contiguous();
+  const Tensor dense_var = running_var.contiguous();
   KernelBuffer mean = detail::channel_buffer(batch_mean);
   KernelBuffer m2 = detail::channel_buffer(batch_m2);
-  KernelBuffer new_mean = detail::channel_buffer(running_mean);
-  KernelBuffer new_var = detail::channel_buffer(running_var);
-  detail::run_kernel(function,
-                     detail::select_kernel(Operation::update_running_stats, Layout::c, element),
+  KernelBuffer old_mean = detail::channel_buffer(dense_mean);
+  KernelBuffer old_var = detail::channel_buffer(dense_var);
+  KernelBuffer new_mean = detail::channel_buffer(dense_mean);
+  KernelBuffer new_var = detail::channel_buffer(dense_var);
+  const detail::Kernel& kernel = detail::select_kernel(Operation::update_running_stats, Layout::c,
+                                                       detail::element_of(running_mean.dtype()));
+  detail::run_kernel(function, kernel,
                      {old_mean.get(), old_var.get(), mean.get(), m2.get(), &count, &factor,
                       new_mean.get(), new_var.get()});
+  if (!dense_mean.is_same(running_mean)) {
+    Tensor(running_mean).copy_(dense_mean);
+  }
+  if (!dense_var.is_same(running_var)) {
+    Tensor(running_var).copy_(dense_var);
+  }
 }
 
 }  // namespace

@@ -29,10 +29,12 @@ std::vector<std::int64_t> overflowed_channels(const Tensor& x, const Tensor& mea
   const double* means = mean.data<double>();
   const double* squares = m2.data<double>();
   const std::int64_t channels = m2.numel();
+  // In terms of m2, so that a small call pays for no division.
+  const double most = greatest_variance * count;
+  const double least = (least_variance - eps) * count;
   for (std::int64_t c = 0; c < channels; ++c) {
-    const double variance = squares[c] / count;
-    const bool within = variance < greatest_variance && variance + eps >= least_variance;
-    const bool constant = variance == 0 && std::fabs(means[c]) > least_mean;
+    const bool within = squares[c] < most && squares[c] >= least;
+    const bool constant = squares[c] == 0 && std::fabs(means[c]) > least_mean;
     if (!within && !constant) {  // which a NaN is not either
       found.push_back(c);
     }
