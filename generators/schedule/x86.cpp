@@ -20,12 +20,16 @@ using Halide::Var;
 
 namespace {
 
-// Elements that a task has at least: below that, waking a second thread costs more than it does
-// (a sleeping worker arrives tens of microseconds late).
-constexpr int task_elements = 16384;
+// What the tuner may set, and what it is by itself.
+constexpr Tuning defaults{
+    // Elements that a task has at least: below that, waking a second thread costs more than it does
+    // (a sleeping worker arrives tens of microseconds late).
+    .task_elements = 16384,
+    // Vectors of channels whose sums a thread keeps in registers while it walks down the rows, NLC.
+    .strip_vectors = 8,
+};
 
-// Vectors of channels whose sums a thread keeps in registers while it walks down the rows, NLC.
-constexpr int strip_vectors = 8;
+constexpr int value_or(int tuned, int otherwise) { return tuned != 0 ? tuned : otherwise; }
 
 // Every split of an output is guarded, never shifted inwards: an output may be its own input, and
 // an element computed twice would be normalized twice.
@@ -38,15 +42,17 @@ struct Axes {
 
 /// Channels per task, NCL. Short rows need neighbours, or each task walks the tensor in crumbs;
 /// long rows are tasks of their own, so that a channel is still in L2 when it is read again.
-Expr channels_per_task(const Domain& d) {
+Expr channels_per_task(const Domain& d, const Tuning& t) {
   const Expr row = max(d.L, 1);
   const Expr near = clamp(8192 / row, 1, 32);
-  const Expr enough = clamp(task_elements / row / max(d.N, 1), 1, 64);
+  const Expr enough = clamp(t.task_elements / row / max(d.N, 1), 1, 64);
   return max(min(near, (d.C + 3) / 4), enough);
 }
 
 /// Rows per task, NLC.
-Expr rows_per_task(const Domain& d) { return clamp(task_elements / max(d.C, 1), 1, 4096); }
+Expr rows_per_task(const Domain& d, const Tuning& t) {
+  return clamp(t.task_elements / max(d.C, 1), 1, 4096);
+}
 
 /// A block's sums in registers, NCL: whole vectors without a guard, then one masked vector a row.
 void sum_in_lanes(Reduction& r, const LoopLevel& at, int width) {
@@ -75,7 +81,7 @@ void reduce_channels(Reduction& r, const LoopLevel& at, int width) {
 
 /// Whole blocks of rows in parallel, each in strips of channels; then a short serial merge. A strip
 /// has a constant width, so that its sums stay in registers: the last one starts earlier instead.
-void reduce_rows(Reduction& r, int width) {
+void reduce_rows(Reduction& r, int width, const Tuning& t) {
   const Var co("co"), ci("ci");
   r.merged.compute_root().vectorize(r.c, width, guarded);
   if (r.total.defined()) {
@@ -83,7 +89,7 @@ void reduce_rows(Reduction& r, int width) {
   }
   r.merged.update().reorder(r.c, r.order.x, r.order.y).vectorize(r.c, width, guarded);
   r.block.compute_root().parallel(r.jn);
-  for (const int vectors : {strip_vectors, 2, 1}) {
+  for (const int vectors : {t.strip_vectors, 2, 1}) {
     const int strip = vectors * width;
     r.block.specialize(r.grid.domain.C >= strip)
         .split(r.c, co, ci, strip, TailStrategy::ShiftInwards)
@@ -114,11 +120,11 @@ void write_channels(Func y, const Axes& v, const Var& co, const Var& ci, const E
 }
 
 /// Whole rows in parallel, for y or dx in NLC.
-void write_rows(Func y, const Axes& v, const Domain& d, int width) {
+void write_rows(Func y, const Axes& v, const Domain& d, int width, const Tuning& t) {
   const Var ci("ci"), no("no"), ni("ni");
   y.split(v.c, v.c, ci, width, guarded)
       .vectorize(ci)
-      .split(v.n, no, ni, rows_per_task(d), guarded)
+      .split(v.n, no, ni, rows_per_task(d, t), guarded)
       .reorder(ci, v.c, ni, no)
       .parallel(no);
 }
@@ -127,21 +133,21 @@ void write_rows(Func y, const Axes& v, const Domain& d, int width) {
 /// neighbouring channels and comes back to them while they are still in cache. Or in two (NLC),
 /// since there all channels of a row lie together.
 void reduce_and_write(Reduction& r, Func y, const Axes& v, const std::vector<Func>& coefficients,
-                      const PerChannel& outputs, int width) {
+                      const PerChannel& outputs, int width, const Tuning& t) {
   const Domain& d = r.grid.domain;
   if (d.layout == Layout::NLC) {
-    reduce_rows(r, width);
+    reduce_rows(r, width, t);
     for (Func f : coefficients) {
       f.compute_root().vectorize(f.args()[0], width, guarded);
     }
     for (Func f : outputs) {
       f.vectorize(f.args()[0], width, guarded);
     }
-    write_rows(y, v, d, width);
+    write_rows(y, v, d, width, t);
     return;
   }
   const Var co("co"), ci("ci");
-  const Expr group = channels_per_task(d);
+  const Expr group = channels_per_task(d, t);
   write_channels(y, v, co, ci, group, width);
   reduce_channels(r, LoopLevel(y, co), width);
   for (Func f : coefficients) {
@@ -164,13 +170,13 @@ std::vector<Func> coefficients_of(const GradientSums& s, const InputGradient& g)
 }
 
 /// Statistics alone.
-void reduce_only(Reduction& r, const PerChannel& outputs, int width) {
+void reduce_only(Reduction& r, const PerChannel& outputs, int width, const Tuning& t) {
   if (r.grid.domain.layout == Layout::NLC) {
-    reduce_rows(r, width);
+    reduce_rows(r, width, t);
     return;
   }
   const Var co("co"), ci("ci");
-  const Expr group = channels_per_task(r.grid.domain);
+  const Expr group = channels_per_task(r.grid.domain, t);
   Func first = outputs.front();
   first.split(first.args()[0], co, ci, group, guarded).parallel(co);
   for (size_t i = 1; i < outputs.size(); ++i) {
@@ -182,16 +188,16 @@ void reduce_only(Reduction& r, const PerChannel& outputs, int width) {
 
 /// One pass without a reduction: the coefficients first, then rows in parallel.
 void write_only(Func y, const Axes& v, const Domain& d, const std::vector<Func>& coefficients,
-                int width) {
+                int width, const Tuning& t) {
   for (Func f : coefficients) {
     f.compute_root().vectorize(f.args()[0], width, guarded);
   }
   if (d.layout == Layout::NLC) {
-    write_rows(y, v, d, width);
+    write_rows(y, v, d, width, t);
     return;
   }
   const Var co("co"), ci("ci"), task("task");
-  const Expr rows = clamp(task_elements / max(d.L, 1), 1, 4096);
+  const Expr rows = clamp(t.task_elements / max(d.L, 1), 1, 4096);
   const Var lo("lo"), li("li"), inner("inner");
   y.split(v.l, lo, li, width, guarded)
       .vectorize(li)
@@ -201,6 +207,11 @@ void write_only(Func y, const Axes& v, const Domain& d, const std::vector<Func>&
 }
 
 }  // namespace
+
+X86::X86(const Halide::Target& target, const Tuning& tuning)
+    : target_(target),
+      tuning_{.task_elements = value_or(tuning.task_elements, defaults.task_elements),
+              .strip_vectors = value_or(tuning.strip_vectors, defaults.strip_vectors)} {}
 
 BlockSizes X86::block_sizes(Layout layout, Halide::Type data) const {
   const int width = vector(algorithm::accumulator_of(data));
@@ -214,31 +225,31 @@ BlockSizes X86::block_sizes(Layout layout, Halide::Type data) const {
 
 void X86::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
   reduce_and_write(m, s.y, {s.l, s.c, s.n}, {s.invstd, s.center, s.scale, s.offset}, statistics,
-                   vector(algorithm::accumulator_of(s.y.type())));
+                   vector(algorithm::accumulator_of(s.y.type())), tuning_);
 }
 
 void X86::elementwise(Normalize& s, const Domain& d) const {
   write_only(s.y, {s.l, s.c, s.n}, d, {s.invstd, s.center, s.scale, s.offset},
-             vector(algorithm::accumulator_of(s.y.type())));
+             vector(algorithm::accumulator_of(s.y.type())), tuning_);
 }
 
 void X86::moments(Reduction& m, const PerChannel& statistics) const {
-  reduce_only(m, statistics, vector(m.part.sums.types()[0]));
+  reduce_only(m, statistics, vector(m.part.sums.types()[0]), tuning_);
 }
 
 void X86::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   reduce_and_write(s.about_center, g.dx, {g.l, g.c, g.n}, coefficients_of(s, g), gradients,
-                   vector(algorithm::accumulator_of(g.dx.type())));
+                   vector(algorithm::accumulator_of(g.dx.type())), tuning_);
 }
 
 void X86::backward_reduce(GradientSums& s, const PerChannel& sums) const {
   s.center.compute_root();
-  reduce_only(s.about_center, sums, vector(s.about_center.part.sums.types()[0]));
+  reduce_only(s.about_center, sums, vector(s.about_center.part.sums.types()[0]), tuning_);
 }
 
 void X86::backward_elementwise(InputGradient& g, const Domain& d) const {
   write_only(g.dx, {g.l, g.c, g.n}, d, {g.center, g.a, g.b, g.d},
-             vector(algorithm::accumulator_of(g.dx.type())));
+             vector(algorithm::accumulator_of(g.dx.type())), tuning_);
 }
 
 void X86::per_channel(const PerChannel& outputs) const {
