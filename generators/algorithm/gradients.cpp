@@ -17,7 +17,8 @@ GradientSums gradient_sums(const Func& dy, const Func& x, const Domain& dom, con
   s.center(s.c) = cast(acc, mean(s.c));
   r.part = block_sums(r.grid, [&](const Place& p) {
     const Expr g = cast(acc, dom.at(dy, p.l, p.c, p.n));
-    return Tuple(g, g * (cast(acc, dom.at(x, p.l, p.c, p.n)) - s.center(p.c)));
+    const Expr v = Halide::strict_float(cast(acc, dom.at(x, p.l, p.c, p.n)) - s.center(p.c));
+    return Tuple(g, g * v);
   });
   r.block(r.c, r.jl, r.jn) = Tuple(cast<double>(r.part.sums(r.c, r.jl, r.jn)[0]),
                                    cast<double>(r.part.sums(r.c, r.jl, r.jn)[1]));

@@ -17,6 +17,7 @@ using PerChannel = std::vector<Halide::Func>;
 struct Tuning {
   int task_elements = 0;
   int strip_vectors = 0;
+  int near_elements = 0;
 };
 
 /// How the operations run on one architecture. A new architecture is one class in one file, and one

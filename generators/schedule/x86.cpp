@@ -25,8 +25,10 @@ constexpr Tuning defaults{
     // Elements that a task has at least: below that, waking a second thread costs more than it does
     // (a sleeping worker arrives tens of microseconds late).
     .task_elements = 16384,
-    // Vectors of channels whose sums a thread keeps in registers while it walks down the rows, NLC.
-    .strip_vectors = 8,
+    // Vectors of channels whose sums a thread keeps in L1 while it walks down the rows, NLC.
+    .strip_vectors = 64,
+    // Elements that a task has side by side in memory, NCL.
+    .near_elements = 32768,
 };
 
 constexpr int value_or(int tuned, int otherwise) { return tuned != 0 ? tuned : otherwise; }
@@ -40,11 +42,10 @@ struct Axes {
   Var l, c, n;
 };
 
-/// Channels per task, NCL. Short rows need neighbours, or each task walks the tensor in crumbs;
-/// long rows are tasks of their own, so that a channel is still in L2 when it is read again.
+/// Channels per task, NCL: neighbours, so that a task reads long pieces of memory.
 Expr channels_per_task(const Domain& d, const Tuning& t) {
   const Expr row = max(d.L, 1);
-  const Expr near = clamp(8192 / row, 1, 32);
+  const Expr near = max(t.near_elements / row, 1);
   const Expr enough = clamp(t.task_elements / row / max(d.N, 1), 1, 64);
   return max(min(near, (d.C + 3) / 4), enough);
 }
@@ -54,19 +55,22 @@ Expr rows_per_task(const Domain& d, const Tuning& t) {
   return clamp(t.task_elements / max(d.C, 1), 1, 4096);
 }
 
-/// A block's sums in registers, NCL: whole vectors without a guard, then one masked vector a row.
-void sum_in_lanes(Reduction& r, const LoopLevel& at, int width) {
+/// A block's sums in registers, NCL.
+void sum_in_lanes(Reduction& r, const LoopLevel& at) {
   auto& b = r.part;
   b.sums.compute_at(at);
-  b.sums.update().atomic().vectorize(b.across);
-  b.lanes.compute_at(at).vectorize(b.u, width).unroll(b.u);
-  b.lanes.update(0).reorder(b.u, b.full.x, b.full.y).vectorize(b.u, width).unroll(b.u);
-  b.lanes.update(1).reorder(b.u, b.tail.x).vectorize(b.u, width).unroll(b.u);
+  b.sums.update(0).atomic().vectorize(b.across);
+  b.row_sum.compute_at(b.sums, b.rows.x);
+  b.row_sum.update().unscheduled();
+  b.sums.update(1).unscheduled();
+  b.lanes.compute_at(at).vectorize(b.w).unroll(b.u);
+  b.lanes.update(0).reorder(b.w, b.u, b.full.x, b.full.y).vectorize(b.w).unroll(b.u);
+  b.lanes.update(1).reorder(b.w, b.rest.x, b.rest.y).vectorize(b.w).unroll(b.rest.x);
 }
 
 /// The blocks of a task's channels: channels innermost, so that short rows are read in memory
 /// order.
-void reduce_channels(Reduction& r, const LoopLevel& at, int width) {
+void reduce_channels(Reduction& r, const LoopLevel& at) {
   r.merged.compute_at(at);
   if (r.total.defined()) {
     r.total.compute_at(at);
@@ -76,36 +80,41 @@ void reduce_channels(Reduction& r, const LoopLevel& at, int width) {
   if (r.shift.defined()) {
     r.shift.compute_at(inner);
   }
-  sum_in_lanes(r, inner, width);
+  sum_in_lanes(r, inner);
 }
 
-/// Whole blocks of rows in parallel, each in strips of channels; then a short serial merge. A strip
-/// has a constant width, so that its sums stay in registers: the last one starts earlier instead.
+/// Channels per strip, NLC: all of them up to a limit, else equal shares, in whole vectors: a loop
+/// then has at most one vector with a mask, and none that is empty, which costs as much as ten.
+Expr strip_of(const Domain& d, int width, const Tuning& t) {
+  const Expr vectors = max((d.C + width - 1) / width, 1);
+  const Expr strips = (vectors + t.strip_vectors - 1) / t.strip_vectors;
+  return (vectors + strips - 1) / strips * width;
+}
+
+/// Blocks of whole rows in parallel; then a short serial merge. A block's sums lie in L1, and
+/// several rows are added up in registers before they meet them: the rows are read side by side,
+/// each from end to end, which is what the prefetcher follows.
 void reduce_rows(Reduction& r, int width, const Tuning& t) {
-  const Var co("co"), ci("ci");
+  const Var co("co"), ci("ci"), task("task");
+  const Expr strip = strip_of(r.grid.domain, width, t);
   r.merged.compute_root().vectorize(r.c, width, guarded);
   if (r.total.defined()) {
     r.total.compute_root().vectorize(r.c, width, guarded);
   }
   r.merged.update().reorder(r.c, r.order.x, r.order.y).vectorize(r.c, width, guarded);
-  r.block.compute_root().parallel(r.jn);
-  for (const int vectors : {t.strip_vectors, 2, 1}) {
-    const int strip = vectors * width;
-    r.block.specialize(r.grid.domain.C >= strip)
-        .split(r.c, co, ci, strip, TailStrategy::ShiftInwards)
-        .reorder(ci, co, r.jl, r.jn)
-        .vectorize(ci, width);
-  }
-  r.block.split(r.c, co, ci, width, guarded).reorder(ci, co, r.jl, r.jn);
-  auto& b = r.part;
+  r.block.compute_root()
+      .split(r.c, co, ci, strip, guarded)
+      .vectorize(ci, width, guarded)
+      .reorder(ci, r.jl, co, r.jn)
+      .fuse(co, r.jn, task)
+      .parallel(task);
   if (r.shift.defined()) {
-    r.shift.compute_at(r.block, co).vectorize(r.c, width, guarded);
-    r.shift.update().reorder(r.c, r.sample.x).vectorize(r.c, width, guarded);
+    r.shift.compute_at(r.block, task).vectorize(r.c, width, guarded);
   }
-  b.sums.compute_at(r.block, co).vectorize(b.c, width, guarded);
-  b.sums.update().reorder(b.c, b.across.x).vectorize(b.c, width, guarded);
-  b.lanes.compute_at(b.sums, b.across.x).vectorize(b.c, width, guarded);
-  b.lanes.update().reorder(b.c, b.down.x).vectorize(b.c, width, guarded);
+  auto& b = r.part;
+  b.sums.compute_at(r.block, task).vectorize(b.c, width, guarded);
+  b.sums.update(0).reorder(b.c, b.across.x).vectorize(b.c, width, guarded);
+  b.sums.update(1).reorder(b.c, b.rest.x).vectorize(b.c, width, guarded);
 }
 
 /// Channel groups in parallel, for y or dx in NCL.
@@ -149,7 +158,7 @@ void reduce_and_write(Reduction& r, Func y, const Axes& v, const std::vector<Fun
   const Var co("co"), ci("ci");
   const Expr group = channels_per_task(d, t);
   write_channels(y, v, co, ci, group, width);
-  reduce_channels(r, LoopLevel(y, co), width);
+  reduce_channels(r, LoopLevel(y, co));
   for (Func f : coefficients) {
     f.compute_at(y, co);
   }
@@ -183,7 +192,7 @@ void reduce_only(Reduction& r, const PerChannel& outputs, int width, const Tunin
     Func f = outputs[i];
     f.split(f.args()[0], co, ci, group, guarded).parallel(co).compute_with(first, co);
   }
-  reduce_channels(r, LoopLevel(first, co), width);
+  reduce_channels(r, LoopLevel(first, co));
 }
 
 /// One pass without a reduction: the coefficients first, then rows in parallel.
@@ -196,13 +205,16 @@ void write_only(Func y, const Axes& v, const Domain& d, const std::vector<Func>&
     write_rows(y, v, d, width, t);
     return;
   }
-  const Var co("co"), ci("ci"), task("task");
-  const Expr rows = clamp(t.task_elements / max(d.L, 1), 1, 4096);
-  const Var lo("lo"), li("li"), inner("inner");
+  const Var lo("lo"), li("li"), co("co"), ci("ci"), no("no"), ni("ni"), task("task");
+  const Expr row = max(d.L, 1);
+  const Expr channels = clamp(t.task_elements / row, 1, max(d.C, 1));
+  const Expr rows = clamp(t.task_elements / row / max(d.C, 1), 1, 4096);
   y.split(v.l, lo, li, width, guarded)
       .vectorize(li)
-      .fuse(v.c, v.n, task)
-      .split(task, task, inner, rows, guarded)
+      .split(v.c, co, ci, channels, guarded)
+      .split(v.n, no, ni, rows, guarded)
+      .reorder(li, lo, ci, ni, co, no)
+      .fuse(co, no, task)
       .parallel(task);
 }
 
@@ -211,16 +223,27 @@ void write_only(Func y, const Axes& v, const Domain& d, const std::vector<Func>&
 X86::X86(const Halide::Target& target, const Tuning& tuning)
     : target_(target),
       tuning_{.task_elements = value_or(tuning.task_elements, defaults.task_elements),
-              .strip_vectors = value_or(tuning.strip_vectors, defaults.strip_vectors)} {}
+              .strip_vectors = value_or(tuning.strip_vectors, defaults.strip_vectors),
+              .near_elements = value_or(tuning.near_elements, defaults.near_elements)} {}
 
 BlockSizes X86::block_sizes(Layout layout, Halide::Type data) const {
   const int width = vector(algorithm::accumulator_of(data));
   if (layout == Layout::NLC) {
-    return {.lanes = 32, .row_length = 1, .block_values = 65536, .max_rows = 256};
+    return {.width = width,
+            .lanes = 8,
+            .row_length = 1,
+            .block_values = 65536,
+            .min_rows = 64,
+            .max_rows = 256};
   }
   // No lane adds more than 64 values, however narrow the vectors are.
-  const int lanes = 4 * width;
-  return {.lanes = lanes, .row_length = 64 * lanes, .block_values = 32 * lanes, .max_rows = 64};
+  const int step = 4 * width;
+  return {.width = width,
+          .lanes = 4,
+          .row_length = 64 * step,
+          .block_values = 32 * step,
+          .min_rows = 1,
+          .max_rows = 64};
 }
 
 void X86::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
