@@ -51,7 +51,7 @@ void sum_rows_of_lanes(BlockSums& b, const BlockGrid& g, const Terms& terms) {
 void sum_rows_of_channels(BlockSums& b, const BlockGrid& g, const Terms& terms) {
   const Expr first = b.u * g.lanes;  // of the rows that partial sum u adds
   b.down = RDom(0, g.lanes, "down");
-  b.down.where(b.down.x < g.domain.N - g.first_n(b.jn) - first);
+  b.down.where(b.down.x < g.rows_at(b.jn) - first);
   const Tuple term = terms({0, b.c, g.row(b.jn, first + b.down.x), b.jl, b.jn});
   b.lanes(b.u, b.c, b.jl, b.jn) = zeros_like(term);
   b.lanes(b.u, b.c, b.jl, b.jn) = Tuple(b.lanes(b.u, b.c, b.jl, b.jn)) + term;
