@@ -44,10 +44,9 @@ KernelBuffer kernel_buffer(const Tensor& x, Layout layout);
 /// One value per channel.
 KernelBuffer channel_buffer(const Tensor& values);
 
-/// One value per channel; without a tensor, a weight of 1 or a bias of 0 for all channels.
-KernelBuffer weight_buffer(const Tensor& weight, std::int64_t channels, Element element);
-KernelBuffer bias_buffer(const Tensor& bias, std::int64_t channels, Element element);
-
-Element element_of(DType dtype);
+/// One value per channel; without a tensor, a weight of 1 or a bias of 0 for all channels
+/// of such data.
+KernelBuffer weight_buffer(const Tensor& weight, std::int64_t channels, Element data);
+KernelBuffer bias_buffer(const Tensor& bias, std::int64_t channels, Element data);
 
 }  // namespace halnorm::detail

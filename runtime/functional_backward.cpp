@@ -28,7 +28,8 @@ Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x,
 
 BatchNormBackward nothing(const Tensor& x, const Extents& e, Tensor out) {
   return {out.defined() ? std::move(out) : detail::empty_in_layout(x, Layout::ncl),
-          Tensor::zeros({e.C}, x.dtype()), Tensor::zeros({e.C}, x.dtype())};
+          Tensor::zeros({e.C}, detail::parameter_dtype(x.dtype())),
+          Tensor::zeros({e.C}, detail::parameter_dtype(x.dtype()))};
 }
 
 /// Arguments are checked, mean and invstd are Float64, and the batch is not empty.
@@ -55,7 +56,8 @@ BatchNormBackward run_backward(const char* function, const Tensor& given_dy, con
       function, detail::select_kernel(Operation::batch_norm_backward, layout, element),
       {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(), invstd_buffer.get(),
        dx_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
-  return {dx.finish(), dweight.to(given_x.dtype()), dbias.to(given_x.dtype())};
+  const DType dtype = detail::parameter_dtype(given_x.dtype());
+  return {dx.finish(), dweight.to(dtype), dbias.to(dtype)};
 }
 
 }  // namespace
@@ -128,7 +130,8 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
       function, detail::select_kernel(Operation::batch_norm_backward_infer, layout, element),
       {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(), var_buffer.get(),
        &eps, dx_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
-  return {dx.finish(), dweight.to(given_x.dtype()), dbias.to(given_x.dtype())};
+  const DType dtype = detail::parameter_dtype(given_x.dtype());
+  return {dx.finish(), dweight.to(dtype), dbias.to(dtype)};
 }
 
 BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& given_x,
@@ -139,8 +142,9 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given_x.device());
   const Tensor invstd =
       detail::check_statistic(function, "invstd", given_invstd, e.C, given_x.device());
+  const DType dtype = detail::parameter_dtype(given_x.dtype());
   BackwardReduce r{Tensor::zeros({e.C}, DType::Float64), Tensor::zeros({e.C}, DType::Float64),
-                   Tensor::zeros({e.C}, given_x.dtype()), Tensor::zeros({e.C}, given_x.dtype())};
+                   Tensor::zeros({e.C}, dtype), Tensor::zeros({e.C}, dtype)};
   if (e.numel() == 0) {
     return r;
   }
@@ -156,12 +160,12 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
   detail::run_kernel(
       function, detail::select_kernel(Operation::batch_norm_backward_reduce, layout, element),
       {dy_buffer.get(), x_buffer.get(), mean_buffer.get(), sum_dy.get(), sum_dy_xmu.get()});
-  r.dbias = r.sum_dy.to(given_x.dtype());
+  r.dbias = r.sum_dy.to(dtype);
   Tensor dweight = r.sum_dy_xmu.clone();
   for (std::int64_t c = 0; c < e.C; ++c) {
     dweight.data<double>()[c] *= invstd.data<double>()[c];
   }
-  r.dweight = dweight.to(given_x.dtype());
+  r.dweight = dweight.to(dtype);
   return r;
 }
 

@@ -75,9 +75,9 @@ bool fits_32_bits(std::int64_t v) { return v == static_cast<std::int32_t>(v); }
 
 Extents check_data(const char* function, const char* name, const Tensor& x) {
   check_defined(function, name, x);
-  if (x.dtype() != DType::Float32 && x.dtype() != DType::Float64) {
-    throw DTypeError(prefix(function, name) + " is " + text(x.dtype()) +
-                     ", wanted float32 or float64");
+  if (!find_element(x.dtype())) {
+    throw DTypeError(prefix(function, name) + " is " + text(x.dtype()) + ", wanted " +
+                     data_dtype_names());
   }
   check_device(function, name, x, Device::cpu());
   if (x.dim() < 2) {
@@ -115,9 +115,9 @@ void check_parameter(const char* function, const char* name, const Tensor& t, co
   }
   check_defined(function, name, t);
   check_channels(function, name, t, channels);
-  if (t.dtype() != x.dtype()) {
-    throw DTypeError(prefix(function, name) + " is " + text(t.dtype()) + ", wanted x's " +
-                     text(x.dtype()));
+  if (t.dtype() != parameter_dtype(x.dtype())) {
+    throw DTypeError(prefix(function, name) + " is " + text(t.dtype()) + ", wanted " +
+                     text(parameter_dtype(x.dtype())) + " beside data in " + text(x.dtype()));
   }
   check_device(function, name, t, x.device());
 }

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <span>
 
+#include "support/element.h"
 #include "support/kernel_test.h"
 #include "support/problem.h"
 #include "support/tolerance.h"
@@ -105,7 +106,7 @@ TEST_P(Moments, ElemtFinishesTheForward) {
     EXPECT_TRUE(p.out.surroundings_intact());
     const oracle::Values y = oracle::normalize(p.x_values, batch.mean, invstd, p.w(), p.b());
     expect_near(p.out.batch().values, y,
-                tolerance::normalized(dtype(), y, batch.mean, invstd, p.w()), "y");
+                tolerance::normalized(dtype(), y, batch.mean, invstd, p.w()), "y", dtype());
   }
 }
 
@@ -118,7 +119,7 @@ TEST_P(Moments, ReduceAndElemtMakeTheBackward) {
         p.dy.tensor(), p.x.tensor(), saved.mean, saved.invstd, p.weight);
     expect_kernel("batch_norm_backward_reduce", extents);
     EXPECT_EQ(sums.sum_dy.dtype(), DType::Float64);
-    EXPECT_EQ(sums.dweight.dtype(), dtype());
+    EXPECT_EQ(sums.dweight.dtype(), element::of_parameters(dtype()));
     const Tensor count = scalar(static_cast<double>(p.x_values.per_channel()));
     F::batch_norm_backward_elemt(p.dy.tensor(), p.x.tensor(), saved.mean, saved.invstd, p.weight,
                                  sums.sum_dy, sums.sum_dy_xmu, count, p.out.tensor());
@@ -128,7 +129,7 @@ TEST_P(Moments, ReduceAndElemtMakeTheBackward) {
     const oracle::Statistics batch = oracle::statistics(p.x_values);
     const auto allowed = tolerance::gradients(dtype(), p.dy_values, p.x_values, batch.mean,
                                               batch.invstd(eps), p.w(), truth);
-    expect_near(p.out.batch().values, truth.dx, allowed.dx, "dx");
+    expect_near(p.out.batch().values, truth.dx, allowed.dx, "dx", dtype());
     expect_near(inputs::doubles(sums.dweight), truth.dweight, allowed.dweight, "dweight");
     expect_near(inputs::doubles(sums.dbias), truth.dbias, allowed.dbias, "dbias");
     expect_near(inputs::doubles(sums.sum_dy), truth.dbias, allowed.dbias, "sum_dy");
