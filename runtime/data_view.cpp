@@ -75,14 +75,18 @@ Layout layout_of(const Tensor& x) {
 }
 
 Tensor empty_in_layout(const Tensor& x, Layout layout) {
+  return empty_in_layout(x, layout, x.dtype());
+}
+
+Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype) {
   const Shape& shape = x.shape();
   if (layout == Layout::ncl || shape.size() == 2) {
-    return Tensor::empty(shape, x.dtype(), x.device());
+    return Tensor::empty(shape, dtype, x.device());
   }
   Shape stored{shape[0]};
   stored.insert(stored.end(), shape.begin() + 2, shape.end());
   stored.push_back(shape[1]);
-  Tensor y = Tensor::empty(stored, x.dtype(), x.device());
+  Tensor y = Tensor::empty(stored, dtype, x.device());
   for (auto axis = static_cast<std::int64_t>(shape.size()) - 1; axis > 1; --axis) {
     y = y.transpose(axis - 1, axis);
   }

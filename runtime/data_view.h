@@ -35,8 +35,9 @@ Layout layout_of(const Tensor& x);
 /// x itself, or a dense copy in the given layout if no kernel of that layout can use x in place.
 Tensor in_layout(const Tensor& x, Layout layout);
 
-/// A new dense tensor of x's shape, stored in the given layout.
+/// A new dense tensor of x's shape, stored in the given layout; of x's dtype, or another.
 Tensor empty_in_layout(const Tensor& x, Layout layout);
+Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype);
 
 /// A tensor that fits(), as kernels take it.
 KernelBuffer kernel_buffer(const Tensor& x, Layout layout);

@@ -43,6 +43,8 @@ class Moments : public KernelTest {
   }
 };
 
+class MomentsOfManyChannels : public Moments {};
+
 Tensor scalar(double value) { return Tensor::full({}, value, DType::Float64); }
 
 F::Moments moments_of(double count, const std::vector<double>& mean,
@@ -63,6 +65,14 @@ TEST_P(Moments, MatchTheFormulasAroundAnyMean) {
       expect_moments(got, oracle::statistics(p.x_values));
     }
   }
+}
+
+TEST_P(MomentsOfManyChannels, MatchTheFormulas) {
+  const shapes::Extents extents{37, 2500, 1,
+                                "blocks of fewer rows than a partial sum has elsewhere"};
+  SCOPED_TRACE(describe(extents));
+  Problem p = problem(extents, 1e2);
+  expect_moments(F::batch_norm_moments(p.x.tensor()), oracle::statistics(p.x_values));
 }
 
 TEST_P(Moments, OfPartsMergeToThoseOfTheWhole) {
@@ -143,6 +153,9 @@ TEST_P(Moments, ReduceAndElemtMakeTheBackward) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, Moments, ::testing::ValuesIn(every_case()), name_of_param);
+
+INSTANTIATE_TEST_SUITE_P(Kernels, MomentsOfManyChannels, ::testing::ValuesIn(dense_cases()),
+                         name_of_param);
 
 TEST(MergeMoments, OfWholeNumbersIsExact) {
   // {1, 3} and {5, 7, 9, 11}: means 2 and 8, sums of squares 2 and 20; together mean 6, 70.

@@ -42,7 +42,6 @@ std::vector<Extents> trainable() {
       {1030, 1, 7, "one channel, short rows"},
       {4, 96, 49, "channels in groups of 32, positions of a 7 x 7 image"},
       {12, 130, 33, "large enough to be spread over threads"},
-      {37, 2500, 1, "so many channels that a block has fewer rows than a partial sum"},
   };
   all.insert(all.end(), larger.begin(), larger.end());
   return all;
