@@ -1,5 +1,7 @@
 #include "gradients.h"
 
+#include "narrow.h"
+
 namespace halnorm::algorithm {
 
 using Halide::cast;
@@ -49,7 +51,7 @@ InputGradient input_gradient(const Func& dy, const Func& x, const Domain& dom, c
 
   const Expr v = cast(acc, dom.at(x, g.l, g.c, g.n)) - g.center(g.c);
   const Expr dx =
-      cast(x.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c) + (v * g.b(g.c) + g.d(g.c)));
+      narrow(x.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c) + (v * g.b(g.c) + g.d(g.c)));
   if (dom.layout == Layout::NCL) {
     g.dx(g.l, g.c, g.n) = dx;
   } else {
@@ -63,7 +65,7 @@ InputGradient input_gradient_of_fixed_statistics(const Func& dy, const Domain& d
   InputGradient g;
   const Halide::Type acc = accumulator_of(dy.type());
   g.a(g.c) = cast(acc, cast<double>(weight(g.c)) * invstd(g.c));
-  const Expr dx = cast(dy.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c));
+  const Expr dx = narrow(dy.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c));
   if (dom.layout == Layout::NCL) {
     g.dx(g.l, g.c, g.n) = dx;
   } else {

@@ -66,9 +66,10 @@ Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
   const Expr above = s1 / m.grid.size(m.jl, m.jn);
   const Expr m2 = s2 - s1 * above;
   // select, not max: a NaN must stay one.
-  const Expr pivot = cast<double>(d.at(x, 0, m.c, 0));
-  m.block(m.c, m.jl, m.jn) = Tuple(cast<double>(m.shift(m.c, m.jl, m.jn)) - pivot + above,
-                                   Halide::select(m2 < 0, cast<double>(0), m2));
+  const Expr pivot = cast<double>(cast(acc, d.at(x, 0, m.c, 0)));
+  // Strict, or above - pivot may be formed first, which a large mean rounds.
+  const Expr apart = Halide::strict_float(cast<double>(m.shift(m.c, m.jl, m.jn)) - pivot);
+  m.block(m.c, m.jl, m.jn) = Tuple(apart + above, Halide::select(m2 < 0, cast<double>(0), m2));
   merge_blocks(m);
   m.total(m.c) = Tuple(pivot + m.merged(m.c)[0], m.merged(m.c)[1]);
   return m;

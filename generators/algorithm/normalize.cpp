@@ -1,6 +1,7 @@
 #include "normalize.h"
 
 #include "block_sums.h"
+#include "narrow.h"
 
 namespace halnorm::algorithm {
 
@@ -20,7 +21,7 @@ Normalize normalize(const Func& x, const Domain& d, const Func& mean, const Func
                                               cast<double>(weight(s.c)) * s.invstd(s.c));
 
   const Expr v = cast(acc, d.at(x, s.l, s.c, s.n)) - s.center(s.c);
-  const Expr y = cast(x.type(), v * s.scale(s.c) + s.offset(s.c));
+  const Expr y = narrow(x.type(), v * s.scale(s.c) + s.offset(s.c));
   if (d.layout == Layout::NCL) {
     s.y(s.l, s.c, s.n) = y;
   } else {
