@@ -15,15 +15,14 @@ bool rows_merge(const Extents& e, const Strides3& s) {
 }
 
 /// The values, or one value that every channel reads through a stride of 0.
-KernelBuffer channels_or(const Tensor& values, std::int64_t channels, Element data, float* for32,
-                         double* for64) {
+Channels channels_or(const Tensor& values, std::int64_t channels, DType data, float& for32,
+                     double& for64) {
   if (values.defined()) {
-    return {values.raw_data(), values.dtype(), {{channels, values.strides()[0]}}};
+    return {values.raw_data(), values.dtype(), channels, values.strides()[0]};
   }
-  const bool wide = data == find_element(DType::Float64);
-  const DType dtype = wide ? DType::Float64 : DType::Float32;
-  void* standin = wide ? static_cast<void*>(for64) : static_cast<void*>(for32);
-  return {standin, dtype, {{channels, 0}}};
+  const DType dtype = parameter_dtype(data);
+  void* standin = dtype == DType::Float64 ? static_cast<void*>(&for64) : static_cast<void*>(&for32);
+  return {standin, dtype, channels, 0};
 }
 
 }  // namespace
@@ -102,32 +101,30 @@ Tensor in_layout(const Tensor& x, Layout layout) {
   return dense;
 }
 
-KernelBuffer kernel_buffer(const Tensor& x, Layout layout) {
+View view_of(const Tensor& x, Layout layout) {
   const Extents e = extents_of(x);
   const Strides3 s = strides_of(x);
+  auto* data = static_cast<std::byte*>(x.raw_data());
   if (layout == Layout::ncl) {
-    return {x.raw_data(), x.dtype(), {{e.L, 1}, {e.C, s.c}, {e.N, s.n}}};
+    return {data, x.dtype(), layout, e.N, e.C, e.L, s.n, s.c};
   }
-  const std::int64_t row = e.L == 1 ? s.n : s.l;
-  return {x.raw_data(), x.dtype(), {{e.C, 1}, {e.N * e.L, row}}};
+  return {data, x.dtype(), layout, e.N * e.L, e.C, 1, e.L == 1 ? s.n : s.l, 1};
 }
 
-KernelBuffer channel_buffer(const Tensor& values) {
-  const std::int64_t channels = values.shape()[0];
-  const std::int64_t stride = channels == 1 ? 1 : values.strides()[0];
-  return {values.raw_data(), values.dtype(), {{channels, stride}}};
+Channels channels_of(const Tensor& values) {
+  return {values.raw_data(), values.dtype(), values.shape()[0], values.strides()[0]};
 }
 
-KernelBuffer weight_buffer(const Tensor& weight, std::int64_t channels, Element data) {
+Channels weight_channels(const Tensor& weight, std::int64_t channels, DType data) {
   static float one32 = 1;
   static double one64 = 1;
-  return channels_or(weight, channels, data, &one32, &one64);
+  return channels_or(weight, channels, data, one32, one64);
 }
 
-KernelBuffer bias_buffer(const Tensor& bias, std::int64_t channels, Element data) {
+Channels bias_channels(const Tensor& bias, std::int64_t channels, DType data) {
   static float zero32 = 0;
   static double zero64 = 0;
-  return channels_or(bias, channels, data, &zero32, &zero64);
+  return channels_or(bias, channels, data, zero32, zero64);
 }
 
 }  // namespace halnorm::detail

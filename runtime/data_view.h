@@ -5,6 +5,7 @@
 
 #include "halide_glue.h"
 #include "halnorm/tensor.h"
+#include "view.h"
 
 /// @file
 /// How the kernels see a tensor: as (n, c, l) with L innermost (NCL), or as rows of C values (NLC).
@@ -39,15 +40,14 @@ Tensor in_layout(const Tensor& x, Layout layout);
 Tensor empty_in_layout(const Tensor& x, Layout layout);
 Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype);
 
-/// A tensor that fits(), as kernels take it.
-KernelBuffer kernel_buffer(const Tensor& x, Layout layout);
+/// A tensor that fits(), as kernels see it.
+View view_of(const Tensor& x, Layout layout);
 
 /// One value per channel.
-KernelBuffer channel_buffer(const Tensor& values);
+Channels channels_of(const Tensor& values);
 
-/// One value per channel; without a tensor, a weight of 1 or a bias of 0 for all channels
-/// of such data.
-KernelBuffer weight_buffer(const Tensor& weight, std::int64_t channels, Element data);
-KernelBuffer bias_buffer(const Tensor& bias, std::int64_t channels, Element data);
+/// One value per channel; without a tensor, a weight of 1 or a bias of 0 for all channels.
+Channels weight_channels(const Tensor& weight, std::int64_t channels, DType data);
+Channels bias_channels(const Tensor& bias, std::int64_t channels, DType data);
 
 }  // namespace halnorm::detail

@@ -1,21 +1,18 @@
 #include <utility>
 #include <vector>
 
-#include "halide_glue.h"
 #include "halnorm/functional.h"
 #include "output.h"
 #include "parameter_types.h"
+#include "passes.h"
 #include "strided.h"
 #include "validate.h"
 #include "wide.h"
 
 namespace halnorm::functional {
 
-using detail::Element;
 using detail::Extents;
-using detail::KernelBuffer;
 using detail::Layout;
-using detail::Operation;
 
 namespace {
 
@@ -39,24 +36,16 @@ BatchNormBackward run_backward(const char* function, const Tensor& given_dy, con
   const detail::LoadedParameter weight(given_weight, given_x.dtype());
   const Extents e = detail::extents_of(given_x);
   const Layout layout = detail::layout_of(given_x);
-  const Element element = detail::element_of(given_x.dtype());
   const Tensor x = detail::in_layout(given_x, layout);
   const Tensor dy = detail::in_layout(given_dy, layout);
   detail::Output dx(out, given_x, layout);
   const Tensor dweight = Tensor::empty({e.C}, DType::Float64);
   const Tensor dbias = Tensor::empty({e.C}, DType::Float64);
-  KernelBuffer dy_buffer = detail::kernel_buffer(dy, layout);
-  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
-  KernelBuffer mean_buffer = detail::channel_buffer(mean);
-  KernelBuffer invstd_buffer = detail::channel_buffer(invstd);
-  KernelBuffer dx_buffer = detail::kernel_buffer(dx.target(), layout);
-  KernelBuffer dweight_buffer = detail::channel_buffer(dweight);
-  KernelBuffer dbias_buffer = detail::channel_buffer(dbias);
-  detail::run_kernel(
-      function, detail::select_kernel(Operation::batch_norm_backward, layout, element),
-      {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(), invstd_buffer.get(),
-       dx_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
+  detail::backward_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
+                        detail::weight_channels(weight.get(), e.C, x.dtype()),
+                        detail::channels_of(mean), detail::channels_of(invstd),
+                        detail::view_of(dx.target(), layout), detail::channels_of(dweight),
+                        detail::channels_of(dbias));
   const DType dtype = detail::gradient_dtype(given_weight, given_x);
   return {dx.finish(), dweight.to(dtype), dbias.to(dtype)};
 }
@@ -118,36 +107,21 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
     r.dx = detail::narrowed(r.dx, given_x, std::move(out));
     return r;
   }
-  if (out.defined() && detail::may_overlap(out, given_dy)) {
-    // dx does not wait for the sums here, and would overwrite the dy that they still need.
-    BatchNormBackward r =
-        batch_norm_backward_infer(given_dy, given_x, given_weight, given_mean, given_var, eps);
-    out.copy_(r.dx);
-    r.dx = std::move(out);
-    return r;
-  }
   const detail::LoadedParameter weight(given_weight, given_x.dtype());
   const detail::LoadedParameter running_mean(given_mean, given_x.dtype());
   const detail::LoadedParameter running_var(given_var, given_x.dtype());
   const Layout layout = detail::layout_of(given_x);
-  const Element element = detail::element_of(given_x.dtype());
   const Tensor x = detail::in_layout(given_x, layout);
   const Tensor dy = detail::in_layout(given_dy, layout);
   detail::Output dx(out, given_x, layout);
   const Tensor dweight = Tensor::empty({e.C}, DType::Float64);
   const Tensor dbias = Tensor::empty({e.C}, DType::Float64);
-  KernelBuffer dy_buffer = detail::kernel_buffer(dy, layout);
-  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
-  KernelBuffer mean_buffer = detail::channel_buffer(running_mean.get());
-  KernelBuffer var_buffer = detail::channel_buffer(running_var.get());
-  KernelBuffer dx_buffer = detail::kernel_buffer(dx.target(), layout);
-  KernelBuffer dweight_buffer = detail::channel_buffer(dweight);
-  KernelBuffer dbias_buffer = detail::channel_buffer(dbias);
-  detail::run_kernel(
-      function, detail::select_kernel(Operation::batch_norm_backward_infer, layout, element),
-      {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(), var_buffer.get(),
-       &eps, dx_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
+  detail::backward_infer_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
+                              detail::weight_channels(weight.get(), e.C, x.dtype()),
+                              detail::channels_of(running_mean.get()),
+                              detail::channels_of(running_var.get()), eps,
+                              detail::view_of(dx.target(), layout), detail::channels_of(dweight),
+                              detail::channels_of(dbias));
   const DType dtype = detail::gradient_dtype(given_weight, given_x);
   return {dx.finish(), dweight.to(dtype), dbias.to(dtype)};
 }
@@ -171,17 +145,11 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
     return r;
   }
   const Layout layout = detail::layout_of(given_x);
-  const Element element = detail::element_of(given_x.dtype());
   const Tensor x = detail::in_layout(given_x, layout);
   const Tensor dy = detail::in_layout(given_dy, layout);
-  KernelBuffer dy_buffer = detail::kernel_buffer(dy, layout);
-  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
-  KernelBuffer mean_buffer = detail::channel_buffer(mean);
-  KernelBuffer sum_dy = detail::channel_buffer(r.sum_dy);
-  KernelBuffer sum_dy_xmu = detail::channel_buffer(r.sum_dy_xmu);
-  detail::run_kernel(
-      function, detail::select_kernel(Operation::batch_norm_backward_reduce, layout, element),
-      {dy_buffer.get(), x_buffer.get(), mean_buffer.get(), sum_dy.get(), sum_dy_xmu.get()});
+  detail::sums_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
+                    detail::channels_of(mean), detail::channels_of(r.sum_dy),
+                    detail::channels_of(r.sum_dy_xmu));
   r.dbias = r.sum_dy.to(dtype);
   Tensor dweight = r.sum_dy_xmu.clone();
   for (std::int64_t c = 0; c < e.C; ++c) {
@@ -218,22 +186,14 @@ Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
   }
   const detail::LoadedParameter weight(given_weight, given_x.dtype());
   const Layout layout = detail::layout_of(given_x);
-  const Element element = detail::element_of(given_x.dtype());
   const Tensor x = detail::in_layout(given_x, layout);
   const Tensor dy = detail::in_layout(given_dy, layout);
   detail::Output dx(out, given_x, layout);
-  KernelBuffer dy_buffer = detail::kernel_buffer(dy, layout);
-  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
-  KernelBuffer mean_buffer = detail::channel_buffer(mean);
-  KernelBuffer invstd_buffer = detail::channel_buffer(invstd);
-  KernelBuffer sum_buffer = detail::channel_buffer(sum_dy);
-  KernelBuffer xmu_buffer = detail::channel_buffer(sum_dy_xmu);
-  KernelBuffer dx_buffer = detail::kernel_buffer(dx.target(), layout);
-  detail::run_kernel(
-      function, detail::select_kernel(Operation::batch_norm_backward_elemt, layout, element),
-      {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(), invstd_buffer.get(),
-       sum_buffer.get(), xmu_buffer.get(), &total, dx_buffer.get()});
+  detail::gradient_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
+                        detail::weight_channels(weight.get(), e.C, x.dtype()),
+                        detail::channels_of(mean), detail::channels_of(invstd),
+                        detail::channels_of(sum_dy), detail::channels_of(sum_dy_xmu), total,
+                        detail::view_of(dx.target(), layout));
   return dx.finish();
 }
 

@@ -4,13 +4,13 @@
 #include "halnorm/functional.h"
 #include "output.h"
 #include "parameter_types.h"
+#include "passes.h"
 #include "strided.h"
 #include "validate.h"
 #include "wide.h"
 
 namespace halnorm::functional {
 
-using detail::Element;
 using detail::Extents;
 using detail::KernelBuffer;
 using detail::Layout;
@@ -44,27 +44,21 @@ struct Trained {
 };
 
 /// Arguments are checked and the batch is not empty.
-Trained run_kernel_of_train(const char* function, const Tensor& given, const Extents& e,
+Trained run_passes_of_train(const char* function, const Tensor& given, const Extents& e,
                             const Tensor& given_weight, const Tensor& given_bias, double eps,
                             const Tensor& out) {
   const detail::LoadedParameter weight(given_weight, given.dtype());
   const detail::LoadedParameter bias(given_bias, given.dtype());
   const Layout layout = detail::layout_of(given);
-  const Element element = detail::element_of(given.dtype());
   const Tensor x = detail::in_layout(given, layout);
   detail::Output y(out, given, layout);
   Trained r{{{}, Tensor::empty({e.C}, DType::Float64), Tensor::empty({e.C}, DType::Float64)},
             Tensor::empty({e.C}, DType::Float64)};
-  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
-  KernelBuffer bias_buffer = detail::bias_buffer(bias.get(), e.C, element);
-  KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);
-  KernelBuffer mean = detail::channel_buffer(r.forward.mean);
-  KernelBuffer invstd = detail::channel_buffer(r.forward.invstd);
-  KernelBuffer m2 = detail::channel_buffer(r.m2);
-  detail::run_kernel(function, detail::select_kernel(Operation::batch_norm_train, layout, element),
-                     {x_buffer.get(), weight_buffer.get(), bias_buffer.get(), &eps, y_buffer.get(),
-                      mean.get(), invstd.get(), m2.get()});
+  detail::train_pass(function, detail::view_of(x, layout),
+                     detail::weight_channels(weight.get(), e.C, x.dtype()),
+                     detail::bias_channels(bias.get(), e.C, x.dtype()), eps,
+                     detail::view_of(y.target(), layout), detail::channels_of(r.forward.mean),
+                     detail::channels_of(r.forward.invstd), detail::channels_of(r.m2));
   r.forward.y = y.finish();
   return r;
 }
@@ -81,10 +75,10 @@ Trained run_train(const char* function, const Tensor& given, const Extents& e, c
   const bool in_place = out.defined() && detail::may_overlap(out, given);
   const bool narrow = given.dtype() != DType::Float64;
   const Tensor x = in_place && narrow && overflows(given, e, eps) ? given.clone() : given;
-  Trained r = run_kernel_of_train(function, x, e, weight, bias, eps, out);
+  Trained r = run_passes_of_train(function, x, e, weight, bias, eps, out);
   const auto count = static_cast<double>(e.count());
   for (const std::int64_t c : detail::overflowed_channels(x, r.forward.mean, r.m2, count, eps)) {
-    const Trained wide = run_kernel_of_train(function, detail::wide_channel(x, c), {e.N, 1, e.L},
+    const Trained wide = run_passes_of_train(function, detail::wide_channel(x, c), {e.N, 1, e.L},
                                              detail::wide_channel(weight, c),
                                              detail::wide_channel(bias, c), eps, Tensor());
     detail::channel_of(r.forward.y, c).copy_(wide.forward.y);
@@ -110,12 +104,12 @@ void run_update(const char* function, const Tensor& running_mean, const Tensor& 
   const bool narrow = size_of(running_mean.dtype()) < size_of(DType::Float32);
   const Tensor dense_mean = narrow ? running_mean.to(DType::Float64) : running_mean.contiguous();
   const Tensor dense_var = narrow ? running_var.to(DType::Float64) : running_var.contiguous();
-  KernelBuffer mean = detail::channel_buffer(batch_mean);
-  KernelBuffer m2 = detail::channel_buffer(batch_m2);
-  KernelBuffer old_mean = detail::channel_buffer(dense_mean);
-  KernelBuffer old_var = detail::channel_buffer(dense_var);
-  KernelBuffer new_mean = detail::channel_buffer(dense_mean);
-  KernelBuffer new_var = detail::channel_buffer(dense_var);
+  KernelBuffer mean = detail::channels_of(batch_mean).buffer();
+  KernelBuffer m2 = detail::channels_of(batch_m2).buffer();
+  KernelBuffer old_mean = detail::channels_of(dense_mean).buffer();
+  KernelBuffer old_var = detail::channels_of(dense_var).buffer();
+  KernelBuffer new_mean = detail::channels_of(dense_mean).buffer();
+  KernelBuffer new_var = detail::channels_of(dense_var).buffer();
   const detail::Kernel& kernel = detail::select_kernel(Operation::update_running_stats, Layout::c,
                                                        detail::element_of(dense_mean.dtype()));
   detail::run_kernel(function, kernel,
@@ -192,18 +186,12 @@ Tensor batch_norm_infer(const Tensor& given, const Tensor& given_mean, const Ten
   const detail::LoadedParameter weight(given_weight, given.dtype());
   const detail::LoadedParameter bias(given_bias, given.dtype());
   const Layout layout = detail::layout_of(given);
-  const Element element = detail::element_of(given.dtype());
   const Tensor x = detail::in_layout(given, layout);
   detail::Output y(out, given, layout);
-  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
-  KernelBuffer mean = detail::channel_buffer(running_mean.get());
-  KernelBuffer var = detail::channel_buffer(running_var.get());
-  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
-  KernelBuffer bias_buffer = detail::bias_buffer(bias.get(), e.C, element);
-  KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);
-  detail::run_kernel(function, detail::select_kernel(Operation::batch_norm_infer, layout, element),
-                     {x_buffer.get(), mean.get(), var.get(), weight_buffer.get(), bias_buffer.get(),
-                      &eps, y_buffer.get()});
+  detail::infer_pass(
+      function, detail::view_of(x, layout), detail::channels_of(running_mean.get()),
+      detail::channels_of(running_var.get()), detail::weight_channels(weight.get(), e.C, x.dtype()),
+      detail::bias_channels(bias.get(), e.C, x.dtype()), eps, detail::view_of(y.target(), layout));
   return y.finish();
 }
 
@@ -228,18 +216,12 @@ Tensor batch_norm_elemt(const Tensor& given, const Tensor& given_weight, const T
   const detail::LoadedParameter weight(given_weight, given.dtype());
   const detail::LoadedParameter bias(given_bias, given.dtype());
   const Layout layout = detail::layout_of(given);
-  const Element element = detail::element_of(given.dtype());
   const Tensor x = detail::in_layout(given, layout);
   detail::Output y(out, given, layout);
-  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
-  KernelBuffer bias_buffer = detail::bias_buffer(bias.get(), e.C, element);
-  KernelBuffer mean_buffer = detail::channel_buffer(mean);
-  KernelBuffer invstd_buffer = detail::channel_buffer(invstd);
-  KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);
-  detail::run_kernel(function, detail::select_kernel(Operation::batch_norm_elemt, layout, element),
-                     {x_buffer.get(), weight_buffer.get(), bias_buffer.get(), mean_buffer.get(),
-                      invstd_buffer.get(), y_buffer.get()});
+  detail::normalize_pass(
+      function, detail::view_of(x, layout), detail::weight_channels(weight.get(), e.C, x.dtype()),
+      detail::bias_channels(bias.get(), e.C, x.dtype()), detail::channels_of(mean),
+      detail::channels_of(invstd), detail::view_of(y.target(), layout));
   return y.finish();
 }
 

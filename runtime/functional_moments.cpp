@@ -1,17 +1,15 @@
 #include <string>
 
-#include "halide_glue.h"
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
+#include "passes.h"
 #include "validate.h"
 #include "wide.h"
 
 namespace halnorm::functional {
 
 using detail::Extents;
-using detail::KernelBuffer;
 using detail::Layout;
-using detail::Operation;
 
 namespace {
 
@@ -34,13 +32,8 @@ Moments zero_moments(const Extents& e) {
 void run_moments(const char* function, const Tensor& given, const Moments& m) {
   const Layout layout = detail::layout_of(given);
   const Tensor x = detail::in_layout(given, layout);
-  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
-  KernelBuffer mean = detail::channel_buffer(m.mean);
-  KernelBuffer m2 = detail::channel_buffer(m.m2);
-  detail::run_kernel(function,
-                     detail::select_kernel(Operation::batch_norm_moments, layout,
-                                           detail::element_of(given.dtype())),
-                     {x_buffer.get(), mean.get(), m2.get()});
+  detail::moments_pass(function, detail::view_of(x, layout), detail::channels_of(m.mean),
+                       detail::channels_of(m.m2));
 }
 
 }  // namespace

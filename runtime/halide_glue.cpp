@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "halnorm/error.h"
 #include "halnorm/kernels.h"
@@ -16,13 +19,14 @@ namespace {
 
 thread_local std::string message;
 std::atomic<int> threads{0};
+thread_local bool in_task = false;  ///< of parallel_for()
 
 /// Halide's own handler ends the process; this one keeps the text for the exception.
 void keep_message(void*, const char* text) { message = text; }
 
 /// One task, or one thread, needs no pool, and so no lock.
 int run_tasks(void* context, halide_task_t task, int first, int count, std::uint8_t* closure) {
-  if (count == 1 || threads.load(std::memory_order_relaxed) == 1) {
+  if (count == 1 || in_task || threads.load(std::memory_order_relaxed) == 1) {
     for (int i = first; i < first + count; ++i) {
       const int code = task(context, i, closure);
       if (code != 0) {
@@ -44,6 +48,52 @@ void prepare_runtime() {
 }
 
 }  // namespace
+
+namespace {
+
+/// The tasks of a parallel_for(), as Halide's thread pool takes them.
+struct Tasks {
+  const std::function<void(std::int64_t)>& run;
+  std::mutex mutex;
+  std::exception_ptr first_error;
+
+  void run_one(std::int64_t i) noexcept {
+    const bool outer = std::exchange(in_task, true);
+    try {
+      run(i);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (!first_error) {
+        first_error = std::current_exception();
+      }
+    }
+    in_task = outer;
+  }
+};
+
+}  // namespace
+
+void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& task) {
+  prepare_runtime();
+  Tasks tasks{task, {}, {}};
+  // Halide counts in 32 bits.
+  constexpr std::int64_t most = std::int64_t{1} << 30;
+  for (std::int64_t first = 0; first < count && !tasks.first_error; first += most) {
+    std::pair<Tasks*, std::int64_t> closure{&tasks, first};
+    run_tasks(
+        nullptr,
+        [](void*, int i, std::uint8_t* bytes) {
+          const auto& [all, start] = *reinterpret_cast<std::pair<Tasks*, std::int64_t>*>(bytes);
+          all->run_one(start + i);
+          return 0;
+        },
+        0, static_cast<int>(std::min(count - first, most)),
+        reinterpret_cast<std::uint8_t*>(&closure));
+  }
+  if (tasks.first_error) {
+    std::rethrow_exception(tasks.first_error);
+  }
+}
 
 KernelBuffer::KernelBuffer(void* data, DType dtype, std::initializer_list<Axis> axes) {
   std::transform(axes.begin(), axes.end(), axes_.begin(), [](const Axis& a) {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 
 #include "kernel_table.h"
@@ -36,5 +37,9 @@ class KernelBuffer {
 /// @throws KernelError, named after `function`, with Halide's message.
 void run_kernel(const char* function, const Kernel& kernel,
                 std::initializer_list<const void*> arguments);
+
+/// Calls task(0), ..., task(count - 1), side by side where there are threads; returns when all have
+/// ended, and throws what one of them threw. A kernel that a task runs stays on the task's thread.
+void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& task);
 
 }  // namespace halnorm::detail

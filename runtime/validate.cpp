@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -69,8 +68,6 @@ bool same_view(const Tensor& a, const Tensor& b) {
   return a.raw_data() == b.raw_data() && a.shape() == b.shape() && a.strides() == b.strides();
 }
 
-bool fits_32_bits(std::int64_t v) { return v == static_cast<std::int32_t>(v); }
-
 }  // namespace
 
 Extents check_data(const char* function, const char* name, const Tensor& x) {
@@ -84,14 +81,7 @@ Extents check_data(const char* function, const char* name, const Tensor& x) {
     throw ShapeError(prefix(function, name) + " has shape " + to_string(x.shape()) +
                      ", wanted at least 2 axes: (N, C) or (N, C, L)");
   }
-  const Extents e = extents_of(x);
-  const bool small = e.numel() <= std::numeric_limits<std::int32_t>::max() &&
-                     std::all_of(x.strides().begin(), x.strides().end(), fits_32_bits);
-  if (!small) {
-    throw ShapeError(prefix(function, name) + " has shape " + to_string(x.shape()) +
-                     ", wanted at most 2147483647 elements and strides");
-  }
-  return e;
+  return extents_of(x);
 }
 
 void check_like(const char* function, const char* name, const Tensor& t, const Tensor& x) {

@@ -11,8 +11,7 @@
 
 namespace halnorm::detail {
 
-/// A data tensor: defined, on the host, of a dtype that has kernels, at least (N, C), within
-/// 2^31 - 1 elements.
+/// A data tensor: defined, on the host, of a dtype that has kernels, at least (N, C).
 Extents check_data(const char* function, const char* name, const Tensor& x);
 
 /// A tensor that goes with x: x's shape, dtype and device.

@@ -7,6 +7,7 @@ using Halide::Expr;
 using Halide::min;
 using Halide::RDom;
 using Halide::select;
+using Halide::strict_float;
 using Halide::Tuple;
 
 namespace {
@@ -92,9 +93,12 @@ void sum_rows_of_channels(BlockSums& b, const BlockGrid& g, const Terms& terms) 
   b.across.where(b.across.x < rows / g.lanes);
   b.rest = RDom(0, g.lanes, "rest");
   b.rest.where(b.rest.x < rows % g.lanes);
-  const Tuple together = sum_of_rows(b, g, terms, b.across.x * g.lanes, g.lanes);
+  b.together(b.u, b.c, b.jl, b.jn) = sum_of_rows(b, g, terms, b.u * g.lanes, g.lanes);
+  const Tuple together = b.together(b.across.x, b.c, b.jl, b.jn);
   b.sums(b.c, b.jl, b.jn) = zeros_like(together);
-  b.sums(b.c, b.jl, b.jn) = Tuple(b.sums(b.c, b.jl, b.jn)) + together;
+  // Strict, or the compiler adds row after row to the block's sums, which rounds as often.
+  const Tuple sums = Tuple(b.sums(b.c, b.jl, b.jn)) + together;
+  b.sums(b.c, b.jl, b.jn) = Tuple(strict_float(sums[0]), strict_float(sums[1]));
   b.sums(b.c, b.jl, b.jn) = Tuple(b.sums(b.c, b.jl, b.jn)) +
                             sum_of_rows(b, g, terms, rows / g.lanes * g.lanes + b.rest.x, 1);
 }

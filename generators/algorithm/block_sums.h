@@ -53,9 +53,10 @@ struct BlockSums {
   Halide::Func lanes{"lanes"};      ///< NCL, (w, u, c, jl, jn): the partial sums of a block
   Halide::Func lane{"lane"};        ///< NCL, (w, c, jl, jn): those of all its vectors
   Halide::Func row_sum{"row_sum"};  ///< NCL, (row, c, jl, jn): a row that is shorter than a vector
-  Halide::Func sums{"sums"};        ///< (c, jl, jn)
-  Halide::RDom full;                ///< NCL: the full steps of a block's rows
-  Halide::RDom rest;                ///< NCL: the vectors that are left of each; NLC: the rows left
+  Halide::Func together{"together"};  ///< NLC, (u, c, jl, jn): a group of rows
+  Halide::Func sums{"sums"};          ///< (c, jl, jn)
+  Halide::RDom full;                  ///< NCL: the full steps of a block's rows
+  Halide::RDom rest;       ///< NCL: the vectors that are left of each; NLC: the rows left
   Halide::RDom few, rows;  ///< NCL: the values of rows that hold no whole vector, and these
   Halide::RDom across;     ///< NCL: a vector's values; NLC: the groups of rows
 };

@@ -1,5 +1,7 @@
 #include "moments.h"
 
+#include <vector>
+
 namespace halnorm::algorithm {
 
 using Halide::cast;
@@ -25,25 +27,27 @@ void merge_blocks(Reduction& m) {
       Tuple(mean + delta * share, m2 + m.block(m.c, jl, jn)[1] + delta * delta * count * share);
 }
 
-/// A value near the block's mean, so that x - shift loses nothing to a large mean and its square
-/// little to the distance: the average of a few values that lie spread over the block, without the
-/// least and the greatest, since one may be an outlier. It is formed about the first value, so that
-/// a constant block has exactly its own.
+Expr median(const Expr& a, const Expr& b, const Expr& c) {
+  return Halide::max(Halide::min(a, b), Halide::min(Halide::max(a, b), c));
+}
+
+/// A value of the block that lies near its middle: Tukey's ninther, the median of three medians of
+/// three values. Subtracted from the block's values it takes a large mean from them, exactly; and
+/// its distance from their mean, which the sum of squares has to lose again, is well below their
+/// spread, also where a few values lie far outside, or where nearly all are equal.
 void choose_shift(Reduction& m, const Func& x, const Domain& d, const Halide::Type& acc) {
-  constexpr int values = 8;
-  const Expr first = cast(acc, d.at(x, m.grid.first_l(m.jl), m.c, m.grid.first_n(m.jn)));
-  Expr sum = cast(acc, 0);
-  Expr least = sum;
-  Expr greatest = sum;
-  for (int i = 1; i < values; ++i) {
-    const Expr l = m.grid.first_l(m.jl) + i * m.grid.length_at(m.jl) / values;
-    const Expr n = m.grid.row(m.jn, i * m.grid.rows_at(m.jn) / values);
-    const Expr v = cast(acc, d.at(x, Halide::clamp(l, 0, d.L - 1), m.c, n)) - first;
-    sum += v;
-    least = Halide::min(least, v);
-    greatest = Halide::max(greatest, v);
+  std::vector<Expr> medians;
+  for (int i = 0; i < 3; ++i) {
+    std::vector<Expr> values;
+    for (int j = 0; j < 3; ++j) {
+      const int place = 3 * j + i;  // of nine, spread over the block
+      const Expr l = m.grid.first_l(m.jl) + place * m.grid.length_at(m.jl) / 9;
+      const Expr n = m.grid.row(m.jn, place * m.grid.rows_at(m.jn) / 9);
+      values.push_back(cast(acc, d.at(x, Halide::clamp(l, 0, d.L - 1), m.c, n)));
+    }
+    medians.push_back(median(values[0], values[1], values[2]));
   }
-  m.shift(m.c, m.jl, m.jn) = first + (sum - least - greatest) / (values - 2);
+  m.shift(m.c, m.jl, m.jn) = median(medians[0], medians[1], medians[2]);
 }
 
 }  // namespace

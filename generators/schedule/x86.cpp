@@ -114,6 +114,7 @@ void reduce_rows(Reduction& r, int width, const Tuning& t) {
   auto& b = r.part;
   b.sums.compute_at(r.block, task).vectorize(b.c, width, guarded);
   b.sums.update(0).reorder(b.c, b.across.x).vectorize(b.c, width, guarded);
+  b.together.compute_at(b.sums, b.c).vectorize(b.c);
   b.sums.update(1).reorder(b.c, b.rest.x).vectorize(b.c, width, guarded);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,5 +39,10 @@ std::string last_kernel();
 /// @throws ValueError if negative or above 256.
 void set_num_threads(int threads);
 int get_num_threads();
+
+/// Calls that touch more bytes than this (inputs and output together) write their output past the
+/// caches, which the writes would only flush; 0 means three quarters of the last-level cache.
+/// Affects all threads. @throws ValueError if negative.
+void set_streaming_threshold(std::int64_t bytes);
 
 }  // namespace halnorm

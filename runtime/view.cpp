@@ -1,0 +1,119 @@
+#include "view.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+
+namespace halnorm::detail {
+
+namespace {
+
+constexpr std::int64_t farthest = std::numeric_limits<std::int32_t>::max();
+
+/// Elements that a kernel is given at most: half of what its indices count.
+constexpr std::int64_t kernel_elements = std::int64_t{1} << 30;
+
+std::int64_t div_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+/// Elements between the first and the last one along an axis; far away if that overflows.
+std::int64_t reach(std::int64_t extent, std::int64_t stride) {
+  const std::int64_t step = std::abs(stride);
+  return extent <= 1 || step == 0         ? 0
+         : step > farthest / (extent - 1) ? farthest + 1
+                                          : step * (extent - 1);
+}
+
+std::byte* offset(std::byte* data, std::int64_t elements, DType dtype) {
+  return data + elements * static_cast<std::int64_t>(size_of(dtype));
+}
+
+}  // namespace
+
+std::int64_t View::bytes() const noexcept {
+  return numel() * static_cast<std::int64_t>(size_of(dtype));
+}
+
+double View::count() const noexcept { return static_cast<double>(N) * static_cast<double>(L); }
+
+bool View::fits_kernel() const noexcept {
+  return numel() <= farthest && reach(N, stride_n) + reach(C, stride_c) + reach(L, 1) <= farthest;
+}
+
+bool View::planes_are_dense() const noexcept { return C == 1 || stride_c == L; }
+
+bool View::is_dense() const noexcept { return planes_are_dense() && (N == 1 || stride_n == C * L); }
+
+View View::part(const Box& b) const noexcept {
+  View v = *this;
+  v.data = offset(data, b.first_n * stride_n + b.first_c * stride_c + b.first_l, dtype);
+  v.N = b.n;
+  v.C = b.c;
+  v.L = b.l;
+  return v;
+}
+
+View View::rows(std::int64_t first, std::int64_t count) const noexcept {
+  return part({first, count, 0, C, 0, L});
+}
+
+KernelBuffer View::buffer() const {
+  const auto stride = [](std::int64_t extent, std::int64_t step) { return extent == 1 ? 0 : step; };
+  if (layout == Layout::ncl) {
+    return {data, dtype, {{L, 1}, {C, stride(C, stride_c)}, {N, stride(N, stride_n)}}};
+  }
+  return {data, dtype, {{C, 1}, {N, stride(N, stride_n)}}};
+}
+
+Channels Channels::part(std::int64_t first, std::int64_t length) const noexcept {
+  Channels p = *this;
+  p.data = offset(static_cast<std::byte*>(data), first * stride, dtype);
+  p.count = length;
+  return p;
+}
+
+KernelBuffer Channels::buffer() const {
+  return {data, dtype, {{count, count == 1 && stride != 0 ? 1 : stride}}};
+}
+
+double Channels::at(std::int64_t channel) const noexcept {
+  return dtype == DType::Float64 ? static_cast<const double*>(data)[channel * stride]
+                                 : double{static_cast<const float*>(data)[channel * stride]};
+}
+
+Boxes::Boxes(const View& v, std::int64_t elements)
+    : N_(v.N), C_(v.C), L_(v.L), n_(1), c_(1), l_(v.L) {
+  const std::int64_t plane = v.C * v.L;
+  if (plane <= elements) {
+    c_ = v.C;
+    n_ = std::min(elements / plane, v.N);
+  } else if (v.layout == Layout::nlc || v.L <= elements) {
+    c_ = std::max<std::int64_t>(elements / v.L, 1);
+  } else {
+    l_ = elements;
+  }
+  along_n_ = div_up(N_, n_);
+  along_c_ = div_up(C_, c_);
+  along_l_ = div_up(L_, l_);
+}
+
+Box Boxes::operator[](std::int64_t i) const noexcept {
+  const std::int64_t first_l = i % along_l_ * l_;
+  const std::int64_t first_c = i / along_l_ % along_c_ * c_;
+  const std::int64_t first_n = i / along_l_ / along_c_ * n_;
+  return {first_n, std::min(n_, N_ - first_n), first_c, std::min(c_, C_ - first_c),
+          first_l, std::min(l_, L_ - first_l)};
+}
+
+Boxes kernel_boxes(const View& x, const View& y) {
+  std::int64_t elements = kernel_elements;
+  while (elements > 1) {
+    const Boxes boxes(x, elements);
+    if (x.part(boxes[0]).fits_kernel() && y.part(boxes[0]).fits_kernel()) {
+      return boxes;
+    }
+    elements /= 2;
+  }
+  return {x, 1};
+}
+
+}  // namespace halnorm::detail

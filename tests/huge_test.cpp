@@ -1,0 +1,123 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "halnorm/functional.h"
+#include "halnorm/kernels.h"
+#include "support/inputs.h"
+#include "support/oracle.h"
+
+/// @file
+/// More elements than 32 bits count. The input repeats one row through a stride of 0, so that its
+/// statistics are those of the row, whatever the number of repetitions; only an output takes
+/// memory.
+
+namespace F = halnorm::functional;
+using halnorm::DType;
+using halnorm::Shape;
+using halnorm::Tensor;
+
+namespace {
+
+constexpr std::int64_t C = 3;
+constexpr double eps = 1e-5;
+
+/// (rows, C, L) of one (C, L) block; `channels_last` stores the block as (L, C).
+Tensor repeated(Tensor& block, std::int64_t rows, bool channels_last) {
+  const std::int64_t length = block.numel() / C;
+  const std::vector<std::int64_t> strides =
+      channels_last ? std::vector<std::int64_t>{0, 1, C} : std::vector<std::int64_t>{0, length, 1};
+  return Tensor::from_blob(block.raw_data(), {rows, C, length}, block.dtype(), strides);
+}
+
+/// Mean and biased variance of a channel of the block, in two passes.
+std::pair<double, double> moments_of(const Tensor& view, std::int64_t channel) {
+  const std::vector<double> values = view.narrow(0, 0, 1).narrow(1, channel, 1).to_vector<double>();
+  double mean = 0;
+  for (const double v : values) {
+    mean += v / static_cast<double>(values.size());
+  }
+  double var = 0;
+  for (const double v : values) {
+    var += (v - mean) * (v - mean) / static_cast<double>(values.size());
+  }
+  return {mean, var};
+}
+
+class Huge : public ::testing::TestWithParam<bool> {};
+
+}  // namespace
+
+TEST_P(Huge, MomentsOfMoreElementsThan32BitsCount) {
+  Tensor block = Tensor::randn({C * 4001}, 1);
+  const std::int64_t rows = (std::int64_t{1} << 32) / block.numel() + 2;
+  const Tensor x = repeated(block, rows, GetParam());
+  ASSERT_GT(x.numel(), std::int64_t{1} << 32);
+  const F::Moments m = F::batch_norm_moments(x);
+  const auto count = m.count.item<double>();
+  EXPECT_EQ(count, static_cast<double>(rows) * 4001);
+  for (std::int64_t c = 0; c < C; ++c) {
+    const auto [mean, var] = moments_of(x, c);
+    EXPECT_NEAR(m.mean.to_vector<double>()[static_cast<std::size_t>(c)], mean, 1e-6) << c;
+    EXPECT_NEAR(m.m2.to_vector<double>()[static_cast<std::size_t>(c)] / count, var, 2e-6 * var)
+        << c;
+  }
+}
+
+TEST_P(Huge, SumsOfMoreElementsThan32BitsCount) {
+  Tensor block = Tensor::randn({C * 4001}, 2);
+  const std::int64_t rows = (std::int64_t{1} << 31) / block.numel() + 2;
+  const Tensor x = repeated(block, rows, GetParam());
+  ASSERT_GT(x.numel(), std::int64_t{1} << 31);
+  const Tensor zero = Tensor::zeros({C}, DType::Float64);
+  const Tensor one = Tensor::ones({C}, DType::Float64);
+  const auto sums = F::batch_norm_backward_reduce(x, x, zero, one, {});
+  for (std::int64_t c = 0; c < C; ++c) {
+    const auto [mean, var] = moments_of(x, c);
+    const double each = static_cast<double>(rows) * 4001;
+    EXPECT_NEAR(sums.sum_dy.to_vector<double>()[static_cast<std::size_t>(c)] / each, mean, 1e-6);
+    EXPECT_NEAR(sums.sum_dy_xmu.to_vector<double>()[static_cast<std::size_t>(c)] / each,
+                var + mean * mean, 1e-5);
+  }
+}
+
+/// Forward and backward into one output of 4.3 GB.
+TEST(HugeOutput, HoldsTheSameRowFromEndToEnd) {
+  constexpr std::int64_t length = 21700;
+  constexpr std::int64_t rows = 33000;
+  Tensor block = Tensor::randn({C * length}, 3, DType::BFloat16);
+  Tensor x = repeated(block, rows, false);
+  ASSERT_GT(x.numel(), std::int64_t{1} << 31);
+  Tensor out;
+  try {
+    out = Tensor::empty({rows, C, length}, DType::BFloat16);
+  } catch (const std::bad_alloc&) {
+    GTEST_SKIP() << "no memory for an output of " << x.numel() << " elements";
+  }
+  const auto* bytes = static_cast<const char*>(out.raw_data());
+  const std::int64_t row = C * length * 2;
+  const auto expect_equal_rows = [&](const char* what) {
+    for (const std::int64_t i : {rows / 3, rows / 2, rows - 2, rows - 1}) {
+      EXPECT_EQ(std::memcmp(bytes, bytes + i * row, static_cast<std::size_t>(row)), 0)
+          << what << ", row " << i;
+    }
+  };
+  const auto forward = F::batch_norm_train(x, {}, {}, eps, out);
+  expect_equal_rows("y");
+  for (std::int64_t c = 0; c < C; ++c) {
+    const auto [mean, var] = moments_of(x, c);
+    const double invstd = 1 / std::sqrt(var + eps);
+    const std::vector<double> values = x.narrow(0, 0, 1).narrow(1, c, 1).to_vector<double>();
+    const std::vector<double> y = out.narrow(0, rows - 1, 1).narrow(1, c, 1).to_vector<double>();
+    for (std::size_t i = 0; i < y.size(); i += 97) {
+      // bfloat16 rounds to 2^-9 of the value.
+      EXPECT_NEAR(y[i], (values[i] - mean) * invstd, 0x1p-8 * (std::fabs(y[i]) + 0x1p-8));
+    }
+  }
+  F::batch_norm_backward(x, x, {}, forward.mean, forward.invstd, out);
+  expect_equal_rows("dx");
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, Huge, ::testing::Bool(),
+                         [](const auto& test) { return test.param ? "nlc" : "ncl"; });
