@@ -152,6 +152,19 @@ void reduce_and_write(Reduction& r, Func y, const Axes& v, const std::vector<Fun
   }
 }
 
+/// A second output of dx's pass, in the same loops down to a row, or to a vector of it in NLC: what
+/// both read is read once.
+void write_beside(Func second, const Func& dx, const Axes& v, const Domain& d, int width) {
+  if (d.layout == Layout::NLC) {
+    write_rows(second, v, d, width);
+    second.compute_with(dx, v.c);
+    return;
+  }
+  const Var co("co"), ci("ci"), lo("lo");
+  write_channels(second, v, co, ci, channels_per_task(d), width);
+  second.compute_with(dx, lo);
+}
+
 /// With fixed statistics dx is a multiple of dy, and the other coefficients do not exist.
 std::vector<Func> coefficients_of(const GradientSums& s, const InputGradient& g) {
   std::vector<Func> all{s.center};
@@ -229,6 +242,10 @@ void X86::moments(Reduction& m, const PerChannel& statistics) const {
 void X86::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   reduce_and_write(s.about_center, g.dx, {g.l, g.c, g.n}, coefficients_of(s, g), gradients,
                    vector(algorithm::accumulator_of(g.dx.type())));
+  if (g.daddend.defined()) {
+    write_beside(g.daddend, g.dx, {g.l, g.c, g.n}, s.about_center.grid.domain,
+                 vector(algorithm::accumulator_of(g.dx.type())));
+  }
 }
 
 void X86::backward_reduce(GradientSums& s, const PerChannel& sums) const {

@@ -7,6 +7,7 @@
 #include "halnorm/dtype.h"
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
+#include "halnorm/functional_fused.h"
 #include "halnorm/grad_mode.h"
 #include "halnorm/kernels.h"
 #include "halnorm/nn/batch_norm.h"
