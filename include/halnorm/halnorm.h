@@ -13,6 +13,7 @@
 #include "halnorm/nn/batch_norm.h"
 #include "halnorm/nn/containers.h"
 #include "halnorm/nn/formatter.h"
+#include "halnorm/nn/fused_batch_norm.h"
 #include "halnorm/nn/module.h"
 #include "halnorm/serialize.h"
 #include "halnorm/tensor.h"

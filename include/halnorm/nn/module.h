@@ -226,7 +226,9 @@ class Module {
   /// Recorded by state_dict() where it is above 1.
   [[nodiscard]] virtual std::int64_t version() const { return 1; }
 
-  /// What operator() does, with a tensor for the result where the class takes one.
+  /// What operator() does around the computation itself: pre-hooks, hooks, and paths for errors.
+  Tensor call(const Tensor& x, const std::function<Tensor(const Tensor& x)>& compute);
+  /// The same around forward_into(x, out).
   Tensor call(const Tensor& x, const Tensor& out);
   virtual Tensor forward_into(const Tensor& x, const Tensor& out);
 
