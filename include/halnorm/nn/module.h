@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
@@ -161,7 +162,8 @@ class Module {
 
   /// Replaces every tensor by fn(tensor): children first, then parameters with their gradients,
   /// then buffers. A tensor that is met twice is converted once and stays shared; handles on a
-  /// tensor show its new elements. If fn throws, nothing has changed.
+  /// tensor show its new elements. If fn throws, nothing has changed; an Error of it then begins
+  /// with the path of the tensor.
   Module& apply_to_tensors(const std::function<Tensor(const Tensor&)>& fn);
 
   /// A deep copy: new tensors, shared where they were shared; hooks and gradients are left behind.
@@ -272,8 +274,9 @@ auto Module::named_members(GetMembers get_members, const std::string& prefix, bo
 
 }  // namespace halnorm::nn
 
-template <>
-struct std::hash<halnorm::nn::Module> {
+/// Of a module's identity.
+template <std::derived_from<halnorm::nn::Module> M>
+struct std::hash<M> {
   std::size_t operator()(const halnorm::nn::Module& module) const noexcept {
     return std::hash<const void*>{}(&module);
   }
