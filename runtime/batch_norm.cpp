@@ -178,6 +178,7 @@ Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out,
               .mean = running_mean.clone(),
               .spread = running_var.clone(),
               .eps = options_.eps,
+              .y = {},
               .has_addend = epilogue.addend.defined()};
   }
   Tensor y = epilogue.add_relu

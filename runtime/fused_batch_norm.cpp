@@ -19,7 +19,7 @@ Tensor FusedBatchNorm1d::forward(const Tensor& x, const Tensor& addend) {
 }
 
 Tensor FusedBatchNorm1d::forward_into(const Tensor& x, const Tensor& out) {
-  return out.defined() ? compute(x, out, {.add_relu = true}) : forward(x);
+  return out.defined() ? compute(x, out, {.add_relu = true, .addend = {}}) : forward(x);
 }
 
 FusedGradients FusedBatchNorm1d::backward_fused(const Tensor& grad_output) {

@@ -200,7 +200,7 @@ TEST_P(FusedDense, NanStaysInItsChannelAndInItsPlace) {
   infer(p, p.out.tensor());
   EXPECT_EQ(nans_of(), std::vector<std::size_t>{at});
   train(p, p.out.tensor());
-  EXPECT_EQ(nans_of().size(), std::size_t{3 * 33});
+  EXPECT_EQ(nans_of().size(), std::size_t{3} * 33);
   for (const std::size_t i : nans_of()) {
     EXPECT_EQ(i / 33 % 17, 16U);
   }

@@ -5,16 +5,13 @@
 #include <sstream>
 #include <vector>
 
-#include "halnorm/functional_fused.h"
 #include "halnorm/nn/fused_batch_norm.h"
 #include "module_fixture.h"
 #include "support/kernel_test.h"
 #include "support/throws.h"
 
-namespace F = halnorm::functional;
 using fixture::Names;
 using fixture::names_of;
-using fixture::tensor;
 using fixture::values;
 using halnorm::DType;
 using halnorm::DTypeError;
