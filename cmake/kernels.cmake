@@ -1,8 +1,11 @@
 # The one list of kernels: what is not here is neither compiled, nor in the table, nor tested.
 
-set(HALNORM_DTYPES f32 f64)
-set(HALNORM_HALIDE_TYPE_f32 float32)
-set(HALNORM_HALIDE_TYPE_f64 float64)
+set(HALNORM_DTYPES f16 bf16 f32 f64)
+# Each one's name, the same for Halide's compiler and for halnorm::name_of(DType).
+set(HALNORM_TYPE_f16 float16)
+set(HALNORM_TYPE_bf16 bfloat16)
+set(HALNORM_TYPE_f32 float32)
+set(HALNORM_TYPE_f64 float64)
 
 set(HALNORM_OPERATIONS
     batch_norm_train
@@ -29,11 +32,20 @@ function(halnorm_layouts_of operation out)
   endif()
 endfunction()
 
+# update_running_stats knows no data, only statistics, and those of narrow data are f32.
+function(halnorm_dtypes_of operation out)
+  if(operation STREQUAL "update_running_stats")
+    set(${out} f32 f64 PARENT_SCOPE)
+  else()
+    set(${out} ${HALNORM_DTYPES} PARENT_SCOPE)
+  endif()
+endfunction()
+
 # Compiles one kernel into a library and a function of the same name,
 # halnorm_<operation>_<layout>_<dtype>__<target>: the only caller of add_halide_library.
 function(halnorm_add_kernel operation layout dtype target)
   set(name halnorm_${operation}_${layout}_${dtype}__${target})
-  set(params dtype=${HALNORM_HALIDE_TYPE_${dtype}})
+  set(params dtype=${HALNORM_TYPE_${dtype}})
   if(NOT layout STREQUAL "c")
     list(APPEND params layout=${layout})
   endif()
@@ -48,7 +60,13 @@ function(halnorm_add_kernel operation layout dtype target)
   set_property(GLOBAL APPEND PROPERTY HALNORM_KERNELS ${name})
 endfunction()
 
-# Compiles all kernels for the chosen targets, and writes the table that the runtime includes.
+# Writes a file that the runtime includes.
+function(halnorm_write_list name rows)
+  file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/${name}" CONTENT "${rows}" @ONLY)
+endfunction()
+
+# Compiles all kernels for the chosen targets, and writes the lists that the runtime's table is
+# made of.
 function(halnorm_add_kernels)
   halnorm_chosen_targets(targets)
   message(STATUS "halnorm: kernels for ${targets}")
@@ -59,8 +77,9 @@ function(halnorm_add_kernels)
   set(rows "")
   foreach(operation IN LISTS HALNORM_OPERATIONS)
     halnorm_layouts_of(${operation} layouts)
+    halnorm_dtypes_of(${operation} dtypes)
     foreach(layout IN LISTS layouts)
-      foreach(dtype IN LISTS HALNORM_DTYPES)
+      foreach(dtype IN LISTS dtypes)
         foreach(target IN LISTS targets)
           halnorm_add_kernel(${operation} ${layout} ${dtype} ${target})
           string(APPEND rows "HALNORM_KERNEL(${operation}, ${layout}, ${dtype}, ${target})\n")
@@ -68,7 +87,11 @@ function(halnorm_add_kernels)
       endforeach()
     endforeach()
   endforeach()
-  set(table "${PROJECT_BINARY_DIR}/generated/halnorm_kernels.inc")
-  file(CONFIGURE OUTPUT "${table}" CONTENT "${rows}" @ONLY)
+  halnorm_write_list(halnorm_kernels.inc "${rows}")
+  set(rows "")
+  foreach(dtype IN LISTS HALNORM_DTYPES)
+    string(APPEND rows "HALNORM_DTYPE(${dtype}, ${HALNORM_TYPE_${dtype}})\n")
+  endforeach()
+  halnorm_write_list(halnorm_dtypes.inc "${rows}")
   set(HALNORM_CHOSEN_TARGETS "${targets}" PARENT_SCOPE)
 endfunction()

@@ -19,6 +19,11 @@ class Operation : public Halide::Generator<Derived> {
       algorithm::Layout::NCL,
       {{"ncl", algorithm::Layout::NCL}, {"nlc", algorithm::Layout::NLC}}};
 
+  /// See schedule::Tuning.
+  Halide::GeneratorParam<int> tune_task_elements{"tune_task_elements", 0};
+  Halide::GeneratorParam<int> tune_strip_vectors{"tune_strip_vectors", 0};
+  Halide::GeneratorParam<int> tune_near_elements{"tune_near_elements", 0};
+
  protected:
   using Vec = Halide::Buffer<void, 1>;
 
@@ -73,7 +78,9 @@ class Operation : public Halide::Generator<Derived> {
     return algorithm::domain_of(x, layout);
   }
   [[nodiscard]] std::unique_ptr<schedule::Schedule> architecture() const {
-    return schedule::make(this->get_target());
+    return schedule::make(this->get_target(), {.task_elements = tune_task_elements,
+                                               .strip_vectors = tune_strip_vectors,
+                                               .near_elements = tune_near_elements});
   }
   [[nodiscard]] algorithm::BlockSizes block_sizes() const {
     return architecture()->block_sizes(layout, dtype);

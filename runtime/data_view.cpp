@@ -15,18 +15,18 @@ bool rows_merge(const Extents& e, const Strides3& s) {
 }
 
 /// The values, or one value that every channel reads through a stride of 0.
-KernelBuffer channels_or(const Tensor& values, std::int64_t channels, Element element, float* for32,
+KernelBuffer channels_or(const Tensor& values, std::int64_t channels, Element data, float* for32,
                          double* for64) {
   if (values.defined()) {
-    return {values.raw_data(), element, {{channels, values.strides()[0]}}};
+    return {values.raw_data(), values.dtype(), {{channels, values.strides()[0]}}};
   }
-  void* standin = element == Element::f64 ? static_cast<void*>(for64) : static_cast<void*>(for32);
-  return {standin, element, {{channels, 0}}};
+  const bool wide = data == find_element(DType::Float64);
+  const DType dtype = wide ? DType::Float64 : DType::Float32;
+  void* standin = wide ? static_cast<void*>(for64) : static_cast<void*>(for32);
+  return {standin, dtype, {{channels, 0}}};
 }
 
 }  // namespace
-
-Element element_of(DType dtype) { return dtype == DType::Float64 ? Element::f64 : Element::f32; }
 
 Extents extents_of(const Tensor& x) {
   const Shape& shape = x.shape();
@@ -75,14 +75,18 @@ Layout layout_of(const Tensor& x) {
 }
 
 Tensor empty_in_layout(const Tensor& x, Layout layout) {
+  return empty_in_layout(x, layout, x.dtype());
+}
+
+Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype) {
   const Shape& shape = x.shape();
   if (layout == Layout::ncl || shape.size() == 2) {
-    return Tensor::empty(shape, x.dtype(), x.device());
+    return Tensor::empty(shape, dtype, x.device());
   }
   Shape stored{shape[0]};
   stored.insert(stored.end(), shape.begin() + 2, shape.end());
   stored.push_back(shape[1]);
-  Tensor y = Tensor::empty(stored, x.dtype(), x.device());
+  Tensor y = Tensor::empty(stored, dtype, x.device());
   for (auto axis = static_cast<std::int64_t>(shape.size()) - 1; axis > 1; --axis) {
     y = y.transpose(axis - 1, axis);
   }
@@ -101,30 +105,29 @@ Tensor in_layout(const Tensor& x, Layout layout) {
 KernelBuffer kernel_buffer(const Tensor& x, Layout layout) {
   const Extents e = extents_of(x);
   const Strides3 s = strides_of(x);
-  const Element element = element_of(x.dtype());
   if (layout == Layout::ncl) {
-    return {x.raw_data(), element, {{e.L, 1}, {e.C, s.c}, {e.N, s.n}}};
+    return {x.raw_data(), x.dtype(), {{e.L, 1}, {e.C, s.c}, {e.N, s.n}}};
   }
   const std::int64_t row = e.L == 1 ? s.n : s.l;
-  return {x.raw_data(), element, {{e.C, 1}, {e.N * e.L, row}}};
+  return {x.raw_data(), x.dtype(), {{e.C, 1}, {e.N * e.L, row}}};
 }
 
 KernelBuffer channel_buffer(const Tensor& values) {
   const std::int64_t channels = values.shape()[0];
   const std::int64_t stride = channels == 1 ? 1 : values.strides()[0];
-  return {values.raw_data(), element_of(values.dtype()), {{channels, stride}}};
+  return {values.raw_data(), values.dtype(), {{channels, stride}}};
 }
 
-KernelBuffer weight_buffer(const Tensor& weight, std::int64_t channels, Element element) {
+KernelBuffer weight_buffer(const Tensor& weight, std::int64_t channels, Element data) {
   static float one32 = 1;
   static double one64 = 1;
-  return channels_or(weight, channels, element, &one32, &one64);
+  return channels_or(weight, channels, data, &one32, &one64);
 }
 
-KernelBuffer bias_buffer(const Tensor& bias, std::int64_t channels, Element element) {
+KernelBuffer bias_buffer(const Tensor& bias, std::int64_t channels, Element data) {
   static float zero32 = 0;
   static double zero64 = 0;
-  return channels_or(bias, channels, element, &zero32, &zero64);
+  return channels_or(bias, channels, data, &zero32, &zero64);
 }
 
 }  // namespace halnorm::detail

@@ -35,8 +35,9 @@ Layout layout_of(const Tensor& x);
 /// x itself, or a dense copy in the given layout if no kernel of that layout can use x in place.
 Tensor in_layout(const Tensor& x, Layout layout);
 
-/// A new dense tensor of x's shape, stored in the given layout.
+/// A new dense tensor of x's shape, stored in the given layout; of x's dtype, or another.
 Tensor empty_in_layout(const Tensor& x, Layout layout);
+Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype);
 
 /// A tensor that fits(), as kernels take it.
 KernelBuffer kernel_buffer(const Tensor& x, Layout layout);
@@ -44,10 +45,9 @@ KernelBuffer kernel_buffer(const Tensor& x, Layout layout);
 /// One value per channel.
 KernelBuffer channel_buffer(const Tensor& values);
 
-/// One value per channel; without a tensor, a weight of 1 or a bias of 0 for all channels.
-KernelBuffer weight_buffer(const Tensor& weight, std::int64_t channels, Element element);
-KernelBuffer bias_buffer(const Tensor& bias, std::int64_t channels, Element element);
-
-Element element_of(DType dtype);
+/// One value per channel; without a tensor, a weight of 1 or a bias of 0 for all channels
+/// of such data.
+KernelBuffer weight_buffer(const Tensor& weight, std::int64_t channels, Element data);
+KernelBuffer bias_buffer(const Tensor& bias, std::int64_t channels, Element data);
 
 }  // namespace halnorm::detail

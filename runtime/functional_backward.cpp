@@ -4,6 +4,7 @@
 #include "halide_glue.h"
 #include "halnorm/functional.h"
 #include "output.h"
+#include "parameter_types.h"
 #include "strided.h"
 #include "validate.h"
 #include "wide.h"
@@ -26,15 +27,16 @@ Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x,
   return e;
 }
 
-BatchNormBackward nothing(const Tensor& x, const Extents& e, Tensor out) {
+BatchNormBackward nothing(const Tensor& x, const Extents& e, DType parameters, Tensor out) {
   return {out.defined() ? std::move(out) : detail::empty_in_layout(x, Layout::ncl),
-          Tensor::zeros({e.C}, x.dtype()), Tensor::zeros({e.C}, x.dtype())};
+          Tensor::zeros({e.C}, parameters), Tensor::zeros({e.C}, parameters)};
 }
 
 /// Arguments are checked, mean and invstd are Float64, and the batch is not empty.
 BatchNormBackward run_backward(const char* function, const Tensor& given_dy, const Tensor& given_x,
-                               const Tensor& weight, const Tensor& mean, const Tensor& invstd,
+                               const Tensor& given_weight, const Tensor& mean, const Tensor& invstd,
                                const Tensor& out) {
+  const detail::LoadedParameter weight(given_weight, given_x.dtype());
   const Extents e = detail::extents_of(given_x);
   const Layout layout = detail::layout_of(given_x);
   const Element element = detail::element_of(given_x.dtype());
@@ -45,7 +47,7 @@ BatchNormBackward run_backward(const char* function, const Tensor& given_dy, con
   const Tensor dbias = Tensor::empty({e.C}, DType::Float64);
   KernelBuffer dy_buffer = detail::kernel_buffer(dy, layout);
   KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight, e.C, element);
+  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
   KernelBuffer mean_buffer = detail::channel_buffer(mean);
   KernelBuffer invstd_buffer = detail::channel_buffer(invstd);
   KernelBuffer dx_buffer = detail::kernel_buffer(dx.target(), layout);
@@ -55,7 +57,8 @@ BatchNormBackward run_backward(const char* function, const Tensor& given_dy, con
       function, detail::select_kernel(Operation::batch_norm_backward, layout, element),
       {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(), invstd_buffer.get(),
        dx_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
-  return {dx.finish(), dweight.to(given_x.dtype()), dbias.to(given_x.dtype())};
+  const DType dtype = detail::gradient_dtype(given_weight, given_x);
+  return {dx.finish(), dweight.to(dtype), dbias.to(dtype)};
 }
 
 }  // namespace
@@ -69,7 +72,13 @@ BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const T
   const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, x.device());
   detail::check_out(function, out, dy, {&dy, &x, &weight, &given_mean, &given_invstd});
   if (e.numel() == 0) {
-    return nothing(x, e, std::move(out));
+    return nothing(x, e, detail::gradient_dtype(weight, x), std::move(out));
+  }
+  if (detail::wants_wide_data(x, {&weight})) {
+    BatchNormBackward r =
+        batch_norm_backward(detail::widened(dy), detail::widened(x), weight, mean, invstd);
+    r.dx = detail::narrowed(r.dx, x, std::move(out));
+    return r;
   }
   // Before dy may be overwritten.
   const std::vector<std::int64_t> steep = detail::steep_channels(x, invstd);
@@ -89,26 +98,37 @@ BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const T
 }
 
 BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor& given_x,
-                                            const Tensor& weight, const Tensor& running_mean,
-                                            const Tensor& running_var, double eps, Tensor out) {
+                                            const Tensor& given_weight, const Tensor& given_mean,
+                                            const Tensor& given_var, double eps, Tensor out) {
   constexpr const char* function = "batch_norm_backward_infer";
-  const Extents e = check_gradient(function, given_dy, given_x, weight);
-  detail::check_parameter(function, "running_mean", running_mean, given_x, e.C, false);
-  detail::check_parameter(function, "running_var", running_var, given_x, e.C, false);
+  const Extents e = check_gradient(function, given_dy, given_x, given_weight);
+  detail::check_parameter(function, "running_mean", given_mean, given_x, e.C, false);
+  detail::check_parameter(function, "running_var", given_var, given_x, e.C, false);
+  detail::check_same_dtype(function, "running_mean", given_mean, "running_var", given_var);
   detail::check_eps(function, eps);
   detail::check_out(function, out, given_dy,
-                    {&given_dy, &given_x, &weight, &running_mean, &running_var});
+                    {&given_dy, &given_x, &given_weight, &given_mean, &given_var});
   if (e.numel() == 0) {
-    return nothing(given_x, e, std::move(out));
+    return nothing(given_x, e, detail::gradient_dtype(given_weight, given_x), std::move(out));
+  }
+  if (detail::wants_wide_data(given_x, {&given_weight, &given_mean, &given_var})) {
+    BatchNormBackward r =
+        batch_norm_backward_infer(detail::widened(given_dy), detail::widened(given_x), given_weight,
+                                  given_mean, given_var, eps);
+    r.dx = detail::narrowed(r.dx, given_x, std::move(out));
+    return r;
   }
   if (out.defined() && detail::may_overlap(out, given_dy)) {
     // dx does not wait for the sums here, and would overwrite the dy that they still need.
     BatchNormBackward r =
-        batch_norm_backward_infer(given_dy, given_x, weight, running_mean, running_var, eps);
+        batch_norm_backward_infer(given_dy, given_x, given_weight, given_mean, given_var, eps);
     out.copy_(r.dx);
     r.dx = std::move(out);
     return r;
   }
+  const detail::LoadedParameter weight(given_weight, given_x.dtype());
+  const detail::LoadedParameter running_mean(given_mean, given_x.dtype());
+  const detail::LoadedParameter running_var(given_var, given_x.dtype());
   const Layout layout = detail::layout_of(given_x);
   const Element element = detail::element_of(given_x.dtype());
   const Tensor x = detail::in_layout(given_x, layout);
@@ -118,9 +138,9 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
   const Tensor dbias = Tensor::empty({e.C}, DType::Float64);
   KernelBuffer dy_buffer = detail::kernel_buffer(dy, layout);
   KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight, e.C, element);
-  KernelBuffer mean_buffer = detail::channel_buffer(running_mean);
-  KernelBuffer var_buffer = detail::channel_buffer(running_var);
+  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
+  KernelBuffer mean_buffer = detail::channel_buffer(running_mean.get());
+  KernelBuffer var_buffer = detail::channel_buffer(running_var.get());
   KernelBuffer dx_buffer = detail::kernel_buffer(dx.target(), layout);
   KernelBuffer dweight_buffer = detail::channel_buffer(dweight);
   KernelBuffer dbias_buffer = detail::channel_buffer(dbias);
@@ -128,7 +148,8 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
       function, detail::select_kernel(Operation::batch_norm_backward_infer, layout, element),
       {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(), var_buffer.get(),
        &eps, dx_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
-  return {dx.finish(), dweight.to(given_x.dtype()), dbias.to(given_x.dtype())};
+  const DType dtype = detail::gradient_dtype(given_weight, given_x);
+  return {dx.finish(), dweight.to(dtype), dbias.to(dtype)};
 }
 
 BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& given_x,
@@ -139,8 +160,13 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given_x.device());
   const Tensor invstd =
       detail::check_statistic(function, "invstd", given_invstd, e.C, given_x.device());
+  if (detail::wants_wide_data(given_x, {&weight})) {
+    return batch_norm_backward_reduce(detail::widened(given_dy), detail::widened(given_x), mean,
+                                      invstd, weight);
+  }
+  const DType dtype = detail::gradient_dtype(weight, given_x);
   BackwardReduce r{Tensor::zeros({e.C}, DType::Float64), Tensor::zeros({e.C}, DType::Float64),
-                   Tensor::zeros({e.C}, given_x.dtype()), Tensor::zeros({e.C}, given_x.dtype())};
+                   Tensor::zeros({e.C}, dtype), Tensor::zeros({e.C}, dtype)};
   if (e.numel() == 0) {
     return r;
   }
@@ -156,21 +182,21 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
   detail::run_kernel(
       function, detail::select_kernel(Operation::batch_norm_backward_reduce, layout, element),
       {dy_buffer.get(), x_buffer.get(), mean_buffer.get(), sum_dy.get(), sum_dy_xmu.get()});
-  r.dbias = r.sum_dy.to(given_x.dtype());
+  r.dbias = r.sum_dy.to(dtype);
   Tensor dweight = r.sum_dy_xmu.clone();
   for (std::int64_t c = 0; c < e.C; ++c) {
     dweight.data<double>()[c] *= invstd.data<double>()[c];
   }
-  r.dweight = dweight.to(given_x.dtype());
+  r.dweight = dweight.to(dtype);
   return r;
 }
 
 Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
                                  const Tensor& given_mean, const Tensor& given_invstd,
-                                 const Tensor& weight, const Tensor& given_sum_dy,
+                                 const Tensor& given_weight, const Tensor& given_sum_dy,
                                  const Tensor& given_sum_dy_xmu, const Tensor& count, Tensor out) {
   constexpr const char* function = "batch_norm_backward_elemt";
-  const Extents e = check_gradient(function, given_dy, given_x, weight);
+  const Extents e = check_gradient(function, given_dy, given_x, given_weight);
   const Device device = given_x.device();
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, device);
   const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, device);
@@ -179,11 +205,18 @@ Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
       detail::check_statistic(function, "sum_dy_xmu", given_sum_dy_xmu, e.C, device);
   const double total = detail::check_count(function, count);
   detail::check_out(function, out, given_dy,
-                    {&given_dy, &given_x, &weight, &given_mean, &given_invstd, &given_sum_dy,
+                    {&given_dy, &given_x, &given_weight, &given_mean, &given_invstd, &given_sum_dy,
                      &given_sum_dy_xmu, &count});
   if (e.numel() == 0) {
-    return nothing(given_x, e, std::move(out)).dx;
+    return nothing(given_x, e, DType::Float64, std::move(out)).dx;
   }
+  if (detail::wants_wide_data(given_x, {&given_weight})) {
+    const Tensor dx =
+        batch_norm_backward_elemt(detail::widened(given_dy), detail::widened(given_x), mean, invstd,
+                                  given_weight, sum_dy, sum_dy_xmu, count);
+    return detail::narrowed(dx, given_x, std::move(out));
+  }
+  const detail::LoadedParameter weight(given_weight, given_x.dtype());
   const Layout layout = detail::layout_of(given_x);
   const Element element = detail::element_of(given_x.dtype());
   const Tensor x = detail::in_layout(given_x, layout);
@@ -191,7 +224,7 @@ Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
   detail::Output dx(out, given_x, layout);
   KernelBuffer dy_buffer = detail::kernel_buffer(dy, layout);
   KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight, e.C, element);
+  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
   KernelBuffer mean_buffer = detail::channel_buffer(mean);
   KernelBuffer invstd_buffer = detail::channel_buffer(invstd);
   KernelBuffer sum_buffer = detail::channel_buffer(sum_dy);

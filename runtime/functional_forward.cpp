@@ -3,6 +3,7 @@
 #include "halide_glue.h"
 #include "halnorm/functional.h"
 #include "output.h"
+#include "parameter_types.h"
 #include "strided.h"
 #include "validate.h"
 #include "wide.h"
@@ -27,12 +28,14 @@ void check_affine(const char* function, const Tensor& x, const Extents& e, const
                   const Tensor& bias) {
   detail::check_parameter(function, "weight", weight, x, e.C, true);
   detail::check_parameter(function, "bias", bias, x, e.C, true);
+  detail::check_same_dtype(function, "weight", weight, "bias", bias);
 }
 
 void check_running(const char* function, const Tensor& x, const Extents& e,
                    const Tensor& running_mean, const Tensor& running_var) {
   detail::check_parameter(function, "running_mean", running_mean, x, e.C, false);
   detail::check_parameter(function, "running_var", running_var, x, e.C, false);
+  detail::check_same_dtype(function, "running_mean", running_mean, "running_var", running_var);
 }
 
 struct Trained {
@@ -42,8 +45,10 @@ struct Trained {
 
 /// Arguments are checked and the batch is not empty.
 Trained run_kernel_of_train(const char* function, const Tensor& given, const Extents& e,
-                            const Tensor& weight, const Tensor& bias, double eps,
+                            const Tensor& given_weight, const Tensor& given_bias, double eps,
                             const Tensor& out) {
+  const detail::LoadedParameter weight(given_weight, given.dtype());
+  const detail::LoadedParameter bias(given_bias, given.dtype());
   const Layout layout = detail::layout_of(given);
   const Element element = detail::element_of(given.dtype());
   const Tensor x = detail::in_layout(given, layout);
@@ -51,8 +56,8 @@ Trained run_kernel_of_train(const char* function, const Tensor& given, const Ext
   Trained r{{{}, Tensor::empty({e.C}, DType::Float64), Tensor::empty({e.C}, DType::Float64)},
             Tensor::empty({e.C}, DType::Float64)};
   KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight, e.C, element);
-  KernelBuffer bias_buffer = detail::bias_buffer(bias, e.C, element);
+  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
+  KernelBuffer bias_buffer = detail::bias_buffer(bias.get(), e.C, element);
   KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);
   KernelBuffer mean = detail::channel_buffer(r.forward.mean);
   KernelBuffer invstd = detail::channel_buffer(r.forward.invstd);
@@ -90,11 +95,21 @@ Trained run_train(const char* function, const Tensor& given, const Extents& e, c
   return r;
 }
 
-/// The kernel wants dense statistics; others go through a copy.
+/// The same in Float64, for parameters or running statistics that are.
+Trained run_wide_train(const char* function, const Tensor& x, const Extents& e,
+                       const Tensor& weight, const Tensor& bias, double eps, const Tensor& out) {
+  Trained r = run_train(function, detail::widened(x), e, weight, bias, eps, Tensor());
+  r.forward.y = detail::narrowed(r.forward.y, x, out);
+  return r;
+}
+
+/// A kernel has dense float32 or float64 statistics; others go through a copy, the narrow ones
+/// through one in float64, so that they are rounded once.
 void run_update(const char* function, const Tensor& running_mean, const Tensor& running_var,
                 const Tensor& batch_mean, const Tensor& batch_m2, double count, double factor) {
-  const Tensor dense_mean = running_mean.contiguous();
-  const Tensor dense_var = running_var.contiguous();
+  const bool narrow = size_of(running_mean.dtype()) < size_of(DType::Float32);
+  const Tensor dense_mean = narrow ? running_mean.to(DType::Float64) : running_mean.contiguous();
+  const Tensor dense_var = narrow ? running_var.to(DType::Float64) : running_var.contiguous();
   KernelBuffer mean = detail::channel_buffer(batch_mean);
   KernelBuffer m2 = detail::channel_buffer(batch_m2);
   KernelBuffer old_mean = detail::channel_buffer(dense_mean);
@@ -102,15 +117,15 @@ void run_update(const char* function, const Tensor& running_mean, const Tensor& 
   KernelBuffer new_mean = detail::channel_buffer(dense_mean);
   KernelBuffer new_var = detail::channel_buffer(dense_var);
   const detail::Kernel& kernel = detail::select_kernel(Operation::update_running_stats, Layout::c,
-                                                       detail::element_of(running_mean.dtype()));
+                                                       detail::element_of(dense_mean.dtype()));
   detail::run_kernel(function, kernel,
                      {old_mean.get(), old_var.get(), mean.get(), m2.get(), &count, &factor,
                       new_mean.get(), new_var.get()});
   if (!dense_mean.is_same(running_mean)) {
-    Tensor(running_mean).copy_(dense_mean);
+    detail::store_channels(running_mean, dense_mean);
   }
   if (!dense_var.is_same(running_var)) {
-    Tensor(running_var).copy_(dense_var);
+    detail::store_channels(running_var, dense_var);
   }
 }
 
@@ -127,7 +142,8 @@ BatchNormForward batch_norm_train(const Tensor& x, const Tensor& weight, const T
   if (e.numel() == 0) {
     return nothing(x, e, std::move(out));
   }
-  return run_train(function, x, e, weight, bias, eps, out).forward;
+  const bool wide = detail::wants_wide_data(x, {&weight, &bias});
+  return (wide ? run_wide_train : run_train)(function, x, e, weight, bias, eps, out).forward;
 }
 
 BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,
@@ -146,32 +162,44 @@ BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_
   if (e.numel() == 0) {
     return nothing(x, e, std::move(out));
   }
-  Trained r = run_train(function, x, e, weight, bias, eps, out);
+  const bool wide = detail::wants_wide_data(x, {&weight, &bias, &running_mean, &running_var});
+  Trained r = (wide ? run_wide_train : run_train)(function, x, e, weight, bias, eps, out);
   run_update(function, running_mean, running_var, r.forward.mean, r.m2,
              static_cast<double>(e.count()), factor);
   return std::move(r.forward);
 }
 
-Tensor batch_norm_infer(const Tensor& given, const Tensor& running_mean, const Tensor& running_var,
-                        const Tensor& weight, const Tensor& bias, double eps, Tensor out) {
+Tensor batch_norm_infer(const Tensor& given, const Tensor& given_mean, const Tensor& given_var,
+                        const Tensor& given_weight, const Tensor& given_bias, double eps,
+                        Tensor out) {
   constexpr const char* function = "batch_norm_infer";
   const Extents e = detail::check_data(function, "x", given);
-  check_running(function, given, e, running_mean, running_var);
-  check_affine(function, given, e, weight, bias);
+  check_running(function, given, e, given_mean, given_var);
+  check_affine(function, given, e, given_weight, given_bias);
   detail::check_eps(function, eps);
-  detail::check_out(function, out, given, {&given, &weight, &bias, &running_mean, &running_var});
+  detail::check_out(function, out, given,
+                    {&given, &given_weight, &given_bias, &given_mean, &given_var});
   if (e.numel() == 0) {
     return nothing(given, e, std::move(out)).y;
   }
+  if (detail::wants_wide_data(given, {&given_mean, &given_var, &given_weight, &given_bias})) {
+    const Tensor y = batch_norm_infer(detail::widened(given), given_mean, given_var, given_weight,
+                                      given_bias, eps);
+    return detail::narrowed(y, given, std::move(out));
+  }
+  const detail::LoadedParameter running_mean(given_mean, given.dtype());
+  const detail::LoadedParameter running_var(given_var, given.dtype());
+  const detail::LoadedParameter weight(given_weight, given.dtype());
+  const detail::LoadedParameter bias(given_bias, given.dtype());
   const Layout layout = detail::layout_of(given);
   const Element element = detail::element_of(given.dtype());
   const Tensor x = detail::in_layout(given, layout);
   detail::Output y(out, given, layout);
   KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
-  KernelBuffer mean = detail::channel_buffer(running_mean);
-  KernelBuffer var = detail::channel_buffer(running_var);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight, e.C, element);
-  KernelBuffer bias_buffer = detail::bias_buffer(bias, e.C, element);
+  KernelBuffer mean = detail::channel_buffer(running_mean.get());
+  KernelBuffer var = detail::channel_buffer(running_var.get());
+  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
+  KernelBuffer bias_buffer = detail::bias_buffer(bias.get(), e.C, element);
   KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);
   detail::run_kernel(function, detail::select_kernel(Operation::batch_norm_infer, layout, element),
                      {x_buffer.get(), mean.get(), var.get(), weight_buffer.get(), bias_buffer.get(),
@@ -179,25 +207,33 @@ Tensor batch_norm_infer(const Tensor& given, const Tensor& running_mean, const T
   return y.finish();
 }
 
-Tensor batch_norm_elemt(const Tensor& given, const Tensor& weight, const Tensor& bias,
+Tensor batch_norm_elemt(const Tensor& given, const Tensor& given_weight, const Tensor& given_bias,
                         const Tensor& given_mean, const Tensor& given_invstd, Tensor out) {
   constexpr const char* function = "batch_norm_elemt";
   const Extents e = detail::check_data(function, "x", given);
-  check_affine(function, given, e, weight, bias);
+  check_affine(function, given, e, given_weight, given_bias);
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given.device());
   const Tensor invstd =
       detail::check_statistic(function, "invstd", given_invstd, e.C, given.device());
-  detail::check_out(function, out, given, {&given, &weight, &bias, &given_mean, &given_invstd});
+  detail::check_out(function, out, given,
+                    {&given, &given_weight, &given_bias, &given_mean, &given_invstd});
   if (e.numel() == 0) {
     return nothing(given, e, std::move(out)).y;
   }
+  if (detail::wants_wide_data(given, {&given_weight, &given_bias})) {
+    const Tensor y =
+        batch_norm_elemt(detail::widened(given), given_weight, given_bias, mean, invstd);
+    return detail::narrowed(y, given, std::move(out));
+  }
+  const detail::LoadedParameter weight(given_weight, given.dtype());
+  const detail::LoadedParameter bias(given_bias, given.dtype());
   const Layout layout = detail::layout_of(given);
   const Element element = detail::element_of(given.dtype());
   const Tensor x = detail::in_layout(given, layout);
   detail::Output y(out, given, layout);
   KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight, e.C, element);
-  KernelBuffer bias_buffer = detail::bias_buffer(bias, e.C, element);
+  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
+  KernelBuffer bias_buffer = detail::bias_buffer(bias.get(), e.C, element);
   KernelBuffer mean_buffer = detail::channel_buffer(mean);
   KernelBuffer invstd_buffer = detail::channel_buffer(invstd);
   KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);

@@ -4,6 +4,7 @@
 
 #include "halide_glue.h"
 #include "output.h"
+#include "parameter_types.h"
 #include "strided.h"
 #include "validate.h"
 #include "wide.h"
@@ -79,6 +80,7 @@ Extents check_data(const Arguments& a) {
 void check_affine(const Arguments& a, const Extents& e) {
   detail::check_parameter(a.function, "weight", a.weight, a.x, e.C, true);
   detail::check_parameter(a.function, "bias", a.bias, a.x, e.C, true);
+  detail::check_same_dtype(a.function, "weight", a.weight, "bias", a.bias);
   detail::check_eps(a.function, a.eps);
 }
 
@@ -86,6 +88,7 @@ void check_running(const Arguments& a, const Extents& e, const Tensor& running_m
                    const Tensor& running_var) {
   detail::check_parameter(a.function, "running_mean", running_mean, a.x, e.C, false);
   detail::check_parameter(a.function, "running_var", running_var, a.x, e.C, false);
+  detail::check_same_dtype(a.function, "running_mean", running_mean, "running_var", running_var);
 }
 
 /// out may be x or the addend.
@@ -102,6 +105,8 @@ struct Trained {
 
 /// Arguments are checked and the batch is not empty.
 Trained run_kernel_of_train(const Arguments& a) {
+  const detail::LoadedParameter weight(a.weight, a.x.dtype());
+  const detail::LoadedParameter bias(a.bias, a.x.dtype());
   const Extents e = detail::extents_of(a.x);
   const Layout layout = detail::layout_of(a.x);
   const Element element = detail::element_of(a.x.dtype());
@@ -112,8 +117,8 @@ Trained run_kernel_of_train(const Arguments& a) {
             Tensor::empty({e.C}, DType::Float64)};
   KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
   KernelBuffer addend_buffer = addend.buffer();
-  KernelBuffer weight_buffer = detail::weight_buffer(a.weight, e.C, element);
-  KernelBuffer bias_buffer = detail::bias_buffer(a.bias, e.C, element);
+  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
+  KernelBuffer bias_buffer = detail::bias_buffer(bias.get(), e.C, element);
   KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);
   KernelBuffer mean = detail::channel_buffer(r.forward.mean);
   KernelBuffer invstd = detail::channel_buffer(r.forward.invstd);
@@ -153,6 +158,17 @@ Trained run_train(const Arguments& a) {
   return r;
 }
 
+Tensor widened(const Tensor& data) { return data.defined() ? detail::widened(data) : data; }
+
+/// The same in Float64, for parameters or running statistics that are.
+Trained run_wide_train(const Arguments& a) {
+  const Tensor x = detail::widened(a.x);
+  const Tensor addend = widened(a.addend);
+  Trained r = run_train({a.function, x, addend, a.weight, a.bias, a.eps, Tensor()});
+  r.forward.y = detail::narrowed(r.forward.y, a.x, a.out);
+  return r;
+}
+
 }  // namespace
 
 BatchNormForward batch_norm_fused_train(const Tensor& x, const Tensor& addend, const Tensor& weight,
@@ -162,7 +178,11 @@ BatchNormForward batch_norm_fused_train(const Tensor& x, const Tensor& addend, c
   check_affine(a, e);
   detail::check_batch(a.function, x, e);
   check_out(a, Tensor(), Tensor());
-  return e.numel() == 0 ? nothing(a, e) : run_train(a).forward;
+  if (e.numel() == 0) {
+    return nothing(a, e);
+  }
+  const bool wide = detail::wants_wide_data(x, {&weight, &bias});
+  return (wide ? run_wide_train : run_train)(a).forward;
 }
 
 BatchNormForward batch_norm_fused_train_update(const Tensor& x, const Tensor& addend,
@@ -181,23 +201,35 @@ BatchNormForward batch_norm_fused_train_update(const Tensor& x, const Tensor& ad
   if (e.numel() == 0) {
     return nothing(a, e);
   }
-  Trained r = run_train(a);
+  const bool wide = detail::wants_wide_data(x, {&weight, &bias, &running_mean, &running_var});
+  Trained r = (wide ? run_wide_train : run_train)(a);
   const Tensor count = Tensor::full({}, static_cast<double>(e.count()), DType::Float64);
   update_running_stats(running_mean, running_var, {count, r.forward.mean, r.m2}, factor);
   return std::move(r.forward);
 }
 
 Tensor batch_norm_fused_infer(const Tensor& given, const Tensor& given_addend,
-                              const Tensor& running_mean, const Tensor& running_var,
-                              const Tensor& weight, const Tensor& bias, double eps, Tensor out) {
-  const Arguments a{"batch_norm_fused_infer", given, given_addend, weight, bias, eps, out};
+                              const Tensor& given_mean, const Tensor& given_var,
+                              const Tensor& given_weight, const Tensor& given_bias, double eps,
+                              Tensor out) {
+  const Arguments a{
+      "batch_norm_fused_infer", given, given_addend, given_weight, given_bias, eps, out};
   const Extents e = check_data(a);
-  check_running(a, e, running_mean, running_var);
+  check_running(a, e, given_mean, given_var);
   check_affine(a, e);
-  check_out(a, running_mean, running_var);
+  check_out(a, given_mean, given_var);
   if (e.numel() == 0) {
     return nothing(a, e).y;
   }
+  if (detail::wants_wide_data(given, {&given_mean, &given_var, &given_weight, &given_bias})) {
+    const Tensor y = batch_norm_fused_infer(detail::widened(given), widened(given_addend),
+                                            given_mean, given_var, given_weight, given_bias, eps);
+    return detail::narrowed(y, given, std::move(out));
+  }
+  const detail::LoadedParameter running_mean(given_mean, given.dtype());
+  const detail::LoadedParameter running_var(given_var, given.dtype());
+  const detail::LoadedParameter weight(given_weight, given.dtype());
+  const detail::LoadedParameter bias(given_bias, given.dtype());
   const Layout layout = detail::layout_of(given);
   const Element element = detail::element_of(given.dtype());
   const Tensor x = detail::in_layout(given, layout);
@@ -205,10 +237,10 @@ Tensor batch_norm_fused_infer(const Tensor& given, const Tensor& given_addend,
   detail::Output y(out, given, layout);
   KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
   KernelBuffer addend_buffer = addend.buffer();
-  KernelBuffer mean = detail::channel_buffer(running_mean);
-  KernelBuffer var = detail::channel_buffer(running_var);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight, e.C, element);
-  KernelBuffer bias_buffer = detail::bias_buffer(bias, e.C, element);
+  KernelBuffer mean = detail::channel_buffer(running_mean.get());
+  KernelBuffer var = detail::channel_buffer(running_var.get());
+  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
+  KernelBuffer bias_buffer = detail::bias_buffer(bias.get(), e.C, element);
   KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);
   detail::run_kernel(a.function,
                      detail::select_kernel(Operation::batch_norm_fused_infer, layout, element),

@@ -3,6 +3,7 @@
 
 #include "halide_glue.h"
 #include "halnorm/functional_fused.h"
+#include "parameter_types.h"
 #include "strided.h"
 #include "validate.h"
 #include "wide.h"
@@ -48,9 +49,9 @@ struct Data {
   }
 };
 
-BatchNormFusedBackward nothing(const Tensor& x, const Extents& e) {
+BatchNormFusedBackward nothing(const Tensor& x, const Extents& e, DType parameters) {
   return {detail::empty_in_layout(x, Layout::ncl), detail::empty_in_layout(x, Layout::ncl),
-          Tensor::zeros({e.C}, x.dtype()), Tensor::zeros({e.C}, x.dtype())};
+          Tensor::zeros({e.C}, parameters), Tensor::zeros({e.C}, parameters)};
 }
 
 /// The gradients are made in memory of their own, since daddend still reads the dy that dx would
@@ -63,16 +64,24 @@ BatchNormFusedBackward with_dx_in(Tensor out, BatchNormFusedBackward r) {
   return r;
 }
 
+/// The gradients of a call in Float64 as the narrow one gives them.
+BatchNormFusedBackward narrowed(BatchNormFusedBackward r, const Tensor& x, Tensor out) {
+  r.dx = detail::narrowed(r.dx, x, std::move(out));
+  r.daddend = detail::narrowed(r.daddend, x, Tensor());
+  return r;
+}
+
 /// Arguments are checked, mean and invstd are Float64, and the batch is not empty.
 BatchNormFusedBackward run_backward(const char* function, const Tensor& dy, const Tensor& x,
-                                    const Tensor& y, const Tensor& weight, const Tensor& mean,
+                                    const Tensor& y, const Tensor& given_weight, const Tensor& mean,
                                     const Tensor& invstd) {
+  const detail::LoadedParameter weight(given_weight, x.dtype());
   const std::int64_t channels = x.shape()[1];
   const Data d(dy, x, y, channels);
   KernelBuffer dy_buffer = detail::kernel_buffer(d.dy, d.layout);
   KernelBuffer x_buffer = detail::kernel_buffer(d.x, d.layout);
   KernelBuffer y_buffer = detail::kernel_buffer(d.y, d.layout);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight, channels, d.element);
+  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), channels, d.element);
   KernelBuffer mean_buffer = detail::channel_buffer(mean);
   KernelBuffer invstd_buffer = detail::channel_buffer(invstd);
   KernelBuffer dx_buffer = detail::kernel_buffer(d.dx, d.layout);
@@ -84,7 +93,7 @@ BatchNormFusedBackward run_backward(const char* function, const Tensor& dy, cons
       {dy_buffer.get(), x_buffer.get(), y_buffer.get(), weight_buffer.get(), mean_buffer.get(),
        invstd_buffer.get(), dx_buffer.get(), daddend_buffer.get(), dweight_buffer.get(),
        dbias_buffer.get()});
-  return d.result(x.dtype());
+  return d.result(detail::gradient_dtype(given_weight, x));
 }
 
 }  // namespace
@@ -98,7 +107,12 @@ BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor&
   const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, x.device());
   detail::check_out(function, out, dy, {&dy, &x, &y, &weight, &given_mean, &given_invstd});
   if (e.numel() == 0) {
-    return with_dx_in(std::move(out), nothing(x, e));
+    return with_dx_in(std::move(out), nothing(x, e, detail::gradient_dtype(weight, x)));
+  }
+  if (detail::wants_wide_data(x, {&weight})) {
+    return narrowed(batch_norm_fused_backward(detail::widened(dy), detail::widened(x),
+                                              detail::widened(y), weight, mean, invstd),
+                    x, std::move(out));
   }
   BatchNormFusedBackward r = run_backward(function, dy, x, y, weight, mean, invstd);
   for (const std::int64_t c : detail::steep_channels(x, invstd)) {
@@ -114,26 +128,36 @@ BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor&
 }
 
 BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const Tensor& x,
-                                                       const Tensor& y, const Tensor& weight,
-                                                       const Tensor& running_mean,
-                                                       const Tensor& running_var, double eps,
+                                                       const Tensor& y, const Tensor& given_weight,
+                                                       const Tensor& given_mean,
+                                                       const Tensor& given_var, double eps,
                                                        Tensor out) {
   constexpr const char* function = "batch_norm_fused_backward_infer";
-  const Extents e = check_gradient(function, dy, x, y, weight);
-  detail::check_parameter(function, "running_mean", running_mean, x, e.C, false);
-  detail::check_parameter(function, "running_var", running_var, x, e.C, false);
+  const Extents e = check_gradient(function, dy, x, y, given_weight);
+  detail::check_parameter(function, "running_mean", given_mean, x, e.C, false);
+  detail::check_parameter(function, "running_var", given_var, x, e.C, false);
+  detail::check_same_dtype(function, "running_mean", given_mean, "running_var", given_var);
   detail::check_eps(function, eps);
-  detail::check_out(function, out, dy, {&dy, &x, &y, &weight, &running_mean, &running_var});
+  detail::check_out(function, out, dy, {&dy, &x, &y, &given_weight, &given_mean, &given_var});
   if (e.numel() == 0) {
-    return with_dx_in(std::move(out), nothing(x, e));
+    return with_dx_in(std::move(out), nothing(x, e, detail::gradient_dtype(given_weight, x)));
   }
+  if (detail::wants_wide_data(x, {&given_weight, &given_mean, &given_var})) {
+    return narrowed(
+        batch_norm_fused_backward_infer(detail::widened(dy), detail::widened(x), detail::widened(y),
+                                        given_weight, given_mean, given_var, eps),
+        x, std::move(out));
+  }
+  const detail::LoadedParameter weight(given_weight, x.dtype());
+  const detail::LoadedParameter running_mean(given_mean, x.dtype());
+  const detail::LoadedParameter running_var(given_var, x.dtype());
   const Data d(dy, x, y, e.C);
   KernelBuffer dy_buffer = detail::kernel_buffer(d.dy, d.layout);
   KernelBuffer x_buffer = detail::kernel_buffer(d.x, d.layout);
   KernelBuffer y_buffer = detail::kernel_buffer(d.y, d.layout);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight, e.C, d.element);
-  KernelBuffer mean_buffer = detail::channel_buffer(running_mean);
-  KernelBuffer var_buffer = detail::channel_buffer(running_var);
+  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, d.element);
+  KernelBuffer mean_buffer = detail::channel_buffer(running_mean.get());
+  KernelBuffer var_buffer = detail::channel_buffer(running_var.get());
   KernelBuffer dx_buffer = detail::kernel_buffer(d.dx, d.layout);
   KernelBuffer daddend_buffer = detail::kernel_buffer(d.daddend, d.layout);
   KernelBuffer dweight_buffer = detail::channel_buffer(d.dweight);
@@ -144,7 +168,7 @@ BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const T
       {dy_buffer.get(), x_buffer.get(), y_buffer.get(), weight_buffer.get(), mean_buffer.get(),
        var_buffer.get(), &eps, dx_buffer.get(), daddend_buffer.get(), dweight_buffer.get(),
        dbias_buffer.get()});
-  return with_dx_in(std::move(out), d.result(x.dtype()));
+  return with_dx_in(std::move(out), d.result(detail::gradient_dtype(given_weight, x)));
 }
 
 }  // namespace halnorm::functional

@@ -45,13 +45,14 @@ void prepare_runtime() {
 
 }  // namespace
 
-KernelBuffer::KernelBuffer(void* data, Element element, std::initializer_list<Axis> axes) {
+KernelBuffer::KernelBuffer(void* data, DType dtype, std::initializer_list<Axis> axes) {
   std::transform(axes.begin(), axes.end(), axes_.begin(), [](const Axis& a) {
     return halide_dimension_t(0, static_cast<std::int32_t>(a.extent),
                               static_cast<std::int32_t>(a.stride));
   });
   buffer_.host = static_cast<std::uint8_t*>(data);
-  buffer_.type = halide_type_t(halide_type_float, element == Element::f64 ? 64 : 32);
+  buffer_.type = halide_type_t(dtype == DType::BFloat16 ? halide_type_bfloat : halide_type_float,
+                               static_cast<std::uint8_t>(8 * size_of(dtype)));
   buffer_.dimensions = static_cast<std::int32_t>(axes.size());
   buffer_.dim = axes_.data();
 }

@@ -21,7 +21,7 @@ class KernelBuffer {
   };
 
   /// Axes innermost first; extents and strides fit in 32 bits.
-  KernelBuffer(void* data, Element element, std::initializer_list<Axis> axes);
+  KernelBuffer(void* data, DType dtype, std::initializer_list<Axis> axes);
   KernelBuffer(const KernelBuffer&) = delete;
   KernelBuffer& operator=(const KernelBuffer&) = delete;
 

@@ -40,12 +40,11 @@ const Kernel table[] = {
 
 constexpr std::size_t operations = 13;
 constexpr std::size_t layouts = 3;
-constexpr std::size_t elements = 2;
-using Choice = std::array<const Kernel*, operations * layouts * elements>;
+using Choice = std::array<const Kernel*, operations * layouts * element_count>;
 
 std::size_t slot(Operation operation, Layout layout, Element element) {
   return (static_cast<std::size_t>(operation) * layouts + static_cast<std::size_t>(layout)) *
-             elements +
+             element_count +
          static_cast<std::size_t>(element);
 }
 

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "data_types.h"
+
 /// @file
 /// (operation, layout, dtype) -> the kernel that runs: the fastest this CPU executes, or the forced
 /// one.
@@ -24,7 +26,6 @@ enum class Operation : std::uint8_t {
   update_running_stats,
 };
 enum class Layout : std::uint8_t { ncl, nlc, c };
-enum class Element : std::uint8_t { f32, f64 };
 
 /// One row of the table. A kernel takes its arguments as an array of pointers: a halide_buffer_t
 /// for a buffer, the value's address for a scalar; it returns 0 or Halide's error code.

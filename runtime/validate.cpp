@@ -75,9 +75,9 @@ bool fits_32_bits(std::int64_t v) { return v == static_cast<std::int32_t>(v); }
 
 Extents check_data(const char* function, const char* name, const Tensor& x) {
   check_defined(function, name, x);
-  if (x.dtype() != DType::Float32 && x.dtype() != DType::Float64) {
-    throw DTypeError(prefix(function, name) + " is " + text(x.dtype()) +
-                     ", wanted float32 or float64");
+  if (!find_element(x.dtype())) {
+    throw DTypeError(prefix(function, name) + " is " + text(x.dtype()) + ", wanted " +
+                     data_dtype_names());
   }
   check_device(function, name, x, Device::cpu());
   if (x.dim() < 2) {
@@ -115,11 +115,19 @@ void check_parameter(const char* function, const char* name, const Tensor& t, co
   }
   check_defined(function, name, t);
   check_channels(function, name, t, channels);
-  if (t.dtype() != x.dtype()) {
-    throw DTypeError(prefix(function, name) + " is " + text(t.dtype()) + ", wanted x's " +
-                     text(x.dtype()));
+  if (!is_floating(t.dtype())) {
+    throw DTypeError(prefix(function, name) + " is " + text(t.dtype()) +
+                     ", wanted float16, bfloat16, float32 or float64");
   }
   check_device(function, name, t, x.device());
+}
+
+void check_same_dtype(const char* function, const char* name, const Tensor& t,
+                      const char* other_name, const Tensor& other) {
+  if (t.defined() && other.defined() && t.dtype() != other.dtype()) {
+    throw DTypeError(prefix(function, name) + " is " + text(t.dtype()) + " and " + other_name +
+                     " is " + text(other.dtype()) + ", wanted one dtype for both");
+  }
 }
 
 Tensor check_statistic(const char* function, const char* name, const Tensor& t,
@@ -213,15 +221,15 @@ double check_count(const char* function, const Tensor& count) {
 void check_update(const char* function, const Tensor& running_mean, const Tensor& running_var,
                   const Tensor& count, double factor) {
   check_defined(function, "running_mean", running_mean);
-  if (running_mean.dtype() != DType::Float32 && running_mean.dtype() != DType::Float64) {
-    throw DTypeError(prefix(function, "running_mean") + " is " + text(running_mean.dtype()) +
-                     ", wanted float32 or float64");
-  }
   if (running_mean.dim() != 1) {
     throw ShapeError(prefix(function, "running_mean") + " has shape " +
                      to_string(running_mean.shape()) + ", wanted one value per channel, (C,)");
   }
-  check_parameter(function, "running_var", running_var, running_mean, running_mean.size(0), false);
+  for (const auto& [name, t] :
+       {std::pair{"running_mean", &running_mean}, std::pair{"running_var", &running_var}}) {
+    check_parameter(function, name, *t, running_mean, running_mean.size(0), false);
+  }
+  check_same_dtype(function, "running_mean", running_mean, "running_var", running_var);
   check_written(function, running_mean, running_var);
   check_factor(function, "factor", factor);
   if (check_count(function, count) == 1) {

@@ -11,16 +11,20 @@
 
 namespace halnorm::detail {
 
-/// A data tensor: defined, on the host, float32 or float64, at least (N, C), within 2^31 - 1
-/// elements.
+/// A data tensor: defined, on the host, of a dtype that has kernels, at least (N, C), within
+/// 2^31 - 1 elements.
 Extents check_data(const char* function, const char* name, const Tensor& x);
 
 /// A tensor that goes with x: x's shape, dtype and device.
 void check_like(const char* function, const char* name, const Tensor& t, const Tensor& x);
 
-/// One value per channel in x's dtype; may be undefined if `optional`.
+/// One value per channel in a floating dtype, on x's device; may be undefined if `optional`.
 void check_parameter(const char* function, const char* name, const Tensor& t, const Tensor& x,
                      std::int64_t channels, bool optional);
+
+/// Two parameters that belong together have one dtype, where both are defined.
+void check_same_dtype(const char* function, const char* name, const Tensor& t,
+                      const char* other_name, const Tensor& other);
 
 /// One value per channel in Float64, or in Float32 and then widened.
 Tensor check_statistic(const char* function, const char* name, const Tensor& t,

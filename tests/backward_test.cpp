@@ -1,6 +1,7 @@
 #include <cmath>
 #include <functional>
 
+#include "support/element.h"
 #include "support/kernel_test.h"
 #include "support/problem.h"
 #include "support/tolerance.h"
@@ -30,7 +31,7 @@ class Backward : public KernelTest {
                         const oracle::Values& invstd) const {
     const auto allowed =
         tolerance::gradients(dtype(), p.dy_values, p.x_values, mean, invstd, p.w(), truth);
-    expect_near(dx.values, truth.dx, allowed.dx, "dx");
+    expect_near(dx.values, truth.dx, allowed.dx, "dx", dtype());
     expect_near(inputs::doubles(got.dweight), truth.dweight, allowed.dweight, "dweight");
     expect_near(inputs::doubles(got.dbias), truth.dbias, allowed.dbias, "dbias");
   }
@@ -66,7 +67,7 @@ TEST_P(Backward, MatchesTheFormulasAroundAnyMean) {
                                               saved.invstd, out);
       expect_kernel("batch_norm_backward", extents);
       EXPECT_TRUE(got.dx.is_same(out));
-      EXPECT_EQ(got.dweight.dtype(), dtype());
+      EXPECT_EQ(got.dweight.dtype(), element::of_parameters(dtype()));
       EXPECT_TRUE(p.out.surroundings_intact());
       expect_training_gradients(p, p.out.batch(), got);
     }
@@ -110,7 +111,7 @@ TEST_P(BackwardInPlace, MayOverwriteDy) {
 
 TEST_P(BackwardInPlace, OfHugeValuesIsRight) {
   for (const shapes::Extents& extents : shapes::small()) {
-    for (const double scale : {1e12, 1e20, 1e30}) {
+    for (const double scale : inputs::huge_scales(dtype())) {
       SCOPED_TRACE(describe(extents) + ", scale " + std::to_string(std::log10(scale)));
       Problem p = problem(extents, 0.0);
       std::vector<double> values = p.x_values.values;
@@ -206,7 +207,7 @@ TEST_P(Backward, MatchesFiniteDifferences) {
   const double scale = std::max(1.0, largest(differences));
   // The differences' own error is about step^2 = 6e-11 times a third derivative of 10 to 100.
   expect_near(p.out.batch().values, differences, scale * (tolerance::relative(dtype()) * 3 + 1e-8),
-              "dx");
+              "dx", dtype());
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, Backward, ::testing::ValuesIn(every_case()), name_of_param);

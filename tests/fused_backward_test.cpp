@@ -58,11 +58,11 @@ class FusedBackward : public KernelTest {
                         const oracle::Values& mean, const oracle::Values& invstd) const {
     const oracle::Batch dy = fused::rectified(p.dy_values, p.y_values);
     const auto allowed = tolerance::gradients(dtype(), dy, p.x_values, mean, invstd, p.w(), truth);
-    expect_near(dx.values, truth.dx, allowed.dx, "dx");
+    expect_near(dx.values, truth.dx, allowed.dx, "dx", dtype());
     expect_near(inputs::doubles(got.dweight), truth.dweight, allowed.dweight, "dweight");
     expect_near(inputs::doubles(got.dbias), truth.dbias, allowed.dbias, "dbias");
     EXPECT_EQ(in_order(got.daddend, p.extents), dy.values) << "daddend is exact";
-    EXPECT_EQ(got.dweight.dtype(), dtype());
+    EXPECT_EQ(got.dweight.dtype(), element::of_parameters(dtype()));
   }
 
   void expect_trained(const Case& p, const oracle::Batch& dx,
@@ -133,7 +133,7 @@ TEST_P(FusedBackwardInPlace, MayOverwriteDy) {
 
 TEST_P(FusedBackwardInPlace, OfHugeValuesIsRight) {
   for (const shapes::Extents& extents : shapes::small()) {
-    for (const double scale : {1e12, 1e30}) {
+    for (const double scale : inputs::huge_scales(dtype())) {
       SCOPED_TRACE(describe(extents) + ", scale " + std::to_string(std::log10(scale)));
       Case p = problem(extents, 0.0);
       std::vector<double> values = p.x_values.values;
@@ -246,7 +246,7 @@ TEST_P(FusedBackwardDense, MatchesFiniteDifferences) {
   const oracle::Values by_addend = differences(addend, loss_of_both);
   // The differences' own error is about step^2 = 6e-11 times a third derivative of 10 to 100.
   const double allowed = tolerance::relative(dtype()) * 3 + 1e-8;
-  expect_near(p.out.batch().values, by_x, std::max(1.0, largest(by_x)) * allowed, "dx");
+  expect_near(p.out.batch().values, by_x, std::max(1.0, largest(by_x)) * allowed, "dx", dtype());
   expect_near(in_order(got.daddend, extents), by_addend,
               std::max(1.0, largest(by_addend)) * allowed, "daddend");
 }

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "support/element.h"
 #include "support/kernel_test.h"
 #include "support/problem.h"
 #include "support/tolerance.h"
@@ -23,7 +24,8 @@ class Infer : public KernelTest {
     const oracle::Values invstd = oracle::invstd_of(running.variance, eps);
     const oracle::Values y = oracle::infer(p.x_values, running, p.w(), p.b(), eps);
     const oracle::Values exact(running.mean.size(), 0);  // no error of the mean is allowed for
-    expect_near(got.values, y, tolerance::normalized(dtype(), y, exact, invstd, p.w()), "y");
+    expect_near(got.values, y, tolerance::normalized(dtype(), y, exact, invstd, p.w()), "y",
+                dtype());
   }
 };
 
@@ -111,7 +113,7 @@ TEST_P(Infer, ANegativeVarianceIsNanAndNothingElse) {
   SCOPED_TRACE(describe(extents));
   Problem p = problem(extents, 0.0);
   p.layer.running_var[3] = -1.0;
-  p.running_var = inputs::channels(p.layer.running_var, dtype());
+  p.running_var = inputs::channels(p.layer.running_var, element::of_parameters(dtype()));
   F::batch_norm_infer(p.x.tensor(), p.running_mean, p.running_var, p.weight, p.bias, eps,
                       p.out.tensor());
   const oracle::Batch got = p.out.batch();

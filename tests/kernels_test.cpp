@@ -65,7 +65,7 @@ TEST_F(Kernels, EveryOperationHasEveryTarget) {
     operations.insert(kernel.operation);
   }
   EXPECT_EQ(halnorm::kernels().size(), targets.size() * families.size());
-  EXPECT_EQ(families.size(), 12 * 2 * 2 + 2U);  // two layouts of each, and one of the running stats
+  EXPECT_EQ(families.size(), 12 * 2 * 4 + 2U);  // in every dtype; two running statistics
   EXPECT_EQ(operations.size(), 13U);
 }
 

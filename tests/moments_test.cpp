@@ -2,6 +2,7 @@
 #include <cmath>
 #include <span>
 
+#include "support/element.h"
 #include "support/kernel_test.h"
 #include "support/problem.h"
 #include "support/tolerance.h"
@@ -42,6 +43,8 @@ class Moments : public KernelTest {
   }
 };
 
+class MomentsOfManyChannels : public Moments {};
+
 Tensor scalar(double value) { return Tensor::full({}, value, DType::Float64); }
 
 F::Moments moments_of(double count, const std::vector<double>& mean,
@@ -62,6 +65,14 @@ TEST_P(Moments, MatchTheFormulasAroundAnyMean) {
       expect_moments(got, oracle::statistics(p.x_values));
     }
   }
+}
+
+TEST_P(MomentsOfManyChannels, MatchTheFormulas) {
+  const shapes::Extents extents{37, 2500, 1,
+                                "blocks of fewer rows than a partial sum has elsewhere"};
+  SCOPED_TRACE(describe(extents));
+  Problem p = problem(extents, 1e2);
+  expect_moments(F::batch_norm_moments(p.x.tensor()), oracle::statistics(p.x_values));
 }
 
 TEST_P(Moments, OfPartsMergeToThoseOfTheWhole) {
@@ -105,7 +116,7 @@ TEST_P(Moments, ElemtFinishesTheForward) {
     EXPECT_TRUE(p.out.surroundings_intact());
     const oracle::Values y = oracle::normalize(p.x_values, batch.mean, invstd, p.w(), p.b());
     expect_near(p.out.batch().values, y,
-                tolerance::normalized(dtype(), y, batch.mean, invstd, p.w()), "y");
+                tolerance::normalized(dtype(), y, batch.mean, invstd, p.w()), "y", dtype());
   }
 }
 
@@ -118,7 +129,7 @@ TEST_P(Moments, ReduceAndElemtMakeTheBackward) {
         p.dy.tensor(), p.x.tensor(), saved.mean, saved.invstd, p.weight);
     expect_kernel("batch_norm_backward_reduce", extents);
     EXPECT_EQ(sums.sum_dy.dtype(), DType::Float64);
-    EXPECT_EQ(sums.dweight.dtype(), dtype());
+    EXPECT_EQ(sums.dweight.dtype(), element::of_parameters(dtype()));
     const Tensor count = scalar(static_cast<double>(p.x_values.per_channel()));
     F::batch_norm_backward_elemt(p.dy.tensor(), p.x.tensor(), saved.mean, saved.invstd, p.weight,
                                  sums.sum_dy, sums.sum_dy_xmu, count, p.out.tensor());
@@ -128,7 +139,7 @@ TEST_P(Moments, ReduceAndElemtMakeTheBackward) {
     const oracle::Statistics batch = oracle::statistics(p.x_values);
     const auto allowed = tolerance::gradients(dtype(), p.dy_values, p.x_values, batch.mean,
                                               batch.invstd(eps), p.w(), truth);
-    expect_near(p.out.batch().values, truth.dx, allowed.dx, "dx");
+    expect_near(p.out.batch().values, truth.dx, allowed.dx, "dx", dtype());
     expect_near(inputs::doubles(sums.dweight), truth.dweight, allowed.dweight, "dweight");
     expect_near(inputs::doubles(sums.dbias), truth.dbias, allowed.dbias, "dbias");
     expect_near(inputs::doubles(sums.sum_dy), truth.dbias, allowed.dbias, "sum_dy");
@@ -142,6 +153,9 @@ TEST_P(Moments, ReduceAndElemtMakeTheBackward) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, Moments, ::testing::ValuesIn(every_case()), name_of_param);
+
+INSTANTIATE_TEST_SUITE_P(Kernels, MomentsOfManyChannels, ::testing::ValuesIn(dense_cases()),
+                         name_of_param);
 
 TEST(MergeMoments, OfWholeNumbersIsExact) {
   // {1, 3} and {5, 7, 9, 11}: means 2 and 8, sums of squares 2 and 20; together mean 6, 70.

@@ -41,11 +41,10 @@ TEST(Validate, WrongRank) {
 
 TEST(Validate, DataOfAnotherDtype) {
   for (const Function& function : calls::all) {
-    for (const DType dtype : {DType::Int64, DType::Float16, DType::BFloat16}) {
-      Arguments a;
-      a.x = a.x.to(dtype);
-      expect_refused<DTypeError>(function, a, {"x is", halnorm::name_of(dtype), "float32"});
-    }
+    Arguments a;
+    a.x = a.x.to(DType::Int64);
+    expect_refused<DTypeError>(function, a,
+                               {"x is int64", "float16, bfloat16, float32 or float64"});
   }
 }
 
@@ -87,7 +86,6 @@ TEST(Validate, ParametersOfAnotherDtype) {
   spoil(calls::train_update, &Arguments::running_mean, "running_mean");
   spoil(calls::infer, &Arguments::running_var, "running_var");
   spoil(calls::backward, &Arguments::dy, "dy");
-  spoil(calls::backward_infer, &Arguments::weight, "weight");
   spoil(calls::train, &Arguments::out, "out");
   Arguments a;
   a.mean = a.mean.to(DType::Float16);

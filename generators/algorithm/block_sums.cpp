@@ -6,6 +6,7 @@ using Halide::cast;
 using Halide::Expr;
 using Halide::min;
 using Halide::RDom;
+using Halide::select;
 using Halide::Tuple;
 
 namespace {
@@ -21,46 +22,81 @@ Tuple zeros_like(const Tuple& t) { return {cast(t[0].type(), 0), cast(t[1].type(
 
 Tuple operator+(const Tuple& a, const Tuple& b) { return {a[0] + b[0], a[1] + b[1]}; }
 
+/// What follows the last full step of a row, vector by vector. The last vector ends with the row,
+/// and of its values those that were added before count for nothing: nothing outside the row is
+/// read, and no lane is masked.
+Tuple rest_of_row(const BlockSums& b, const BlockGrid& g, const Terms& terms) {
+  const Expr length = g.length_at(b.jl);
+  const Expr start = length / g.step() * g.step() + b.rest.x * g.width;
+  const Expr last = length - g.width;
+  const Expr l = within(g.first_l(b.jl) + min(start, last), g.domain.L - g.width) + b.w;
+  const Tuple t = terms({l, b.c, g.row(b.jn, b.rest.y), b.jl, b.jn});
+  const Expr is_new = b.w >= start - last;
+  return {select(is_new, t[0], cast(t[0].type(), 0)), select(is_new, t[1], cast(t[1].type(), 0))};
+}
+
 void sum_rows_of_lanes(BlockSums& b, const BlockGrid& g, const Terms& terms) {
-  const Expr vectors = g.length_at(b.jl) / g.lanes;
+  const Expr length = g.length_at(b.jl);
+  const Expr rows = g.domain.N - g.first_n(b.jn);
 
-  b.full = RDom(0, div_up(g.row_length, g.lanes), 0, g.rows, "full");
-  b.full.where(b.full.x < vectors);
-  b.full.where(b.full.y < g.domain.N - g.first_n(b.jn));
-  const Expr whole_l = within(g.first_l(b.jl) + b.full.x * g.lanes, g.domain.L - g.lanes) + b.u;
-  const Tuple whole = terms({whole_l, b.c, g.row(b.jn, b.full.y), b.jl, b.jn});
+  b.full = RDom(0, div_up(g.row_length, g.step()), 0, g.rows, "full");
+  b.full.where(b.full.x < length / g.step() && b.full.y < rows);
+  const Expr full_l =
+      within(g.first_l(b.jl) + b.full.x * g.step(), g.domain.L - g.step()) + b.u * g.width + b.w;
+  const Tuple full = terms({full_l, b.c, g.row(b.jn, b.full.y), b.jl, b.jn});
 
-  b.tail = RDom(0, g.rows, "tail");
-  b.tail.where(b.tail.x < g.domain.N - g.first_n(b.jn));
-  b.tail.where(b.u < g.length_at(b.jl) % g.lanes);
-  // Only the lanes inside the row are read, so the vector may be declared to lie inside it as well.
-  const Expr rest_l = within(g.first_l(b.jl) + vectors * g.lanes, g.domain.L - g.lanes) + b.u;
-  const Tuple rest = terms({rest_l, b.c, g.row(b.jn, b.tail.x), b.jl, b.jn});
+  b.rest = RDom(0, g.lanes, 0, g.rows, "rest");
+  b.rest.where(b.rest.x * g.width < length % g.step() && b.rest.y < rows && length >= g.width);
 
-  b.lanes(b.u, b.c, b.jl, b.jn) = zeros_like(whole);
-  const Tuple so_far = b.lanes(b.u, b.c, b.jl, b.jn);
-  b.lanes(b.u, b.c, b.jl, b.jn) = so_far + whole;
-  b.lanes(b.u, b.c, b.jl, b.jn) = so_far + rest;
+  b.few = RDom(0, g.width, "few");
+  b.few.where(b.few.x < length);
+  const Expr few_l = within(g.first_l(b.jl) + b.few.x, g.domain.L - 1);
+  const Tuple few = terms({few_l, b.c, g.row(b.jn, b.row), b.jl, b.jn});
+  b.row_sum(b.row, b.c, b.jl, b.jn) = zeros_like(few);
+  b.row_sum(b.row, b.c, b.jl, b.jn) = Tuple(b.row_sum(b.row, b.c, b.jl, b.jn)) + few;
+  b.rows = RDom(0, g.rows, "rows");
+  b.rows.where(b.rows.x < rows && length < g.width);
 
-  b.across = RDom(0, g.lanes, "across");
-  b.sums(b.c, b.jl, b.jn) = zeros_like(whole);
+  b.lanes(b.w, b.u, b.c, b.jl, b.jn) = zeros_like(full);
+  b.lanes(b.w, b.u, b.c, b.jl, b.jn) = Tuple(b.lanes(b.w, b.u, b.c, b.jl, b.jn)) + full;
+  b.lanes(b.w, b.rest.x, b.c, b.jl, b.jn) =
+      Tuple(b.lanes(b.w, b.rest.x, b.c, b.jl, b.jn)) + rest_of_row(b, g, terms);
+
+  b.lane(b.w, b.c, b.jl, b.jn) = Tuple(b.lanes(b.w, 0, b.c, b.jl, b.jn));
+  for (int u = 1; u < g.lanes; ++u) {
+    const Tuple so_far = b.lane(b.w, b.c, b.jl, b.jn);
+    b.lane = Halide::Func("lane");
+    b.lane(b.w, b.c, b.jl, b.jn) = so_far + Tuple(b.lanes(b.w, u, b.c, b.jl, b.jn));
+  }
+  b.across = RDom(0, g.width, "across");
+  b.sums(b.c, b.jl, b.jn) = zeros_like(full);
   b.sums(b.c, b.jl, b.jn) =
-      Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.lanes(b.across, b.c, b.jl, b.jn));
+      Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.lane(b.across, b.c, b.jl, b.jn));
+  b.sums(b.c, b.jl, b.jn) =
+      Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.row_sum(b.rows.x, b.c, b.jl, b.jn));
+}
+
+/// The sum of `count` terms from row `first` on, in pairs.
+Tuple sum_of_rows(const BlockSums& b, const BlockGrid& g, const Terms& terms, const Expr& first,
+                  int count) {
+  if (count == 1) {
+    return terms({0, b.c, g.row(b.jn, first), b.jl, b.jn});
+  }
+  return sum_of_rows(b, g, terms, first, count / 2) +
+         sum_of_rows(b, g, terms, first + count / 2, count - count / 2);
 }
 
 void sum_rows_of_channels(BlockSums& b, const BlockGrid& g, const Terms& terms) {
-  const Expr first = b.u * g.lanes;  // of the rows that partial sum u adds
-  b.down = RDom(0, g.lanes, "down");
-  b.down.where(b.down.x < g.domain.N - g.first_n(b.jn) - first);
-  const Tuple term = terms({0, b.c, g.row(b.jn, first + b.down.x), b.jl, b.jn});
-  b.lanes(b.u, b.c, b.jl, b.jn) = zeros_like(term);
-  b.lanes(b.u, b.c, b.jl, b.jn) = Tuple(b.lanes(b.u, b.c, b.jl, b.jn)) + term;
-
+  const Expr rows = g.rows_at(b.jn);
   b.across = RDom(0, div_up(g.rows, g.lanes), "across");
-  b.across.where(b.across.x * g.lanes < g.domain.N - g.first_n(b.jn));
-  b.sums(b.c, b.jl, b.jn) = zeros_like(term);
-  b.sums(b.c, b.jl, b.jn) =
-      Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.lanes(b.across.x, b.c, b.jl, b.jn));
+  b.across.where(b.across.x < rows / g.lanes);
+  b.rest = RDom(0, g.lanes, "rest");
+  b.rest.where(b.rest.x < rows % g.lanes);
+  const Tuple together = sum_of_rows(b, g, terms, b.across.x * g.lanes, g.lanes);
+  b.sums(b.c, b.jl, b.jn) = zeros_like(together);
+  b.sums(b.c, b.jl, b.jn) = Tuple(b.sums(b.c, b.jl, b.jn)) + together;
+  b.sums(b.c, b.jl, b.jn) = Tuple(b.sums(b.c, b.jl, b.jn)) +
+                            sum_of_rows(b, g, terms, rows / g.lanes * g.lanes + b.rest.x, 1);
 }
 
 }  // namespace
@@ -70,19 +106,19 @@ Halide::Type accumulator_of(const Halide::Type& data) {
 }
 
 BlockGrid::BlockGrid(const Domain& d, const BlockSizes& sizes)
-    : domain(d), lanes(sizes.lanes), row_length(1), cuts(1) {
+    : domain(d), width(sizes.width), lanes(sizes.lanes), row_length(1), cuts(1) {
   if (d.layout == Layout::NCL) {
     row_length = sizes.row_length;
     cuts = div_up(d.L, row_length);
     rows = Halide::clamp(sizes.block_values / Halide::clamp(d.L, 1, row_length), 1, sizes.max_rows);
   } else {
-    rows = Halide::clamp(sizes.block_values / Halide::max(d.C, 1), 16, sizes.max_rows);
+    rows = Halide::clamp(sizes.block_values / Halide::max(d.C, 1), sizes.min_rows, sizes.max_rows);
   }
   groups = div_up(d.N, rows);
 }
 
 Expr BlockGrid::row(const Expr& jn, const Expr& r) const {
-  return within(first_n(jn) + r, domain.N - 1);
+  return Halide::clamp(first_n(jn) + r, 0, domain.N - 1);
 }
 
 Expr BlockGrid::length_at(const Expr& jl) const { return min(row_length, domain.L - first_l(jl)); }

@@ -1,5 +1,7 @@
 #include "gradients.h"
 
+#include "narrow.h"
+
 namespace halnorm::algorithm {
 
 using Halide::cast;
@@ -10,8 +12,8 @@ using Halide::Tuple;
 
 Rectified rectified(const Func& dy, const Func& y, const Domain& dom) {
   Rectified r;
-  const Expr at = dom.at(y, r.l, r.c, r.n);
-  const Expr passes = at > cast(y.type(), 0) || Halide::is_nan(at);
+  const Expr at = cast(accumulator_of(y.type()), dom.at(y, r.l, r.c, r.n));
+  const Expr passes = at > cast(at.type(), 0) || Halide::is_nan(at);
   const Expr value = Halide::select(passes, dom.at(dy, r.l, r.c, r.n), cast(dy.type(), 0));
   if (dom.layout == Layout::NCL) {
     r.dy(r.l, r.c, r.n) = value;
@@ -32,7 +34,8 @@ GradientSums gradient_sums(const Func& dy, const Func& x, const Domain& dom, con
   s.center(s.c) = cast(acc, mean(s.c));
   r.part = block_sums(r.grid, [&](const Place& p) {
     const Expr g = cast(acc, dom.at(dy, p.l, p.c, p.n));
-    return Tuple(g, g * (cast(acc, dom.at(x, p.l, p.c, p.n)) - s.center(p.c)));
+    const Expr v = Halide::strict_float(cast(acc, dom.at(x, p.l, p.c, p.n)) - s.center(p.c));
+    return Tuple(g, g * v);
   });
   r.block(r.c, r.jl, r.jn) = Tuple(cast<double>(r.part.sums(r.c, r.jl, r.jn)[0]),
                                    cast<double>(r.part.sums(r.c, r.jl, r.jn)[1]));
@@ -63,7 +66,7 @@ InputGradient input_gradient(const Func& dy, const Func& x, const Domain& dom, c
 
   const Expr v = cast(acc, dom.at(x, g.l, g.c, g.n)) - g.center(g.c);
   const Expr dx =
-      cast(x.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c) + (v * g.b(g.c) + g.d(g.c)));
+      narrow(x.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c) + (v * g.b(g.c) + g.d(g.c)));
   if (dom.layout == Layout::NCL) {
     g.dx(g.l, g.c, g.n) = dx;
   } else {
@@ -77,7 +80,7 @@ InputGradient input_gradient_of_fixed_statistics(const Func& dy, const Domain& d
   InputGradient g;
   const Halide::Type acc = accumulator_of(dy.type());
   g.a(g.c) = cast(acc, cast<double>(weight(g.c)) * invstd(g.c));
-  const Expr dx = cast(dy.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c));
+  const Expr dx = narrow(dy.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c));
   if (dom.layout == Layout::NCL) {
     g.dx(g.l, g.c, g.n) = dx;
   } else {

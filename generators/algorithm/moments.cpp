@@ -25,18 +25,25 @@ void merge_blocks(Reduction& m) {
       Tuple(mean + delta * share, m2 + m.block(m.c, jl, jn)[1] + delta * delta * count * share);
 }
 
-/// The average of a few values that lie spread over the block, formed about the first so that a
-/// constant block has exactly its value. x - shift then loses nothing to a large mean, and little
-/// is lost to the shift's distance from the block's mean.
+/// A value near the block's mean, so that x - shift loses nothing to a large mean and its square
+/// little to the distance: the average of a few values that lie spread over the block, without the
+/// least and the greatest, since one may be an outlier. It is formed about the first value, so that
+/// a constant block has exactly its own.
 void choose_shift(Reduction& m, const Func& x, const Domain& d, const Halide::Type& acc) {
   constexpr int values = 8;
-  m.sample = RDom(0, values, "sample");
   const Expr first = cast(acc, d.at(x, m.grid.first_l(m.jl), m.c, m.grid.first_n(m.jn)));
-  const Expr l = m.grid.first_l(m.jl) + m.sample.x * m.grid.length_at(m.jl) / values;
-  const Expr n = m.grid.row(m.jn, m.sample.x * m.grid.rows_at(m.jn) / values);
-  const Expr value = cast(acc, d.at(x, Halide::unsafe_promise_clamped(l, 0, d.L - 1), m.c, n));
-  m.shift(m.c, m.jl, m.jn) = first;
-  m.shift(m.c, m.jl, m.jn) += (value - first) / values;
+  Expr sum = cast(acc, 0);
+  Expr least = sum;
+  Expr greatest = sum;
+  for (int i = 1; i < values; ++i) {
+    const Expr l = m.grid.first_l(m.jl) + i * m.grid.length_at(m.jl) / values;
+    const Expr n = m.grid.row(m.jn, i * m.grid.rows_at(m.jn) / values);
+    const Expr v = cast(acc, d.at(x, Halide::clamp(l, 0, d.L - 1), m.c, n)) - first;
+    sum += v;
+    least = Halide::min(least, v);
+    greatest = Halide::max(greatest, v);
+  }
+  m.shift(m.c, m.jl, m.jn) = first + (sum - least - greatest) / (values - 2);
 }
 
 }  // namespace
@@ -48,7 +55,9 @@ Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
 
   choose_shift(m, x, d, acc);
   m.part = block_sums(m.grid, [&](const Place& p) {
-    const Expr v = cast(acc, d.at(x, p.l, p.c, p.n)) - m.shift(p.c, p.jl, p.jn);
+    // strict: sum(x) - n * shift, which a compiler may make of it, loses all that a shift is for.
+    const Expr v =
+        Halide::strict_float(cast(acc, d.at(x, p.l, p.c, p.n)) - m.shift(p.c, p.jl, p.jn));
     return Tuple(v, v * v);
   });
 
@@ -57,9 +66,10 @@ Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
   const Expr above = s1 / m.grid.size(m.jl, m.jn);
   const Expr m2 = s2 - s1 * above;
   // select, not max: a NaN must stay one.
-  const Expr pivot = cast<double>(d.at(x, 0, m.c, 0));
-  m.block(m.c, m.jl, m.jn) = Tuple(cast<double>(m.shift(m.c, m.jl, m.jn)) - pivot + above,
-                                   Halide::select(m2 < 0, cast<double>(0), m2));
+  const Expr pivot = cast<double>(cast(acc, d.at(x, 0, m.c, 0)));
+  // Strict, or above - pivot may be formed first, which a large mean rounds.
+  const Expr apart = Halide::strict_float(cast<double>(m.shift(m.c, m.jl, m.jn)) - pivot);
+  m.block(m.c, m.jl, m.jn) = Tuple(apart + above, Halide::select(m2 < 0, cast<double>(0), m2));
   merge_blocks(m);
   m.total(m.c) = Tuple(pivot + m.merged(m.c)[0], m.merged(m.c)[1]);
   return m;

@@ -1,6 +1,7 @@
 #include "normalize.h"
 
 #include "block_sums.h"
+#include "narrow.h"
 
 namespace halnorm::algorithm {
 
@@ -43,7 +44,7 @@ void set_y(Normalize& s, const Domain& d, const Expr& y) {
 Normalize normalize(const Func& x, const Domain& d, const Func& mean, const Func& invstd,
                     const Func& weight, const Func& bias) {
   Normalize s = coefficients(x, mean, invstd, weight, bias);
-  set_y(s, d, cast(x.type(), normalized(s, x, d)));
+  set_y(s, d, narrow(x.type(), normalized(s, x, d)));
   return s;
 }
 
@@ -54,7 +55,7 @@ Normalize normalize_add_relu(const Func& x, const Func& addend, const Domain& d,
   const Expr sum = normalized(s, x, d) + cast(acc, d.at(addend, s.l, s.c, s.n));
   // Strict, or the compiler may assume that there is no NaN, which must stay one.
   const Expr negative = Halide::strict_float(sum < 0);
-  set_y(s, d, cast(x.type(), Halide::select(negative, cast(acc, 0), sum)));
+  set_y(s, d, narrow(x.type(), Halide::select(negative, cast(acc, 0), sum)));
   return s;
 }
 

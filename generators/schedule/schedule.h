@@ -12,6 +12,14 @@ namespace halnorm::schedule {
 /// The outputs of a kernel that hold one value per channel.
 using PerChannel = std::vector<Halide::Func>;
 
+/// The constants of a schedule that can be set from outside, as the generators' `tune_` parameters,
+/// without changing a result's bits. 0 stands for the architecture's own value.
+struct Tuning {
+  int task_elements = 0;
+  int strip_vectors = 0;
+  int near_elements = 0;
+};
+
 /// How the operations run on one architecture. A new architecture is one class in one file, and one
 /// line in make().
 class Schedule {
@@ -43,6 +51,6 @@ class Schedule {
 };
 
 /// The one place that chooses an architecture.
-std::unique_ptr<Schedule> make(const Halide::Target& target);
+std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning);
 
 }  // namespace halnorm::schedule

@@ -7,7 +7,7 @@ namespace halnorm::schedule {
 /// SSE4.1 to AVX-512: vectors of 16 to 64 bytes, 1 MB of L2 a core, few cores on a shared L3.
 class X86 final : public Schedule {
  public:
-  explicit X86(const Halide::Target& target) : target_(target) {}
+  X86(const Halide::Target& target, const Tuning& tuning);
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
                                                   Halide::Type data) const override;
@@ -26,6 +26,7 @@ class X86 final : public Schedule {
   [[nodiscard]] int vector(Halide::Type t) const { return target_.natural_vector_size(t); }
 
   Halide::Target target_;
+  Tuning tuning_;
 };
 
 }  // namespace halnorm::schedule

@@ -11,8 +11,10 @@
 /// - x is (N, C), (N, C, L) or (N, C, D1, ..., Dk); C is its second axis, M = N * L the values per
 ///   channel. Any strides are read correctly. An x whose last axis (NCL) or channel axis (NLC, NC)
 ///   is dense is read in place; any other is copied once to a dense tensor first.
-/// - weight, bias, running_mean and running_var are (C), in x's dtype. weight and bias may each be
-///   undefined: 1 and 0.
+/// - x may be Float16, BFloat16, Float32 or Float64. weight, bias, running_mean and running_var are
+///   (C): Float64 beside a Float64 x, otherwise Float32. weight and bias may each be undefined: 1
+///   and 0.
+/// - 16-bit data is added up and normalized in Float32; results are rounded once, to nearest even.
 /// - mean, invstd and the moments are (C) in Float64 whatever x is: a mean rounded to float32 costs
 ///   the gradient three digits at mean/std = 1e6. Where they are arguments, Float32 is accepted
 ///   too.

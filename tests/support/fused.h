@@ -1,6 +1,7 @@
 #pragma once
 
 #include "halnorm/functional_fused.h"
+#include "support/element.h"
 #include "support/kernel_test.h"
 #include "support/problem.h"
 #include "support/tolerance.h"
@@ -52,9 +53,10 @@ inline void expect_y(const AddedProblem& p, halnorm::DType dtype, const oracle::
                      const oracle::Values& normalized, const oracle::Values& mean,
                      const oracle::Values& invstd) {
   const double terms = largest(normalized) + largest(inputs::real(p.addend_values.values));
-  expect_near(
-      got.values, add_relu(normalized, p.addend_values),
-      tolerance::normalized(dtype, normalized, mean, invstd, p.w()) + roundoff(dtype) * terms, "y");
+  expect_near(got.values, add_relu(normalized, p.addend_values),
+              tolerance::normalized(dtype, normalized, mean, invstd, p.w()) +
+                  element::roundoff(element::of_parameters(dtype)) * terms,
+              "y", dtype);
 }
 
 inline void expect_trained(const AddedProblem& p, halnorm::DType dtype, const oracle::Batch& got,

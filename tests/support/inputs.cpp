@@ -2,14 +2,14 @@
 
 #include <span>
 
+#include "support/element.h"
+
 namespace inputs {
 
 using halnorm::DType;
 using halnorm::Tensor;
 
-double Source::rounded(double value) const {
-  return dtype_ == DType::Float32 ? double{static_cast<float>(value)} : value;
-}
+double Source::rounded(double value) const { return element::rounded(dtype_, value); }
 
 std::uint64_t Source::next() {
   state_ += 0x9e3779b97f4a7c15;
@@ -54,21 +54,36 @@ std::vector<double> Source::normals(std::int64_t count) {
 
 std::vector<double> Source::batch(const shapes::Extents& extents, double mean) {
   std::vector<double> values = normals(extents.numel());
+  const double around = element::within(dtype_, mean);
   for (std::size_t i = 0; i < values.size(); ++i) {
     const auto channel = (static_cast<std::int64_t>(i) / extents.l) % extents.c;
-    values[i] = rounded(values[i] + mean * (1.0 + 0.1 * static_cast<double>(channel % 5)));
+    values[i] = rounded(values[i] + around * (1.0 + 0.1 * static_cast<double>(channel % 5)));
   }
   return values;
 }
 
 Layer::Layer(Source& source, std::int64_t channels, double mean) {
+  const double around = element::within(source.dtype(), mean);
+  Source draws = source.with(element::of_parameters(source.dtype()));
   for (std::int64_t c = 0; c < channels; ++c) {
-    weight.push_back(source.uniform(0.5, 1.5) * (c % 3 == 1 ? -1.0 : 1.0));
-    bias.push_back(source.uniform(-1.0, 1.0));
-    running_mean.push_back(source.rounded(mean * (1.0 + 0.1 * static_cast<double>(c % 5)) +
-                                          source.uniform(-0.5, 0.5)));
-    running_var.push_back(source.uniform(0.5, 2.0));
+    weight.push_back(draws.uniform(0.5, 1.5) * (c % 3 == 1 ? -1.0 : 1.0));
+    bias.push_back(draws.uniform(-1.0, 1.0));
+    running_mean.push_back(draws.rounded(around * (1.0 + 0.1 * static_cast<double>(c % 5)) +
+                                         draws.uniform(-0.5, 0.5)));
+    running_var.push_back(draws.uniform(0.5, 2.0));
   }
+  source = draws.with(source.dtype());
+}
+
+std::vector<double> huge_scales(DType dtype) {
+  return dtype == DType::Float16 ? std::vector<double>{1e3, 8e3}
+                                 : std::vector<double>{1e12, 1e20, 1e30};
+}
+
+std::vector<double> extreme_scales(DType dtype) {
+  // A float16 below 6e-5 is subnormal: multiples of 6e-8.
+  return dtype == DType::Float16 ? std::vector<double>{1e3, 8e3, 1e-4, 1e-6}
+                                 : std::vector<double>{1e20, 1e30, 1e-20, 1e-30};
 }
 
 Tensor channels(const std::vector<double>& values, DType dtype) {

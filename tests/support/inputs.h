@@ -24,9 +24,14 @@ class Source {
   /// The nearest value of the dtype.
   [[nodiscard]] double rounded(double value) const;
 
+  [[nodiscard]] halnorm::DType dtype() const { return dtype_; }
+  /// The same source from here on, of values that another dtype holds.
+  [[nodiscard]] Source with(halnorm::DType dtype) const { return {state_, dtype}; }
+
   std::vector<double> uniforms(std::int64_t count, double low, double high);
   std::vector<double> normals(std::int64_t count);
-  /// Dense (N, C, L) values of standard deviation 1 around about `mean`, another in each channel.
+  /// Dense (N, C, L) values of standard deviation 1 around about `mean`, another in each channel,
+  /// or around what the dtype has room for.
   std::vector<double> batch(const shapes::Extents& extents, double mean);
 
  private:
@@ -37,7 +42,7 @@ class Source {
   halnorm::DType dtype_;
 };
 
-/// The parameters and running statistics of a layer.
+/// The parameters and running statistics of a layer, in the dtype that goes with the source's.
 struct Layer {
   std::vector<double> weight;  ///< of either sign, never near zero
   std::vector<double> bias;
@@ -46,6 +51,11 @@ struct Layer {
 
   Layer(Source& source, std::int64_t channels, double mean);
 };
+
+/// What to multiply values by, so that their squares leave their accumulator's range or that the
+/// values come near an end of their own.
+std::vector<double> huge_scales(halnorm::DType dtype);
+std::vector<double> extreme_scales(halnorm::DType dtype);
 
 /// A (C) tensor of values the dtype holds.
 halnorm::Tensor channels(const std::vector<double>& values, halnorm::DType dtype);

@@ -5,6 +5,9 @@
 #include <cstring>
 #include <ostream>
 
+#include "support/element.h"
+#include "support/tolerance.h"
+
 using halnorm::DType;
 using placement::Layout;
 
@@ -17,7 +20,7 @@ std::uint64_t seed_of(const shapes::Extents& extents) {
 std::vector<KernelCase> cases(const std::vector<Layout>& layouts) {
   std::vector<KernelCase> result;
   for (const std::string& target : halnorm::targets()) {
-    for (const DType dtype : {DType::Float32, DType::Float64}) {
+    for (const DType dtype : element::linked()) {
       for (const Layout layout : layouts) {
         result.push_back({target, dtype, layout});
       }
@@ -59,8 +62,6 @@ std::vector<KernelCase> writable_cases() {
 
 std::vector<KernelCase> dense_cases() { return cases({Layout::Ncl, Layout::Nlc, Layout::Nc}); }
 
-double roundoff(DType dtype) { return dtype == DType::Float32 ? 0x1p-24 : 0x1p-53; }
-
 void KernelTest::SetUp() { halnorm::force_target(GetParam().target); }
 
 void KernelTest::TearDown() {
@@ -70,8 +71,8 @@ void KernelTest::TearDown() {
 
 void KernelTest::expect_kernel(std::string_view operation, const shapes::Extents& extents) const {
   const std::string kernel = halnorm::last_kernel();
-  const std::string dtype_name = dtype() == DType::Float32 ? "f32" : "f64";
-  const std::string tail = "_" + dtype_name + "__" + GetParam().target;
+  const std::string tail =
+      std::string("_") + element::short_name(dtype()) + "__" + GetParam().target;
   const std::string head = "halnorm_" + std::string(operation) + "_";
   const std::string wanted = kernel_layout(layout(), extents);
   const bool found = wanted.empty() ? kernel == head + "ncl" + tail || kernel == head + "nlc" + tail
@@ -93,7 +94,7 @@ std::string KernelTest::describe(const shapes::Extents& extents) const {
 }
 
 void expect_near(const std::vector<double>& got, const oracle::Values& want, double tolerance,
-                 std::string_view what) {
+                 std::string_view what, DType stored) {
   ASSERT_EQ(got.size(), want.size()) << what;
   double worst = 0;
   std::size_t at = 0;
@@ -102,7 +103,8 @@ void expect_near(const std::vector<double>& got, const oracle::Values& want, dou
       FAIL() << what << "[" << i << "]: got " << got[i] << ", wanted "
              << static_cast<double>(want[i]);
     }
-    const auto error = static_cast<double>(std::fabs(oracle::Real{got[i]} - want[i]));
+    const auto error = static_cast<double>(std::fabs(oracle::Real{got[i]} - want[i])) -
+                       tolerance::storing(stored, static_cast<double>(want[i]));
     if (error > worst) {
       worst = error;
       at = i;

@@ -34,15 +34,12 @@ void PrintTo(const KernelCase& kernel_case,  // NOLINT(readability-identifier-na
 std::string name_of(const KernelCase& kernel_case);
 std::string name_of_param(const ::testing::TestParamInfo<KernelCase>& info);
 
-/// Every target this machine runs x Float32, Float64 x every layout.
+/// Every target this machine runs x every dtype x every layout.
 std::vector<KernelCase> every_case();
 /// The same without the layout whose elements share places, which no output may have.
 std::vector<KernelCase> writable_cases();
 /// The same with the dense layouts alone: what does not depend on strides.
 std::vector<KernelCase> dense_cases();
-
-/// Unit roundoff: 2^-24 or 2^-53.
-double roundoff(halnorm::DType dtype);
 
 /// Forces the case's target while a test runs and gives the choice and the threads back after it.
 class KernelTest : public ::testing::TestWithParam<KernelCase> {
@@ -61,9 +58,10 @@ class KernelTest : public ::testing::TestWithParam<KernelCase> {
   [[nodiscard]] std::string describe(const shapes::Extents& extents) const;
 };
 
-/// Every |got - want| is at most `tolerance`, and a NaN is wanted just where one is got.
+/// Every |got - want| is at most `tolerance` and what storing it as `stored` may add, and a NaN is
+/// wanted just where one is got.
 void expect_near(const std::vector<double>& got, const oracle::Values& want, double tolerance,
-                 std::string_view what);
+                 std::string_view what, halnorm::DType stored = halnorm::DType::Float64);
 
 double largest(const oracle::Values& values);
 

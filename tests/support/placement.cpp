@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "support/element.h"
+
 namespace placement {
 
 using halnorm::DType;
@@ -15,10 +17,13 @@ constexpr std::size_t alignment = 64;
 
 /// A NaN with a payload that no arithmetic makes, repeated over all memory at the start.
 void fill_with_marks(std::vector<std::byte>& memory, std::size_t size) {
-  const auto narrow = std::uint32_t{0x7fc0beef};
+  const auto half = std::uint16_t{0x7fee};
+  const auto single = std::uint32_t{0x7fc0beef};
   const auto wide = std::uint64_t{0x7ff800c0ffee0bad};
+  const void* mark = size == 2   ? static_cast<const void*>(&half)
+                     : size == 4 ? static_cast<const void*>(&single)
+                                 : &wide;
   for (std::size_t at = 0; at + size <= memory.size(); at += size) {
-    const void* mark = size == 4 ? static_cast<const void*>(&narrow) : &wide;
     std::memcpy(memory.data() + at, mark, size);
   }
 }
@@ -135,10 +140,7 @@ void Placed::assign(const std::vector<double>& values) {
   for (std::int64_t n = 0; n < extents_.n; ++n) {
     for (std::int64_t c = 0; c < extents_.c; ++c) {
       for (std::int64_t l = 0; l < extents_.l; ++l) {
-        const double wide = values.at(next++);
-        const auto narrow = static_cast<float>(wide);
-        const void* value = dtype_ == DType::Float32 ? static_cast<const void*>(&narrow) : &wide;
-        std::memcpy(memory_.data() + address(n, c, l), value, size_);
+        element::store(dtype_, values.at(next++), memory_.data() + address(n, c, l));
       }
     }
   }
@@ -150,11 +152,7 @@ oracle::Batch Placed::batch() const {
   for (std::int64_t n = 0; n < extents_.n; ++n) {
     for (std::int64_t c = 0; c < extents_.c; ++c) {
       for (std::int64_t l = 0; l < extents_.l; ++l) {
-        double wide = 0;
-        float narrow = 0;
-        void* value = dtype_ == DType::Float32 ? static_cast<void*>(&narrow) : &wide;
-        std::memcpy(value, memory_.data() + address(n, c, l), size_);
-        result.values.push_back(dtype_ == DType::Float32 ? double{narrow} : wide);
+        result.values.push_back(element::load(dtype_, memory_.data() + address(n, c, l)));
       }
     }
   }

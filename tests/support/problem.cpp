@@ -1,5 +1,7 @@
 #include "support/problem.h"
 
+#include "support/element.h"
+
 Problem::Problem(inputs::Source source, placement::Layout layout, const shapes::Extents& shape,
                  halnorm::DType dtype, double mean)
     : extents(shape),
@@ -7,10 +9,10 @@ Problem::Problem(inputs::Source source, placement::Layout layout, const shapes::
       dy(layout, shape, dtype),
       out(placement::for_output(layout), shape, dtype),
       layer(source, shape.c, mean),
-      weight(inputs::channels(layer.weight, dtype)),
-      bias(inputs::channels(layer.bias, dtype)),
-      running_mean(inputs::channels(layer.running_mean, dtype)),
-      running_var(inputs::channels(layer.running_var, dtype)) {
+      weight(inputs::channels(layer.weight, element::of_parameters(dtype))),
+      bias(inputs::channels(layer.bias, element::of_parameters(dtype))),
+      running_mean(inputs::channels(layer.running_mean, element::of_parameters(dtype))),
+      running_var(inputs::channels(layer.running_var, element::of_parameters(dtype))) {
   set_x(source.batch(shape, mean));
   dy.assign(source.normals(shape.numel()));
   dy_values = dy.batch();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "support/element.h"
+
 namespace tolerance {
 
 namespace {
@@ -22,14 +24,22 @@ double of_mean(halnorm::DType dtype, const oracle::Values& mean, const oracle::V
   for (std::size_t c = 0; c < mean.size(); ++c) {
     most = std::max(most, std::fabs(mean[c] * invstd[c] * scale[c]));
   }
-  const double held = dtype == halnorm::DType::Float32 ? 0x1p-48 : 0.0;
+  const double held = dtype == halnorm::DType::Float64 ? 0.0 : 0x1p-48;
   return static_cast<double>(most) * (2 * 0x1p-53 + held);
 }
 
 }  // namespace
 
 double relative(halnorm::DType dtype) {
-  return dtype == halnorm::DType::Float32 ? 17 * 0x1p-24 : 64 * 0x1p-53;
+  return dtype == halnorm::DType::Float64 ? 64 * 0x1p-53 : 17 * 0x1p-24;
+}
+
+double storing(halnorm::DType dtype, double value) {
+  if (halnorm::size_of(dtype) > 2) {
+    return 0;
+  }
+  return std::fabs(value) * element::roundoff(dtype) * (1 + 0x1p-10) +
+         element::half_subnormal(dtype);
 }
 
 double normalized(halnorm::DType dtype, const oracle::Values& y, const oracle::Values& mean,
@@ -58,7 +68,7 @@ OfGradients gradients(halnorm::DType dtype, const oracle::Batch& dy, const oracl
   const auto root = [](const oracle::Values& sums) {
     return static_cast<double>(std::sqrt(*std::max_element(sums.begin(), sums.end())));
   };
-  const double sums = 168 * (dtype == halnorm::DType::Float32 ? 0x1p-24 : 0x1p-53);
+  const double sums = 168 * (dtype == halnorm::DType::Float64 ? 0x1p-53 : 0x1p-24);
   const auto scale = [&](const oracle::Values& squared, const oracle::Values& total) {
     return std::max(root(squared), largest(total));
   };

@@ -4,8 +4,8 @@
 #include "support/oracle.h"
 
 /// @file
-/// How far a result may be from the truth. u is the unit roundoff of the data: 2^-24 for Float32,
-/// 2^-53 for Float64.
+/// How far a result may be from the truth. u is the unit roundoff of the accumulator: 2^-53 for
+/// Float64, 2^-24 for Float32 and for the 16-bit types, whose values are exact in it.
 ///
 /// y = (x - mean) * (invstd * weight) + bias. The difference, the factor and the product are
 /// rounded once each and the sum once more: 3u * |xhat * weight| + u * |y|, at most 7u * max|y|
@@ -27,11 +27,20 @@
 /// to the root of the sum of squares of their terms (a sum of either sign may be near zero by
 /// chance), plus the mean's error for dweight. Nothing halves the errors of their partial sums, and
 /// those of K terms of one sign may come to K * u / 4: 168u in all, the 1e-5 that is aimed at.
+///
+/// A y or dx of 16 bits is such a value of the accumulator's type, rounded once more: storing()
+/// adds half of the distance to its neighbour, for each element by its own size, so that a
+/// conversion which cuts off, or rounds twice visibly, is found.
 
 namespace tolerance {
 
-/// Relative error of an invstd and of what is made of it: 17u for Float32, 64u for Float64.
+/// Relative error of an invstd and of what is made of it: 17u, for Float64 64u.
 double relative(halnorm::DType dtype);
+
+/// What rounding `value` to 16 bits may add: half of the distance between two neighbours, or
+/// between two subnormals. The value itself is known to within 2^-10 of that. 0 for the wider
+/// types.
+double storing(halnorm::DType dtype, double value);
 
 /// For y = xhat * weight + bias.
 double normalized(halnorm::DType dtype, const oracle::Values& y, const oracle::Values& mean,

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "halnorm/dtype.h"
+
+/// @file
+/// What the tests know about each dtype, on their own: the library's conversions are not used.
+
+namespace element {
+
+/// The dtypes that kernels are linked for.
+std::vector<halnorm::DType> linked();
+
+/// "f16", "bf16", "f32" or "f64", as kernels are named.
+const char* short_name(halnorm::DType dtype);
+
+/// Of weight, bias and running statistics beside such data: Float64 for Float64, else Float32.
+halnorm::DType of_parameters(halnorm::DType data);
+
+/// Unit roundoff: 2^-11, 2^-8, 2^-24 or 2^-53.
+double roundoff(halnorm::DType dtype);
+
+/// Half the distance of two neighbours below the least normal value.
+double half_subnormal(halnorm::DType dtype);
+
+/// The nearest value of the dtype, the even one of two; infinity where it overflows.
+double rounded(halnorm::DType dtype, double value);
+
+/// The value if the dtype has room for it and for some spread about it, else one near the end of
+/// the dtype's range.
+double within(halnorm::DType dtype, double value);
+
+/// Stores a value that the dtype holds; any NaN becomes a quiet one.
+void store(halnorm::DType dtype, double value, std::byte* to);
+double load(halnorm::DType dtype, const std::byte* from);
+
+}  // namespace element
