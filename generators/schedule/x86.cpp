@@ -170,14 +170,13 @@ void reduce_and_write(Reduction& r, Func y, const Axes& v, const std::vector<Fun
 /// A second output of dx's pass, in the same loops: what both read is read once.
 void write_beside(Func second, const Func& dx, const Axes& v, const Domain& d, int width,
                   const Tuning& t) {
+  const Var co("co"), ci("ci"), lo("lo");
   if (d.layout == Layout::NLC) {
     write_rows(second, v, d, width, t);
-    second.compute_with(dx, v.c);
-    return;
+  } else {
+    write_channels(second, v, co, ci, channels_per_task(d, t), width);
   }
-  const Var co("co"), ci("ci"), lo("lo");
-  write_channels(second, v, co, ci, channels_per_task(d, t), width);
-  second.compute_with(dx, lo);
+  second.compute_with(dx, d.layout == Layout::NLC ? v.c : lo);
 }
 
 /// With fixed statistics dx is a multiple of dy, and the other coefficients do not exist.
