@@ -50,11 +50,11 @@ class Addend {
     if (given_) {
       return detail::kernel_buffer(values_, layout_);
     }
-    const Element element = detail::element_of(values_.dtype());
     if (layout_ == Layout::ncl) {
-      return {values_.raw_data(), element, {{extents_.L, 1}, {extents_.C, 0}, {extents_.N, 0}}};
+      return {
+          values_.raw_data(), values_.dtype(), {{extents_.L, 1}, {extents_.C, 0}, {extents_.N, 0}}};
     }
-    return {values_.raw_data(), element, {{extents_.C, 1}, {extents_.count(), 0}}};
+    return {values_.raw_data(), values_.dtype(), {{extents_.C, 1}, {extents_.count(), 0}}};
   }
 
  private:
