@@ -16,6 +16,10 @@ set(HALNORM_OPERATIONS
     batch_norm_elemt
     batch_norm_backward_reduce
     batch_norm_backward_elemt
+    batch_norm_fused_train
+    batch_norm_fused_infer
+    batch_norm_fused_backward
+    batch_norm_fused_backward_infer
     update_running_stats
 )
 

@@ -8,6 +8,7 @@
 #include "format.h"
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
+#include "halnorm/functional_fused.h"
 #include "halnorm/grad_mode.h"
 #include "module_path.h"
 #include "strided.h"
@@ -71,17 +72,17 @@ BatchNorm::~BatchNorm() = default;
 
 Tensor BatchNorm::operator()(const Tensor& x, const Tensor& out) { return call(x, out); }
 
-Tensor BatchNorm::forward(const Tensor& x) { return compute(x, Tensor()); }
+Tensor BatchNorm::forward(const Tensor& x) { return compute(x, Tensor(), {}); }
 
 Tensor BatchNorm::forward_into(const Tensor& x, const Tensor& out) {
-  return out.defined() ? compute(x, out) : forward(x);
+  return out.defined() ? compute(x, out, {}) : forward(x);
 }
 
-Tensor BatchNorm::compute(const Tensor& x, const Tensor& out) {
+Tensor BatchNorm::compute(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {
   check_input(x);
   check_statistics();
-  return is_training() || !running_mean.defined() ? normalize_by_batch(x, out)
-                                                  : normalize_by_running(x, out);
+  return is_training() || !running_mean.defined() ? normalize_by_batch(x, out, epilogue)
+                                                  : normalize_by_running(x, out, epilogue);
 }
 
 void BatchNorm::check_input(const Tensor& x) const {
@@ -130,16 +131,23 @@ double BatchNorm::update_factor(const std::int64_t* counter) const {
   return 1.0 / (static_cast<double>(*counter) + 1.0);
 }
 
-Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out) {
+Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {
   std::int64_t* const count = counter();
   Tensor input = kept_input(x, out);
   functional::BatchNormForward result;
   if (is_training() && options_.track_running_stats && running_mean.defined()) {
-    result =
-        functional::batch_norm_train_update(x, running_mean, running_var, weight.data(),
-                                            bias.data(), update_factor(count), options_.eps, out);
+    const double factor = update_factor(count);
+    result = epilogue.add_relu
+                 ? functional::batch_norm_fused_train_update(x, epilogue.addend, running_mean,
+                                                             running_var, weight.data(),
+                                                             bias.data(), factor, options_.eps, out)
+                 : functional::batch_norm_train_update(x, running_mean, running_var, weight.data(),
+                                                       bias.data(), factor, options_.eps, out);
   } else {
-    result = functional::batch_norm_train(x, weight.data(), bias.data(), options_.eps, out);
+    result = epilogue.add_relu
+                 ? functional::batch_norm_fused_train(x, epilogue.addend, weight.data(),
+                                                      bias.data(), options_.eps, out)
+                 : functional::batch_norm_train(x, weight.data(), bias.data(), options_.eps, out);
   }
   if (count != nullptr && *count < std::numeric_limits<std::int64_t>::max()) {
     ++*count;
@@ -151,12 +159,15 @@ Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out) {
                   .batch_statistics = true,
                   .mean = std::move(result.mean),
                   .spread = std::move(result.invstd),
-                  .eps = options_.eps});
+                  .eps = options_.eps,
+                  .y = epilogue.add_relu ? result.y : Tensor(),
+                  .has_addend = epilogue.addend.defined()});
   }
   return std::move(result.y);
 }
 
-Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out) {
+Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out,
+                                       const Epilogue& epilogue) {
   Tensor input = kept_input(x, out);
   detail::SavedForward record;
   if (input.defined()) {
@@ -166,11 +177,19 @@ Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out) {
               .batch_statistics = false,
               .mean = running_mean.clone(),
               .spread = running_var.clone(),
-              .eps = options_.eps};
+              .eps = options_.eps,
+              .y = {},
+              .has_addend = epilogue.addend.defined()};
   }
-  Tensor y = functional::batch_norm_infer(x, running_mean, running_var, weight.data(), bias.data(),
-                                          options_.eps, out);
+  Tensor y = epilogue.add_relu
+                 ? functional::batch_norm_fused_infer(x, epilogue.addend, running_mean, running_var,
+                                                      weight.data(), bias.data(), options_.eps, out)
+                 : functional::batch_norm_infer(x, running_mean, running_var, weight.data(),
+                                                bias.data(), options_.eps, out);
   if (record.x.defined()) {
+    if (epilogue.add_relu) {
+      record.y = y;
+    }
     saved_->push(std::move(record));
   }
   return y;

@@ -2,7 +2,7 @@
 
 #include "batch_norm_saved.h"
 #include "halnorm/error.h"
-#include "halnorm/functional.h"
+#include "halnorm/functional_fused.h"
 #include "halnorm/nn/batch_norm.h"
 #include "module_path.h"
 #include "strided.h"
@@ -24,16 +24,37 @@ void check_gradient(const char* name, const Parameter& parameter, const Tensor& 
   }
 }
 
-functional::BatchNormBackward gradients(const detail::SavedForward& saved, const Tensor& dy) {
+functional::BatchNormFusedBackward fused_gradients(const detail::SavedForward& saved,
+                                                   const Tensor& dy) {
   const Tensor weight = saved.weight.data();
   return saved.batch_statistics
-             ? functional::batch_norm_backward(dy, saved.x, weight, saved.mean, saved.spread)
-             : functional::batch_norm_backward_infer(dy, saved.x, weight, saved.mean, saved.spread,
-                                                     saved.eps);
+             ? functional::batch_norm_fused_backward(dy, saved.x, saved.y, weight, saved.mean,
+                                                     saved.spread)
+             : functional::batch_norm_fused_backward_infer(dy, saved.x, saved.y, weight, saved.mean,
+                                                           saved.spread, saved.eps);
 }
 
-/// dx, and the parameters' gradients added to theirs.
-Tensor differentiate(const detail::SavedForward& saved, const Tensor& grad_output) {
+/// daddend is undefined where nothing was added.
+functional::BatchNormFusedBackward gradients(const detail::SavedForward& saved, const Tensor& dy) {
+  if (saved.y.defined()) {
+    auto all = fused_gradients(saved, dy);
+    if (!saved.has_addend) {
+      all.daddend = Tensor();
+    }
+    return all;
+  }
+  const Tensor weight = saved.weight.data();
+  auto [dx, dweight, dbias] =
+      saved.batch_statistics
+          ? functional::batch_norm_backward(dy, saved.x, weight, saved.mean, saved.spread)
+          : functional::batch_norm_backward_infer(dy, saved.x, weight, saved.mean, saved.spread,
+                                                  saved.eps);
+  return {std::move(dx), Tensor(), std::move(dweight), std::move(dbias)};
+}
+
+/// The parameters' gradients are added to theirs.
+functional::BatchNormFusedBackward differentiate(const detail::SavedForward& saved,
+                                                 const Tensor& grad_output) {
   if (!grad_output.defined()) {
     throw ValueError("backward: got an undefined grad_output, wanted one of shape " +
                      halnorm::detail::to_string(saved.x.shape()));
@@ -48,12 +69,16 @@ Tensor differentiate(const detail::SavedForward& saved, const Tensor& grad_outpu
   if (takes_gradient(saved.bias)) {
     saved.bias.accumulate_grad(result.dbias);
   }
-  return std::move(result.dx);
+  return result;
 }
 
 }  // namespace
 
 Tensor BatchNorm::backward(const Tensor& grad_output) {
+  return differentiate_latest(grad_output).dx;
+}
+
+BatchNorm::InputGradients BatchNorm::differentiate_latest(const Tensor& grad_output) {
   const CallFrame frame(*this);
   try {
     auto saved = saved_->pop();
@@ -64,7 +89,8 @@ Tensor BatchNorm::backward(const Tensor& grad_output) {
                        std::to_string(max_saved_forwards) + " that were not yet differentiated");
     }
     try {
-      return differentiate(*saved, grad_output);
+      auto result = differentiate(*saved, grad_output);
+      return {std::move(result.dx), std::move(result.daddend)};
     } catch (...) {
       saved_->push(std::move(*saved));
       throw;

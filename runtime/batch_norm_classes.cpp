@@ -7,15 +7,6 @@
 
 namespace halnorm::nn {
 
-namespace {
-
-[[noreturn]] void throw_rank(const std::string& name, const char* wanted, const Tensor& x) {
-  throw ShapeError(name + ": expected " + wanted + " input (got " + std::to_string(x.dim()) +
-                   "D input)");
-}
-
-}  // namespace
-
 std::string BatchNorm::extra_repr() const {
   using halnorm::detail::python_bool;
   using halnorm::detail::python_float;
@@ -38,14 +29,20 @@ void BatchNorm::load_from_state_dict(LoadState& load, const std::string& prefix)
   std::erase(load.result.missing_keys, prefix + "num_batches_tracked");
 }
 
+void BatchNorm::check_rank(const Tensor& x, std::int64_t least, std::int64_t most) const {
+  if (x.dim() < least || x.dim() > most) {
+    const std::string wanted = least == most
+                                   ? std::to_string(least) + "D"
+                                   : std::to_string(least) + "D or " + std::to_string(most) + "D";
+    throw ShapeError(name() + ": expected " + wanted + " input (got " + std::to_string(x.dim()) +
+                     "D input)");
+  }
+}
+
 BatchNorm1d::BatchNorm1d(std::int64_t num_features, const BatchNormOptions& options)
     : BatchNorm("BatchNorm1d", num_features, options) {}
 
-void BatchNorm1d::check_input_dim(const Tensor& x) const {
-  if (x.dim() != 2 && x.dim() != 3) {
-    throw_rank(name(), "2D or 3D", x);
-  }
-}
+void BatchNorm1d::check_input_dim(const Tensor& x) const { check_rank(x, 2, 3); }
 
 std::shared_ptr<Module> BatchNorm1d::new_instance() const {
   return std::make_shared<BatchNorm1d>(num_features(), options());
@@ -54,11 +51,7 @@ std::shared_ptr<Module> BatchNorm1d::new_instance() const {
 BatchNorm2d::BatchNorm2d(std::int64_t num_features, const BatchNormOptions& options)
     : BatchNorm("BatchNorm2d", num_features, options) {}
 
-void BatchNorm2d::check_input_dim(const Tensor& x) const {
-  if (x.dim() != 4) {
-    throw_rank(name(), "4D", x);
-  }
-}
+void BatchNorm2d::check_input_dim(const Tensor& x) const { check_rank(x, 4, 4); }
 
 std::shared_ptr<Module> BatchNorm2d::new_instance() const {
   return std::make_shared<BatchNorm2d>(num_features(), options());
@@ -67,11 +60,7 @@ std::shared_ptr<Module> BatchNorm2d::new_instance() const {
 BatchNorm3d::BatchNorm3d(std::int64_t num_features, const BatchNormOptions& options)
     : BatchNorm("BatchNorm3d", num_features, options) {}
 
-void BatchNorm3d::check_input_dim(const Tensor& x) const {
-  if (x.dim() != 5) {
-    throw_rank(name(), "5D", x);
-  }
-}
+void BatchNorm3d::check_input_dim(const Tensor& x) const { check_rank(x, 5, 5); }
 
 std::shared_ptr<Module> BatchNorm3d::new_instance() const {
   return std::make_shared<BatchNorm3d>(num_features(), options());

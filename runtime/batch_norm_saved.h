@@ -18,6 +18,8 @@ struct SavedForward {
   Tensor mean;    ///< the batch's, or a copy of the running one
   Tensor spread;  ///< invstd of the batch, or a copy of the running variance
   double eps = 0;
+  Tensor y;  ///< of a fused forward, otherwise undefined
+  bool has_addend = false;
 };
 
 /// The latest forwards, last in first out, in a ring that is allocated once: putting one in cannot

@@ -19,6 +19,10 @@ enum class Operation : std::uint8_t {
   batch_norm_elemt,
   batch_norm_backward_reduce,
   batch_norm_backward_elemt,
+  batch_norm_fused_train,
+  batch_norm_fused_infer,
+  batch_norm_fused_backward,
+  batch_norm_fused_backward_infer,
   update_running_stats,
 };
 enum class Layout : std::uint8_t { ncl, nlc, c };

@@ -38,10 +38,14 @@ std::string unqualified(const std::string& name) {
 Tensor Module::operator()(const Tensor& x) { return call(x, Tensor()); }
 
 Tensor Module::call(const Tensor& x, const Tensor& out) {
+  return call(x, [&](const Tensor& input) { return forward_into(input, out); });
+}
+
+Tensor Module::call(const Tensor& x, const std::function<Tensor(const Tensor& x)>& compute) {
   const CallFrame frame(*this);
   try {
     if (!pre_hooks_ && !hooks_) {
-      return forward_into(x, out);
+      return compute(x);
     }
     const auto before = pre_hooks_ ? pre_hooks_->entries() : nullptr;
     Tensor input = x;
@@ -53,7 +57,7 @@ Tensor Module::call(const Tensor& x, const Tensor& out) {
       }
     }
     const auto after = hooks_ ? hooks_->entries() : nullptr;
-    Tensor output = forward_into(input, out);
+    Tensor output = compute(input);
     if (after) {
       for (const auto& [id, hook] : *after) {
         if (Tensor replaced = hook(*this, input, output); replaced.defined()) {

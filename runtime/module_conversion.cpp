@@ -3,6 +3,7 @@
 
 #include "halnorm/error.h"
 #include "halnorm/nn/module.h"
+#include "module_path.h"
 #include "strided.h"
 
 namespace halnorm::nn {
@@ -13,18 +14,19 @@ class ModuleConverter {
  public:
   explicit ModuleConverter(const std::function<Tensor(const Tensor&)>& fn) : fn_(fn) {}
 
-  void plan(Module& module) {
-    for (Module* child : module.children()) {
-      plan(*child);
+  /// `prefix` ends in "." unless it is empty.
+  void plan(Module& module, const std::string& prefix) {
+    for (const auto& [name, child] : module.named_children()) {
+      plan(*child, prefix + name + ".");
     }
     for (const auto& slot : module.registry_.parameters) {
       if (slot.value().defined()) {
-        plan_parameter(slot.name, slot.value());
+        plan_parameter(prefix + slot.name, slot.value());
       }
     }
     for (const auto& slot : module.registry_.buffers) {
       if (slot.value().defined()) {
-        converted(slot.value());
+        converted(prefix + slot.name, slot.value());
       }
     }
   }
@@ -37,22 +39,29 @@ class ModuleConverter {
 
  private:
   /// fn's result for a tensor, which is asked for once however often the tensor is met.
-  const Tensor& converted(const Tensor& tensor) {
+  const Tensor& converted(const std::string& path, const Tensor& tensor) {
     const auto known = std::find_if(tensors_.begin(), tensors_.end(),
                                     [&](const auto& entry) { return entry.first.is_same(tensor); });
     if (known != tensors_.end()) {
       return known->second;
     }
-    Tensor result = fn_(tensor);
+    Tensor result = call(path, tensor);
     if (!result.defined()) {
-      throw ValueError(
-          "apply_to_tensors: got an undefined tensor from the function, wanted one "
-          "for each tensor");
+      throw ValueError("apply_to_tensors: got an undefined tensor from the function for '" + path +
+                       "', wanted one for each tensor");
     }
     return tensors_.emplace_back(tensor, std::move(result)).second;
   }
 
-  void plan_parameter(const std::string& name, const Parameter& parameter) {
+  Tensor call(const std::string& path, const Tensor& tensor) {
+    try {
+      return fn_(tensor);
+    } catch (const Error&) {
+      rethrow_with_path(path);
+    }
+  }
+
+  void plan_parameter(const std::string& path, const Parameter& parameter) {
     const auto known = std::find_if(seen_.begin(), seen_.end(), [&](const Parameter& entry) {
       return entry.is_same(parameter);
     });
@@ -60,18 +69,18 @@ class ModuleConverter {
       return;
     }
     seen_.push_back(parameter);
-    const Tensor data = converted(parameter.data());
+    const Tensor data = converted(path, parameter.data());
     if (parameter.requires_grad() && !is_floating(data.dtype())) {
       throw DTypeError("apply_to_tensors: got " + std::string(name_of(data.dtype())) +
-                       " for parameter '" + name + "', wanted a floating point dtype");
+                       " for parameter '" + path + "', wanted a floating point dtype");
     }
     if (!parameter.grad().defined()) {
       return;
     }
-    const Tensor grad = converted(parameter.grad());
+    const Tensor grad = converted(path, parameter.grad());
     if (grad.shape() != data.shape()) {
       throw ShapeError("apply_to_tensors: got shape " + halnorm::detail::to_string(grad.shape()) +
-                       " for the gradient of parameter '" + name + "', wanted the data's " +
+                       " for the gradient of parameter '" + path + "', wanted the data's " +
                        halnorm::detail::to_string(data.shape()));
     }
   }
@@ -87,7 +96,7 @@ Module& Module::apply_to_tensors(const std::function<Tensor(const Tensor&)>& fn)
                      ".apply_to_tensors: got an empty function, wanted one that can be called");
   }
   ModuleConverter converter(fn);
-  converter.plan(*this);
+  converter.plan(*this, "");
   converter.commit();
   return *this;
 }

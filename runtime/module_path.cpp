@@ -63,22 +63,26 @@ void CallFrame::rethrow() const {
   if (std::current_exception() == located_error) {
     throw;
   }
+  rethrow_with_path(path());
+}
+
+void rethrow_with_path(const std::string& path) {
   try {
     throw;
   } catch (const ShapeError& error) {
-    relay(error, path());
+    relay(error, path);
   } catch (const DTypeError& error) {
-    relay(error, path());
+    relay(error, path);
   } catch (const DeviceError& error) {
-    relay(error, path());
+    relay(error, path);
   } catch (const ValueError& error) {
-    relay(error, path());
+    relay(error, path);
   } catch (const LoadError& error) {
-    relay(error, path());
+    relay(error, path);
   } catch (const KernelError& error) {
-    relay(error, path());
+    relay(error, path);
   } catch (const Error& error) {
-    relay(error, path());
+    relay(error, path);
   }
 }
 

@@ -6,6 +6,10 @@ namespace halnorm::nn {
 
 class Module;
 
+/// Within a catch block: throws the current exception on. One of the library's own goes on as the
+/// same type with "<path>: " in front of its text.
+[[noreturn]] void rethrow_with_path(const std::string& path);
+
 /// One call of a module on this thread. The frames of a thread form a stack, from which an error
 /// learns the path of the module it happened in; a call that succeeds pays for two pointer writes.
 class CallFrame {

@@ -1,5 +1,6 @@
 #include <thread>
 
+#include "halnorm/functional_fused.h"
 #include "support/kernel_test.h"
 #include "support/problem.h"
 
@@ -36,9 +37,13 @@ class Determinism : public KernelTest {
     const auto backward = F::batch_norm_backward(dy, x, p.weight, forward.mean, forward.invstd);
     const auto moments = F::batch_norm_moments(x);
     const auto sums = F::batch_norm_backward_reduce(dy, x, forward.mean, forward.invstd, p.weight);
+    const auto fused = F::batch_norm_fused_train(x, dy, p.weight, p.bias, eps);
+    const auto of_fused =
+        F::batch_norm_fused_backward(dy, x, fused.y, p.weight, forward.mean, forward.invstd);
     for (const Tensor& tensor :
-         {forward.y, forward.mean, forward.invstd, p.running_mean, p.running_var, backward.dx,
-          backward.dweight, backward.dbias, moments.mean, moments.m2, sums.sum_dy, sums.sum_dy_xmu,
+         {fused.y, of_fused.dx, of_fused.daddend, of_fused.dweight, forward.y, forward.mean,
+          forward.invstd, p.running_mean, p.running_var, backward.dx, backward.dweight,
+          backward.dbias, moments.mean, moments.m2, sums.sum_dy, sums.sum_dy_xmu,
           F::batch_norm_infer(x, p.running_mean, p.running_var, p.weight, p.bias, eps)}) {
       keep(tensor);
     }

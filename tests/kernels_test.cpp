@@ -65,8 +65,8 @@ TEST_F(Kernels, EveryOperationHasEveryTarget) {
     operations.insert(kernel.operation);
   }
   EXPECT_EQ(halnorm::kernels().size(), targets.size() * families.size());
-  EXPECT_EQ(families.size(), 8 * 2 * 4 + 2U);  // in every dtype; two running statistics
-  EXPECT_EQ(operations.size(), 9U);
+  EXPECT_EQ(families.size(), 12 * 2 * 4 + 2U);  // in every dtype; two running statistics
+  EXPECT_EQ(operations.size(), 13U);
 }
 
 TEST_F(Kernels, AreListedFastestFirst) {

@@ -184,20 +184,27 @@ TEST(BatchNormErrors, DTypes) {
   BatchNorm1d layer(3);
   expect_refused<DTypeError>(layer, Tensor::ones({2, 3}, DType::Int64), {"int64"});
   expect_refused<DTypeError>(layer, Tensor::ones({2, 3}, DType::Float64), {"float32", "float64"});
-  layer.weight = Parameter(Tensor::ones({3}, DType::Float64));
-  expect_refused<DTypeError>(layer, Tensor::ones({2, 3}), {"weight", "float64", "float32"});
+  for (const char* name : {"weight", "bias"}) {
+    BatchNorm1d mixed(3);
+    mixed.set(name, Parameter(Tensor::ones({3}, DType::Float64)));
+    expect_refused<DTypeError>(mixed, Tensor::ones({2, 3}), {name, "float64", "float32"});
+  }
+  for (const char* name : {"running_mean", "running_var"}) {
+    BatchNorm1d mixed(3);
+    mixed.set(name, Tensor::ones({3}, DType::Float64));
+    expect_refused<DTypeError>(mixed, Tensor::ones({2, 3}), {name, "float64", "float32"});
+  }
 }
 
 TEST(BatchNormErrors, ReplacedTensors) {
   const Tensor x = Tensor::ones({2, 3});
-  BatchNorm1d layer(3);
-  layer.weight = Parameter(Tensor::ones({5}));
-  expect_refused<ShapeError>(layer, x, {"weight should contain 3 elements", "(5,)"});
-  layer.weight = Parameter(Tensor::ones({3}));
-  layer.running_var = Tensor::ones({5});
-  expect_refused<ShapeError>(layer, x, {"running_var should contain 3 elements", "(5,)"}, false);
-  layer.eval();
-  expect_throws<ShapeError>([&] { layer(x); }, {"running_var should contain 3 elements"});
+  for (const std::string name : {"weight", "bias", "running_mean", "running_var"}) {
+    BatchNorm1d layer(3);
+    const bool is_parameter = name == "weight" || name == "bias";
+    is_parameter ? layer.set(name, Parameter(Tensor::ones({5})))
+                 : layer.set(name, Tensor::ones({5}));
+    expect_refused<ShapeError>(layer, x, {name + " should contain 3 elements", "(5,)"});
+  }
 }
 
 TEST(BatchNormErrors, OneRunningStatistic) {

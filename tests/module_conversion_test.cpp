@@ -97,7 +97,7 @@ TEST(Conversion, WrongDTypes) {
 
 TEST(Conversion, AMissingDeviceIsAnError) {
   Net net;
-  expect_throws<DeviceError>([&] { net.cuda(); }, {"cuda:0"});
+  expect_throws<DeviceError>([&] { net.cuda(); }, {"a.weight: ", "cuda:0"});
   expect_throws<DeviceError>([&] { net.to(Device::opencl(0)); }, {"opencl:0"});
   expect_throws<DeviceError>([] { Device unknown("bogus"); }, {"bogus"});
   expect_throws<DeviceError>([&] { net.to(Device::cuda(3), DType::Float64); }, {"cuda:3"});
@@ -126,7 +126,7 @@ TEST(Conversion, AFailureAnywhereChangesNothing) {
             return t.to(DType::Float64);
           });
         },
-        {"enough"});
+        {": enough"});
     EXPECT_EQ(dtypes_of(net), before);
     EXPECT_TRUE(net.a->weight.data().is_same(weight));
   }
@@ -139,7 +139,9 @@ TEST(Conversion, ResultsMustFit) {
   BatchNorm1d layer(2);
   layer.weight.set_grad(tensor({1, 2}));
   expect_throws<halnorm::ValueError>(
-      [&] { layer.apply_to_tensors([](const Tensor&) { return Tensor(); }); }, {"undefined"});
+      [&] { layer.apply_to_tensors([](const Tensor&) { return Tensor(); }); },
+      {"undefined", "'weight'"});
+  expect_throws<halnorm::ValueError>([&] { layer.to(Tensor()); }, {"undefined"});
   expect_throws<DTypeError>(
       [&] { layer.apply_to_tensors([](const Tensor& t) { return t.to(DType::Int64); }); },
       {"int64", "'weight'"});

@@ -140,6 +140,7 @@ TEST(Identity, AModuleEqualsItselfAlone) {
   EXPECT_TRUE(one != two);
   std::unordered_set<std::size_t> hashes = {std::hash<Module>{}(one), std::hash<Module>{}(two)};
   EXPECT_EQ(hashes.size(), 2U);
+  EXPECT_EQ(std::hash<BatchNorm1d>{}(one), std::hash<Module>{}(one));
   EXPECT_FALSE(std::is_copy_constructible_v<BatchNorm1d> || std::is_move_assignable_v<BatchNorm1d>);
 }
 

@@ -4,6 +4,11 @@ add_test(NAME readme_example_is_current COMMAND "${CMAKE_COMMAND}" -D "source=${
                                                 -P "${CMAKE_CURRENT_LIST_DIR}/readme_test.cmake"
 )
 
+add_test(NAME module_table_is_covered
+         COMMAND "${HALNORM_TEST_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/module_table.py"
+                 "${PROJECT_SOURCE_DIR}/docs/module.md" "$<TARGET_FILE:halnorm_tests>"
+)
+
 # An instrumented library asks its user for the sanitizer's flags, which no package carries.
 if(HALNORM_INSTALL AND NOT HALNORM_SANITIZER)
   get_property(kernels GLOBAL PROPERTY HALNORM_KERNELS)

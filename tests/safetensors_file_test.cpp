@@ -11,6 +11,7 @@
 #include <string>
 
 #include "module_fixture.h"
+#include "support/python.h"
 #include "support/throws.h"
 
 using fixture::tensor;
@@ -69,19 +70,6 @@ int save_in_child(const fs::path& path, bool die) {
   int status = 0;
   ::waitpid(child, &status, 0);
   return status;
-}
-
-/// The exit status of the interop script.
-int run_python(const char* what, const fs::path& path) {
-  const std::string script = std::string(HALNORM_TEST_SOURCE_DIR) + "/safetensors_interop.py";
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::execl(HALNORM_TEST_PYTHON, HALNORM_TEST_PYTHON, script.c_str(), what, path.c_str(), nullptr);
-    ::_exit(127);
-  }
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 }  // namespace
@@ -154,12 +142,12 @@ TEST_F(SafetensorsFile, PythonReadsWhatIsWrittenHere) {
   state.set("strided", tensor({1, 2, 3, 4, 5, 6}, {2, 3}).transpose(0, 1));
   state.set("caf\u00e9", tensor({7}));
   halnorm::save(state, path);
-  EXPECT_EQ(run_python("check", path), 0);
+  EXPECT_EQ(run_python("safetensors_interop.py", {"check", path}), 0);
 }
 
 TEST_F(SafetensorsFile, WhatPythonWritesLoadsHere) {
   const fs::path path = folder / "from_python.safetensors";
-  ASSERT_EQ(run_python("write", path), 0);
+  ASSERT_EQ(run_python("safetensors_interop.py", {"write", path}), 0);
   const StateDict state = halnorm::load(path);
   EXPECT_EQ(state.metadata().at("format"), "pt");
   BatchNorm1d layer(3);

@@ -10,6 +10,21 @@ using Halide::Func;
 using Halide::RDom;
 using Halide::Tuple;
 
+Rectified rectified(const Func& dy, const Func& y, const Domain& dom) {
+  Rectified r;
+  const Expr at = cast(accumulator_of(y.type()), dom.at(y, r.l, r.c, r.n));
+  const Expr passes = at > cast(at.type(), 0) || Halide::is_nan(at);
+  const Expr value = Halide::select(passes, dom.at(dy, r.l, r.c, r.n), cast(dy.type(), 0));
+  if (dom.layout == Layout::NCL) {
+    r.dy(r.l, r.c, r.n) = value;
+    r.daddend(r.l, r.c, r.n) = r.dy(r.l, r.c, r.n);
+  } else {
+    r.dy(r.c, r.n) = value;
+    r.daddend(r.c, r.n) = r.dy(r.c, r.n);
+  }
+  return r;
+}
+
 GradientSums gradient_sums(const Func& dy, const Func& x, const Domain& dom, const Func& mean,
                            const BlockSizes& sizes) {
   GradientSums s;

@@ -4,6 +4,15 @@
 
 namespace halnorm::algorithm {
 
+/// What of dy goes back through y = relu(...): dy where y > 0, and also where y is NaN, since the
+/// gradient of a NaN must not look like one of zero.
+struct Rectified {
+  Halide::Var l{"l"}, c{"c"}, n{"n"};
+  Halide::Func dy{"rectified_dy"};  ///< (l, c, n) or (c, n)
+  Halide::Func daddend{"daddend"};  ///< the same as an output: the gradient of what was added
+};
+Rectified rectified(const Halide::Func& dy, const Halide::Func& y, const Domain& domain);
+
 /// The per-channel sums of a backward pass.
 struct GradientSums {
   Halide::Var c{"c"};
@@ -22,6 +31,7 @@ struct InputGradient {
   Halide::Func center{"dx_center"};     ///< (c)
   Halide::Func a{"a"}, b{"b"}, d{"d"};  ///< (c), in the accumulator's type
   Halide::Func dx{"dx"};                ///< (l, c, n) or (c, n)
+  Halide::Func daddend{"daddend"};      ///< like dx: a second output of the same pass, if defined
 };
 InputGradient input_gradient(const Halide::Func& dy, const Halide::Func& x, const Domain& domain,
                              const Halide::Func& mean, const Halide::Func& invstd,

@@ -9,8 +9,11 @@ using Halide::cast;
 using Halide::Expr;
 using Halide::Func;
 
-Normalize normalize(const Func& x, const Domain& d, const Func& mean, const Func& invstd,
-                    const Func& weight, const Func& bias) {
+namespace {
+
+/// Everything but y.
+Normalize coefficients(const Func& x, const Func& mean, const Func& invstd, const Func& weight,
+                       const Func& bias) {
   Normalize s;
   const Halide::Type acc = accumulator_of(x.type());
   s.invstd(s.c) = invstd(s.c);
@@ -19,14 +22,40 @@ Normalize normalize(const Func& x, const Domain& d, const Func& mean, const Func
   s.offset(s.c) =
       cast(acc, cast<double>(bias(s.c)) - (mean(s.c) - cast<double>(s.center(s.c))) *
                                               cast<double>(weight(s.c)) * s.invstd(s.c));
+  return s;
+}
 
-  const Expr v = cast(acc, d.at(x, s.l, s.c, s.n)) - s.center(s.c);
-  const Expr y = narrow(x.type(), v * s.scale(s.c) + s.offset(s.c));
+/// One element of (x - center) * scale + offset, in the accumulator's type.
+Expr normalized(const Normalize& s, const Func& x, const Domain& d) {
+  const Expr v = cast(accumulator_of(x.type()), d.at(x, s.l, s.c, s.n)) - s.center(s.c);
+  return v * s.scale(s.c) + s.offset(s.c);
+}
+
+void set_y(Normalize& s, const Domain& d, const Expr& y) {
   if (d.layout == Layout::NCL) {
     s.y(s.l, s.c, s.n) = y;
   } else {
     s.y(s.c, s.n) = y;
   }
+}
+
+}  // namespace
+
+Normalize normalize(const Func& x, const Domain& d, const Func& mean, const Func& invstd,
+                    const Func& weight, const Func& bias) {
+  Normalize s = coefficients(x, mean, invstd, weight, bias);
+  set_y(s, d, narrow(x.type(), normalized(s, x, d)));
+  return s;
+}
+
+Normalize normalize_add_relu(const Func& x, const Func& addend, const Domain& d, const Func& mean,
+                             const Func& invstd, const Func& weight, const Func& bias) {
+  Normalize s = coefficients(x, mean, invstd, weight, bias);
+  const Halide::Type acc = accumulator_of(x.type());
+  const Expr sum = normalized(s, x, d) + cast(acc, d.at(addend, s.l, s.c, s.n));
+  // Strict, or the compiler may assume that there is no NaN, which must stay one.
+  const Expr negative = Halide::strict_float(sum < 0);
+  set_y(s, d, narrow(x.type(), Halide::select(negative, cast(acc, 0), sum)));
   return s;
 }
 

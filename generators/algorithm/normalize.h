@@ -19,4 +19,10 @@ Normalize normalize(const Halide::Func& x, const Domain& domain, const Halide::F
                     const Halide::Func& invstd, const Halide::Func& weight,
                     const Halide::Func& bias);
 
+/// y = relu((x - mean) * invstd * weight + bias + addend), where a NaN stays one.
+Normalize normalize_add_relu(const Halide::Func& x, const Halide::Func& addend,
+                             const Domain& domain, const Halide::Func& mean,
+                             const Halide::Func& invstd, const Halide::Func& weight,
+                             const Halide::Func& bias);
+
 }  // namespace halnorm::algorithm

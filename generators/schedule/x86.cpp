@@ -168,6 +168,18 @@ void reduce_and_write(Reduction& r, Func y, const Axes& v, const std::vector<Fun
   }
 }
 
+/// A second output of dx's pass, in the same loops: what both read is read once.
+void write_beside(Func second, const Func& dx, const Axes& v, const Domain& d, int width,
+                  const Tuning& t) {
+  const Var co("co"), ci("ci"), lo("lo");
+  if (d.layout == Layout::NLC) {
+    write_rows(second, v, d, width, t);
+  } else {
+    write_channels(second, v, co, ci, channels_per_task(d, t), width);
+  }
+  second.compute_with(dx, d.layout == Layout::NLC ? v.c : lo);
+}
+
 /// With fixed statistics dx is a multiple of dy, and the other coefficients do not exist.
 std::vector<Func> coefficients_of(const GradientSums& s, const InputGradient& g) {
   std::vector<Func> all{s.center};
@@ -264,6 +276,10 @@ void X86::moments(Reduction& m, const PerChannel& statistics) const {
 void X86::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   reduce_and_write(s.about_center, g.dx, {g.l, g.c, g.n}, coefficients_of(s, g), gradients,
                    vector(algorithm::accumulator_of(g.dx.type())), tuning_);
+  if (g.daddend.defined()) {
+    write_beside(g.daddend, g.dx, {g.l, g.c, g.n}, s.about_center.grid.domain,
+                 vector(algorithm::accumulator_of(g.dx.type())), tuning_);
+  }
 }
 
 void X86::backward_reduce(GradientSums& s, const PerChannel& sums) const {

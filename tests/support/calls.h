@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "halnorm/functional.h"
+#include "halnorm/functional_fused.h"
 #include "support/kernel_test.h"
 #include "support/throws.h"
 
@@ -23,6 +24,8 @@ using halnorm::Tensor;
 struct Arguments {
   Tensor x = Tensor::randn({4, 3, 5}, 1);
   Tensor dy = Tensor::randn({4, 3, 5}, 2);
+  Tensor addend = Tensor::randn({4, 3, 5}, 9);
+  Tensor y = Tensor::randn({4, 3, 5}, 10);
   Tensor weight = Tensor::randn({3}, 3);
   Tensor bias = Tensor::randn({3}, 4);
   Tensor running_mean = Tensor::randn({3}, 5);
@@ -77,8 +80,44 @@ inline const Function backward_elemt{"batch_norm_backward_elemt", [](const Argum
                                                                     a.sum_dy_xmu, a.count, a.out);
                                      }};
 
-inline const std::vector<Function> all = {
-    train, train_update, infer, backward, backward_infer, moments, elemt, reduce, backward_elemt};
+inline const Function fused_train{"batch_norm_fused_train", [](const Arguments& a) {
+                                    F::batch_norm_fused_train(a.x, a.addend, a.weight, a.bias,
+                                                              a.epsilon, a.out);
+                                  }};
+inline const Function fused_train_update{"batch_norm_fused_train_update", [](const Arguments& a) {
+                                           F::batch_norm_fused_train_update(
+                                               a.x, a.addend, a.running_mean, a.running_var,
+                                               a.weight, a.bias, a.factor, a.epsilon, a.out);
+                                         }};
+inline const Function fused_infer{"batch_norm_fused_infer", [](const Arguments& a) {
+                                    F::batch_norm_fused_infer(a.x, a.addend, a.running_mean,
+                                                              a.running_var, a.weight, a.bias,
+                                                              a.epsilon, a.out);
+                                  }};
+inline const Function fused_backward{"batch_norm_fused_backward", [](const Arguments& a) {
+                                       F::batch_norm_fused_backward(a.dy, a.x, a.y, a.weight,
+                                                                    a.mean, a.invstd, a.out);
+                                     }};
+inline const Function fused_backward_infer{
+    "batch_norm_fused_backward_infer", [](const Arguments& a) {
+      F::batch_norm_fused_backward_infer(a.dy, a.x, a.y, a.weight, a.running_mean, a.running_var,
+                                         a.epsilon, a.out);
+    }};
+
+inline const std::vector<Function> all = {train,
+                                          train_update,
+                                          infer,
+                                          backward,
+                                          backward_infer,
+                                          moments,
+                                          elemt,
+                                          reduce,
+                                          backward_elemt,
+                                          fused_train,
+                                          fused_train_update,
+                                          fused_infer,
+                                          fused_backward,
+                                          fused_backward_infer};
 
 inline bool same_values(const Tensor& a, const Tensor& b) {
   return a.defined() == b.defined() &&
@@ -92,8 +131,8 @@ template <class Expected>
 void expect_refused(const Function& function, const Arguments& a,
                     std::initializer_list<std::string_view> fragments) {
   SCOPED_TRACE(function.name);
-  const std::vector<Tensor> watched = {a.x,           a.dy, a.weight, a.bias, a.running_mean,
-                                       a.running_var, a.out};
+  const std::vector<Tensor> watched = {a.x,    a.dy,           a.addend,      a.y,  a.weight,
+                                       a.bias, a.running_mean, a.running_var, a.out};
   std::vector<Tensor> before;
   for (const Tensor& tensor : watched) {
     before.push_back(copy_of(tensor));

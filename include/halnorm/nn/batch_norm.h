@@ -28,7 +28,7 @@ namespace detail {
 class SavedForwards;
 }
 
-/// What BatchNorm1d, BatchNorm2d and BatchNorm3d share.
+/// What BatchNorm1d, BatchNorm2d, BatchNorm3d and FusedBatchNorm1d share.
 ///
 /// Statistics: training normalizes with the batch's and moves the running ones; eval normalizes
 /// with the running ones, or with the batch's if there are none.
@@ -102,10 +102,27 @@ class BatchNorm : public Module {
   [[nodiscard]] std::int64_t version() const override { return 2; }
   Tensor forward_into(const Tensor& x, const Tensor& out) override;
 
+  /// What follows the normalization in the same pass: nothing, or y = relu(y + addend).
+  struct Epilogue {
+    bool add_relu = false;
+    Tensor addend;  ///< undefined for none
+  };
+  /// A forward in the module's mode, checked and recorded for its backward.
+  Tensor compute(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
+
+  struct InputGradients {
+    Tensor dx;
+    Tensor daddend;  ///< undefined if the forward had no addend
+  };
+  /// What backward() does; it returns dx of this.
+  InputGradients differentiate_latest(const Tensor& grad_output);
+
+  /// @throws ShapeError unless x has from `least` to `most` axes.
+  void check_rank(const Tensor& x, std::int64_t least, std::int64_t most) const;
+
  private:
-  Tensor compute(const Tensor& x, const Tensor& out);
-  Tensor normalize_by_batch(const Tensor& x, const Tensor& out);
-  Tensor normalize_by_running(const Tensor& x, const Tensor& out);
+  Tensor normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
+  Tensor normalize_by_running(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
   void check_input(const Tensor& x) const;
   void check_statistics() const;
   [[nodiscard]] std::int64_t* counter() const;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
@@ -161,7 +162,8 @@ class Module {
 
   /// Replaces every tensor by fn(tensor): children first, then parameters with their gradients,
   /// then buffers. A tensor that is met twice is converted once and stays shared; handles on a
-  /// tensor show its new elements. If fn throws, nothing has changed.
+  /// tensor show its new elements. If fn throws, nothing has changed; an Error of it then begins
+  /// with the path of the tensor.
   Module& apply_to_tensors(const std::function<Tensor(const Tensor&)>& fn);
 
   /// A deep copy: new tensors, shared where they were shared; hooks and gradients are left behind.
@@ -226,7 +228,9 @@ class Module {
   /// Recorded by state_dict() where it is above 1.
   [[nodiscard]] virtual std::int64_t version() const { return 1; }
 
-  /// What operator() does, with a tensor for the result where the class takes one.
+  /// What operator() does around the computation itself: pre-hooks, hooks, and paths for errors.
+  Tensor call(const Tensor& x, const std::function<Tensor(const Tensor& x)>& compute);
+  /// The same around forward_into(x, out).
   Tensor call(const Tensor& x, const Tensor& out);
   virtual Tensor forward_into(const Tensor& x, const Tensor& out);
 
@@ -270,8 +274,10 @@ auto Module::named_members(GetMembers get_members, const std::string& prefix, bo
 
 }  // namespace halnorm::nn
 
-template <>
-struct std::hash<halnorm::nn::Module> {
+/// Of a module's identity. (Types of ours may be given a hash, which the check does not see here.)
+template <std::derived_from<halnorm::nn::Module> M>
+// NOLINTNEXTLINE(bugprone-std-namespace-modification)
+struct std::hash<M> {
   std::size_t operator()(const halnorm::nn::Module& module) const noexcept {
     return std::hash<const void*>{}(&module);
   }

@@ -1,0 +1,63 @@
+#include "operation.h"
+
+namespace {
+
+using namespace Halide;
+namespace algorithm = halnorm::algorithm;
+
+/// y = relu((x - mean) * invstd * weight + bias + addend) with the batch's own statistics.
+class BatchNormFusedTrain : public halnorm::Operation<BatchNormFusedTrain> {
+ public:
+  Input<Buffer<>> x{"x"};            ///< data: (l, c, n) or (c, n)
+  Input<Buffer<>> addend{"addend"};  ///< like x; outer strides may be 0
+  Input<Buffer<>> weight{"weight"};  ///< (c), any stride
+  Input<Buffer<>> bias{"bias"};      ///< (c), any stride
+  Input<double> eps{"eps"};          ///< added to the biased variance
+
+  Output<Buffer<>> y{"y"};                     ///< like x; may be x or addend itself
+  Output<Buffer<double, 1>> mean{"mean"};      ///< (c)
+  Output<Buffer<double, 1>> invstd{"invstd"};  ///< (c): 1 / sqrt(m2 / count + eps)
+  Output<Buffer<double, 1>> m2{"m2"};          ///< (c): sum of squared deviations
+
+  void configure() {
+    is_data(x);
+    is_data(addend);
+    is_parameter(weight);
+    is_parameter(bias);
+    is_data(y);
+  }
+
+  void generate() {
+    const algorithm::Domain d = domain(x);
+    moments_ = algorithm::moments(x, d, block_sizes());
+    Var c("c");
+    mean_(c) = moments_.total(c)[0];
+    invstd_(c) = 1 / sqrt(moments_.total(c)[1] / d.count() + eps);
+    normalize_ = algorithm::normalize_add_relu(x, addend, d, mean_, invstd_, weight, bias);
+    y = normalize_.y;
+    mean(c) = mean_(c);
+    invstd(c) = normalize_.invstd(c);
+    m2(c) = moments_.total(c)[1];
+  }
+
+  void schedule() {
+    from_zero(x);
+    like(addend, x);
+    like(y, x);
+    per_channel_input(weight, x);
+    per_channel_input(bias, x);
+    per_channel(mean, x);
+    per_channel(invstd, x);
+    per_channel(m2, x);
+    architecture()->train(moments_, normalize_, {mean, invstd, m2});
+  }
+
+ private:
+  algorithm::Reduction moments_;
+  algorithm::Normalize normalize_;
+  Func mean_{"batch_mean"}, invstd_{"batch_invstd"};
+};
+
+}  // namespace
+
+HALIDE_REGISTER_GENERATOR(BatchNormFusedTrain, batch_norm_fused_train)

@@ -1,0 +1,252 @@
+#include "halnorm/functional_fused.h"
+
+#include <utility>
+
+#include "halide_glue.h"
+#include "output.h"
+#include "parameter_types.h"
+#include "strided.h"
+#include "validate.h"
+#include "wide.h"
+
+namespace halnorm::functional {
+
+using detail::Element;
+using detail::Extents;
+using detail::KernelBuffer;
+using detail::Layout;
+using detail::Operation;
+
+namespace {
+
+/// What all forwards take.
+struct Arguments {
+  const char* function;
+  const Tensor& x;
+  const Tensor& addend;
+  const Tensor& weight;
+  const Tensor& bias;
+  double eps;
+  const Tensor& out;
+};
+
+BatchNormForward nothing(const Arguments& a, const Extents& e) {
+  return {a.out.defined() ? a.out : detail::empty_in_layout(a.x, Layout::ncl),
+          Tensor::zeros({e.C}, DType::Float64), Tensor::zeros({e.C}, DType::Float64)};
+}
+
+/// The addend as a kernel reads it. Without one, a row of zeros that is read again and again: a
+/// kernel's innermost stride is 1, the others may be 0.
+class Addend {
+ public:
+  Addend(const Tensor& given, const Tensor& x, const Extents& e, Layout layout)
+      : given_(given.defined()),
+        extents_(e),
+        layout_(layout),
+        values_(given_ ? detail::in_layout(given, layout)
+                       : Tensor::zeros({layout == Layout::ncl ? e.L : e.C}, x.dtype())) {}
+
+  [[nodiscard]] KernelBuffer buffer() const {
+    if (given_) {
+      return detail::kernel_buffer(values_, layout_);
+    }
+    if (layout_ == Layout::ncl) {
+      return {
+          values_.raw_data(), values_.dtype(), {{extents_.L, 1}, {extents_.C, 0}, {extents_.N, 0}}};
+    }
+    return {values_.raw_data(), values_.dtype(), {{extents_.C, 1}, {extents_.count(), 0}}};
+  }
+
+ private:
+  bool given_;
+  Extents extents_;
+  Layout layout_;
+  Tensor values_;
+};
+
+bool same_view(const Tensor& a, const Tensor& b) {
+  return a.defined() && b.defined() && a.raw_data() == b.raw_data() && a.shape() == b.shape() &&
+         a.strides() == b.strides();
+}
+
+Extents check_data(const Arguments& a) {
+  const Extents e = detail::check_data(a.function, "x", a.x);
+  if (a.addend.defined()) {
+    detail::check_like(a.function, "addend", a.addend, a.x);
+  }
+  return e;
+}
+
+void check_affine(const Arguments& a, const Extents& e) {
+  detail::check_parameter(a.function, "weight", a.weight, a.x, e.C, true);
+  detail::check_parameter(a.function, "bias", a.bias, a.x, e.C, true);
+  detail::check_same_dtype(a.function, "weight", a.weight, "bias", a.bias);
+  detail::check_eps(a.function, a.eps);
+}
+
+void check_running(const Arguments& a, const Extents& e, const Tensor& running_mean,
+                   const Tensor& running_var) {
+  detail::check_parameter(a.function, "running_mean", running_mean, a.x, e.C, false);
+  detail::check_parameter(a.function, "running_var", running_var, a.x, e.C, false);
+  detail::check_same_dtype(a.function, "running_mean", running_mean, "running_var", running_var);
+}
+
+/// out may be x or the addend.
+void check_out(const Arguments& a, const Tensor& running_mean, const Tensor& running_var) {
+  const Tensor& same = same_view(a.out, a.addend) ? a.addend : a.x;
+  detail::check_out(a.function, a.out, same,
+                    {&a.x, &a.addend, &a.weight, &a.bias, &running_mean, &running_var});
+}
+
+struct Trained {
+  BatchNormForward forward;
+  Tensor m2;
+};
+
+/// Arguments are checked and the batch is not empty.
+Trained run_kernel_of_train(const Arguments& a) {
+  const detail::LoadedParameter weight(a.weight, a.x.dtype());
+  const detail::LoadedParameter bias(a.bias, a.x.dtype());
+  const Extents e = detail::extents_of(a.x);
+  const Layout layout = detail::layout_of(a.x);
+  const Element element = detail::element_of(a.x.dtype());
+  const Tensor x = detail::in_layout(a.x, layout);
+  const Addend addend(a.addend, a.x, e, layout);
+  detail::Output y(a.out, a.x, layout);
+  Trained r{{{}, Tensor::empty({e.C}, DType::Float64), Tensor::empty({e.C}, DType::Float64)},
+            Tensor::empty({e.C}, DType::Float64)};
+  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
+  KernelBuffer addend_buffer = addend.buffer();
+  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
+  KernelBuffer bias_buffer = detail::bias_buffer(bias.get(), e.C, element);
+  KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);
+  KernelBuffer mean = detail::channel_buffer(r.forward.mean);
+  KernelBuffer invstd = detail::channel_buffer(r.forward.invstd);
+  KernelBuffer m2 = detail::channel_buffer(r.m2);
+  detail::run_kernel(a.function,
+                     detail::select_kernel(Operation::batch_norm_fused_train, layout, element),
+                     {x_buffer.get(), addend_buffer.get(), weight_buffer.get(), bias_buffer.get(),
+                      &a.eps, y_buffer.get(), mean.get(), invstd.get(), m2.get()});
+  r.forward.y = y.finish();
+  return r;
+}
+
+/// Whether x holds channels for overflowed_channels(): asked before a call that overwrites an
+/// input.
+bool overflows(const Arguments& a, double count) {
+  const Moments m = batch_norm_moments(a.x);
+  return !detail::overflowed_channels(a.x, m.mean, m.m2, count, a.eps).empty();
+}
+
+/// The kernel, and again in float64 for the channels that leave float32's range.
+Trained run_train(const Arguments& a) {
+  const auto count = static_cast<double>(detail::extents_of(a.x).count());
+  const bool in_place = same_view(a.out, a.x) || same_view(a.out, a.addend);
+  const bool copies = in_place && a.x.dtype() != DType::Float64 && overflows(a, count);
+  const Tensor x = copies ? a.x.clone() : a.x;
+  const Tensor addend = copies && a.addend.defined() ? a.addend.clone() : a.addend;
+  Trained r = run_kernel_of_train({a.function, x, addend, a.weight, a.bias, a.eps, a.out});
+  for (const std::int64_t c : detail::overflowed_channels(x, r.forward.mean, r.m2, count, a.eps)) {
+    const Trained wide = run_kernel_of_train(
+        {a.function, detail::wide_channel(x, c), detail::wide_channel(addend, c),
+         detail::wide_channel(a.weight, c), detail::wide_channel(a.bias, c), a.eps, Tensor()});
+    detail::channel_of(r.forward.y, c).copy_(wide.forward.y);
+    detail::channel_of(r.forward.mean, c).copy_(wide.forward.mean);
+    detail::channel_of(r.forward.invstd, c).copy_(wide.forward.invstd);
+    detail::channel_of(r.m2, c).copy_(wide.m2);
+  }
+  return r;
+}
+
+Tensor widened(const Tensor& data) { return data.defined() ? detail::widened(data) : data; }
+
+/// The same in Float64, for parameters or running statistics that are.
+Trained run_wide_train(const Arguments& a) {
+  const Tensor x = detail::widened(a.x);
+  const Tensor addend = widened(a.addend);
+  Trained r = run_train({a.function, x, addend, a.weight, a.bias, a.eps, Tensor()});
+  r.forward.y = detail::narrowed(r.forward.y, a.x, a.out);
+  return r;
+}
+
+}  // namespace
+
+BatchNormForward batch_norm_fused_train(const Tensor& x, const Tensor& addend, const Tensor& weight,
+                                        const Tensor& bias, double eps, Tensor out) {
+  const Arguments a{"batch_norm_fused_train", x, addend, weight, bias, eps, out};
+  const Extents e = check_data(a);
+  check_affine(a, e);
+  detail::check_batch(a.function, x, e);
+  check_out(a, Tensor(), Tensor());
+  if (e.numel() == 0) {
+    return nothing(a, e);
+  }
+  const bool wide = detail::wants_wide_data(x, {&weight, &bias});
+  return (wide ? run_wide_train : run_train)(a).forward;
+}
+
+BatchNormForward batch_norm_fused_train_update(const Tensor& x, const Tensor& addend,
+                                               const Tensor& running_mean,
+                                               const Tensor& running_var, const Tensor& weight,
+                                               const Tensor& bias, double factor, double eps,
+                                               Tensor out) {
+  const Arguments a{"batch_norm_fused_train_update", x, addend, weight, bias, eps, out};
+  const Extents e = check_data(a);
+  check_running(a, e, running_mean, running_var);
+  check_affine(a, e);
+  detail::check_factor(a.function, "factor", factor);
+  detail::check_written(a.function, running_mean, running_var);
+  detail::check_batch(a.function, x, e);
+  check_out(a, running_mean, running_var);
+  if (e.numel() == 0) {
+    return nothing(a, e);
+  }
+  const bool wide = detail::wants_wide_data(x, {&weight, &bias, &running_mean, &running_var});
+  Trained r = (wide ? run_wide_train : run_train)(a);
+  const Tensor count = Tensor::full({}, static_cast<double>(e.count()), DType::Float64);
+  update_running_stats(running_mean, running_var, {count, r.forward.mean, r.m2}, factor);
+  return std::move(r.forward);
+}
+
+Tensor batch_norm_fused_infer(const Tensor& given, const Tensor& given_addend,
+                              const Tensor& given_mean, const Tensor& given_var,
+                              const Tensor& given_weight, const Tensor& given_bias, double eps,
+                              Tensor out) {
+  const Arguments a{
+      "batch_norm_fused_infer", given, given_addend, given_weight, given_bias, eps, out};
+  const Extents e = check_data(a);
+  check_running(a, e, given_mean, given_var);
+  check_affine(a, e);
+  check_out(a, given_mean, given_var);
+  if (e.numel() == 0) {
+    return nothing(a, e).y;
+  }
+  if (detail::wants_wide_data(given, {&given_mean, &given_var, &given_weight, &given_bias})) {
+    const Tensor y = batch_norm_fused_infer(detail::widened(given), widened(given_addend),
+                                            given_mean, given_var, given_weight, given_bias, eps);
+    return detail::narrowed(y, given, std::move(out));
+  }
+  const detail::LoadedParameter running_mean(given_mean, given.dtype());
+  const detail::LoadedParameter running_var(given_var, given.dtype());
+  const detail::LoadedParameter weight(given_weight, given.dtype());
+  const detail::LoadedParameter bias(given_bias, given.dtype());
+  const Layout layout = detail::layout_of(given);
+  const Element element = detail::element_of(given.dtype());
+  const Tensor x = detail::in_layout(given, layout);
+  const Addend addend(given_addend, given, e, layout);
+  detail::Output y(out, given, layout);
+  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
+  KernelBuffer addend_buffer = addend.buffer();
+  KernelBuffer mean = detail::channel_buffer(running_mean.get());
+  KernelBuffer var = detail::channel_buffer(running_var.get());
+  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
+  KernelBuffer bias_buffer = detail::bias_buffer(bias.get(), e.C, element);
+  KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);
+  detail::run_kernel(a.function,
+                     detail::select_kernel(Operation::batch_norm_fused_infer, layout, element),
+                     {x_buffer.get(), addend_buffer.get(), mean.get(), var.get(),
+                      weight_buffer.get(), bias_buffer.get(), &eps, y_buffer.get()});
+  return y.finish();
+}
+
+}  // namespace halnorm::functional

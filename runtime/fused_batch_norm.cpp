@@ -1,0 +1,36 @@
+#include "halnorm/nn/fused_batch_norm.h"
+
+namespace halnorm::nn {
+
+FusedBatchNorm1d::FusedBatchNorm1d(std::int64_t num_features, const BatchNormOptions& options)
+    : BatchNorm("FusedBatchNorm1d", num_features, options) {}
+
+Tensor FusedBatchNorm1d::operator()(const Tensor& x, const Tensor& addend, const Tensor& out) {
+  return call(x, [&](const Tensor& input) {
+    return out.defined() ? compute(input, out, {.add_relu = true, .addend = addend})
+                         : forward(input, addend);
+  });
+}
+
+Tensor FusedBatchNorm1d::forward(const Tensor& x) { return forward(x, Tensor()); }
+
+Tensor FusedBatchNorm1d::forward(const Tensor& x, const Tensor& addend) {
+  return compute(x, Tensor(), {.add_relu = true, .addend = addend});
+}
+
+Tensor FusedBatchNorm1d::forward_into(const Tensor& x, const Tensor& out) {
+  return out.defined() ? compute(x, out, {.add_relu = true, .addend = {}}) : forward(x);
+}
+
+FusedGradients FusedBatchNorm1d::backward_fused(const Tensor& grad_output) {
+  InputGradients gradients = differentiate_latest(grad_output);
+  return {std::move(gradients.dx), std::move(gradients.daddend)};
+}
+
+void FusedBatchNorm1d::check_input_dim(const Tensor& x) const { check_rank(x, 2, 3); }
+
+std::shared_ptr<Module> FusedBatchNorm1d::new_instance() const {
+  return std::make_shared<FusedBatchNorm1d>(num_features(), options());
+}
+
+}  // namespace halnorm::nn
