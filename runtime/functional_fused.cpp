@@ -48,7 +48,7 @@ class Addend {
 
   [[nodiscard]] KernelBuffer buffer() const {
     if (given_) {
-      return detail::kernel_buffer(values_, layout_);
+      return detail::view_of(values_, layout_).buffer();
     }
     if (layout_ == Layout::ncl) {
       return {
@@ -71,6 +71,7 @@ bool same_view(const Tensor& a, const Tensor& b) {
 
 Extents check_data(const Arguments& a) {
   const Extents e = detail::check_data(a.function, "x", a.x);
+  detail::check_one_kernel(a.function, "x", a.x);
   if (a.addend.defined()) {
     detail::check_like(a.function, "addend", a.addend, a.x);
   }
@@ -115,14 +116,14 @@ Trained run_kernel_of_train(const Arguments& a) {
   detail::Output y(a.out, a.x, layout);
   Trained r{{{}, Tensor::empty({e.C}, DType::Float64), Tensor::empty({e.C}, DType::Float64)},
             Tensor::empty({e.C}, DType::Float64)};
-  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
+  KernelBuffer x_buffer = detail::view_of(x, layout).buffer();
   KernelBuffer addend_buffer = addend.buffer();
-  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
-  KernelBuffer bias_buffer = detail::bias_buffer(bias.get(), e.C, element);
-  KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);
-  KernelBuffer mean = detail::channel_buffer(r.forward.mean);
-  KernelBuffer invstd = detail::channel_buffer(r.forward.invstd);
-  KernelBuffer m2 = detail::channel_buffer(r.m2);
+  KernelBuffer weight_buffer = detail::weight_channels(weight.get(), e.C, x.dtype()).buffer();
+  KernelBuffer bias_buffer = detail::bias_channels(bias.get(), e.C, x.dtype()).buffer();
+  KernelBuffer y_buffer = detail::view_of(y.target(), layout).buffer();
+  KernelBuffer mean = detail::channels_of(r.forward.mean).buffer();
+  KernelBuffer invstd = detail::channels_of(r.forward.invstd).buffer();
+  KernelBuffer m2 = detail::channels_of(r.m2).buffer();
   detail::run_kernel(a.function,
                      detail::select_kernel(Operation::batch_norm_fused_train, layout, element),
                      {x_buffer.get(), addend_buffer.get(), weight_buffer.get(), bias_buffer.get(),
@@ -235,13 +236,13 @@ Tensor batch_norm_fused_infer(const Tensor& given, const Tensor& given_addend,
   const Tensor x = detail::in_layout(given, layout);
   const Addend addend(given_addend, given, e, layout);
   detail::Output y(out, given, layout);
-  KernelBuffer x_buffer = detail::kernel_buffer(x, layout);
+  KernelBuffer x_buffer = detail::view_of(x, layout).buffer();
   KernelBuffer addend_buffer = addend.buffer();
-  KernelBuffer mean = detail::channel_buffer(running_mean.get());
-  KernelBuffer var = detail::channel_buffer(running_var.get());
-  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, element);
-  KernelBuffer bias_buffer = detail::bias_buffer(bias.get(), e.C, element);
-  KernelBuffer y_buffer = detail::kernel_buffer(y.target(), layout);
+  KernelBuffer mean = detail::channels_of(running_mean.get()).buffer();
+  KernelBuffer var = detail::channels_of(running_var.get()).buffer();
+  KernelBuffer weight_buffer = detail::weight_channels(weight.get(), e.C, x.dtype()).buffer();
+  KernelBuffer bias_buffer = detail::bias_channels(bias.get(), e.C, x.dtype()).buffer();
+  KernelBuffer y_buffer = detail::view_of(y.target(), layout).buffer();
   detail::run_kernel(a.function,
                      detail::select_kernel(Operation::batch_norm_fused_infer, layout, element),
                      {x_buffer.get(), addend_buffer.get(), mean.get(), var.get(),

@@ -21,6 +21,7 @@ namespace {
 Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x, const Tensor& y,
                        const Tensor& weight) {
   const Extents e = detail::check_data(function, "x", x);
+  detail::check_one_kernel(function, "x", x);
   detail::check_like(function, "dy", dy, x);
   detail::check_like(function, "y", y, x);
   detail::check_parameter(function, "weight", weight, x, e.C, true);
@@ -78,16 +79,17 @@ BatchNormFusedBackward run_backward(const char* function, const Tensor& dy, cons
   const detail::LoadedParameter weight(given_weight, x.dtype());
   const std::int64_t channels = x.shape()[1];
   const Data d(dy, x, y, channels);
-  KernelBuffer dy_buffer = detail::kernel_buffer(d.dy, d.layout);
-  KernelBuffer x_buffer = detail::kernel_buffer(d.x, d.layout);
-  KernelBuffer y_buffer = detail::kernel_buffer(d.y, d.layout);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), channels, d.element);
-  KernelBuffer mean_buffer = detail::channel_buffer(mean);
-  KernelBuffer invstd_buffer = detail::channel_buffer(invstd);
-  KernelBuffer dx_buffer = detail::kernel_buffer(d.dx, d.layout);
-  KernelBuffer daddend_buffer = detail::kernel_buffer(d.daddend, d.layout);
-  KernelBuffer dweight_buffer = detail::channel_buffer(d.dweight);
-  KernelBuffer dbias_buffer = detail::channel_buffer(d.dbias);
+  KernelBuffer dy_buffer = detail::view_of(d.dy, d.layout).buffer();
+  KernelBuffer x_buffer = detail::view_of(d.x, d.layout).buffer();
+  KernelBuffer y_buffer = detail::view_of(d.y, d.layout).buffer();
+  KernelBuffer weight_buffer =
+      detail::weight_channels(weight.get(), channels, d.x.dtype()).buffer();
+  KernelBuffer mean_buffer = detail::channels_of(mean).buffer();
+  KernelBuffer invstd_buffer = detail::channels_of(invstd).buffer();
+  KernelBuffer dx_buffer = detail::view_of(d.dx, d.layout).buffer();
+  KernelBuffer daddend_buffer = detail::view_of(d.daddend, d.layout).buffer();
+  KernelBuffer dweight_buffer = detail::channels_of(d.dweight).buffer();
+  KernelBuffer dbias_buffer = detail::channels_of(d.dbias).buffer();
   detail::run_kernel(
       function, detail::select_kernel(Operation::batch_norm_fused_backward, d.layout, d.element),
       {dy_buffer.get(), x_buffer.get(), y_buffer.get(), weight_buffer.get(), mean_buffer.get(),
@@ -152,16 +154,16 @@ BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const T
   const detail::LoadedParameter running_mean(given_mean, x.dtype());
   const detail::LoadedParameter running_var(given_var, x.dtype());
   const Data d(dy, x, y, e.C);
-  KernelBuffer dy_buffer = detail::kernel_buffer(d.dy, d.layout);
-  KernelBuffer x_buffer = detail::kernel_buffer(d.x, d.layout);
-  KernelBuffer y_buffer = detail::kernel_buffer(d.y, d.layout);
-  KernelBuffer weight_buffer = detail::weight_buffer(weight.get(), e.C, d.element);
-  KernelBuffer mean_buffer = detail::channel_buffer(running_mean.get());
-  KernelBuffer var_buffer = detail::channel_buffer(running_var.get());
-  KernelBuffer dx_buffer = detail::kernel_buffer(d.dx, d.layout);
-  KernelBuffer daddend_buffer = detail::kernel_buffer(d.daddend, d.layout);
-  KernelBuffer dweight_buffer = detail::channel_buffer(d.dweight);
-  KernelBuffer dbias_buffer = detail::channel_buffer(d.dbias);
+  KernelBuffer dy_buffer = detail::view_of(d.dy, d.layout).buffer();
+  KernelBuffer x_buffer = detail::view_of(d.x, d.layout).buffer();
+  KernelBuffer y_buffer = detail::view_of(d.y, d.layout).buffer();
+  KernelBuffer weight_buffer = detail::weight_channels(weight.get(), e.C, x.dtype()).buffer();
+  KernelBuffer mean_buffer = detail::channels_of(running_mean.get()).buffer();
+  KernelBuffer var_buffer = detail::channels_of(running_var.get()).buffer();
+  KernelBuffer dx_buffer = detail::view_of(d.dx, d.layout).buffer();
+  KernelBuffer daddend_buffer = detail::view_of(d.daddend, d.layout).buffer();
+  KernelBuffer dweight_buffer = detail::channels_of(d.dweight).buffer();
+  KernelBuffer dbias_buffer = detail::channels_of(d.dbias).buffer();
   detail::run_kernel(
       function,
       detail::select_kernel(Operation::batch_norm_fused_backward_infer, d.layout, d.element),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -82,6 +83,18 @@ Extents check_data(const char* function, const char* name, const Tensor& x) {
                      ", wanted at least 2 axes: (N, C) or (N, C, L)");
   }
   return extents_of(x);
+}
+
+void check_one_kernel(const char* function, const char* name, const Tensor& x) {
+  const Layout layout = layout_of(x);
+  // What does not fit a layout is copied to one that does, without gaps.
+  const bool near = !fits(x, layout) || view_of(x, layout).fits_kernel();
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  if (!near || x.numel() > most) {
+    throw ShapeError(prefix(function, name) + " has shape " + to_string(x.shape()) +
+                     " and strides " + to_string(x.strides()) +
+                     ", wanted elements that lie within 2147483647 of each other");
+  }
 }
 
 void check_like(const char* function, const char* name, const Tensor& t, const Tensor& x) {

@@ -14,6 +14,10 @@ namespace halnorm::detail {
 /// A data tensor: defined, on the host, of a dtype that has kernels, at least (N, C).
 Extents check_data(const char* function, const char* name, const Tensor& x);
 
+/// A data tensor for an operation that has no split form: within what one kernel's 32-bit indices
+/// reach.
+void check_one_kernel(const char* function, const char* name, const Tensor& x);
+
 /// A tensor that goes with x: x's shape, dtype and device.
 void check_like(const char* function, const char* name, const Tensor& t, const Tensor& x);
 
