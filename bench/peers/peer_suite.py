@@ -195,11 +195,12 @@ def fastest(calls: dict[str, Callable[[], object]], min_time: float) -> tuple[st
     return name, samplers[name].best * 1e9
 
 
-Measure = Callable[[Case, Data, float], tuple[str, float]]
+Measure = Callable[[Case, Data, float], tuple[str, float] | None]
 
 
 def main(program: str, context: dict[str, str], dtypes: tuple[str, ...], measure: Measure) -> None:
-    """`measure` prepares a case, has its result judged, and returns a label and ns per call."""
+    """`measure` prepares a case, has its result judged, and returns a label and ns per call, or
+    None if the peer cannot do it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--shape", required=True)
     parser.add_argument("--dtypes", default="f32")
@@ -208,6 +209,9 @@ def main(program: str, context: dict[str, str], dtypes: tuple[str, ...], measure
     parser.add_argument("--benchmark_min_time", type=float, default=0.1)
     parser.add_argument("--benchmark_format", choices=["json"], default="json")
     arguments = parser.parse_args()
+    # Standard output is for the JSON alone; libraries print to it as they please.
+    output = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     extents = [int(extent) for extent in arguments.shape.split("x")]
     rank = len(extents)
     n, c, length = (*extents, 1)[:3]
@@ -223,6 +227,6 @@ def main(program: str, context: dict[str, str], dtypes: tuple[str, ...], measure
                     if not re.search(arguments.benchmark_filter, name):
                         continue
                     data = data or Data(case)
-                    label, ns = measure(case, data, arguments.benchmark_min_time)
-                    benchmarks.append({"name": name, "best_ns": ns, "label": label})
-    print(json.dumps({"context": context, "benchmarks": benchmarks}))
+                    if done := measure(case, data, arguments.benchmark_min_time):
+                        benchmarks.append({"name": name, "best_ns": done[1], "label": done[0]})
+    print(json.dumps({"context": context, "benchmarks": benchmarks}), file=output)
