@@ -45,6 +45,12 @@ function(halnorm_add_kernel operation layout dtype target)
   if(NOT layout STREQUAL "c")
     list(APPEND params layout=${layout})
   endif()
+  list(JOIN params " " words)
+  set_property(
+    GLOBAL APPEND PROPERTY HALNORM_RECIPES
+    "${operation}\t${layout}\t${dtype}\t${target}\t${HALNORM_HALIDE_TARGET_${target}}\t${words}"
+  )
+  list(APPEND params ${HALNORM_TUNED_${operation}_${layout}_${dtype}_${target}})
   add_halide_library(
     ${name}
     FROM halnorm_generators
@@ -56,7 +62,7 @@ function(halnorm_add_kernel operation layout dtype target)
   set_property(GLOBAL APPEND PROPERTY HALNORM_KERNELS ${name})
 endfunction()
 
-# Writes a file that the runtime includes.
+# Writes a file that the runtime includes, or ./dev tune reads.
 function(halnorm_write_list name rows)
   file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/${name}" CONTENT "${rows}" @ONLY)
 endfunction()
@@ -65,6 +71,10 @@ endfunction()
 # made of.
 function(halnorm_add_kernels)
   halnorm_chosen_targets(targets)
+  halnorm_tuned_file(tuned)
+  if(tuned)
+    include("${tuned}")
+  endif()
   message(STATUS "halnorm: kernels for ${targets}")
   list(GET targets -1 portable)
   add_halide_runtime(
@@ -89,5 +99,9 @@ function(halnorm_add_kernels)
     string(APPEND rows "HALNORM_DTYPE(${dtype}, ${HALNORM_TYPE_${dtype}})\n")
   endforeach()
   halnorm_write_list(halnorm_dtypes.inc "${rows}")
+  # How each is made, for ./dev tune: what it compiles differs from this by its constants alone.
+  get_property(recipes GLOBAL PROPERTY HALNORM_RECIPES)
+  list(JOIN recipes "\n" recipes)
+  halnorm_write_list(halnorm_recipes.tsv "${recipes}\n")
   set(HALNORM_CHOSEN_TARGETS "${targets}" PARENT_SCOPE)
 endfunction()
