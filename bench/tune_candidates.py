@@ -87,26 +87,35 @@ class Compiler:
     def compile(self, settings: Settings) -> Candidate | None:
         """None if it does not compile, or not in time."""
         name = name_of(settings).replace(" ", ",")
+        words = [f"{key}={value}" for key, value in settings.items()]
         library = self.folder / f"{name}.so"
-        candidate = Candidate(tuple(sorted(settings.items())), library)
+        if self.compile_with(name, words) is not None:
+            return None
+        return Candidate(tuple(sorted(settings.items())), library)
+
+    def compile_with(self, name: str, words: list[str]) -> str | None:
+        """Makes <name>.so with these words to the generator; why not, if it does not compile."""
+        library = self.folder / f"{name}.so"
         if library.exists():
-            return candidate
+            return None
         self.folder.mkdir(parents=True, exist_ok=True)
         target = f"target={self.kernel.halide_target}-no_runtime"
         generate = [
             str(self.generator), "-g", self.kernel.operation, "-f", FUNCTION, "-n", name,
             "-o", str(self.folder), "-e", "object", target,
-            *self.kernel.parameters, *(f"{key}={value}" for key, value in settings.items()),
+            *self.kernel.parameters, *words,
         ]  # fmt: skip
         unfinished = library.with_suffix(".unfinished")
         link = [self.linker, "-shared", "-o", str(unfinished), str(self.folder / f"{name}.o")]
         try:
             for command in (generate, link):
                 subprocess.run(command, check=True, capture_output=True, timeout=COMPILE_SECONDS)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-            return None
+        except subprocess.TimeoutExpired:
+            return f"not done in {COMPILE_SECONDS} s"
+        except subprocess.CalledProcessError as error:
+            return error.stderr.decode(errors="replace").strip().splitlines()[-1]
         unfinished.rename(library)
-        return candidate
+        return None
 
     def compile_all(self, wanted: list[Settings], workers: int) -> list[Candidate]:
         """Those that compile, without the ones whose code equals an earlier one's."""

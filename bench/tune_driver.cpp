@@ -4,7 +4,7 @@
 
 #include <HalideRuntime.h>
 #include <dlfcn.h>
-#include <halnorm/kernels.h>
+#include <halnorm/halnorm.h>
 
 #include <algorithm>
 #include <charconv>
@@ -39,6 +39,19 @@ struct Options {
   double seconds = 0.05;  ///< for each candidate
   std::vector<std::string> libraries;
 };
+
+std::string last_error;
+
+/// Halide's own handler ends the process.
+void keep_error(void*, const char* message) { last_error = message; }
+
+/// Makes Halide's runtime what it is under the library: the first call sets how tasks are run.
+void prepare_runtime(int threads) {
+  set_num_threads(threads);
+  nn::BatchNorm1d module(1);
+  module(Tensor::ones({2, 1}));
+  halide_set_error_handler(&keep_error);
+}
 
 struct Candidate {
   std::string path;
@@ -172,7 +185,9 @@ class Arguments {
   }
 
   void call(const Candidate& candidate) {
-    if (candidate.call(pointers_.data()) != 0) throw std::runtime_error(candidate.path + " failed");
+    if (candidate.call(pointers_.data()) != 0) {
+      throw std::runtime_error(candidate.path + " failed: " + last_error);
+    }
   }
 
   std::vector<double> results(const Candidate& candidate) {
@@ -216,7 +231,7 @@ void run(const Options& options) {
   std::vector<Candidate> candidates;
   for (const auto& path : options.libraries) candidates.push_back(load(path));
   Arguments arguments(*candidates.front().metadata, options.shape);
-  set_num_threads(options.threads);
+  prepare_runtime(options.threads);
   const auto wanted = arguments.results(candidates.front());
   const auto caller = [&](const Candidate& candidate) {
     return [&arguments, &candidate] { arguments.call(candidate); };

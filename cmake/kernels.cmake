@@ -37,6 +37,16 @@ function(halnorm_dtypes_of operation out)
   endif()
 endfunction()
 
+set(HALNORM_RUNGEN "" CACHE STRING "Kernels to link with Halide's RunGen as <kernel>.rungen")
+
+# A program that runs and times one kernel on given sizes; see docs/tuning.md.
+function(halnorm_add_rungen kernel registration)
+  add_executable(${kernel}.rungen "${halide_tools_dir}/RunGenMain.cpp" "${registration}")
+  target_compile_features(${kernel}.rungen PRIVATE cxx_std_17)
+  target_compile_definitions(${kernel}.rungen PRIVATE HALIDE_NO_PNG HALIDE_NO_JPEG)
+  target_link_libraries(${kernel}.rungen PRIVATE ${kernel})
+endfunction()
+
 # Compiles one kernel into a library and a function of the same name,
 # halnorm_<operation>_<layout>_<dtype>__<target>: the only caller of add_halide_library.
 function(halnorm_add_kernel operation layout dtype target)
@@ -51,6 +61,10 @@ function(halnorm_add_kernel operation layout dtype target)
     "${operation}\t${layout}\t${dtype}\t${target}\t${HALNORM_HALIDE_TARGET_${target}}\t${words}"
   )
   list(APPEND params ${HALNORM_TUNED_${operation}_${layout}_${dtype}_${target}})
+  set(registration "")
+  if(name IN_LIST HALNORM_RUNGEN)
+    set(registration REGISTRATION registration_file)
+  endif()
   add_halide_library(
     ${name}
     FROM halnorm_generators
@@ -58,7 +72,11 @@ function(halnorm_add_kernel operation layout dtype target)
     TARGETS ${HALNORM_HALIDE_TARGET_${target}}
     USE_RUNTIME halnorm_halide_runtime
     PARAMS ${params}
+    ${registration}
   )
+  if(registration)
+    halnorm_add_rungen(${name} "${registration_file}")
+  endif()
   set_property(GLOBAL APPEND PROPERTY HALNORM_KERNELS ${name})
 endfunction()
 
