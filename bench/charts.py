@@ -34,7 +34,7 @@ SHIFT = 1.04  # moves the layouts apart on the intensity axis, where they are eq
 def _save(figure: Figure, path: Path) -> None:
     # The same measurements make the same file; text stays text, which is smaller.
     with mpl.rc_context({"svg.hashsalt": OURS, "svg.fonttype": "none"}):
-        figure.savefig(path, metadata={"Date": None})
+        figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
     pyplot.close(figure)
 
 
@@ -73,10 +73,16 @@ def roofline(rows: list[Row], ceilings: list[Ceiling], path: Path) -> None:
         if ceiling.threads == threads:
             axis.axhline(ceiling.gb_per_s, color="black", linewidth=0.8)
             label = f"copy in {ceiling.place}: {ceiling.gb_per_s:.0f} GB/s"
-            axis.annotate(label, (1, ceiling.gb_per_s), ("axes fraction", "data"),
-                          ha="right", va="bottom", fontsize=8)  # fmt: skip
+            axis.annotate(
+                label,
+                (1, ceiling.gb_per_s),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+                fontsize=8,
+            )
     axis.set(xscale="log", yscale="log", xlabel="operations per byte", ylabel="GB/s")
-    axis.legend(fontsize=7, loc="lower left")
+    figure.legend(fontsize=7, loc="outside right upper")
     axis.set_title(
         f"Each shape's speed under what copying reaches, threads: {threads}", fontsize=10
     )
@@ -106,8 +112,8 @@ def peers(rows: list[Row], names: list[str], path: Path) -> None:
                 mean = geometric_mean(ratios)
                 places.append(place + (index + 0.5) * thickness - 0.4)
                 means.append(mean)
-                low.append(mean - min(ratios))
-                high.append(max(ratios) - mean)
+                low.append(max(0.0, mean - min(ratios)))
+                high.append(max(0.0, max(ratios) - mean))
         error = {"linewidth": 0.8}
         axis.barh(places, means, thickness, label=name, xerr=[low, high], error_kw=error)
     axis.axvline(1.0, color="black", linewidth=0.8)
@@ -160,6 +166,7 @@ def growth(curves: list[Curve], path: Path) -> None:
     for name, axis in zip(AXES, panels, strict=True):
         _growth_panel(axis, [curve for curve in curves if curve.axis == name])
         axis.set(xscale="log", yscale="log", xlabel="bytes of a tensor")
+        axis.minorticks_off()
         axis.set_title(f"{name} grows, the others are 16", fontsize=10)
     panels[0].set_ylabel("microseconds")
     panels[0].legend(fontsize=7)

@@ -120,10 +120,11 @@ def _draw(report: Report, folder: Path, name: str) -> dict[str, Path]:
     rows = report.results.rows()
     plots = {
         "Speed under what copying reaches": folder / f"{name}-roofline.svg",
-        "Share of the floor's speed, by shape": folder / f"{name}-shapes.svg",
+        # Hundreds of cells and numbers: smaller as pixels.
+        "Share of the floor's speed, by shape": folder / f"{name}-shapes.png",
     }
     charts.roofline(rows, report.ceilings, folder / f"{name}-roofline.svg")
-    charts.heat_map(report.results, folder / f"{name}-shapes.svg")
+    charts.heat_map(report.results, folder / f"{name}-shapes.png")
     if peers := report.results.peers():
         plots["Times as fast as the peers"] = folder / f"{name}-peers.svg"
         charts.peers(rows, peers, plots["Times as fast as the peers"])
