@@ -70,6 +70,8 @@ def compare(kernel: Kernel, arguments: argparse.Namespace) -> list[list[str]]:
             times: dict[str, list[float]] = defaultdict(list)
             for _ in range(PROCESSES):
                 best = run_driver(driver, shape, arguments.threads, arguments.min_time, libraries)
+                if not best:
+                    break
                 for key, ns in best.items():
                     times[key].append(ns)
             if not times:
