@@ -9,27 +9,18 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <exception>
 #include <iostream>
-#include <map>
-#include <memory>
-#include <numeric>
-#include <sstream>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "buffers.h"
+#include "kernel_arguments.h"
 #include "measure.h"
 #include "shapes.h"
 
 namespace halnorm::bench {
 namespace {
-
-/// Candidates may add in another order than the first; this has to catch wrong ones.
-constexpr double tolerance = 1e-4;
 
 constexpr const char* function_name = "candidate";
 
@@ -75,138 +66,17 @@ Candidate load(const std::string& path) {
           symbol<Metadata>(library, name + "_metadata")()};
 }
 
-/// Cheap numbers in [-1, 1) that repeat at no short distance.
-double noise(std::size_t index) {
-  std::uint64_t bits = (index + 1) * 0x9E3779B97F4A7C15ULL;
-  bits ^= bits >> 29U;
-  bits *= 0xD6E8FEB86659FD93ULL;
-  return static_cast<double>(static_cast<std::int64_t>(bits) >> 32) * 0x1p-31;
+void call(const Candidate& candidate, KernelArguments& arguments) {
+  if (candidate.call(arguments.argv()) != 0) {
+    throw std::runtime_error(candidate.path + ": " + last_error);
+  }
 }
 
-/// One buffer argument: its memory, and its description for the kernel.
-class Buffer {
- public:
-  Buffer(const halide_filter_argument_t& argument, const BenchShape& shape)
-      : type_(argument.type), positive_(is_positive(argument.name)) {
-    std::vector<std::int64_t> extents{shape.c};
-    if (argument.dimensions == 2) extents = {shape.c, shape.n * shape.l};
-    if (argument.dimensions == 3) extents = {shape.l, shape.c, shape.n};
-    std::int64_t stride = 1;
-    for (const std::int64_t extent : extents) {
-      axes_.emplace_back(0, static_cast<std::int32_t>(extent), static_cast<std::int32_t>(stride));
-      stride *= extent;
-    }
-    size_ = static_cast<std::size_t>(stride);
-    memory_ = std::make_unique<Memory>(size_ * static_cast<std::size_t>(type_.bytes()));
-    buffer_.host = reinterpret_cast<std::uint8_t*>(memory_->data());
-    buffer_.type = type_;
-    buffer_.dimensions = argument.dimensions;
-    buffer_.dim = axes_.data();
-  }
-
-  void* argument() { return &buffer_; }
-  void spoil() { std::memset(memory_->data(), 0xFF, size_ * bytes()); }
-
-  void fill() {
-    for (std::size_t i = 0; i < size_; ++i) set(i, positive_ ? 1.5 + noise(i) : noise(i));
-  }
-
-  [[nodiscard]] std::vector<double> values() const {
-    std::vector<double> all(size_);
-    for (std::size_t i = 0; i < size_; ++i) all[i] = get(i);
-    return all;
-  }
-
- private:
-  static bool is_positive(std::string_view name) {
-    return name == "running_var" || name == "invstd" || name == "m2";
-  }
-
-  [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(type_.bytes()); }
-
-  void set(std::size_t index, double value) {
-    const auto narrow = static_cast<float>(value);
-    std::uint16_t half = cut_to_bf16(narrow);
-    if (type_.code == halide_type_float) half = cut_to_f16(narrow);
-    const void* from = &half;
-    if (bytes() == 4) from = &narrow;
-    if (bytes() == 8) from = &value;
-    std::memcpy(memory_->data() + index * bytes(), from, bytes());
-  }
-
-  [[nodiscard]] double get(std::size_t index) const {
-    const std::byte* at = memory_->data() + index * bytes();
-    double value = 0;
-    float narrow = 0;
-    std::uint16_t half = 0;
-    switch (bytes()) {
-      case 8:
-        std::memcpy(&value, at, sizeof value);
-        return value;
-      case 4:
-        std::memcpy(&narrow, at, sizeof narrow);
-        return static_cast<double>(narrow);
-      default:
-        std::memcpy(&half, at, sizeof half);
-        narrow = type_.code == halide_type_float ? from_f16(half) : from_bf16(half);
-        return static_cast<double>(narrow);
-    }
-  }
-
-  halide_type_t type_;
-  bool positive_;
-  std::size_t size_ = 0;
-  std::vector<halide_dimension_t> axes_;
-  std::unique_ptr<Memory> memory_;
-  halide_buffer_t buffer_{};
-};
-
-/// The arguments of a kernel as its metadata describes them, and the results of the last call.
-class Arguments {
- public:
-  Arguments(const halide_filter_metadata_t& metadata, const BenchShape& shape) {
-    const std::map<std::string_view, double> known{
-        {"eps", 1e-5}, {"factor", 0.1}, {"count", static_cast<double>(shape.per_channel())}};
-    for (int i = 0; i < metadata.num_arguments; ++i) {
-      const halide_filter_argument_t& argument = metadata.arguments[i];
-      if (argument.kind == halide_argument_kind_input_scalar) {
-        scalars_.push_back(std::make_unique<double>(known.at(argument.name)));
-        pointers_.push_back(scalars_.back().get());
-        continue;
-      }
-      buffers_.push_back(std::make_unique<Buffer>(argument, shape));
-      pointers_.push_back(buffers_.back()->argument());
-      if (argument.kind == halide_argument_kind_output_buffer) {
-        outputs_.push_back(buffers_.back().get());
-      } else {
-        buffers_.back()->fill();
-      }
-    }
-  }
-
-  void call(const Candidate& candidate) {
-    if (candidate.call(pointers_.data()) != 0) {
-      throw std::runtime_error(candidate.path + " failed: " + last_error);
-    }
-  }
-
-  std::vector<double> results(const Candidate& candidate) {
-    for (Buffer* output : outputs_) output->spoil();
-    call(candidate);
-    std::vector<double> all;
-    for (const Buffer* output : outputs_) {
-      const auto values = output->values();
-      all.insert(all.end(), values.begin(), values.end());
-    }
-    return all;
-  }
-
- private:
-  std::vector<void*> pointers_;
-  std::vector<std::unique_ptr<double>> scalars_;
-  std::vector<std::unique_ptr<Buffer>> buffers_;
-  std::vector<Buffer*> outputs_;
-};
+std::vector<double> results(const Candidate& candidate, KernelArguments& arguments) {
+  arguments.spoil_outputs();
+  call(candidate, arguments);
+  return arguments.outputs();
+}
 
 /// The largest difference, relative to 1 + the value; NaN counts as infinite.
 double distance(const std::vector<double>& got, const std::vector<double>& wanted) {
@@ -225,27 +95,40 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-/// One line for each candidate: its path, ns of the fastest and of the median sample, and how far
-/// its results are from the first's.
+/// Those that work as the first does; says on stderr what is wrong with the others.
+std::vector<Candidate> working(const std::vector<Candidate>& candidates,
+                               KernelArguments& arguments) {
+  const auto wanted = results(candidates.front(), arguments);
+  std::vector<Candidate> good;
+  for (const Candidate& candidate : candidates) {
+    try {
+      const double off = distance(results(candidate, arguments), wanted);
+      if (off <= arguments.tolerance()) {
+        good.push_back(candidate);
+      } else {
+        std::cerr << candidate.path << ": other results, by " << off << '\n';
+      }
+    } catch (const std::runtime_error& error) {
+      std::cerr << error.what() << '\n';
+    }
+  }
+  if (good.empty()) throw std::runtime_error("the first candidate fails");
+  return good;
+}
+
+/// One line for each candidate that works: its path, and ns of the fastest and the median sample.
 void run(const Options& options) {
   std::vector<Candidate> candidates;
   for (const auto& path : options.libraries) candidates.push_back(load(path));
-  Arguments arguments(*candidates.front().metadata, options.shape);
+  KernelArguments arguments(*candidates.front().metadata, options.shape);
   prepare_runtime(options.threads);
-  const auto wanted = arguments.results(candidates.front());
+  candidates = working(candidates, arguments);
   const auto caller = [&](const Candidate& candidate) {
-    return [&arguments, &candidate] { arguments.call(candidate); };
+    return [&arguments, &candidate] { call(candidate, arguments); };
   };
   using Call = decltype(caller(candidates.front()));
   std::vector<Sampler<Call>> samplers;
-  std::vector<double> distances;
-  for (const Candidate& candidate : candidates) {
-    distances.push_back(distance(arguments.results(candidate), wanted));
-    if (!(distances.back() <= tolerance)) {
-      throw std::runtime_error(candidate.path + " gives other results");
-    }
-    samplers.emplace_back(caller(candidate));
-  }
+  for (const Candidate& candidate : candidates) samplers.emplace_back(caller(candidate));
   std::vector<std::vector<double>> samples(candidates.size());
   const double seconds = options.seconds * static_cast<double>(candidates.size());
   for (double spent = 0; spent < seconds || samplers.front().samples() < fewest_samples;) {
@@ -257,7 +140,7 @@ void run(const Options& options) {
   }
   for (std::size_t i = 0; i < samplers.size(); ++i) {
     std::cout << candidates[i].path << '\t' << samplers[i].best_ns() << '\t' << median(samples[i])
-              << '\t' << distances[i] << '\n';
+              << '\n';
   }
 }
 

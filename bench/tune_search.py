@@ -107,7 +107,9 @@ class Search:
             share = (until - time.monotonic()) * (1 - FINAL_SHARE) / (rungs - rung)
             self._measure(f"rung {rung + 1}", left, RUNG_PROCESSES, share)
             ratios = self._ratios(f"rung {rung + 1}", left)
-            left = sorted(left, key=lambda c: ratios[c.name])[: max(FINALISTS, len(left) // KEEP)]
+            works = [candidate for candidate in left if ratios[candidate.name] < math.inf]
+            keep = max(FINALISTS, len(left) // KEEP)
+            left = sorted(works, key=lambda candidate: ratios[candidate.name])[:keep]
             best = f"{left[0].name} {ratios[left[0].name]:.3f}" if left else "none"
             self.say(f"rung {rung + 1}/{rungs}: {len(left)} left, best: {best} of the default")
         self._measure("final", left, processes, max(0.0, until - time.monotonic()))
@@ -152,9 +154,10 @@ class Search:
         )
         if done.returncode != 0:
             raise SystemExit(f"{place.name}: {done.stderr}")
-        times = {}
+        # Those that the driver leaves out do not work here, and so nowhere.
+        times = dict.fromkeys(paths.values(), math.inf)
         for line in done.stdout.splitlines():
-            path, best, _, _ = line.split("\t")
+            path, best, _ = line.split("\t")
             times[paths[path]] = float(best)
         return times
 
