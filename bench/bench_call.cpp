@@ -7,7 +7,6 @@
 #include <exception>
 #include <functional>
 #include <iostream>
-#include <limits>
 #include <string>
 
 #include "measure.h"
@@ -25,7 +24,7 @@ Tensor channel_view(const FloatBuffer& buffer) {
 
 /// A module with the problem's parameters, and the tensors to call it with.
 struct SmallCall {
-  Problem problem{shape};
+  Problem problem{shape, Element::F32};
   Tensor x = Tensor::from_blob(problem.x.data(), {shape.n, shape.c}, DType::Float32);
   Tensor dy = Tensor::from_blob(problem.dy.data(), {shape.n, shape.c}, DType::Float32);
   Tensor out = Tensor::from_blob(problem.out.data(), {shape.n, shape.c}, DType::Float32);
@@ -40,7 +39,7 @@ struct SmallCall {
 
   /// Runs a call once and judges the y that it returns.
   void verify_y(const std::function<Tensor()>& call) {
-    problem.out.fill(std::numeric_limits<float>::quiet_NaN());
+    problem.out.spoil();
     const Tensor y = call();
     out.copy_(y);
     problem.verify_train(Layout::Nlc, tolerance);

@@ -20,14 +20,6 @@ constexpr std::string_view name_of(Operation operation) {
   return names[static_cast<std::size_t>(operation)];
 }
 
-/// Bytes that an operation has to move when no pass finds its data in a cache: training reads x
-/// twice and writes y, inference reads x and writes y, backward reads x and dy twice and writes dx.
-constexpr double traffic(Operation operation, const BenchShape& shape) {
-  constexpr double tensors[] = {3, 2, 5};
-  return tensors[static_cast<std::size_t>(operation)] * static_cast<double>(shape.numel()) *
-         static_cast<double>(sizeof(float));
-}
-
 /// One way to move the memory that an operation must move.
 struct FloorLoop {
   std::string_view name;
@@ -40,7 +32,7 @@ std::vector<FloorLoop> floor_loops(int threads);
 
 /// Moves the memory: every member of the team does both passes over its own part.
 /// Returns a sum that depends on what was read.
-float run_floor(const FloorLoop& loop, Operation operation, Problem& problem, ThreadTeam& team);
+Word run_floor(const FloorLoop& loop, Operation operation, Problem& problem, ThreadTeam& team);
 
 /// Checks that run_floor() wrote what it should: x, or x + dy. @throws std::runtime_error
 void verify_floor(Operation operation, const Problem& problem);

@@ -35,6 +35,7 @@ class Sampler {
 
   [[nodiscard]] double best_ns() const { return best_ * 1e9; }  ///< of one call
   [[nodiscard]] int samples() const { return samples_; }
+  [[nodiscard]] int repeats() const { return repeats_; }  ///< calls in a sample
 
  private:
   double run() {

@@ -6,16 +6,20 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 OURS = "halnorm"
 FLOOR = "floor"
 OPERATION_TITLES = {"train": "training forward", "infer": "inference", "backward": "backward"}
 OPERATIONS = tuple(OPERATION_TITLES)
 LAYOUTS = ("ncl", "nlc")
+DTYPE_BYTES = {"f32": 4, "f16": 2, "bf16": 2}
 
 # Tensors read and written when no pass finds its data in a cache (see docs/benchmarks/README.md).
 TRAFFIC = {"train": 3, "infer": 2, "backward": 5}
+
+# Additions and multiplications per element: the sums, and then the normalization.
+FLOPS = {"train": 4 + 3, "infer": 3, "backward": 4 + 5}
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,11 @@ class Shape:
     reason: str
 
     @property
-    def tensor_bytes(self) -> int:
-        return 4 * self.n * self.c * self.l
+    def numel(self) -> int:
+        return self.n * self.c * self.l
+
+    def tensor_bytes(self, dtype: str) -> int:
+        return DTYPE_BYTES[dtype] * self.numel
 
     @property
     def layouts(self) -> tuple[str, ...]:
@@ -45,6 +52,7 @@ class Case:
 
     operation: str
     layout: str
+    dtype: str
     threads: int
     shape: str
 
@@ -69,12 +77,21 @@ class Row:
 
     case: Case
     time: Spread
-    gb_per_s: float
+    tensor_bytes: int
     floor: Spread
     of_floor: Spread
     peers: dict[str, Spread] = field(default_factory=dict)
     against: dict[str, Spread] = field(default_factory=dict)
     kernel: str = ""
+
+    @property
+    def gb_per_s(self) -> float:
+        return TRAFFIC[self.case.operation] * self.tensor_bytes / self.time.median
+
+    @property
+    def best_peer(self) -> Spread | None:
+        """The ratio to the fastest peer."""
+        return min(self.against.values(), key=lambda ratio: ratio.median, default=None)
 
 
 # times[program][case] holds the fastest time of each round, in the order of the rounds.
@@ -92,9 +109,8 @@ class Measurements:
         self.context: dict[str, object] = {}
 
     def add(self, name: str, best_ns: float, label: str) -> None:
-        """Takes in one benchmark; its name is operation/layout/shape/threads:T/program/..."""
-        operation, layout, shape, threads, program = name.split("/")[:5]
-        case = Case(operation, layout, int(threads.removeprefix("threads:")), shape)
+        """Takes in one benchmark."""
+        program, case = parse_name(name)
         self.times[program][case].append(best_ns)
         self.labels[program, case] = label
 
@@ -104,23 +120,24 @@ class Measurements:
     def rows(self) -> list[Row]:
         """All cases that we measured ourselves: by operation, layout and threads, as the suite."""
         order = {shape.name: index for index, shape in enumerate(self.shapes)}
-        size = {shape.name: shape.tensor_bytes for shape in self.shapes}
+        dtypes = list(DTYPE_BYTES)
 
-        def position(case: Case) -> tuple[int, str, int, int]:
-            return OPERATIONS.index(case.operation), case.layout, case.threads, order[case.shape]
+        def position(case: Case) -> tuple[int, int, str, int, int]:
+            operation, dtype = OPERATIONS.index(case.operation), dtypes.index(case.dtype)
+            return dtype, operation, case.layout, case.threads, order[case.shape]
 
         return [
-            self._row(case, size[case.shape]) for case in sorted(self.times[OURS], key=position)
+            self._row(case, self.shapes[order[case.shape]].tensor_bytes(case.dtype))
+            for case in sorted(self.times[OURS], key=position)
         ]
 
     def _row(self, case: Case, tensor_bytes: int) -> Row:
         ours = self.times[OURS][case]
-        floor = self.times[FLOOR][Case(case.operation, "any", case.threads, case.shape)]
-        time = Spread.of(ours)
+        floor = self.times[FLOOR][replace(case, layout="any")]
         row = Row(
             case,
-            time,
-            TRAFFIC[case.operation] * tensor_bytes / time.median,
+            Spread.of(ours),
+            tensor_bytes,
             Spread.of(floor),
             _ratios(floor, ours),
             kernel=self.labels[OURS, case],
@@ -132,6 +149,15 @@ class Measurements:
         return row
 
 
+def parse_name(name: str) -> tuple[str, Case]:
+    """The program and the case of operation/layout/dtype/shape/threads:T/program/..."""
+    parts = name.split("/")
+    if parts[2] not in DTYPE_BYTES:  # as revisions named it that had float32 alone
+        parts.insert(2, "f32")
+    operation, layout, dtype, shape, threads, program = parts[:6]
+    return program, Case(operation, layout, dtype, int(threads.removeprefix("threads:")), shape)
+
+
 def _ratios(theirs: list[float], ours: list[float]) -> Spread:
     """Round by round, since the rounds differ more than the programs within one."""
     return Spread.of(their / our for their, our in zip(theirs, ours, strict=True))
@@ -139,10 +165,11 @@ def _ratios(theirs: list[float], ours: list[float]) -> Spread:
 
 @dataclass(frozen=True)
 class Summary:
-    """Geometric means over the shapes of one operation, layout and thread count."""
+    """Geometric means over the shapes of one operation, layout, dtype and thread count."""
 
     operation: str
     layout: str
+    dtype: str
     threads: int
     shapes: int
     of_floor: float
@@ -151,13 +178,13 @@ class Summary:
 
 
 def summaries(rows: list[Row]) -> list[Summary]:
-    groups: dict[tuple[str, str, int], list[Row]] = defaultdict(list)
+    groups: dict[Case, list[Row]] = defaultdict(list)
     for row in rows:
-        groups[row.case.operation, row.case.layout, row.case.threads].append(row)
-    return [_summary(*key, group) for key, group in groups.items()]
+        groups[replace(row.case, shape="")].append(row)
+    return [_summary(key, group) for key, group in groups.items()]
 
 
-def _summary(operation: str, layout: str, threads: int, rows: list[Row]) -> Summary:
+def _summary(key: Case, rows: list[Row]) -> Summary:
     peers = sorted({peer for row in rows for peer in row.against})
     against = {
         peer: geometric_mean(row.against[peer].median for row in rows if peer in row.against)
@@ -165,7 +192,14 @@ def _summary(operation: str, layout: str, threads: int, rows: list[Row]) -> Summ
     }
     ratios = [row.of_floor.median for row in rows]
     return Summary(
-        operation, layout, threads, len(rows), geometric_mean(ratios), min(ratios), against
+        key.operation,
+        key.layout,
+        key.dtype,
+        key.threads,
+        len(rows),
+        geometric_mean(ratios),
+        min(ratios),
+        against,
     )
 
 

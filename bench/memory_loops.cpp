@@ -12,24 +12,25 @@ namespace {
 
 /// One cache line. This file is compiled for the machine it runs on; where that has narrower
 /// vectors, the compiler splits the operations.
-using Line __attribute__((vector_size(64), aligned(4), may_alias)) = float;
-constexpr std::size_t lane_count = sizeof(Line) / sizeof(float);
+using Line __attribute__((vector_size(64), aligned(4), may_alias)) = Word;
+constexpr std::size_t lane_count = sizeof(Line) / sizeof(Word);
 constexpr std::size_t unroll = 4;
 
-const Line& line_at(const float* p) { return *reinterpret_cast<const Line*>(p); }
-Line& line_at(float* p) { return *reinterpret_cast<Line*>(p); }
+const Line& line_at(const Word* p) { return *reinterpret_cast<const Line*>(p); }
+Line& line_at(Word* p) { return *reinterpret_cast<Line*>(p); }
 
 /// y must be aligned to a cache line.
-void stream(float* y, const Line& value) {
+void stream(Word* y, const Line& value) {
 #if defined(__AVX512F__)
-  _mm512_stream_ps(y, reinterpret_cast<const __m512&>(value));
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(y), reinterpret_cast<const __m512i&>(value));
 #elif defined(__AVX__)
-  const float* from = reinterpret_cast<const float*>(&value);
-  for (std::size_t i = 0; i < lane_count; i += 8)
-    _mm256_stream_ps(y + i, _mm256_loadu_ps(from + i));
+  const auto* from = reinterpret_cast<const __m256i*>(&value);
+  for (std::size_t i = 0; i < 2; ++i)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(y) + i, _mm256_loadu_si256(from + i));
 #elif defined(__SSE2__)
-  const float* from = reinterpret_cast<const float*>(&value);
-  for (std::size_t i = 0; i < lane_count; i += 4) _mm_stream_ps(y + i, _mm_loadu_ps(from + i));
+  const auto* from = reinterpret_cast<const __m128i*>(&value);
+  for (std::size_t i = 0; i < 4; ++i)
+    _mm_stream_si128(reinterpret_cast<__m128i*>(y) + i, _mm_loadu_si128(from + i));
 #else
   line_at(y) = value;
 #endif
@@ -42,20 +43,20 @@ void finish_stream() {
 #endif
 }
 
-std::size_t to_alignment(const float* y) {
-  const auto offset = (reinterpret_cast<std::uintptr_t>(y) / sizeof(float)) % lane_count;
+std::size_t to_alignment(const Word* y) {
+  const auto offset = (reinterpret_cast<std::uintptr_t>(y) / sizeof(Word)) % lane_count;
   return (lane_count - offset) % lane_count;
 }
 
-float sum(const Line& line) {
-  float total = 0.0F;
+Word sum(const Line& line) {
+  Word total = 0;
   for (std::size_t lane = 0; lane < lane_count; ++lane) total += line[lane];
   return total;
 }
 
 /// Writes value(i) to y, a line at a time; scalar(i) for the elements of broken lines.
 template <class Vector, class Scalar>
-void write_lines(float* y, std::size_t count, bool streaming, Vector vector, Scalar scalar) {
+void write_lines(Word* y, std::size_t count, bool streaming, Vector vector, Scalar scalar) {
   std::size_t i = 0;
   if (streaming) {
     const std::size_t head = to_alignment(y);
@@ -74,18 +75,18 @@ void write_lines(float* y, std::size_t count, bool streaming, Vector vector, Sca
 
 }  // namespace
 
-float read_all(const float* x, std::size_t count) {
+Word read_all(const Word* x, std::size_t count) {
   Line total[unroll] = {};
   std::size_t i = 0;
   for (; i + unroll * lane_count <= count; i += unroll * lane_count) {
     for (std::size_t u = 0; u < unroll; ++u) total[u] += line_at(x + i + u * lane_count);
   }
-  float rest = 0.0F;
+  Word rest = 0;
   for (; i < count; ++i) rest += x[i];
   return rest + sum((total[0] + total[1]) + (total[2] + total[3]));
 }
 
-float read_both(const float* x, const float* dy, std::size_t count) {
+Word read_both(const Word* x, const Word* dy, std::size_t count) {
   Line total[unroll] = {};
   std::size_t i = 0;
   for (; i + unroll * lane_count <= count; i += unroll * lane_count) {
@@ -93,14 +94,14 @@ float read_both(const float* x, const float* dy, std::size_t count) {
       total[u] += line_at(x + i + u * lane_count) + line_at(dy + i + u * lane_count);
     }
   }
-  float rest = 0.0F;
+  Word rest = 0;
   for (; i < count; ++i) rest += x[i] + dy[i];
   return rest + sum((total[0] + total[1]) + (total[2] + total[3]));
 }
 
-void copy(const float* x, float* y, std::size_t count, Store store) {
+void copy(const Word* x, Word* y, std::size_t count, Store store) {
   if (store == Store::Library) {
-    std::memcpy(y, x, count * sizeof(float));
+    std::memcpy(y, x, count * sizeof(Word));
     return;
   }
   write_lines(
@@ -109,7 +110,7 @@ void copy(const float* x, float* y, std::size_t count, Store store) {
       [x](std::size_t i) { return x[i]; });
 }
 
-void add(const float* x, const float* dy, float* y, std::size_t count, Store store) {
+void add(const Word* x, const Word* dy, Word* y, std::size_t count, Store store) {
   write_lines(
       y, count, store == Store::Streaming,
       [x, dy](std::size_t i, Line& line) { line = line_at(x + i) + line_at(dy + i); },

@@ -2,16 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <new>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 
 namespace halnorm::bench {
 namespace {
-
-constexpr std::size_t page = 4096;
 
 /// Uniform in [-1, 1): the upper bits of a multiplicative hash. Fast enough for 10^8 elements and
 /// the same in every program.
@@ -42,7 +38,7 @@ void for_each_element(const BenchShape& shape, Layout layout, Visit visit) {
 }
 
 std::unique_ptr<ChannelSums> compute_sums(const BenchShape& shape, Layout layout,
-                                          const FloatBuffer& x, const FloatBuffer& dy) {
+                                          const DataBuffer& x, const DataBuffer& dy) {
   const auto channels = static_cast<std::size_t>(shape.c);
   const auto count = static_cast<double>(shape.per_channel());
   const std::vector<double> zeros(channels);
@@ -82,29 +78,18 @@ bool close(double got, double wanted, double bound) { return std::abs(got - want
 
 }  // namespace
 
-FloatBuffer::FloatBuffer(std::size_t size) : size_(size) {
-  const std::size_t rounded = (size * sizeof(float) / page + 1) * page;
-  data_.reset(static_cast<float*>(std::aligned_alloc(page, rounded)));
-  if (!data_) throw std::bad_alloc();
-  fill(0.0F);
-}
-
-void FloatBuffer::fill(float value) { std::fill_n(data(), size_, value); }
-
-void FloatBuffer::Free::operator()(float* pointer) const { std::free(pointer); }
-
-Problem::Problem(const BenchShape& shape)
-    : x(static_cast<std::size_t>(shape.numel())),
-      dy(x.size()),
-      out(x.size()),
+Problem::Problem(const BenchShape& shape, Element element)
+    : x(element, static_cast<std::size_t>(shape.numel())),
+      dy(element, x.size()),
+      out(element, x.size()),
       weight(static_cast<std::size_t>(shape.c)),
       bias(weight.size()),
       running_mean(weight.size()),
       running_var(weight.size()),
       shape_(shape) {
   for (std::size_t i = 0; i < x.size(); ++i) {
-    x[i] = 0.5F + 2.0F * uniform(i, 1);
-    dy[i] = uniform(i, 2);
+    x.set(i, 0.5F + 2.0F * uniform(i, 1));
+    dy.set(i, uniform(i, 2));
   }
   for (std::size_t c = 0; c < weight.size(); ++c) {
     weight[c] = 1.0F + 0.5F * uniform(c, 3);

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <array>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
 
+#include "buffers.h"
 #include "shapes.h"
 
 namespace halnorm::bench {
@@ -16,27 +16,6 @@ enum class Layout : std::uint8_t { Ncl, Nlc };
 constexpr std::string_view name_of(Layout layout) { return layout == Layout::Ncl ? "ncl" : "nlc"; }
 
 inline constexpr double eps = 1e-5;
-
-/// Float32 elements in page-aligned memory. Every page is written by the constructor, so that no
-/// page fault falls into a measurement.
-class FloatBuffer {
- public:
-  explicit FloatBuffer(std::size_t size);
-
-  [[nodiscard]] float* data() const { return data_.get(); }
-  [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] std::size_t bytes() const { return size_ * sizeof(float); }
-  float& operator[](std::size_t index) { return data_[index]; }
-  float operator[](std::size_t index) const { return data_[index]; }
-  void fill(float value);
-
- private:
-  struct Free {
-    void operator()(float* pointer) const;
-  };
-  std::size_t size_;
-  std::unique_ptr<float[], Free> data_;
-};
 
 /// Per-channel statistics and sums in float64, computed in two passes over the elements.
 struct ChannelSums {
@@ -49,11 +28,12 @@ struct ChannelSums {
 /// bytes of x and dy are the same in both layouts; only their meaning differs.
 class Problem {
  public:
-  explicit Problem(const BenchShape& shape);
+  Problem(const BenchShape& shape, Element element);
 
   [[nodiscard]] const BenchShape& shape() const { return shape_; }
+  [[nodiscard]] Element element() const { return x.element(); }
 
-  FloatBuffer x, dy, out;
+  DataBuffer x, dy, out;
   FloatBuffer weight, bias, running_mean, running_var;
 
   /// Each judges `out`, element by element, against the float64 result.

@@ -12,67 +12,71 @@ import dataclasses
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-import report
-from measurements import OPERATIONS, OURS, Measurements, Shape
+import growth
+import programs
+import tables
+from measurements import DTYPE_BYTES, OPERATIONS, Measurements, Shape
+from programs import PEERS, ROOT, Program
 
-ROOT = Path(__file__).resolve().parent.parent
-PROGRAMS = {OURS: "halnorm_bench", "onednn": "halnorm_bench_onednn"}
-CALL_PROGRAM = "halnorm_bench_call"
 BUFFERS = 3  # tensors of the shape's size that a program holds
 BUSY_LOAD = 0.5  # runnable threads of others, beside which several threads cannot be measured
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, prog="./dev bench")
+def _list_of(known: tuple[str, ...], text: str) -> list[str]:
+    names = [name for name in text.split(",") if name]
+    for name in names:
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"'{name}' is not one of {', '.join(known)}")
+    return names
+
+
+def dtype_list(text: str) -> list[str]:
+    return _list_of(tuple(DTYPE_BYTES), text)
+
+
+def peer_list(text: str) -> list[str]:
+    return list(PEERS) if text == "all" else _list_of(PEERS, text)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """What ./dev bench understands with and without --compare."""
     parser.add_argument("--build-dir", type=Path, default=ROOT / "build/release")
     parser.add_argument("--quick", action="store_true", help="eleven shapes, shorter measurements")
-    parser.add_argument("--filter", default="", help="regex on operation/layout/shape")
+    parser.add_argument("--filter", default="", help="regex on operation/layout/dtype/shape")
+    parser.add_argument("--dtypes", type=dtype_list, default=["f32"], help="like f32,f16,bf16")
     parser.add_argument("--threads", help="thread counts, like 1,4; default: 1 and one per core")
-    parser.add_argument("--rounds", type=int, help="default: 3, with --quick 2")
+    parser.add_argument("--rounds", type=int, help="default: 3, with --quick 2; --compare: 6")
     parser.add_argument("--min-time", type=float, help="seconds per measurement and round")
     parser.add_argument("--memory-limit", type=float, default=4.0, help="GB; skips shapes above")
+
+
+def fill_in_defaults(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    if arguments.min_time is None:
+        arguments.min_time = 0.015 if arguments.quick else 0.03
+    if arguments.rounds < 1:
+        parser.error("--rounds must be at least 1")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, prog="./dev bench")
+    add_common_arguments(parser)
+    parser.add_argument(
+        "--peers", type=peer_list, default=["onednn"], help=f"of {','.join(PEERS)}; or all, or ''"
+    )
+    parser.add_argument("--growth", action="store_true", help="also time against N, C and L")
     parser.add_argument("--json", type=Path, help="default: bench/results.json in the build")
     parser.add_argument("--report", action="store_true", help="also writes docs/benchmarks/")
     arguments = parser.parse_args()
     if arguments.rounds is None:
         arguments.rounds = 2 if arguments.quick else 3
-    if arguments.min_time is None:
-        arguments.min_time = 0.015 if arguments.quick else 0.03
-    if arguments.rounds < 1:
-        parser.error("--rounds must be at least 1")
+    fill_in_defaults(parser, arguments)
     if arguments.json is None:
         arguments.json = arguments.build_dir / "bench/results.json"
     return arguments
-
-
-def run_program(path: Path, options: list[str]) -> str:
-    """The program's standard output; ends the benchmark if the program failed."""
-    done = subprocess.run([path, *options], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{path.name} {' '.join(options)}\nfailed ({done.returncode}): {done.stderr}")
-    return done.stdout
-
-
-def measure(path: Path, options: list[str], min_time: float) -> dict[str, object]:
-    """One run of a Google Benchmark program."""
-    output = run_program(
-        path, [*options, f"--benchmark_min_time={min_time}", "--benchmark_format=json"]
-    )
-    result: dict[str, object] = json.loads(output)
-    return result
-
-
-def read_shapes(program: Path) -> list[Shape]:
-    shapes = []
-    for line in run_program(program, ["--shapes"]).splitlines():
-        name, n, c, length, rank, kind, reason = line.split("\t")
-        shapes.append(Shape(name, int(n), int(c), int(length), int(rank), kind == "quick", reason))
-    return shapes
 
 
 def select(shapes: list[Shape], arguments: argparse.Namespace) -> dict[Shape, str]:
@@ -83,22 +87,33 @@ def select(shapes: list[Shape], arguments: argparse.Namespace) -> dict[Shape, st
         if arguments.quick and not shape.quick:
             continue
         cases = [
-            f"{operation}/(any|{layout})"
+            f"{operation}/(any|{layout})/({dtype}/)?{shape.name}"
             for operation in OPERATIONS
             for layout in shape.layouts
-            if wanted.search(f"{operation}/{layout}/{shape.name}")
+            for dtype in arguments.dtypes
+            if wanted.search(f"{operation}/{layout}/{dtype}/{shape.name}")
         ]
         if not cases:
             continue
-        if BUFFERS * shape.tensor_bytes > arguments.memory_limit * 1e9:
+        most = BUFFERS * max(shape.tensor_bytes(dtype) for dtype in arguments.dtypes)
+        if most > arguments.memory_limit * 1e9:
             print(f"skipped {shape.name}: above --memory-limit {arguments.memory_limit} GB")
             continue
         selected[shape] = f"^({'|'.join(cases)})/"
     return selected
 
 
+def options_of(shape: Shape, pattern: str, arguments: argparse.Namespace) -> list[str]:
+    options = [f"--shape={shape.name}", f"--benchmark_filter={pattern}"]
+    if arguments.threads:
+        options.append(f"--threads={arguments.threads}")
+    if arguments.dtypes != ["f32"]:
+        options.append(f"--dtypes={','.join(arguments.dtypes)}")
+    return options
+
+
 def take_in(results: Measurements, output: dict[str, object]) -> None:
-    context, benchmarks = output["context"], output["benchmarks"]
+    context, benchmarks = output.get("context", {}), output["benchmarks"]
     assert isinstance(context, dict)
     assert isinstance(benchmarks, list)
     results.context.update(context)
@@ -114,30 +129,29 @@ def warn_if_busy() -> None:
 
 
 def run_rounds(
-    programs: dict[str, Path], selected: dict[Shape, str], arguments: argparse.Namespace
+    running: list[Program], selected: dict[Shape, str], arguments: argparse.Namespace
 ) -> Measurements:
     results = Measurements(list(selected))
     started = time.monotonic()
-    threads = [f"--threads={arguments.threads}"] if arguments.threads else []
     for turn in range(1, arguments.rounds + 1):
         for count, (shape, pattern) in enumerate(selected.items(), 1):
             where = f"round {turn}/{arguments.rounds}, shape {count}/{len(selected)}"
             print(f"[{time.monotonic() - started:4.0f} s] {where}: {shape.name}", flush=True)
-            options = [f"--shape={shape.name}", f"--benchmark_filter={pattern}", *threads]
-            for program in programs.values():
-                take_in(results, measure(program, options, arguments.min_time))
-        measure_calls(results, arguments)
+            options = options_of(shape, pattern, arguments)
+            for program in running:
+                take_in(results, program.measure(options, arguments.min_time))
     print(f"[{time.monotonic() - started:4.0f} s] done\n")
     return results
 
 
 def measure_calls(results: Measurements, arguments: argparse.Namespace) -> None:
-    output = measure(arguments.build_dir / "bench" / CALL_PROGRAM, [], arguments.min_time)
-    benchmarks = output["benchmarks"]
-    assert isinstance(benchmarks, list)
-    for entry in benchmarks:
-        name = entry["name"].removeprefix("call/").removesuffix("/manual_time")
-        results.calls[name].append(entry["best_ns"])
+    program = programs.built(arguments.build_dir, "calls", "halnorm_bench_call")
+    for _ in range(arguments.rounds):
+        benchmarks = program.measure([], arguments.min_time)["benchmarks"]
+        assert isinstance(benchmarks, list)
+        for entry in benchmarks:
+            name = entry["name"].removeprefix("call/").removesuffix("/manual_time")
+            results.calls[name].append(entry["best_ns"])
 
 
 def write_json(path: Path, results: Measurements) -> None:
@@ -151,25 +165,36 @@ def write_json(path: Path, results: Measurements) -> None:
     print(f"written: {path}")
 
 
+def write_report(
+    results: Measurements, arguments: argparse.Namespace, grown: list[growth.Curve]
+) -> None:
+    import page  # only here: it needs packages that the text does not
+
+    ceilings = growth.measure_ceilings(programs.ours(arguments.build_dir), results, arguments)
+    command = " ".join(["./dev bench", *tables.without_build_dir(sys.argv[1:])])
+    for path in page.write(page.Report(results, command, ceilings, grown), ROOT):
+        print(f"written: {path}")
+
+
 def main() -> None:
     arguments = parse_arguments()
-    programs = {name: arguments.build_dir / "bench" / file for name, file in PROGRAMS.items()}
-    if not programs[OURS].exists():
-        sys.exit(f"not built: {programs[OURS]}")
-    for name in [name for name, path in programs.items() if not path.exists()]:
-        print(f"no {name}: it was not found when the project was configured")
-        del programs[name]
-    selected = select(read_shapes(programs[OURS]), arguments)
+    program = programs.ours(arguments.build_dir)
+    if not program.found:
+        sys.exit(f"not built: {program.command[0]}")
+    running = [program, *programs.present_peers(arguments.build_dir, arguments.peers)]
+    selected = select(program.shapes(), arguments)
     if not selected:
         sys.exit("no shape is left to measure")
     warn_if_busy()
-    results = run_rounds(programs, selected, arguments)
-    print(report.text(results))
+    results = run_rounds(running, selected, arguments)
+    measure_calls(results, arguments)
+    print(tables.text(results))
     write_json(arguments.json, results)
+    grown = growth.measure(program, arguments) if arguments.growth else []
+    if grown:
+        print(tables.growth_text(grown))
     if arguments.report:
-        command = " ".join(["./dev bench", *report.without_build_dir(sys.argv[1:])])
-        for path in report.write(results, ROOT, command):
-            print(f"written: {path}")
+        write_report(results, arguments, grown)
 
 
 if __name__ == "__main__":

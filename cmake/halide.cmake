@@ -26,6 +26,7 @@ find_path(
   HINTS "${halide_root}/include" "${halide_lib_dir}/include" REQUIRED NO_CMAKE_FIND_ROOT_PATH
 )
 mark_as_advanced(HALNORM_HALIDE_INCLUDE_DIR)
+set(halide_tools_dir "${halide_root}/share/tools")
 
 set(halnorm_halide_include "${PROJECT_BINARY_DIR}/halide_include")
 foreach(header HalideBuffer.h HalideRuntime.h)

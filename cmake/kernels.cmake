@@ -41,6 +41,16 @@ function(halnorm_dtypes_of operation out)
   endif()
 endfunction()
 
+set(HALNORM_RUNGEN "" CACHE STRING "Kernels to link with Halide's RunGen as <kernel>.rungen")
+
+# A program that runs and times one kernel on given sizes; see docs/tuning.md.
+function(halnorm_add_rungen kernel registration)
+  add_executable(${kernel}.rungen "${halide_tools_dir}/RunGenMain.cpp" "${registration}")
+  target_compile_features(${kernel}.rungen PRIVATE cxx_std_17)
+  target_compile_definitions(${kernel}.rungen PRIVATE HALIDE_NO_PNG HALIDE_NO_JPEG)
+  target_link_libraries(${kernel}.rungen PRIVATE ${kernel})
+endfunction()
+
 # Compiles one kernel into a library and a function of the same name,
 # halnorm_<operation>_<layout>_<dtype>__<target>: the only caller of add_halide_library.
 function(halnorm_add_kernel operation layout dtype target)
@@ -49,6 +59,16 @@ function(halnorm_add_kernel operation layout dtype target)
   if(NOT layout STREQUAL "c")
     list(APPEND params layout=${layout})
   endif()
+  list(JOIN params " " words)
+  set_property(
+    GLOBAL APPEND PROPERTY HALNORM_RECIPES
+    "${operation}\t${layout}\t${dtype}\t${target}\t${HALNORM_HALIDE_TARGET_${target}}\t${words}"
+  )
+  list(APPEND params ${HALNORM_TUNED_${operation}_${layout}_${dtype}_${target}})
+  set(registration "")
+  if(name IN_LIST HALNORM_RUNGEN)
+    set(registration REGISTRATION registration_file)
+  endif()
   add_halide_library(
     ${name}
     FROM halnorm_generators
@@ -56,11 +76,15 @@ function(halnorm_add_kernel operation layout dtype target)
     TARGETS ${HALNORM_HALIDE_TARGET_${target}}
     USE_RUNTIME halnorm_halide_runtime
     PARAMS ${params}
+    ${registration}
   )
+  if(registration)
+    halnorm_add_rungen(${name} "${registration_file}")
+  endif()
   set_property(GLOBAL APPEND PROPERTY HALNORM_KERNELS ${name})
 endfunction()
 
-# Writes a file that the runtime includes.
+# Writes a file that the runtime includes, or ./dev tune reads.
 function(halnorm_write_list name rows)
   file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/${name}" CONTENT "${rows}" @ONLY)
 endfunction()
@@ -69,6 +93,10 @@ endfunction()
 # made of.
 function(halnorm_add_kernels)
   halnorm_chosen_targets(targets)
+  halnorm_tuned_file(tuned)
+  if(tuned)
+    include("${tuned}")
+  endif()
   message(STATUS "halnorm: kernels for ${targets}")
   list(GET targets -1 portable)
   add_halide_runtime(
@@ -93,5 +121,9 @@ function(halnorm_add_kernels)
     string(APPEND rows "HALNORM_DTYPE(${dtype}, ${HALNORM_TYPE_${dtype}})\n")
   endforeach()
   halnorm_write_list(halnorm_dtypes.inc "${rows}")
+  # How each is made, for ./dev tune: what it compiles differs from this by its constants alone.
+  get_property(recipes GLOBAL PROPERTY HALNORM_RECIPES)
+  list(JOIN recipes "\n" recipes)
+  halnorm_write_list(halnorm_recipes.tsv "${recipes}\n")
   set(HALNORM_CHOSEN_TARGETS "${targets}" PARENT_SCOPE)
 endfunction()

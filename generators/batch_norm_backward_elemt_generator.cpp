@@ -41,6 +41,7 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
     per_channel_input(invstd, x);
     per_channel_input(sum_dy, x);
     per_channel_input(sum_dy_xmu, x);
+    count.set_estimate(estimate_l * estimate_n);
     architecture()->backward_elementwise(gradient_, domain(x));
   }
 

@@ -49,6 +49,7 @@ class BatchNormBackwardInfer : public halnorm::Operation<BatchNormBackwardInfer>
     per_channel_input(running_var, x);
     per_channel(dweight, x);
     per_channel(dbias, x);
+    eps.set_estimate(1e-5);
     architecture()->backward(sums_, gradient_, {dweight, dbias});
   }
 

@@ -41,6 +41,7 @@ class BatchNormInfer : public halnorm::Operation<BatchNormInfer> {
     per_channel_input(running_var, x);
     per_channel_input(weight, x);
     per_channel_input(bias, x);
+    eps.set_estimate(1e-5);
     architecture()->elementwise(normalize_, domain(x));
   }
 

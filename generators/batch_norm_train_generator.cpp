@@ -46,6 +46,7 @@ class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
     per_channel(mean, x);
     per_channel(invstd, x);
     per_channel(m2, x);
+    eps.set_estimate(1e-5);
     architecture()->train(moments_, normalize_, {mean, invstd, m2});
   }
 

@@ -27,6 +27,17 @@ class Operation : public Halide::Generator<Derived> {
  protected:
   using Vec = Halide::Buffer<void, 1>;
 
+  // A middling size, for Halide's autoschedulers and for RunGen; kernels take every size.
+  static constexpr int estimate_l = 512, estimate_c = 256, estimate_n = 64;
+
+  [[nodiscard]] int estimate(int dimension) const {
+    if (layout == algorithm::Layout::NLC) {
+      return dimension == 0 ? estimate_c : estimate_l * estimate_n;
+    }
+    constexpr int extents[] = {estimate_l, estimate_c, estimate_n};
+    return extents[dimension];
+  }
+
   [[nodiscard]] int rank() const { return layout == algorithm::Layout::NCL ? 3 : 2; }
 
   /// The type of weight, bias and running statistics.
@@ -51,21 +62,21 @@ class Operation : public Halide::Generator<Derived> {
   template <class Buffer, class X>
   void like(Buffer& b, const X& x) const {
     for (int i = 0; i < rank(); ++i) {
-      b.dim(i).set_min(0).set_extent(x.dim(i).extent());
+      b.dim(i).set_min(0).set_extent(x.dim(i).extent()).set_estimate(0, estimate(i));
     }
   }
 
   template <class X>
   void from_zero(X& x) const {
     for (int i = 0; i < rank(); ++i) {
-      x.dim(i).set_min(0);
+      x.dim(i).set_min(0).set_estimate(0, estimate(i));
     }
   }
 
   /// One value per channel; inputs may have any stride (0 stands for one value for all channels).
   template <class Buffer, class X>
   void per_channel(Buffer& b, const X& x) const {
-    b.dim(0).set_min(0).set_extent(x.dim(rank() - 2).extent());
+    b.dim(0).set_min(0).set_extent(x.dim(rank() - 2).extent()).set_estimate(0, estimate_c);
   }
   template <class Buffer, class X>
   void per_channel_input(Buffer& b, const X& x) const {
@@ -78,6 +89,9 @@ class Operation : public Halide::Generator<Derived> {
     return algorithm::domain_of(x, layout);
   }
   [[nodiscard]] std::unique_ptr<schedule::Schedule> architecture() const {
+    if (this->using_autoscheduler()) {
+      return schedule::left_to_halide(this->get_target());
+    }
     return schedule::make(this->get_target(), {.task_elements = tune_task_elements,
                                                .strip_vectors = tune_strip_vectors,
                                                .near_elements = tune_near_elements});

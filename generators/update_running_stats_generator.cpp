@@ -35,14 +35,16 @@ class UpdateRunningStats : public halnorm::Operation<UpdateRunningStats> {
 
   void schedule() {
     const Expr channels = running_mean.dim(0).extent();
-    running_mean.dim(0).set_min(0);
-    running_var.dim(0).set_min(0).set_extent(channels);
+    running_mean.dim(0).set_min(0).set_estimate(0, estimate_c);
+    running_var.dim(0).set_min(0).set_extent(channels).set_estimate(0, estimate_c);
     for (auto* b : {&mean, &m2}) {
-      b->dim(0).set_min(0).set_extent(channels);
+      b->dim(0).set_min(0).set_extent(channels).set_estimate(0, estimate_c);
     }
     for (auto* b : {&new_running_mean, &new_running_var}) {
-      b->dim(0).set_min(0).set_extent(channels);
+      b->dim(0).set_min(0).set_extent(channels).set_estimate(0, estimate_c);
     }
+    count.set_estimate(estimate_l * estimate_n);
+    factor.set_estimate(0.1);
     architecture()->per_channel({new_running_mean, new_running_var});
   }
 };

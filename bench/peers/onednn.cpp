@@ -2,7 +2,6 @@
 // (N, C, 1, L): in four dimensions oneDNN takes its generated code, in three its reference code.
 
 #include <algorithm>
-#include <limits>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 #include <unordered_map>
@@ -18,12 +17,16 @@ namespace halnorm::bench {
 namespace {
 
 /// oneDNN sums in float32; this only has to catch a wrong operation, layout or argument.
-constexpr double tolerance = 1e-3;
+double tolerance_of(Element element) { return 1e-3 + 4 * rounding_of(element); }
 
 using dnnl::memory;
 using dnnl::normalization_flags;
 using dnnl::prop_kind;
 using Arguments = std::unordered_map<int, memory>;
+
+memory::data_type data_type_of(Element element) {
+  return element == Element::BF16 ? memory::data_type::bf16 : memory::data_type::f32;
+}
 
 /// oneDNN's engine and one case's memory. scale_shift holds weight, then bias.
 struct Peer {
@@ -34,7 +37,7 @@ struct Peer {
   Arguments arguments;
 
   Peer(const Problem& problem, const Case& item)
-      : data({item.shape.n, item.shape.c, 1, item.shape.l}, memory::data_type::f32,
+      : data({item.shape.n, item.shape.c, 1, item.shape.l}, data_type_of(item.element),
              item.layout == Layout::Ncl ? memory::format_tag::nchw : memory::format_tag::nhwc),
         mean(problem.weight.size()),
         variance(mean.size()),
@@ -44,7 +47,7 @@ struct Peer {
     std::copy_n(problem.bias.data(), mean.size(), scale_shift.data() + mean.size());
   }
 
-  memory tensor(const FloatBuffer& buffer) { return {data, engine, buffer.data()}; }
+  memory tensor(const DataBuffer& buffer) { return {data, engine, buffer.data()}; }
 
   memory channels(const FloatBuffer& buffer) {
     const auto size = static_cast<memory::dim>(buffer.size());
@@ -84,9 +87,9 @@ void run_forward(benchmark::State& state, const Case& item, Problem& problem, Pe
   const dnnl::batch_normalization_forward primitive(description);
   peer.run(primitive);
   if (infer) {
-    problem.verify_infer(item.layout, tolerance);
+    problem.verify_infer(item.layout, tolerance_of(item.element));
   } else {
-    problem.verify_train(item.layout, tolerance);
+    problem.verify_train(item.layout, tolerance_of(item.element));
   }
   measure(state, [&] { peer.run(primitive); });
   state.SetLabel(description.impl_info_str());
@@ -100,7 +103,7 @@ void run_backward(benchmark::State& state, const Case& item, Problem& problem, P
                     {DNNL_ARG_MEAN, peer.channels(peer.mean)},
                     {DNNL_ARG_VARIANCE, peer.channels(peer.variance)}};
   peer.run(dnnl::batch_normalization_forward(forward));
-  problem.out.fill(std::numeric_limits<float>::quiet_NaN());
+  problem.out.spoil();
   const dnnl::batch_normalization_backward::primitive_desc description(
       {prop_kind::backward, peer.data, peer.data, static_cast<float>(eps),
        normalization_flags::use_scale_shift},
@@ -112,14 +115,15 @@ void run_backward(benchmark::State& state, const Case& item, Problem& problem, P
   const dnnl::batch_normalization_backward primitive(description);
   peer.run(primitive);
   const float* dweight = peer.diff_scale_shift.data();
-  problem.verify_backward(item.layout, dweight, dweight + peer.mean.size(), tolerance);
+  problem.verify_backward(item.layout, dweight, dweight + peer.mean.size(),
+                          tolerance_of(item.element));
   measure(state, [&] { peer.run(primitive); });
   state.SetLabel(description.impl_info_str());
 }
 
 void run_onednn(benchmark::State& state, const Case& item, Problem& problem) {
   omp_set_num_threads(item.threads);
-  problem.out.fill(std::numeric_limits<float>::quiet_NaN());
+  problem.out.spoil();
   Peer peer(problem, item);
   if (item.operation == Operation::Backward) {
     run_backward(state, item, problem, peer);
@@ -137,5 +141,5 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("onednn_version", std::to_string(version->major) + "." +
                                                     std::to_string(version->minor) + "." +
                                                     std::to_string(version->patch));
-  return run_program(argc, argv, {"onednn", run_onednn, nullptr});
+  return run_program(argc, argv, {"onednn", run_onednn, nullptr, {Element::F32, Element::BF16}});
 }

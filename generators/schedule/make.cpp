@@ -2,11 +2,40 @@
 
 namespace halnorm::schedule {
 
+namespace {
+
+class LeftToHalide final : public Schedule {
+ public:
+  explicit LeftToHalide(const Halide::Target& target) : architecture_(make(target, {})) {}
+
+  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
+                                                  Halide::Type data) const override {
+    return architecture_->block_sizes(layout, data);
+  }
+  void train(algorithm::Reduction&, algorithm::Normalize&, const PerChannel&) const override {}
+  void elementwise(algorithm::Normalize&, const algorithm::Domain&) const override {}
+  void moments(algorithm::Reduction&, const PerChannel&) const override {}
+  void backward(algorithm::GradientSums&, algorithm::InputGradient&,
+                const PerChannel&) const override {}
+  void backward_reduce(algorithm::GradientSums&, const PerChannel&) const override {}
+  void backward_elementwise(algorithm::InputGradient&, const algorithm::Domain&) const override {}
+  void per_channel(const PerChannel&) const override {}
+
+ private:
+  std::unique_ptr<Schedule> architecture_;
+};
+
+}  // namespace
+
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning) {
   if (target.arch != Halide::Target::X86) {
     throw Halide::CompileError("no schedule for the target " + target.to_string());
   }
   return std::make_unique<X86>(target, tuning);
+}
+
+std::unique_ptr<Schedule> left_to_halide(const Halide::Target& target) {
+  return std::make_unique<LeftToHalide>(target);
 }
 
 }  // namespace halnorm::schedule

@@ -53,4 +53,8 @@ class Schedule {
 /// The one place that chooses an architecture.
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning);
 
+/// The architecture's block sizes, which belong to the algorithm, and no directives: what Halide's
+/// autoschedulers start from.
+std::unique_ptr<Schedule> left_to_halide(const Halide::Target& target);
+
 }  // namespace halnorm::schedule
