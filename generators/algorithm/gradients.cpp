@@ -13,7 +13,7 @@ using Halide::Tuple;
 Rectified rectified(const Func& dy, const Func& y, const Domain& dom) {
   Rectified r;
   const Expr at = cast(accumulator_of(y.type()), dom.at(y, r.l, r.c, r.n));
-  const Expr passes = at > cast(at.type(), 0) || Halide::is_nan(at);
+  const Expr passes = at > cast(at.type(), 0) || has_nan_bits(at);
   const Expr value = Halide::select(passes, dom.at(dy, r.l, r.c, r.n), cast(dy.type(), 0));
   if (dom.layout == Layout::NCL) {
     r.dy(r.l, r.c, r.n) = value;

@@ -8,18 +8,24 @@ using Halide::cast;
 using Halide::Expr;
 using Halide::reinterpret;
 
+Expr has_nan_bits(const Expr& value) {
+  if (value.type().bits() == 64) {
+    const Expr bits = reinterpret(Halide::UInt(64), value);
+    return (bits & Expr(std::uint64_t{0x7fffffffffffffff})) >
+           Expr(std::uint64_t{0x7ff0000000000000});
+  }
+  const Expr bits = reinterpret(Halide::UInt(32), value);
+  return (bits & Expr(std::uint32_t{0x7fffffff})) > Expr(std::uint32_t{0x7f800000});
+}
+
 Expr narrow(const Halide::Type& data, const Expr& value) {
   if (data.bits() != 16) {
     return cast(data, value);
   }
   // Halide rounds right, but where the CPU has no instruction its float16 turns every NaN into
-  // infinity, and its bfloat16 some of them into infinity or -0. A comparison of the values might
-  // be optimized away as one that no number fails, so the bits are asked.
-  const Expr magnitude(std::uint32_t{0x7fffffff});
-  const Expr infinity(std::uint32_t{0x7f800000});
+  // infinity, and its bfloat16 some of them into infinity or -0.
   const Expr quiet_nan(static_cast<std::uint16_t>(data.is_bfloat() ? 0x7fc0 : 0x7e00));
-  const Expr bits = reinterpret(Halide::UInt(32), value);
-  return select((bits & magnitude) > infinity, reinterpret(data, quiet_nan), cast(data, value));
+  return select(has_nan_bits(value), reinterpret(data, quiet_nan), cast(data, value));
 }
 
 }  // namespace halnorm::algorithm
