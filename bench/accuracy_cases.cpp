@@ -106,7 +106,7 @@ Errors errors_of(const Batch& x, DType dtype, double eps) {
 }
 
 void add_normal(std::vector<Row>& rows, double mean, DType dtype, const Published& seen) {
-  const Errors e = errors_of(normal(1024, 4, mean, 1, dtype), dtype, 1e-5);
+  const Errors e = errors_of(normal(1024, 64, mean, 1, dtype), dtype, 1e-5);
   char text[64];
   std::snprintf(text, sizeof text, "%s, mean/std %g", halnorm::name_of(dtype).data(), mean);
   const bool wide = dtype == DType::Float64;
@@ -119,7 +119,7 @@ void add_normal(std::vector<Row>& rows, double mean, DType dtype, const Publishe
 
 /// y is rounded to 16 bits, and nothing else is lost.
 void add_narrow(std::vector<Row>& rows, double mean, DType dtype) {
-  const Errors e = errors_of(normal(1024, 4, mean, 1, dtype), dtype, 1e-5);
+  const Errors e = errors_of(normal(1024, 64, mean, 1, dtype), dtype, 1e-5);
   char text[64];
   std::snprintf(text, sizeof text, "%s, mean/std %g", halnorm::name_of(dtype).data(), mean);
   const double half_step = dtype == DType::Float16 ? 0x1p-11 : 0x1p-8;

@@ -6,8 +6,6 @@
 #include <numeric>
 #include <span>
 
-#include "support/element.h"
-
 using halnorm::DType;
 using halnorm::Shape;
 using halnorm::Tensor;
@@ -93,7 +91,7 @@ void RandomCase::fill() {
   inputs::Source source(random(), dtype);
   // A float16 holds no mean, and no sum of gradients, beyond 65504.
   const double most = affine_dtype == DType::Float16 ? 1e2 : element::within(running_dtype, 1e6);
-  const double mean = std::min(one_of<double>(random, means), most);
+  mean = std::min(one_of<double>(random, means), most);
   const oracle::Batch dense = batch_of(shape, {});
   x.assign(source.batch({dense.n, dense.c, dense.l, ""}, mean));
   dy.assign(source.normals(dense.n * dense.c * dense.l));
