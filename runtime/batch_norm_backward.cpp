@@ -1,5 +1,6 @@
 #include <string>
 
+#include "accumulate.h"
 #include "batch_norm_saved.h"
 #include "halnorm/error.h"
 #include "halnorm/functional_fused.h"
@@ -63,12 +64,7 @@ functional::BatchNormFusedBackward differentiate(const detail::SavedForward& sav
   auto result = gradients(saved, convert ? grad_output.to(saved.x.dtype()) : grad_output);
   check_gradient("weight", saved.weight, result.dweight);
   check_gradient("bias", saved.bias, result.dbias);
-  if (takes_gradient(saved.weight)) {
-    saved.weight.accumulate_grad(result.dweight);
-  }
-  if (takes_gradient(saved.bias)) {
-    saved.bias.accumulate_grad(result.dbias);
-  }
+  halnorm::detail::accumulate_both(saved.weight, result.dweight, saved.bias, result.dbias);
   return result;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -10,6 +12,8 @@
 
 #include "halnorm/error.h"
 #include "halnorm/kernels.h"
+#include "halnorm/threads.h"
+#include "task_loop.h"
 
 namespace halnorm {
 
@@ -17,25 +21,29 @@ namespace detail {
 
 namespace {
 
-thread_local std::string message;
 std::atomic<int> threads{0};
 thread_local bool in_task = false;  ///< of parallel_for()
-
-/// Halide's own handler ends the process; this one keeps the text for the exception.
-void keep_message(void*, const char* text) { message = text; }
+std::atomic<const std::function<void(const ParallelLoop&)>*> host{nullptr};
 
 /// One task, or one thread, needs no pool, and so no lock.
 int run_tasks(void* context, halide_task_t task, int first, int count, std::uint8_t* closure) {
-  if (count == 1 || in_task || threads.load(std::memory_order_relaxed) == 1) {
-    for (int i = first; i < first + count; ++i) {
-      const int code = task(context, i, closure);
-      if (code != 0) {
-        return code;
-      }
-    }
-    return 0;
+  TaskLoop loop(task, context, first, count, closure);
+  if (count <= 1 || in_task || threads.load(std::memory_order_relaxed) == 1) {
+    return loop.in_order();
   }
-  return halide_default_do_par_for(context, task, first, count, closure);
+  const auto* run = host.load(std::memory_order_acquire);
+  return run == nullptr ? loop.by_halide() : loop.by_host(*run);
+}
+
+/// Throws what the host threw, or why `what` failed.
+[[noreturn]] void throw_failure(const std::string& what, int code) {
+  Failure& failure = thread_failure();
+  if (failure.thrown) {
+    std::rethrow_exception(std::exchange(failure.thrown, nullptr));
+  }
+  const std::string message(failure.message.data());
+  failure.message.front() = '\0';
+  throw KernelError(what + " failed with code " + std::to_string(code) + ": " + message);
 }
 
 void prepare_runtime() {
@@ -80,7 +88,7 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& t
   constexpr std::int64_t most = std::int64_t{1} << 30;
   for (std::int64_t first = 0; first < count && !tasks.first_error; first += most) {
     std::pair<Tasks*, std::int64_t> closure{&tasks, first};
-    run_tasks(
+    const int code = run_tasks(
         nullptr,
         [](void*, int i, std::uint8_t* bytes) {
           const auto& [all, start] = *reinterpret_cast<std::pair<Tasks*, std::int64_t>*>(bytes);
@@ -89,6 +97,9 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& t
         },
         0, static_cast<int>(std::min(count - first, most)),
         reinterpret_cast<std::uint8_t*>(&closure));
+    if (code != 0 && !tasks.first_error) {
+      throw_failure("a parallel loop", code);
+    }
   }
   if (tasks.first_error) {
     std::rethrow_exception(tasks.first_error);
@@ -113,11 +124,9 @@ void run_kernel(const char* function, const Kernel& kernel,
   std::array<void*, 16> argv;
   std::transform(arguments.begin(), arguments.end(), argv.begin(),
                  [](const void* p) { return const_cast<void*>(p); });
-  message.clear();
   const int code = kernel.run(argv.data());
   if (code != 0) {
-    throw KernelError(std::string(function) + ": kernel " + kernel.name + " failed with code " +
-                      std::to_string(code) + ": " + message);
+    throw_failure(std::string(function) + ": kernel " + kernel.name, code);
   }
 }
 
@@ -129,6 +138,16 @@ void set_num_threads(int count) {
   }
   detail::threads.store(count, std::memory_order_relaxed);
   halide_set_num_threads(count);
+}
+
+void set_parallel_for(std::function<void(const ParallelLoop&)> run) {
+  static std::mutex one_at_a_time;
+  static std::unique_ptr<const std::function<void(const ParallelLoop&)>> owner;
+  auto next = run ? std::make_unique<const std::function<void(const ParallelLoop&)>>(std::move(run))
+                  : nullptr;
+  const std::scoped_lock lock(one_at_a_time);
+  detail::host.store(next.get(), std::memory_order_release);
+  owner = std::move(next);
 }
 
 int get_num_threads() {

@@ -1,3 +1,4 @@
+#include <cstring>
 #include <thread>
 
 #include "halnorm/functional_fused.h"
@@ -72,6 +73,29 @@ TEST_P(Determinism, TheSameBitsOnEveryRun) {
     const std::vector<double> first = results(extents);
     for (int run = 0; run < 3; ++run) {
       EXPECT_TRUE(same_bits(results(extents), first));
+    }
+  }
+}
+
+TEST_P(Determinism, TheSameBitsOnAHundredRuns) {
+  const shapes::Extents extents{300, 70, 1, "rows in blocks, more than 64 channels"};
+  SCOPED_TRACE(describe(extents));
+  halnorm::set_num_threads(3);
+  Problem p(source(extents), layout(), extents, dtype(), 1e2);
+  const Tensor x = p.x.tensor();
+  const Tensor dy = p.dy.tensor();
+  const auto run = [&] {
+    const auto forward = F::batch_norm_train(x, p.weight, p.bias, eps);
+    const auto backward = F::batch_norm_backward(dy, x, p.weight, forward.mean, forward.invstd);
+    return std::vector<Tensor>{forward.y,   forward.mean,     forward.invstd,
+                               backward.dx, backward.dweight, backward.dbias};
+  };
+  const std::vector<Tensor> first = run();
+  for (int i = 0; i < 100; ++i) {
+    const std::vector<Tensor> again = run();
+    for (std::size_t t = 0; t < first.size(); ++t) {
+      const auto bytes = static_cast<std::size_t>(first[t].numel()) * size_of(first[t].dtype());
+      ASSERT_EQ(std::memcmp(again[t].raw_data(), first[t].raw_data(), bytes), 0) << i << ", " << t;
     }
   }
 }

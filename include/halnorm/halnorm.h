@@ -17,4 +17,5 @@
 #include "halnorm/nn/module.h"
 #include "halnorm/serialize.h"
 #include "halnorm/tensor.h"
+#include "halnorm/threads.h"
 #include "halnorm/version.h"

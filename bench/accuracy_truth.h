@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+/// @file
+/// Batch normalization from its formulas, two passes in long double, one channel at a time: what
+/// the accuracy of the library is measured against.
+
+namespace accuracy {
+
+using Real = long double;
+
+/// A batch of (rows, channels), in row-major order.
+struct Batch {
+  std::int64_t rows, channels;
+  std::vector<double> values;
+};
+
+/// Per channel, and y and dx like the batch; weight 1, bias 0.
+struct Truth {
+  std::vector<Real> y, dx, mean, variance, dweight;  ///< variance is the unbiased one
+};
+Truth truth_of(const Batch& x, const Batch& dy, double eps);
+
+/// The largest |got - want|, relative to the largest |want|; infinite if a value is not finite.
+double error_of(const std::vector<double>& got, const std::vector<Real>& want);
+/// The same with each value relative to itself.
+double relative_error_of(const std::vector<double>& got, const std::vector<Real>& want);
+
+}  // namespace accuracy

@@ -1,0 +1,49 @@
+#include "accumulate.h"
+
+#include "element.h"
+
+namespace halnorm::detail {
+
+namespace {
+
+/// What commit() adds: in the gradient's dtype, or in that of the first one to come.
+Tensor prepared(const Parameter& parameter, const Tensor& delta) {
+  if (!parameter.defined() || !parameter.requires_grad()) {
+    return {};
+  }
+  const Tensor grad = parameter.grad();
+  return delta.to(grad.defined() ? grad.dtype() : parameter.data().dtype());
+}
+
+/// Needs no memory. Added in double: one rounding, as if in the dtype.
+void commit(const Parameter& parameter, const Tensor& delta) {
+  if (!delta.defined()) {
+    return;
+  }
+  const Tensor grad = parameter.grad();
+  if (!grad.defined()) {
+    parameter.set_grad(delta);
+    return;
+  }
+  visit_dtype(grad.dtype(), [&](auto element) {
+    using T = decltype(element);
+    T* to = static_cast<T*>(grad.raw_data());
+    const T* from = static_cast<const T*>(delta.raw_data());
+    for (std::int64_t c = 0; c < grad.numel(); ++c) {
+      T& place = to[c * grad.strides()[0]];
+      place = convert<T>(convert<double>(place) + convert<double>(from[c * delta.strides()[0]]));
+    }
+  });
+}
+
+}  // namespace
+
+void accumulate_both(const Parameter& weight, const Tensor& dweight, const Parameter& bias,
+                     const Tensor& dbias) {
+  const Tensor to_weight = prepared(weight, dweight);
+  const Tensor to_bias = prepared(bias, dbias);
+  commit(weight, to_weight);
+  commit(bias, to_bias);
+}
+
+}  // namespace halnorm::detail
