@@ -12,8 +12,11 @@
 ///   channel. Any strides are read correctly. An x whose last axis (NCL) or channel axis (NLC, NC)
 ///   is dense is read in place; any other is copied once to a dense tensor first.
 /// - x may be Float16, BFloat16, Float32 or Float64. weight, bias, running_mean and running_var are
-///   (C): Float64 beside a Float64 x, otherwise Float32. weight and bias may each be undefined: 1
-///   and 0.
+///   (C), of any of these; weight and bias have one dtype, and so do running_mean and running_var.
+///   weight and bias may each be undefined: 1 and 0. Beside a Float64 x they are used as Float64,
+///   otherwise as Float32: narrower ones are converted when loaded, running statistics rounded once
+///   when stored. If one is Float64 and x is not, the call is made in Float64: x and dy are copied
+///   to it, and y or dx is rounded once on its way back. What is only read is never written.
 /// - 16-bit data is added up and normalized in Float32; results are rounded once, to nearest even.
 /// - mean, invstd and the moments are (C) in Float64 whatever x is: a mean rounded to float32 costs
 ///   the gradient three digits at mean/std = 1e6. Where they are arguments, Float32 is accepted
