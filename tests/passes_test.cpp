@@ -1,0 +1,135 @@
+#include <cmath>
+
+#include "support/kernel_test.h"
+#include "support/problem.h"
+#include "support/tolerance.h"
+
+/// @file
+/// The shapes for which an operation is made of several kernels, or of one on another view of the
+/// data: docs/decisions/010. Elsewhere shapes are small; these reach every branch.
+
+namespace F = halnorm::functional;
+using halnorm::Tensor;
+using placement::Layout;
+
+namespace {
+
+constexpr double eps = 1e-5;
+
+const std::vector<shapes::Extents> unusual = {
+    {2111, 3, 1, "few channels in rows of columns, and rows left over"},
+    {1500, 1, 1, "one channel in rows of columns"},
+    {1031, 15, 1, "most of the few channels"},
+    {130, 1, 9, "one channel, short rows"},
+    {70, 5, 7, "short rows as columns"},
+    {16, 33, 15, "the longest of the short rows, the fewest of them"},
+    {40, 3, 2100, "few channels of many elements in boxes of rows"},
+    {1, 2, 150001, "the same in boxes along L"},
+    {9, 40, 100, "nothing unusual"},
+};
+
+/// The parameter besides the kernel: whether outputs go past the caches whatever their size.
+class Passes : public KernelTest {
+ protected:
+  void TearDown() override {
+    halnorm::set_streaming_threshold(0);
+    KernelTest::TearDown();
+  }
+
+  void expect_forward(const Problem& p, const oracle::Batch& y, const oracle::Values& mean,
+                      const oracle::Values& invstd) const {
+    const oracle::Values wanted = oracle::normalize(p.x_values, mean, invstd, p.w(), p.b());
+    expect_near(y.values, wanted, tolerance::normalized(dtype(), wanted, mean, invstd, p.w()), "y",
+                dtype());
+  }
+
+  void expect_gradients(const Problem& p, const oracle::Batch& dx, const F::BatchNormBackward& got,
+                        const oracle::Gradients& truth, const oracle::Values& mean,
+                        const oracle::Values& invstd) const {
+    const auto allowed =
+        tolerance::gradients(dtype(), p.dy_values, p.x_values, mean, invstd, p.w(), truth);
+    expect_near(dx.values, truth.dx, allowed.dx, "dx", dtype());
+    expect_near(inputs::doubles(got.dweight), truth.dweight, allowed.dweight, "dweight");
+    expect_near(inputs::doubles(got.dbias), truth.dbias, allowed.dbias, "dbias");
+  }
+
+  /// Training and inference, forward and backward.
+  void check(const shapes::Extents& extents) const {
+    Problem p(source(extents), layout(), extents, dtype(), 1e2);
+    Tensor out = p.out.tensor();
+    const oracle::Statistics batch = oracle::statistics(p.x_values);
+    const auto forward = F::batch_norm_train(p.x.tensor(), p.weight, p.bias, eps, out);
+    expect_forward(p, p.out.batch(), batch.mean, batch.invstd(eps));
+    const auto backward = F::batch_norm_backward(p.dy.tensor(), p.x.tensor(), p.weight,
+                                                 forward.mean, forward.invstd, out);
+    expect_gradients(p, p.out.batch(), backward,
+                     oracle::backward(p.dy_values, p.x_values, p.w(), eps), batch.mean,
+                     batch.invstd(eps));
+
+    const oracle::Running running = p.running();
+    const oracle::Values invstd = oracle::invstd_of(running.variance, eps);
+    F::batch_norm_infer(p.x.tensor(), p.running_mean, p.running_var, p.weight, p.bias, eps, out);
+    expect_forward(p, p.out.batch(), running.mean, invstd);
+    const auto constant = F::batch_norm_backward_infer(p.dy.tensor(), p.x.tensor(), p.weight,
+                                                       p.running_mean, p.running_var, eps, out);
+    expect_gradients(p, p.out.batch(), constant,
+                     oracle::backward_infer(p.dy_values, p.x_values, running, p.w(), eps),
+                     running.mean, invstd);
+    EXPECT_TRUE(p.out.surroundings_intact());
+  }
+};
+
+}  // namespace
+
+TEST_P(Passes, MatchTheFormulas) {
+  for (const shapes::Extents& extents : unusual) {
+    SCOPED_TRACE(describe(extents));
+    check(extents);
+  }
+}
+
+TEST_P(Passes, PastTheCachesAreTheSame) {
+  halnorm::set_streaming_threshold(1);
+  for (const int threads : {1, 2}) {
+    halnorm::set_num_threads(threads);
+    for (const shapes::Extents& extents : unusual) {
+      SCOPED_TRACE(describe(extents) + ", threads " + std::to_string(threads));
+      check(extents);
+    }
+  }
+}
+
+TEST_P(Passes, AreTheSameBitsForAnyNumberOfThreads) {
+  for (const shapes::Extents& extents : unusual) {
+    SCOPED_TRACE(describe(extents));
+    Problem p(source(extents), layout(), extents, dtype(), 1e2);
+    const auto all_bits = [&] {
+      const auto m = F::batch_norm_moments(p.x.tensor());
+      const auto s = F::batch_norm_backward_reduce(p.dy.tensor(), p.x.tensor(), m.mean, m.mean, {});
+      std::vector<double> bits;
+      for (const Tensor& t : {m.mean, m.m2, s.sum_dy, s.sum_dy_xmu}) {
+        const std::vector<double> values = inputs::doubles(t);
+        bits.insert(bits.end(), values.begin(), values.end());
+      }
+      return bits;
+    };
+    halnorm::set_num_threads(1);
+    const std::vector<double> alone = all_bits();
+    halnorm::set_num_threads(3);
+    EXPECT_TRUE(same_bits(all_bits(), alone));
+  }
+}
+
+TEST(StreamingThreshold, IsNotNegative) {
+  EXPECT_THROW(halnorm::set_streaming_threshold(-1), halnorm::ValueError);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, Passes, ::testing::ValuesIn([] {
+                           std::vector<KernelCase> cases = writable_cases();
+                           std::erase_if(cases, [](const KernelCase& c) {
+                             return c.layout == Layout::ChannelsWindow ||
+                                    c.layout == Layout::Reversed;
+                           });
+                           return cases;
+                         }()),
+                         name_of_param);
