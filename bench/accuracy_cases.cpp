@@ -1,9 +1,10 @@
 #include "accuracy_cases.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <functional>
 #include <span>
 #include <utility>
@@ -108,7 +109,8 @@ Errors errors_of(const Batch& x, DType dtype, double eps) {
 void add_normal(std::vector<Row>& rows, double mean, DType dtype, const Published& seen) {
   const Errors e = errors_of(normal(1024, 64, mean, 1, dtype), dtype, 1e-5);
   char text[64];
-  std::snprintf(text, sizeof text, "%s, mean/std %g", halnorm::name_of(dtype).data(), mean);
+  std::snprintf(text, sizeof text, "%s, mean/std %g", std::string(halnorm::name_of(dtype)).c_str(),
+                mean);
   const bool wide = dtype == DType::Float64;
   rows.push_back({text, "y", wide ? 2e-10 : 1e-6, e.y, seen.pytorch_y, seen.oneflow_y});
   rows.push_back(
@@ -121,7 +123,8 @@ void add_normal(std::vector<Row>& rows, double mean, DType dtype, const Publishe
 void add_narrow(std::vector<Row>& rows, double mean, DType dtype) {
   const Errors e = errors_of(normal(1024, 64, mean, 1, dtype), dtype, 1e-5);
   char text[64];
-  std::snprintf(text, sizeof text, "%s, mean/std %g", halnorm::name_of(dtype).data(), mean);
+  std::snprintf(text, sizeof text, "%s, mean/std %g", std::string(halnorm::name_of(dtype)).c_str(),
+                mean);
   const double half_step = dtype == DType::Float16 ? 0x1p-11 : 0x1p-8;
   rows.push_back({text, "y", half_step + 1e-6, e.y, "", "not on the CPU"});
   rows.push_back({text, "running_var", 1e-6, e.variance, "", ""});
@@ -193,7 +196,8 @@ void add_bad_channel(std::vector<Row>& rows, double bad, const char* name) {
     const std::vector<double> before = rows_of(clean.y);
     const std::vector<double> after = rows_of(other.y);
     for (std::size_t i = 0; i < before.size(); ++i) {
-      const bool differs = std::memcmp(&before[i], &after[i], sizeof(double)) != 0;
+      const bool differs =
+          std::bit_cast<std::uint64_t>(before[i]) != std::bit_cast<std::uint64_t>(after[i]);
       changed += i % 5 != 2 && differs ? 1 : 0;
     }
   });

@@ -39,7 +39,9 @@ constexpr std::optional<Element> find_element(DType dtype) noexcept {
 }
 
 /// The same for a dtype that data may have.
-constexpr Element element_of(DType dtype) noexcept { return *find_element(dtype); }
+constexpr Element element_of(DType dtype) noexcept {
+  return find_element(dtype).value_or(Element{});
+}
 
 /// What weight, bias and running statistics are beside such data.
 constexpr DType parameter_dtype(DType data) noexcept {

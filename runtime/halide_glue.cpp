@@ -70,7 +70,7 @@ struct Tasks {
     try {
       run(i);
     } catch (...) {
-      const std::lock_guard lock(mutex);
+      const std::scoped_lock lock(mutex);
       if (!first_error) {
         first_error = std::current_exception();
       }
@@ -90,7 +90,7 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& t
     std::pair<Tasks*, std::int64_t> closure{&tasks, first};
     const int code = run_tasks(
         nullptr,
-        [](void*, int i, std::uint8_t* bytes) {
+        [](void*, int i, std::uint8_t* bytes) {  // NOLINT(readability-non-const-parameter)
           const auto& [all, start] = *reinterpret_cast<std::pair<Tasks*, std::int64_t>*>(bytes);
           all->run_one(start + i);
           return 0;

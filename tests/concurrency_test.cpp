@@ -54,7 +54,7 @@ void evaluate_together(bool keep_records) {
   std::vector<Tensor> batches;
   std::vector<std::vector<double>> alone;
   for (int i = 0; i < callers; ++i) {
-    batches.push_back(Tensor::randn({300, 70}, static_cast<std::uint64_t>(100 + i)));
+    batches.push_back(Tensor::randn({300, 70}, std::uint64_t{100} + static_cast<std::uint64_t>(i)));
     alone.push_back(values(layer(batches.back())));
   }
   std::atomic<int> right{0};
@@ -77,11 +77,12 @@ TEST(Concurrency, AndMayKeepRecordsForBackward) { evaluate_together(true); }
 TEST(Concurrency, ManyModulesTrainSideBySide) {
   std::vector<std::vector<double>> alone;
   for (int i = 0; i < callers; ++i) {
-    alone.push_back(trained(static_cast<std::uint64_t>(1000 * i)));
+    alone.push_back(trained(std::uint64_t{1000} * static_cast<std::uint64_t>(i)));
   }
   std::vector<std::vector<double>> together(callers);
   on_threads([&](int i) {
-    together[static_cast<std::size_t>(i)] = trained(static_cast<std::uint64_t>(1000 * i));
+    together[static_cast<std::size_t>(i)] =
+        trained(std::uint64_t{1000} * static_cast<std::uint64_t>(i));
   });
   EXPECT_EQ(together, alone);
 }

@@ -25,7 +25,7 @@ class Narrow : public KernelTest {
                          : Tensor::empty({positions, count}, dtype());
     auto* first = static_cast<std::byte*>(x.raw_data());
     for (std::size_t i = 0; i < static_cast<std::size_t>(x.numel()); ++i) {
-      const std::size_t c = ncl ? i / positions : i % values.size();
+      const std::size_t c = ncl ? i / std::size_t{positions} : i % values.size();
       element::store(dtype(), values[c], first + 2 * i);
     }
     return x;
@@ -36,7 +36,7 @@ class Narrow : public KernelTest {
     const bool ncl = layout() == Layout::Ncl;
     const auto* first = static_cast<const std::byte*>(y.raw_data());
     for (std::size_t i = 0; i < static_cast<std::size_t>(y.numel()); ++i) {
-      const std::size_t c = ncl ? i / positions : i % want.size();
+      const std::size_t c = ncl ? i / std::size_t{positions} : i % want.size();
       const double got = element::load(dtype(), first + 2 * i);
       ASSERT_TRUE(std::isnan(want[c]) ? std::isnan(got) : got == want[c])
           << what << " of channel " << c << ": got " << got << ", wanted " << want[c];
@@ -127,7 +127,7 @@ TEST_P(Narrow, ResultsAreRoundedToTheNearestEven) {
   const Tensor ones = Tensor::ones({count});
   const Tensor none = Tensor::zeros({count}, DType::Float64);
   const Tensor unit = Tensor::ones({count}, DType::Float64);
-  const Tensor many = Tensor::full({}, 17, DType::Float64);
+  const Tensor total = Tensor::full({}, 17, DType::Float64);
   expect_channels(F::batch_norm_infer(x, zeros, ones, ones, exact, 0.0), want, "y of infer");
   expect_channels(F::batch_norm_elemt(x, ones, exact, none, unit), want, "y of elemt");
   expect_channels(F::batch_norm_train(x, ones, exact, 1e-5).y, want, "y of train");
@@ -138,7 +138,7 @@ TEST_P(Narrow, ResultsAreRoundedToTheNearestEven) {
   std::replace_if(
       finite.begin(), finite.end(), [](double v) { return std::isinf(v); }, 1.0);
   const Tensor weight = inputs::channels(finite, DType::Float32);
-  expect_channels(F::batch_norm_backward_elemt(dy, x, none, unit, weight, none, none, many),
+  expect_channels(F::batch_norm_backward_elemt(dy, x, none, unit, weight, none, none, total),
                   rounded(dtype(), finite), "dx of elemt");
 }
 

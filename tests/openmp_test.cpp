@@ -1,6 +1,7 @@
-#include <omp.h>
-
 #include "support/host_loop.h"
+
+/// From <omp.h>, which belongs to one compiler.
+extern "C" void omp_set_max_active_levels(int levels);
 
 namespace {
 

@@ -75,14 +75,14 @@ RandomCase::RandomCase(std::uint64_t seed)
       running_dtype(parameters_for(random, dtype)),
       x(random, shape, dtype, true),
       dy(random, shape, dtype, true),
-      out(random, shape, dtype, false) {
+      out(random, shape, dtype, false),
+      threads(1 + static_cast<int>(random() % 3)),
+      in_place(one_in(random, 4)),
+      with_out(one_in(random, 2)) {
   constexpr std::array eps_choices{1e-5, 1e-3, 0.1};
   constexpr std::array factors{0.1, 1.0, 0.5, 0.0};
   eps = one_of<double>(random, eps_choices);
   factor = one_of<double>(random, factors);
-  threads = 1 + static_cast<int>(random() % 3);
-  in_place = one_in(random, 4);
-  with_out = one_in(random, 2);
   fill();
 }
 

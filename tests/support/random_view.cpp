@@ -39,17 +39,18 @@ void RandomView::choose_strides(Random& random, bool may_share) {
     std::rotate(order.begin() + 1, order.begin() + 2, order.end());  // channels innermost
   }
   std::int64_t step = 1;
-  for (auto axis = order.rbegin(); axis != order.rend(); ++axis) {
+  std::reverse(order.begin(), order.end());
+  for (const std::size_t axis : order) {
     if (!usual && one_in(random, 4)) {
       step += static_cast<std::int64_t>(random() % 3);
     }
     if (!usual && may_share && one_in(random, 6)) {
-      strides_[*axis] = 0;
-      shares_ = shares_ || shape_[*axis] > 1;
+      strides_[axis] = 0;
+      shares_ = shares_ || shape_[axis] > 1;
       continue;
     }
-    strides_[*axis] = !usual && one_in(random, 5) ? -step : step;
-    step *= shape_[*axis];
+    strides_[axis] = !usual && one_in(random, 5) ? -step : step;
+    step *= shape_[axis];
   }
 }
 
@@ -68,8 +69,11 @@ std::vector<std::size_t> RandomView::places() const {
       offset += index[axis] * strides_[axis];
     }
     all.push_back(origin_ + static_cast<std::size_t>(offset) * size_);
-    for (std::size_t axis = index.size(); axis-- > 0 && ++index[axis] == shape_[axis];) {
-      index[axis] = 0;
+    for (std::size_t axis = index.size(); axis > 0; --axis) {
+      if (++index[axis - 1] < shape_[axis - 1]) {
+        break;
+      }
+      index[axis - 1] = 0;
     }
   }
   return all;
