@@ -60,7 +60,7 @@ void expect_y(RandomCase& c, const Tensor& y, DType computed, const oracle::Valu
   const oracle::Values truth = oracle::normalize(c.x_values, mean, invstd, c.w, c.b);
   EXPECT_EQ(y.dtype(), c.dtype);
   expect_near(inputs::doubles(y), truth,
-              c.allowance() * tolerance::normalized(computed, truth, mean, invstd, c.w) +
+              tolerance::normalized(computed, truth, mean, invstd, c.w) +
                   of_storing(c.dtype, computed, truth),
               "y", c.dtype);
 }
@@ -113,7 +113,7 @@ void check_train(RandomCase& c) {
   if (update) {
     expect_statistics(inputs::doubles(c.running_mean), inputs::doubles(c.running_var),
                       oracle::updated(c.running, batch, c.factor), batch,
-                      c.allowance() * tolerance::relative(computed), c.running_dtype);
+                      tolerance::relative(computed), c.running_dtype);
   }
 }
 
@@ -163,7 +163,7 @@ void check_moments(RandomCase& c) {
   const F::Moments got = F::batch_norm_moments(c.x.tensor());
   const DType computed = c.dtype == DType::Float64 ? DType::Float64 : DType::Float32;
   expect_statistics(inputs::doubles(got.mean), inputs::doubles(got.m2), {batch.mean, batch.m2},
-                    batch, c.allowance() * tolerance::relative(computed), DType::Float64);
+                    batch, tolerance::relative(computed), DType::Float64);
 }
 
 void check_elemt(RandomCase& c) {

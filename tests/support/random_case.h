@@ -27,12 +27,6 @@ struct RandomCase {
 
   /// What the arithmetic is as good as, given the dtypes that the operation sees.
   [[nodiscard]] halnorm::DType computed(bool with_running) const;
-  /// By how much the statistics' tolerance is widened. Where the dtype's steps at the mean are as
-  /// wide as the data's spread, a few values outweigh all others and the same roundings come again
-  /// and again, so that they are not averaged out.
-  [[nodiscard]] double allowance() const {
-    return 2 * element::roundoff(dtype) * mean > 0.25 ? 4 : 1;
-  }
   /// Where y or dx goes: `out`, one of the inputs, or a new tensor.
   [[nodiscard]] halnorm::Tensor target(RandomView& in_place_of);
   [[nodiscard]] std::string str() const;
