@@ -1,6 +1,17 @@
 # The one list of kernels: what is not here is neither compiled, nor in the table, nor tested.
 
-set(HALNORM_DTYPES f16 bf16 f32 f64)
+# The dtypes of data. A library that never sees narrow data is half as large without them: f32;f64.
+set(known_dtypes f16 bf16 f32 f64)
+set(HALNORM_DTYPES "${known_dtypes}" CACHE STRING "Dtypes of data: f32 and f64, and any of f16, bf16")
+foreach(dtype IN LISTS HALNORM_DTYPES ITEMS f32 f64)
+  if(NOT dtype IN_LIST known_dtypes OR NOT dtype IN_LIST HALNORM_DTYPES)
+    message(FATAL_ERROR "HALNORM_DTYPES is '${HALNORM_DTYPES}', wanted f32 and f64 and others of "
+                        "'${known_dtypes}'")
+  endif()
+endforeach()
+if(HALNORM_TESTS AND NOT HALNORM_DTYPES STREQUAL known_dtypes)
+  message(FATAL_ERROR "the tests run every dtype: with HALNORM_DTYPES goes -DHALNORM_TESTS=OFF")
+endif()
 # Each one's name, the same for Halide's compiler and for halnorm::name_of(DType).
 set(HALNORM_TYPE_f16 float16)
 set(HALNORM_TYPE_bf16 bfloat16)
