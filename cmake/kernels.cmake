@@ -2,7 +2,8 @@
 
 # The dtypes of data. A library that never sees narrow data is half as large without them: f32;f64.
 set(known_dtypes f16 bf16 f32 f64)
-set(HALNORM_DTYPES "${known_dtypes}" CACHE STRING "Dtypes of data: f32 and f64, and any of f16, bf16")
+set(HALNORM_DTYPES "${known_dtypes}"
+    CACHE STRING "Dtypes of data: f32 and f64, and any of f16, bf16")
 foreach(dtype IN LISTS HALNORM_DTYPES ITEMS f32 f64)
   if(NOT dtype IN_LIST known_dtypes OR NOT dtype IN_LIST HALNORM_DTYPES)
     message(FATAL_ERROR "HALNORM_DTYPES is '${HALNORM_DTYPES}', wanted f32 and f64 and others of "
