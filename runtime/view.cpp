@@ -80,8 +80,7 @@ double Channels::at(std::int64_t channel) const noexcept {
                                  : double{static_cast<const float*>(data)[channel * stride]};
 }
 
-Boxes::Boxes(const View& v, std::int64_t elements)
-    : N_(v.N), C_(v.C), L_(v.L), n_(1), c_(1), l_(v.L) {
+Boxes::Boxes(const View& v, std::int64_t elements) : N_(v.N), C_(v.C), L_(v.L), l_(v.L) {
   const std::int64_t plane = v.C * v.L;
   if (plane <= elements) {
     c_ = v.C;

@@ -67,7 +67,7 @@ class Boxes {
 
  private:
   std::int64_t N_, C_, L_;
-  std::int64_t n_, c_, l_;                    ///< a full box's extents
+  std::int64_t n_ = 1, c_ = 1, l_;            ///< a full box's extents
   std::int64_t along_n_, along_c_, along_l_;  ///< boxes along each axis
 };
 

@@ -24,7 +24,8 @@ class Narrow : public KernelTest {
     const Tensor x = ncl ? Tensor::empty({1, count, positions}, dtype())
                          : Tensor::empty({positions, count}, dtype());
     auto* first = static_cast<std::byte*>(x.raw_data());
-    for (std::size_t i = 0; i < static_cast<std::size_t>(x.numel()); ++i) {
+    const auto elements = static_cast<std::size_t>(x.numel());
+    for (std::size_t i = 0; i < elements; ++i) {
       const std::size_t c = ncl ? i / std::size_t{positions} : i % values.size();
       element::store(dtype(), values[c], first + 2 * i);
     }
@@ -35,7 +36,8 @@ class Narrow : public KernelTest {
   void expect_channels(const Tensor& y, const std::vector<double>& want, const char* what) const {
     const bool ncl = layout() == Layout::Ncl;
     const auto* first = static_cast<const std::byte*>(y.raw_data());
-    for (std::size_t i = 0; i < static_cast<std::size_t>(y.numel()); ++i) {
+    const auto elements = static_cast<std::size_t>(y.numel());
+    for (std::size_t i = 0; i < elements; ++i) {
       const std::size_t c = ncl ? i / std::size_t{positions} : i % want.size();
       const double got = element::load(dtype(), first + 2 * i);
       ASSERT_TRUE(std::isnan(want[c]) ? std::isnan(got) : got == want[c])
