@@ -24,9 +24,12 @@
 /// - `out`, if defined, receives the result and is returned: x's shape and dtype, any strides with
 ///   no two elements in one place. It may be x itself (dy in a backward); any other overlap with
 ///   an argument is an error. If undefined, a new tensor laid out like x is made.
-/// - The same bits for any number of threads, and on every run on one machine.
+/// - The same bits for any number of threads, and on every run on one machine. Some shapes take
+///   several kernels (docs/decisions/010); which, and in what order parts are merged, follows from
+///   shape and strides alone.
 /// - Errors: ShapeError, DTypeError, DeviceError, ValueError, KernelError; each names the function,
-///   what it got and what it wanted; nothing has been written when one is thrown.
+///   what it got and what it wanted; nothing has been written when one is thrown. Where a kernel
+///   fails or memory runs out within it, `out` alone may hold anything.
 ///
 /// Formulas: Ioffe and Szegedy 2015 (arXiv:1502.03167), algorithm 1 and section 3; variance by
 /// merging (count, mean, M2) of blocks, Chan, Golub and LeVeque 1979.
