@@ -52,8 +52,11 @@ Trained run_passes_of_train(const char* function, const Tensor& given, const Ext
   const Layout layout = detail::layout_of(given);
   const Tensor x = detail::in_layout(given, layout);
   detail::Output y(out, given, layout);
-  Trained r{{{}, Tensor::empty({e.C}, DType::Float64), Tensor::empty({e.C}, DType::Float64)},
-            Tensor::empty({e.C}, DType::Float64)};
+  // One by one: GCC 12 destroys the members of a nested aggregate twice if a later one throws.
+  Trained r;
+  r.forward.mean = Tensor::empty({e.C}, DType::Float64);
+  r.forward.invstd = Tensor::empty({e.C}, DType::Float64);
+  r.m2 = Tensor::empty({e.C}, DType::Float64);
   detail::train_pass(function, detail::view_of(x, layout),
                      detail::weight_channels(weight.get(), e.C, x.dtype()),
                      detail::bias_channels(bias.get(), e.C, x.dtype()), eps,

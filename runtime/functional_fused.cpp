@@ -114,8 +114,11 @@ Trained run_kernel_of_train(const Arguments& a) {
   const Tensor x = detail::in_layout(a.x, layout);
   const Addend addend(a.addend, a.x, e, layout);
   detail::Output y(a.out, a.x, layout);
-  Trained r{{{}, Tensor::empty({e.C}, DType::Float64), Tensor::empty({e.C}, DType::Float64)},
-            Tensor::empty({e.C}, DType::Float64)};
+  // One by one: GCC 12 destroys the members of a nested aggregate twice if a later one throws.
+  Trained r;
+  r.forward.mean = Tensor::empty({e.C}, DType::Float64);
+  r.forward.invstd = Tensor::empty({e.C}, DType::Float64);
+  r.m2 = Tensor::empty({e.C}, DType::Float64);
   KernelBuffer x_buffer = detail::view_of(x, layout).buffer();
   KernelBuffer addend_buffer = addend.buffer();
   KernelBuffer weight_buffer = detail::weight_channels(weight.get(), e.C, x.dtype()).buffer();
