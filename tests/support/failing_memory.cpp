@@ -24,8 +24,12 @@ bool fails() {
   return false;
 }
 
+void* allocate_or_null(std::size_t bytes) noexcept {
+  return fails() ? nullptr : std::malloc(bytes);
+}
+
 void* allocate(std::size_t bytes) {
-  void* memory = fails() ? nullptr : std::malloc(bytes);
+  void* memory = allocate_or_null(bytes);
   if (memory == nullptr) {
     throw std::bad_alloc();
   }
@@ -40,6 +44,12 @@ void* allocate_for_kernel(void* context, std::size_t bytes) {
 
 void* operator new(std::size_t bytes) { return allocate(bytes); }
 void* operator new[](std::size_t bytes) { return allocate(bytes); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return allocate_or_null(bytes);
+}
+void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
+  return allocate_or_null(bytes);
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
