@@ -9,6 +9,28 @@ set(HALNORM_HALIDE_TARGET_avx2 x86-64-linux-avx2-avx-fma-f16c-sse41)
 set(HALNORM_HALIDE_TARGET_sse41 x86-64-linux-sse41)
 set(HALNORM_HALIDE_TARGET_base x86-64-linux)
 
+# Devices that kernels are compiled for besides: any of cuda, opencl. CUDA's are compiled to PTX for
+# compute capability 8.0, which the driver translates for every newer GPU; OpenCL's need double.
+set(HALNORM_DEVICES "" CACHE STRING "Devices: any of cuda, opencl")
+set(HALNORM_DEVICE_TYPE_cuda CUDA)
+set(HALNORM_DEVICE_TYPE_opencl OpenCL)
+set(HALNORM_DEVICE_FEATURES_cuda cuda-cuda_capability_80)
+set(HALNORM_DEVICE_FEATURES_opencl opencl-cl_doubles)
+
+# Sets `out` to the devices of HALNORM_DEVICES, and describes each as a target whose host part runs
+# on every CPU that `portable` runs on.
+function(halnorm_chosen_devices portable out)
+  string(REPLACE "," ";" devices "${HALNORM_DEVICES}")
+  foreach(name IN LISTS devices)
+    if(NOT name MATCHES "^(cuda|opencl)$")
+      message(FATAL_ERROR "HALNORM_DEVICES: '${name}' is not one of cuda, opencl")
+    endif()
+    set(HALNORM_HALIDE_TARGET_${name}
+        "${HALNORM_HALIDE_TARGET_${portable}}-${HALNORM_DEVICE_FEATURES_${name}}" PARENT_SCOPE)
+  endforeach()
+  set(${out} "${devices}" PARENT_SCOPE)
+endfunction()
+
 # Sets `out` to the targets that this machine's CPU executes.
 function(halnorm_host_targets out)
   try_run(

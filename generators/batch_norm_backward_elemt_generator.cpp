@@ -27,8 +27,9 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
   }
 
   void generate() {
-    gradient_ = algorithm::input_gradient(dy, x, domain(x), mean, invstd, weight, sum_dy,
-                                          sum_dy_xmu, count);
+    gradient_ = algorithm::input_gradient(values(dy), values(x), domain(x), mean, invstd, weight,
+                                          sum_dy, sum_dy_xmu, count);
+    gradient_.dx = stored(gradient_.dx);
     dx = gradient_.dx;
   }
 

@@ -27,10 +27,11 @@ class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    sums_ = algorithm::gradient_sums(dy, x, d, mean, block_sizes());
-    gradient_ = algorithm::input_gradient(dy, x, d, mean, invstd, weight, sums_.sum_dy,
-                                          sums_.sum_dy_xmu, d.count());
+    sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean, block_sizes());
+    gradient_ = algorithm::input_gradient(values(dy), values(x), d, mean, invstd, weight,
+                                          sums_.sum_dy, sums_.sum_dy_xmu, d.count());
     Var c("c");
+    gradient_.dx = stored(gradient_.dx);
     dx = gradient_.dx;
     dweight(c) = sums_.sum_dy_xmu(c) * invstd(c);
     dbias(c) = sums_.sum_dy(c);

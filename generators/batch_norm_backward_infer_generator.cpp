@@ -33,8 +33,9 @@ class BatchNormBackwardInfer : public halnorm::Operation<BatchNormBackwardInfer>
     Var c("c");
     mean_(c) = cast<double>(running_mean(c));
     invstd_(c) = 1 / sqrt(cast<double>(running_var(c)) + eps);
-    sums_ = algorithm::gradient_sums(dy, x, d, mean_, block_sizes());
-    gradient_ = algorithm::input_gradient_of_fixed_statistics(dy, d, invstd_, weight);
+    sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean_, block_sizes());
+    gradient_ = algorithm::input_gradient_of_fixed_statistics(values(dy), d, invstd_, weight);
+    gradient_.dx = stored(gradient_.dx);
     dx = gradient_.dx;
     dweight(c) = sums_.sum_dy_xmu(c) * invstd_(c);
     dbias(c) = sums_.sum_dy(c);

@@ -24,7 +24,8 @@ class BatchNormElemt : public halnorm::Operation<BatchNormElemt> {
   }
 
   void generate() {
-    normalize_ = algorithm::normalize(x, domain(x), mean, invstd, weight, bias);
+    normalize_ = algorithm::normalize(values(x), domain(x), mean, invstd, weight, bias);
+    normalize_.y = stored(normalize_.y);
     y = normalize_.y;
   }
 

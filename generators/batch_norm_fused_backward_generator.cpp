@@ -31,12 +31,13 @@ class BatchNormFusedBackward : public halnorm::Operation<BatchNormFusedBackward>
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    rectified_ = algorithm::rectified(dy, y, d);
-    sums_ = algorithm::gradient_sums(rectified_.dy, x, d, mean, block_sizes());
-    gradient_ = algorithm::input_gradient(rectified_.dy, x, d, mean, invstd, weight, sums_.sum_dy,
-                                          sums_.sum_dy_xmu, d.count());
+    rectified_ = algorithm::rectified(values(dy), values(y), d);
+    sums_ = algorithm::gradient_sums(rectified_.dy, values(x), d, mean, block_sizes());
+    gradient_ = algorithm::input_gradient(rectified_.dy, values(x), d, mean, invstd, weight,
+                                          sums_.sum_dy, sums_.sum_dy_xmu, d.count());
     Var c("c");
-    gradient_.daddend = rectified_.daddend;
+    gradient_.daddend = stored(rectified_.daddend);
+    gradient_.dx = stored(gradient_.dx);
     dx = gradient_.dx;
     daddend = gradient_.daddend;
     dweight(c) = sums_.sum_dy_xmu(c) * invstd(c);

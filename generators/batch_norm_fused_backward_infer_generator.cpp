@@ -37,10 +37,11 @@ class BatchNormFusedBackwardInfer : public halnorm::Operation<BatchNormFusedBack
     Var c("c");
     mean_(c) = cast<double>(running_mean(c));
     invstd_(c) = 1 / sqrt(cast<double>(running_var(c)) + eps);
-    rectified_ = algorithm::rectified(dy, y, d);
-    sums_ = algorithm::gradient_sums(rectified_.dy, x, d, mean_, block_sizes());
+    rectified_ = algorithm::rectified(values(dy), values(y), d);
+    sums_ = algorithm::gradient_sums(rectified_.dy, values(x), d, mean_, block_sizes());
     gradient_ = algorithm::input_gradient_of_fixed_statistics(rectified_.dy, d, invstd_, weight);
-    gradient_.daddend = rectified_.daddend;
+    gradient_.daddend = stored(rectified_.daddend);
+    gradient_.dx = stored(gradient_.dx);
     dx = gradient_.dx;
     daddend = gradient_.daddend;
     dweight(c) = sums_.sum_dy_xmu(c) * invstd_(c);

@@ -32,7 +32,9 @@ class BatchNormFusedInfer : public halnorm::Operation<BatchNormFusedInfer> {
     Var c("c");
     mean_(c) = cast<double>(running_mean(c));
     invstd_(c) = 1 / sqrt(cast<double>(running_var(c)) + eps);
-    normalize_ = algorithm::normalize_add_relu(x, addend, domain(x), mean_, invstd_, weight, bias);
+    normalize_ = algorithm::normalize_add_relu(values(x), values(addend), domain(x), mean_, invstd_,
+                                               weight, bias);
+    normalize_.y = stored(normalize_.y);
     y = normalize_.y;
   }
 

@@ -29,11 +29,13 @@ class BatchNormFusedTrain : public halnorm::Operation<BatchNormFusedTrain> {
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    moments_ = algorithm::moments(x, d, block_sizes());
+    moments_ = algorithm::moments(values(x), d, block_sizes());
     Var c("c");
     mean_(c) = moments_.total(c)[0];
     invstd_(c) = 1 / sqrt(moments_.total(c)[1] / d.count() + eps);
-    normalize_ = algorithm::normalize_add_relu(x, addend, d, mean_, invstd_, weight, bias);
+    normalize_ =
+        algorithm::normalize_add_relu(values(x), values(addend), d, mean_, invstd_, weight, bias);
+    normalize_.y = stored(normalize_.y);
     y = normalize_.y;
     mean(c) = mean_(c);
     invstd(c) = normalize_.invstd(c);

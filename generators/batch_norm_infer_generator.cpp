@@ -30,7 +30,8 @@ class BatchNormInfer : public halnorm::Operation<BatchNormInfer> {
     Var c("c");
     mean_(c) = cast<double>(running_mean(c));
     invstd_(c) = 1 / sqrt(cast<double>(running_var(c)) + eps);
-    normalize_ = algorithm::normalize(x, domain(x), mean_, invstd_, weight, bias);
+    normalize_ = algorithm::normalize(values(x), domain(x), mean_, invstd_, weight, bias);
+    normalize_.y = stored(normalize_.y);
     y = normalize_.y;
   }
 

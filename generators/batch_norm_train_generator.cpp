@@ -27,11 +27,12 @@ class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    moments_ = algorithm::moments(x, d, block_sizes());
+    moments_ = algorithm::moments(values(x), d, block_sizes());
     Var c("c");
     mean_(c) = moments_.total(c)[0];
     invstd_(c) = 1 / sqrt(moments_.total(c)[1] / d.count() + eps);
-    normalize_ = algorithm::normalize(x, d, mean_, invstd_, weight, bias);
+    normalize_ = algorithm::normalize(values(x), d, mean_, invstd_, weight, bias);
+    normalize_.y = stored(normalize_.y);
     y = normalize_.y;
     mean(c) = mean_(c);
     invstd(c) = normalize_.invstd(c);

@@ -2,6 +2,7 @@
 
 #include <Halide.h>
 
+#include "algorithm/carrier.h"
 #include "algorithm/layout.h"
 #include "schedule/schedule.h"
 
@@ -48,8 +49,34 @@ class Operation : public Halide::Generator<Derived> {
 
   template <class Buffer>
   void is_data(Buffer& b) const {
-    b.set_type(dtype);
+    b.set_type(carried() ? Halide::Type(Halide::UInt(16)) : Halide::Type(dtype));
     b.set_dimensions(rank());
+  }
+
+  /// Whether the data's numbers come as the bits of 16-bit integers: see algorithm/carrier.h.
+  [[nodiscard]] bool carried() const {
+    const Halide::Type t = dtype;
+    return t.bits() == 16 && this->get_target().has_gpu_feature();
+  }
+
+  /// The numbers of a data buffer.
+  [[nodiscard]] Halide::Func values(const Halide::Func& b) const {
+    if (!carried()) {
+      return b;
+    }
+    Halide::Func f("values");
+    f(Halide::_) = algorithm::from_bits(dtype, b(Halide::_));
+    return f;
+  }
+
+  /// Numbers of the data's type as an output buffer takes them: a Func of the same variables.
+  [[nodiscard]] Halide::Func stored(const Halide::Func& f) const {
+    if (!carried()) {
+      return f;
+    }
+    Halide::Func bits(f.name() + "_bits");
+    bits(f.args()) = algorithm::to_bits(dtype, f(f.args()));
+    return bits;
   }
 
   template <class Buffer>

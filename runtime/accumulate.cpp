@@ -1,5 +1,6 @@
 #include "accumulate.h"
 
+#include "device_channels.h"
 #include "element.h"
 
 namespace halnorm::detail {
@@ -12,7 +13,7 @@ Tensor prepared(const Parameter& parameter, const Tensor& delta) {
     return {};
   }
   const Tensor grad = parameter.grad();
-  return delta.to(grad.defined() ? grad.dtype() : parameter.data().dtype());
+  return channels_to(delta, grad.defined() ? grad.dtype() : parameter.data().dtype());
 }
 
 /// Needs no memory. Added in double: one rounding, as if in the dtype.
@@ -23,6 +24,10 @@ void commit(const Parameter& parameter, const Tensor& delta) {
   const Tensor grad = parameter.grad();
   if (!grad.defined()) {
     parameter.set_grad(delta);
+    return;
+  }
+  if (grad.device() != Device::cpu()) {
+    add_channels(grad, delta);
     return;
   }
   visit_dtype(grad.dtype(), [&](auto element) {

@@ -1,5 +1,7 @@
 #include "data_view.h"
 
+#include "constant.h"
+#include "device_memory.h"
 #include "halnorm/error.h"
 
 namespace halnorm::detail {
@@ -15,12 +17,15 @@ bool rows_merge(const Extents& e, const Strides3& s) {
 }
 
 /// The values, or one value that every channel reads through a stride of 0.
-Channels channels_or(const Tensor& values, std::int64_t channels, DType data, float& for32,
+Channels channels_or(const Tensor& values, std::int64_t channels, const Tensor& data, float& for32,
                      double& for64) {
   if (values.defined()) {
-    return {values.raw_data(), values.dtype(), channels, values.strides()[0]};
+    return {values.raw_data(), values.dtype(), channels, values.strides()[0], memory_of(values)};
   }
-  const DType dtype = parameter_dtype(data);
+  const DType dtype = parameter_dtype(data.dtype());
+  if (data.device() != Device::cpu()) {
+    return channels_of(constant(for64, channels, dtype, data.device()));
+  }
   void* standin = dtype == DType::Float64 ? static_cast<void*>(&for64) : static_cast<void*>(&for32);
   return {standin, dtype, channels, 0};
 }
@@ -56,6 +61,10 @@ Strides3 strides_of(const Tensor& x) {
 }
 
 bool fits(const Tensor& x, Layout layout) {
+  const DeviceMemory* memory = memory_of(x);
+  if (memory != nullptr && !memory->can_start_at(x.raw_data())) {
+    return false;
+  }
   const Extents e = extents_of(x);
   const Strides3 s = strides_of(x);
   if (!s.merged) {
@@ -106,22 +115,23 @@ View view_of(const Tensor& x, Layout layout) {
   const Strides3 s = strides_of(x);
   auto* data = static_cast<std::byte*>(x.raw_data());
   if (layout == Layout::ncl) {
-    return {data, x.dtype(), layout, e.N, e.C, e.L, s.n, s.c};
+    return {data, x.dtype(), layout, e.N, e.C, e.L, s.n, s.c, memory_of(x)};
   }
-  return {data, x.dtype(), layout, e.N * e.L, e.C, 1, e.L == 1 ? s.n : s.l, 1};
+  return {data, x.dtype(), layout, e.N * e.L, e.C, 1, e.L == 1 ? s.n : s.l, 1, memory_of(x)};
 }
 
 Channels channels_of(const Tensor& values) {
-  return {values.raw_data(), values.dtype(), values.shape()[0], values.strides()[0]};
+  return {values.raw_data(), values.dtype(), values.shape()[0], values.strides()[0],
+          memory_of(values)};
 }
 
-Channels weight_channels(const Tensor& weight, std::int64_t channels, DType data) {
+Channels weight_channels(const Tensor& weight, std::int64_t channels, const Tensor& data) {
   static float one32 = 1;
   static double one64 = 1;
   return channels_or(weight, channels, data, one32, one64);
 }
 
-Channels bias_channels(const Tensor& bias, std::int64_t channels, DType data) {
+Channels bias_channels(const Tensor& bias, std::int64_t channels, const Tensor& data) {
   static float zero32 = 0;
   static double zero64 = 0;
   return channels_or(bias, channels, data, zero32, zero64);

@@ -46,8 +46,9 @@ View view_of(const Tensor& x, Layout layout);
 /// One value per channel.
 Channels channels_of(const Tensor& values);
 
-/// One value per channel; without a tensor, a weight of 1 or a bias of 0 for all channels.
-Channels weight_channels(const Tensor& weight, std::int64_t channels, DType data);
-Channels bias_channels(const Tensor& bias, std::int64_t channels, DType data);
+/// One value per channel; without a tensor, a weight of 1 or a bias of 0 for all channels, of the
+/// type and on the device that go with the data.
+Channels weight_channels(const Tensor& weight, std::int64_t channels, const Tensor& data);
+Channels bias_channels(const Tensor& bias, std::int64_t channels, const Tensor& data);
 
 }  // namespace halnorm::detail

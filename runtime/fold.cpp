@@ -63,6 +63,9 @@ View Fold::left_over(const View& x) const noexcept {
 }
 
 std::optional<Fold> find_fold(std::initializer_list<const View*> views) noexcept {
+  if ((*views.begin())->memory != nullptr) {
+    return std::nullopt;
+  }
   const std::optional<Fold> fold = fold_of(**views.begin());
   const bool fits = fold && std::all_of(views.begin(), views.end(), [&](const View* v) {
                       return fold->repeat == 1 ? v->planes_are_dense() : v->is_dense();

@@ -1,6 +1,7 @@
 #include <utility>
 #include <vector>
 
+#include "device_channels.h"
 #include "halnorm/functional.h"
 #include "output.h"
 #include "parameter_types.h"
@@ -26,7 +27,8 @@ Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x,
 
 BatchNormBackward nothing(const Tensor& x, const Extents& e, DType parameters, Tensor out) {
   return {out.defined() ? std::move(out) : detail::empty_in_layout(x, Layout::ncl),
-          Tensor::zeros({e.C}, parameters), Tensor::zeros({e.C}, parameters)};
+          Tensor::zeros({e.C}, parameters, x.device()),
+          Tensor::zeros({e.C}, parameters, x.device())};
 }
 
 /// Arguments are checked, mean and invstd are Float64, and the batch is not empty.
@@ -39,15 +41,14 @@ BatchNormBackward run_backward(const char* function, const Tensor& given_dy, con
   const Tensor x = detail::in_layout(given_x, layout);
   const Tensor dy = detail::in_layout(given_dy, layout);
   detail::Output dx(out, given_x, layout);
-  const Tensor dweight = Tensor::empty({e.C}, DType::Float64);
-  const Tensor dbias = Tensor::empty({e.C}, DType::Float64);
+  const Tensor dweight = Tensor::empty({e.C}, DType::Float64, given_x.device());
+  const Tensor dbias = Tensor::empty({e.C}, DType::Float64, given_x.device());
   detail::backward_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
-                        detail::weight_channels(weight.get(), e.C, x.dtype()),
-                        detail::channels_of(mean), detail::channels_of(invstd),
-                        detail::view_of(dx.target(), layout), detail::channels_of(dweight),
-                        detail::channels_of(dbias));
+                        detail::weight_channels(weight.get(), e.C, x), detail::channels_of(mean),
+                        detail::channels_of(invstd), detail::view_of(dx.target(), layout),
+                        detail::channels_of(dweight), detail::channels_of(dbias));
   const DType dtype = detail::gradient_dtype(given_weight, given_x);
-  return {dx.finish(), dweight.to(dtype), dbias.to(dtype)};
+  return {dx.finish(), detail::channels_to(dweight, dtype), detail::channels_to(dbias, dtype)};
 }
 
 }  // namespace
@@ -112,18 +113,19 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
   const detail::LoadedParameter running_var(given_var, given_x.dtype());
   const Layout layout = detail::layout_of(given_x);
   const Tensor x = detail::in_layout(given_x, layout);
-  const Tensor dy = detail::in_layout(given_dy, layout);
+  // On a device the kernel that writes dx may be the first to run.
+  const bool keeps = out.defined() && given_x.device() != Device::cpu();
+  const Tensor dy = detail::in_layout(keeps ? given_dy.clone() : given_dy, layout);
   detail::Output dx(out, given_x, layout);
-  const Tensor dweight = Tensor::empty({e.C}, DType::Float64);
-  const Tensor dbias = Tensor::empty({e.C}, DType::Float64);
-  detail::backward_infer_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
-                              detail::weight_channels(weight.get(), e.C, x.dtype()),
-                              detail::channels_of(running_mean.get()),
-                              detail::channels_of(running_var.get()), eps,
-                              detail::view_of(dx.target(), layout), detail::channels_of(dweight),
-                              detail::channels_of(dbias));
+  const Tensor dweight = Tensor::empty({e.C}, DType::Float64, given_x.device());
+  const Tensor dbias = Tensor::empty({e.C}, DType::Float64, given_x.device());
+  detail::backward_infer_pass(
+      function, detail::view_of(dy, layout), detail::view_of(x, layout),
+      detail::weight_channels(weight.get(), e.C, x), detail::channels_of(running_mean.get()),
+      detail::channels_of(running_var.get()), eps, detail::view_of(dx.target(), layout),
+      detail::channels_of(dweight), detail::channels_of(dbias));
   const DType dtype = detail::gradient_dtype(given_weight, given_x);
-  return {dx.finish(), dweight.to(dtype), dbias.to(dtype)};
+  return {dx.finish(), detail::channels_to(dweight, dtype), detail::channels_to(dbias, dtype)};
 }
 
 BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& given_x,
@@ -139,23 +141,24 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
                                       invstd, weight);
   }
   const DType dtype = detail::gradient_dtype(weight, given_x);
-  BackwardReduce r{Tensor::zeros({e.C}, DType::Float64), Tensor::zeros({e.C}, DType::Float64),
-                   Tensor::zeros({e.C}, dtype), Tensor::zeros({e.C}, dtype)};
+  const Device device = given_x.device();
   if (e.numel() == 0) {
-    return r;
+    return {Tensor::zeros({e.C}, DType::Float64, device),
+            Tensor::zeros({e.C}, DType::Float64, device), Tensor::zeros({e.C}, dtype, device),
+            Tensor::zeros({e.C}, dtype, device)};
   }
+  BackwardReduce r{Tensor::empty({e.C}, DType::Float64, device),
+                   Tensor::empty({e.C}, DType::Float64, device),
+                   {},
+                   {}};
   const Layout layout = detail::layout_of(given_x);
   const Tensor x = detail::in_layout(given_x, layout);
   const Tensor dy = detail::in_layout(given_dy, layout);
   detail::sums_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
                     detail::channels_of(mean), detail::channels_of(r.sum_dy),
                     detail::channels_of(r.sum_dy_xmu));
-  r.dbias = r.sum_dy.to(dtype);
-  Tensor dweight = r.sum_dy_xmu.clone();
-  for (std::int64_t c = 0; c < e.C; ++c) {
-    dweight.data<double>()[c] *= invstd.data<double>()[c];
-  }
-  r.dweight = dweight.to(dtype);
+  r.dbias = detail::channels_to(r.sum_dy, dtype);
+  r.dweight = detail::channels_to(detail::multiply_channels(r.sum_dy_xmu, invstd), dtype);
   return r;
 }
 
@@ -190,9 +193,9 @@ Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
   const Tensor dy = detail::in_layout(given_dy, layout);
   detail::Output dx(out, given_x, layout);
   detail::gradient_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
-                        detail::weight_channels(weight.get(), e.C, x.dtype()),
-                        detail::channels_of(mean), detail::channels_of(invstd),
-                        detail::channels_of(sum_dy), detail::channels_of(sum_dy_xmu), total,
+                        detail::weight_channels(weight.get(), e.C, x), detail::channels_of(mean),
+                        detail::channels_of(invstd), detail::channels_of(sum_dy),
+                        detail::channels_of(sum_dy_xmu), total,
                         detail::view_of(dx.target(), layout));
   return dx.finish();
 }

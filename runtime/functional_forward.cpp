@@ -21,7 +21,8 @@ namespace {
 /// The statistics of an empty batch: nothing to divide by, so zeros.
 BatchNormForward nothing(const Tensor& x, const Extents& e, Tensor out) {
   return {out.defined() ? std::move(out) : detail::empty_in_layout(x, Layout::ncl),
-          Tensor::zeros({e.C}, DType::Float64), Tensor::zeros({e.C}, DType::Float64)};
+          Tensor::zeros({e.C}, DType::Float64, x.device()),
+          Tensor::zeros({e.C}, DType::Float64, x.device())};
 }
 
 void check_affine(const char* function, const Tensor& x, const Extents& e, const Tensor& weight,
@@ -54,12 +55,12 @@ Trained run_passes_of_train(const char* function, const Tensor& given, const Ext
   detail::Output y(out, given, layout);
   // One by one: GCC 12 destroys the members of a nested aggregate twice if a later one throws.
   Trained r;
-  r.forward.mean = Tensor::empty({e.C}, DType::Float64);
-  r.forward.invstd = Tensor::empty({e.C}, DType::Float64);
-  r.m2 = Tensor::empty({e.C}, DType::Float64);
+  r.forward.mean = Tensor::empty({e.C}, DType::Float64, given.device());
+  r.forward.invstd = Tensor::empty({e.C}, DType::Float64, given.device());
+  r.m2 = Tensor::empty({e.C}, DType::Float64, given.device());
   detail::train_pass(function, detail::view_of(x, layout),
-                     detail::weight_channels(weight.get(), e.C, x.dtype()),
-                     detail::bias_channels(bias.get(), e.C, x.dtype()), eps,
+                     detail::weight_channels(weight.get(), e.C, x),
+                     detail::bias_channels(bias.get(), e.C, x), eps,
                      detail::view_of(y.target(), layout), detail::channels_of(r.forward.mean),
                      detail::channels_of(r.forward.invstd), detail::channels_of(r.m2));
   r.forward.y = y.finish();
@@ -76,7 +77,7 @@ bool overflows(const Tensor& x, const Extents& e, double eps) {
 Trained run_train(const char* function, const Tensor& given, const Extents& e, const Tensor& weight,
                   const Tensor& bias, double eps, const Tensor& out) {
   const bool in_place = out.defined() && detail::may_overlap(out, given);
-  const bool narrow = given.dtype() != DType::Float64;
+  const bool narrow = given.dtype() != DType::Float64 && given.device() == Device::cpu();
   const Tensor x = in_place && narrow && overflows(given, e, eps) ? given.clone() : given;
   Trained r = run_passes_of_train(function, x, e, weight, bias, eps, out);
   const auto count = static_cast<double>(e.count());
@@ -113,8 +114,9 @@ void run_update(const char* function, const Tensor& running_mean, const Tensor& 
   KernelBuffer old_var = detail::channels_of(dense_var).buffer();
   KernelBuffer new_mean = detail::channels_of(dense_mean).buffer();
   KernelBuffer new_var = detail::channels_of(dense_var).buffer();
-  const detail::Kernel& kernel = detail::select_kernel(Operation::update_running_stats, Layout::c,
-                                                       detail::element_of(dense_mean.dtype()));
+  const detail::Kernel& kernel =
+      detail::select_kernel(Operation::update_running_stats, Layout::c,
+                            detail::element_of(dense_mean.dtype()), dense_mean.device().type);
   detail::run_kernel(function, kernel,
                      {old_mean.get(), old_var.get(), mean.get(), m2.get(), &count, &factor,
                       new_mean.get(), new_var.get()});
@@ -193,8 +195,8 @@ Tensor batch_norm_infer(const Tensor& given, const Tensor& given_mean, const Ten
   detail::Output y(out, given, layout);
   detail::infer_pass(
       function, detail::view_of(x, layout), detail::channels_of(running_mean.get()),
-      detail::channels_of(running_var.get()), detail::weight_channels(weight.get(), e.C, x.dtype()),
-      detail::bias_channels(bias.get(), e.C, x.dtype()), eps, detail::view_of(y.target(), layout));
+      detail::channels_of(running_var.get()), detail::weight_channels(weight.get(), e.C, x),
+      detail::bias_channels(bias.get(), e.C, x), eps, detail::view_of(y.target(), layout));
   return y.finish();
 }
 
@@ -221,10 +223,10 @@ Tensor batch_norm_elemt(const Tensor& given, const Tensor& given_weight, const T
   const Layout layout = detail::layout_of(given);
   const Tensor x = detail::in_layout(given, layout);
   detail::Output y(out, given, layout);
-  detail::normalize_pass(
-      function, detail::view_of(x, layout), detail::weight_channels(weight.get(), e.C, x.dtype()),
-      detail::bias_channels(bias.get(), e.C, x.dtype()), detail::channels_of(mean),
-      detail::channels_of(invstd), detail::view_of(y.target(), layout));
+  detail::normalize_pass(function, detail::view_of(x, layout),
+                         detail::weight_channels(weight.get(), e.C, x),
+                         detail::bias_channels(bias.get(), e.C, x), detail::channels_of(mean),
+                         detail::channels_of(invstd), detail::view_of(y.target(), layout));
   return y.finish();
 }
 

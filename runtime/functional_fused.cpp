@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "constant.h"
+#include "device_memory.h"
 #include "halide_glue.h"
 #include "output.h"
 #include "parameter_types.h"
@@ -32,7 +34,8 @@ struct Arguments {
 
 BatchNormForward nothing(const Arguments& a, const Extents& e) {
   return {a.out.defined() ? a.out : detail::empty_in_layout(a.x, Layout::ncl),
-          Tensor::zeros({e.C}, DType::Float64), Tensor::zeros({e.C}, DType::Float64)};
+          Tensor::zeros({e.C}, DType::Float64, a.x.device()),
+          Tensor::zeros({e.C}, DType::Float64, a.x.device())};
 }
 
 /// The addend as a kernel reads it. Without one, a row of zeros that is read again and again: a
@@ -44,17 +47,22 @@ class Addend {
         extents_(e),
         layout_(layout),
         values_(given_ ? detail::in_layout(given, layout)
-                       : Tensor::zeros({layout == Layout::ncl ? e.L : e.C}, x.dtype())) {}
+                       : detail::zeros(layout == Layout::ncl ? e.L : e.C, x)) {}
 
   [[nodiscard]] KernelBuffer buffer() const {
     if (given_) {
       return detail::view_of(values_, layout_).buffer();
     }
     if (layout_ == Layout::ncl) {
-      return {
-          values_.raw_data(), values_.dtype(), {{extents_.L, 1}, {extents_.C, 0}, {extents_.N, 0}}};
+      return {values_.raw_data(),
+              values_.dtype(),
+              {{extents_.L, 1}, {extents_.C, 0}, {extents_.N, 0}},
+              detail::memory_of(values_)};
     }
-    return {values_.raw_data(), values_.dtype(), {{extents_.C, 1}, {extents_.count(), 0}}};
+    return {values_.raw_data(),
+            values_.dtype(),
+            {{extents_.C, 1}, {extents_.count(), 0}},
+            detail::memory_of(values_)};
   }
 
  private:
@@ -110,27 +118,26 @@ Trained run_kernel_of_train(const Arguments& a) {
   const detail::LoadedParameter bias(a.bias, a.x.dtype());
   const Extents e = detail::extents_of(a.x);
   const Layout layout = detail::layout_of(a.x);
-  const Element element = detail::element_of(a.x.dtype());
   const Tensor x = detail::in_layout(a.x, layout);
   const Addend addend(a.addend, a.x, e, layout);
   detail::Output y(a.out, a.x, layout);
   // One by one: GCC 12 destroys the members of a nested aggregate twice if a later one throws.
   Trained r;
-  r.forward.mean = Tensor::empty({e.C}, DType::Float64);
-  r.forward.invstd = Tensor::empty({e.C}, DType::Float64);
-  r.m2 = Tensor::empty({e.C}, DType::Float64);
+  r.forward.mean = Tensor::empty({e.C}, DType::Float64, a.x.device());
+  r.forward.invstd = Tensor::empty({e.C}, DType::Float64, a.x.device());
+  r.m2 = Tensor::empty({e.C}, DType::Float64, a.x.device());
   KernelBuffer x_buffer = detail::view_of(x, layout).buffer();
   KernelBuffer addend_buffer = addend.buffer();
-  KernelBuffer weight_buffer = detail::weight_channels(weight.get(), e.C, x.dtype()).buffer();
-  KernelBuffer bias_buffer = detail::bias_channels(bias.get(), e.C, x.dtype()).buffer();
+  KernelBuffer weight_buffer = detail::weight_channels(weight.get(), e.C, x).buffer();
+  KernelBuffer bias_buffer = detail::bias_channels(bias.get(), e.C, x).buffer();
   KernelBuffer y_buffer = detail::view_of(y.target(), layout).buffer();
   KernelBuffer mean = detail::channels_of(r.forward.mean).buffer();
   KernelBuffer invstd = detail::channels_of(r.forward.invstd).buffer();
   KernelBuffer m2 = detail::channels_of(r.m2).buffer();
-  detail::run_kernel(a.function,
-                     detail::select_kernel(Operation::batch_norm_fused_train, layout, element),
-                     {x_buffer.get(), addend_buffer.get(), weight_buffer.get(), bias_buffer.get(),
-                      &a.eps, y_buffer.get(), mean.get(), invstd.get(), m2.get()});
+  detail::run_kernel(
+      a.function, detail::kernel_for(Operation::batch_norm_fused_train, detail::view_of(x, layout)),
+      {x_buffer.get(), addend_buffer.get(), weight_buffer.get(), bias_buffer.get(), &a.eps,
+       y_buffer.get(), mean.get(), invstd.get(), m2.get()});
   r.forward.y = y.finish();
   return r;
 }
@@ -146,7 +153,8 @@ bool overflows(const Arguments& a, double count) {
 Trained run_train(const Arguments& a) {
   const auto count = static_cast<double>(detail::extents_of(a.x).count());
   const bool in_place = same_view(a.out, a.x) || same_view(a.out, a.addend);
-  const bool copies = in_place && a.x.dtype() != DType::Float64 && overflows(a, count);
+  const bool asks = in_place && a.x.dtype() != DType::Float64 && a.x.device() == Device::cpu();
+  const bool copies = asks && overflows(a, count);
   const Tensor x = copies ? a.x.clone() : a.x;
   const Tensor addend = copies && a.addend.defined() ? a.addend.clone() : a.addend;
   Trained r = run_kernel_of_train({a.function, x, addend, a.weight, a.bias, a.eps, a.out});
@@ -235,7 +243,6 @@ Tensor batch_norm_fused_infer(const Tensor& given, const Tensor& given_addend,
   const detail::LoadedParameter weight(given_weight, given.dtype());
   const detail::LoadedParameter bias(given_bias, given.dtype());
   const Layout layout = detail::layout_of(given);
-  const Element element = detail::element_of(given.dtype());
   const Tensor x = detail::in_layout(given, layout);
   const Addend addend(given_addend, given, e, layout);
   detail::Output y(out, given, layout);
@@ -243,13 +250,13 @@ Tensor batch_norm_fused_infer(const Tensor& given, const Tensor& given_addend,
   KernelBuffer addend_buffer = addend.buffer();
   KernelBuffer mean = detail::channels_of(running_mean.get()).buffer();
   KernelBuffer var = detail::channels_of(running_var.get()).buffer();
-  KernelBuffer weight_buffer = detail::weight_channels(weight.get(), e.C, x.dtype()).buffer();
-  KernelBuffer bias_buffer = detail::bias_channels(bias.get(), e.C, x.dtype()).buffer();
+  KernelBuffer weight_buffer = detail::weight_channels(weight.get(), e.C, x).buffer();
+  KernelBuffer bias_buffer = detail::bias_channels(bias.get(), e.C, x).buffer();
   KernelBuffer y_buffer = detail::view_of(y.target(), layout).buffer();
-  detail::run_kernel(a.function,
-                     detail::select_kernel(Operation::batch_norm_fused_infer, layout, element),
-                     {x_buffer.get(), addend_buffer.get(), mean.get(), var.get(),
-                      weight_buffer.get(), bias_buffer.get(), &eps, y_buffer.get()});
+  detail::run_kernel(
+      a.function, detail::kernel_for(Operation::batch_norm_fused_infer, detail::view_of(x, layout)),
+      {x_buffer.get(), addend_buffer.get(), mean.get(), var.get(), weight_buffer.get(),
+       bias_buffer.get(), &eps, y_buffer.get()});
   return y.finish();
 }
 

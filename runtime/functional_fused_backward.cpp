@@ -1,6 +1,7 @@
 #include <utility>
 #include <vector>
 
+#include "device_channels.h"
 #include "halide_glue.h"
 #include "halnorm/functional_fused.h"
 #include "parameter_types.h"
@@ -31,28 +32,28 @@ Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x, 
 /// The data tensors in one layout, and new ones for the gradients.
 struct Data {
   Layout layout;
-  Element element;
   Tensor dy, x, y, dx, daddend, dweight, dbias;
 
   Data(const Tensor& given_dy, const Tensor& given_x, const Tensor& given_y, std::int64_t channels)
       : layout(detail::layout_of(given_x)),
-        element(detail::element_of(given_x.dtype())),
         dy(detail::in_layout(given_dy, layout)),
         x(detail::in_layout(given_x, layout)),
         y(detail::in_layout(given_y, layout)),
         dx(detail::empty_in_layout(given_x, layout)),
         daddend(detail::empty_in_layout(given_x, layout)),
-        dweight(Tensor::empty({channels}, DType::Float64)),
-        dbias(Tensor::empty({channels}, DType::Float64)) {}
+        dweight(Tensor::empty({channels}, DType::Float64, given_x.device())),
+        dbias(Tensor::empty({channels}, DType::Float64, given_x.device())) {}
 
   [[nodiscard]] BatchNormFusedBackward result(DType parameters) const {
-    return {dx, daddend, dweight.to(parameters), dbias.to(parameters)};
+    return {dx, daddend, detail::channels_to(dweight, parameters),
+            detail::channels_to(dbias, parameters)};
   }
 };
 
 BatchNormFusedBackward nothing(const Tensor& x, const Extents& e, DType parameters) {
   return {detail::empty_in_layout(x, Layout::ncl), detail::empty_in_layout(x, Layout::ncl),
-          Tensor::zeros({e.C}, parameters), Tensor::zeros({e.C}, parameters)};
+          Tensor::zeros({e.C}, parameters, x.device()),
+          Tensor::zeros({e.C}, parameters, x.device())};
 }
 
 /// The gradients are made in memory of their own, since daddend still reads the dy that dx would
@@ -82,8 +83,7 @@ BatchNormFusedBackward run_backward(const char* function, const Tensor& dy, cons
   KernelBuffer dy_buffer = detail::view_of(d.dy, d.layout).buffer();
   KernelBuffer x_buffer = detail::view_of(d.x, d.layout).buffer();
   KernelBuffer y_buffer = detail::view_of(d.y, d.layout).buffer();
-  KernelBuffer weight_buffer =
-      detail::weight_channels(weight.get(), channels, d.x.dtype()).buffer();
+  KernelBuffer weight_buffer = detail::weight_channels(weight.get(), channels, d.x).buffer();
   KernelBuffer mean_buffer = detail::channels_of(mean).buffer();
   KernelBuffer invstd_buffer = detail::channels_of(invstd).buffer();
   KernelBuffer dx_buffer = detail::view_of(d.dx, d.layout).buffer();
@@ -91,7 +91,8 @@ BatchNormFusedBackward run_backward(const char* function, const Tensor& dy, cons
   KernelBuffer dweight_buffer = detail::channels_of(d.dweight).buffer();
   KernelBuffer dbias_buffer = detail::channels_of(d.dbias).buffer();
   detail::run_kernel(
-      function, detail::select_kernel(Operation::batch_norm_fused_backward, d.layout, d.element),
+      function,
+      detail::kernel_for(Operation::batch_norm_fused_backward, detail::view_of(d.x, d.layout)),
       {dy_buffer.get(), x_buffer.get(), y_buffer.get(), weight_buffer.get(), mean_buffer.get(),
        invstd_buffer.get(), dx_buffer.get(), daddend_buffer.get(), dweight_buffer.get(),
        dbias_buffer.get()});
@@ -157,19 +158,19 @@ BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const T
   KernelBuffer dy_buffer = detail::view_of(d.dy, d.layout).buffer();
   KernelBuffer x_buffer = detail::view_of(d.x, d.layout).buffer();
   KernelBuffer y_buffer = detail::view_of(d.y, d.layout).buffer();
-  KernelBuffer weight_buffer = detail::weight_channels(weight.get(), e.C, x.dtype()).buffer();
+  KernelBuffer weight_buffer = detail::weight_channels(weight.get(), e.C, x).buffer();
   KernelBuffer mean_buffer = detail::channels_of(running_mean.get()).buffer();
   KernelBuffer var_buffer = detail::channels_of(running_var.get()).buffer();
   KernelBuffer dx_buffer = detail::view_of(d.dx, d.layout).buffer();
   KernelBuffer daddend_buffer = detail::view_of(d.daddend, d.layout).buffer();
   KernelBuffer dweight_buffer = detail::channels_of(d.dweight).buffer();
   KernelBuffer dbias_buffer = detail::channels_of(d.dbias).buffer();
-  detail::run_kernel(
-      function,
-      detail::select_kernel(Operation::batch_norm_fused_backward_infer, d.layout, d.element),
-      {dy_buffer.get(), x_buffer.get(), y_buffer.get(), weight_buffer.get(), mean_buffer.get(),
-       var_buffer.get(), &eps, dx_buffer.get(), daddend_buffer.get(), dweight_buffer.get(),
-       dbias_buffer.get()});
+  detail::run_kernel(function,
+                     detail::kernel_for(Operation::batch_norm_fused_backward_infer,
+                                        detail::view_of(d.x, d.layout)),
+                     {dy_buffer.get(), x_buffer.get(), y_buffer.get(), weight_buffer.get(),
+                      mean_buffer.get(), var_buffer.get(), &eps, dx_buffer.get(),
+                      daddend_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
   return with_dx_in(std::move(out), d.result(detail::gradient_dtype(given_weight, x)));
 }
 

@@ -24,9 +24,9 @@ void merge_channel(double count_a, double& mean_a, double& m2_a, double count_b,
   m2_a += m2_b + delta * delta * count_a * share;
 }
 
-Moments zero_moments(const Extents& e) {
-  return {scalar(static_cast<double>(e.count())), Tensor::zeros({e.C}, DType::Float64),
-          Tensor::zeros({e.C}, DType::Float64)};
+Moments zero_moments(const Extents& e, Device device) {
+  return {scalar(static_cast<double>(e.count())), Tensor::zeros({e.C}, DType::Float64, device),
+          Tensor::zeros({e.C}, DType::Float64, device)};
 }
 
 void run_moments(const char* function, const Tensor& given, const Moments& m) {
@@ -41,20 +41,28 @@ void run_moments(const char* function, const Tensor& given, const Moments& m) {
 Moments batch_norm_moments(const Tensor& x) {
   constexpr const char* function = "batch_norm_moments";
   const Extents e = detail::check_data(function, "x", x);
-  Moments m = zero_moments(e);
+  Moments m = zero_moments(e, x.device());
   if (e.numel() == 0) {
     return m;
   }
   run_moments(function, x, m);
   for (const std::int64_t c :
        detail::overflowed_channels(x, m.mean, m.m2, static_cast<double>(e.count()), 0.0)) {
-    Moments wide = zero_moments({e.N, 1, e.L});
+    Moments wide = zero_moments({e.N, 1, e.L}, x.device());
     run_moments(function, detail::wide_channel(x, c), wide);
     detail::channel_of(m.mean, c).copy_(wide.mean);
     detail::channel_of(m.m2, c).copy_(wide.m2);
   }
   return m;
 }
+
+namespace {
+
+Moments on(const Moments& m, Device device) {
+  return {m.count, m.mean.to(device), m.m2.to(device)};
+}
+
+}  // namespace
 
 Moments merge(const Moments& a, const Moments& b) {
   constexpr const char* function = "merge";
@@ -65,6 +73,10 @@ Moments merge(const Moments& a, const Moments& b) {
   }
   const std::int64_t channels = a.mean.size(0);
   const Device device = a.mean.device();
+  if (device != Device::cpu()) {
+    detail::check_statistic(function, "mean", b.mean, a.mean.size(0), device);
+    return on(merge(on(a, Device::cpu()), on(b, Device::cpu())), device);
+  }
   const Tensor mean_a = detail::check_statistic(function, "mean", a.mean, channels, device);
   const Tensor m2_a = detail::check_statistic(function, "m2", a.m2, channels, device);
   const Tensor mean_b = detail::check_statistic(function, "mean", b.mean, channels, device);

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "device_memory.h"
 #include "halnorm/error.h"
 #include "halnorm/kernels.h"
 #include "halnorm/threads.h"
@@ -37,27 +38,11 @@ int run_tasks(void* context, halide_task_t task, int first, int count, std::uint
 
 /// Throws what the host threw, or why `what` failed.
 [[noreturn]] void throw_failure(const std::string& what, int code) {
-  Failure& failure = thread_failure();
-  if (failure.thrown) {
-    std::rethrow_exception(std::exchange(failure.thrown, nullptr));
+  if (thread_failure().thrown) {
+    std::rethrow_exception(std::exchange(thread_failure().thrown, nullptr));
   }
-  const std::string message(failure.message.data());
-  failure.message.front() = '\0';
-  throw KernelError(what + " failed with code " + std::to_string(code) + ": " + message);
+  throw KernelError(what + " failed with code " + std::to_string(code) + ": " + take_message());
 }
-
-void prepare_runtime() {
-  static const bool done = [] {
-    halide_set_error_handler(&keep_message);
-    halide_set_custom_do_par_for(&run_tasks);
-    return true;
-  }();
-  static_cast<void>(done);
-}
-
-}  // namespace
-
-namespace {
 
 /// The tasks of a parallel_for(), as Halide's thread pool takes them.
 struct Tasks {
@@ -80,6 +65,22 @@ struct Tasks {
 };
 
 }  // namespace
+
+void prepare_runtime() {
+  static const bool done = [] {
+    halide_set_error_handler(&keep_message);
+    halide_set_custom_do_par_for(&run_tasks);
+    return true;
+  }();
+  static_cast<void>(done);
+}
+
+std::string take_message() {
+  auto& message = thread_failure().message;
+  std::string text(message.data());
+  message.front() = '\0';
+  return text;
+}
 
 void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& task) {
   prepare_runtime();
@@ -106,14 +107,34 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& t
   }
 }
 
-KernelBuffer::KernelBuffer(void* data, DType dtype, std::initializer_list<Axis> axes) {
+halide_type_t halide_type(DType dtype) noexcept {
+  switch (dtype) {
+    case DType::Float16:
+      return {halide_type_float, 16};
+    case DType::BFloat16:
+      return {halide_type_bfloat, 16};
+    case DType::Float32:
+      return {halide_type_float, 32};
+    case DType::Float64:
+      return {halide_type_float, 64};
+    case DType::Int64:
+      break;
+  }
+  return {halide_type_int, 64};
+}
+
+KernelBuffer::KernelBuffer(void* data, DType dtype, std::initializer_list<Axis> axes,
+                           const DeviceMemory* memory) {
   std::transform(axes.begin(), axes.end(), axes_.begin(), [](const Axis& a) {
     return halide_dimension_t(0, static_cast<std::int32_t>(a.extent),
                               static_cast<std::int32_t>(a.stride));
   });
-  buffer_.host = static_cast<std::uint8_t*>(data);
-  buffer_.type = halide_type_t(dtype == DType::BFloat16 ? halide_type_bfloat : halide_type_float,
-                               static_cast<std::uint8_t>(8 * size_of(dtype)));
+  buffer_.type = memory == nullptr ? halide_type(dtype) : memory->type_of(dtype);
+  if (memory == nullptr) {
+    buffer_.host = static_cast<std::uint8_t*>(data);
+  } else {
+    memory->place(buffer_, data);
+  }
   buffer_.dimensions = static_cast<std::int32_t>(axes.size());
   buffer_.dim = axes_.data();
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <string>
 
 #include "kernel_table.h"
 
@@ -14,6 +15,11 @@
 
 namespace halnorm::detail {
 
+class DeviceMemory;
+
+/// Halide's name of a dtype.
+halide_type_t halide_type(DType dtype) noexcept;
+
 /// A buffer descriptor over memory that someone else owns, made on the stack.
 class KernelBuffer {
  public:
@@ -21,8 +27,9 @@ class KernelBuffer {
     std::int64_t extent, stride;
   };
 
-  /// Axes innermost first; extents and strides fit in 32 bits.
-  KernelBuffer(void* data, DType dtype, std::initializer_list<Axis> axes);
+  /// Axes innermost first; extents and strides fit in 32 bits. `memory` is null for the host.
+  KernelBuffer(void* data, DType dtype, std::initializer_list<Axis> axes,
+               const DeviceMemory* memory = nullptr);
   KernelBuffer(const KernelBuffer&) = delete;
   KernelBuffer& operator=(const KernelBuffer&) = delete;
 
@@ -32,6 +39,12 @@ class KernelBuffer {
   std::array<halide_dimension_t, 3> axes_;
   halide_buffer_t buffer_{};
 };
+
+/// Makes Halide's runtime report to this library instead of ending the program.
+void prepare_runtime();
+
+/// What Halide's runtime said last on this thread; then it is forgotten.
+std::string take_message();
 
 /// Runs a kernel. Arguments in the generator's order: KernelBuffer::get() or a scalar's address.
 /// @throws KernelError, named after `function`, with Halide's message.

@@ -48,6 +48,31 @@ std::size_t slot(Operation operation, Layout layout, Element element) {
          static_cast<std::size_t>(element);
 }
 
+Choice choice_of(std::string_view target) {
+  Choice choice{};
+  for (const Kernel& k : table) {
+    if (target == k.target) {
+      choice[slot(k.operation, k.layout, k.element)] = &k;
+    }
+  }
+  return choice;
+}
+
+/// A device's kernels, all of one target; tensors on a device exist only where it is linked.
+const Choice& device_choice(DeviceType type) {
+  static const Choice cuda = choice_of("cuda");
+  static const Choice opencl = choice_of("opencl");
+  return type == DeviceType::CUDA ? cuda : opencl;
+}
+
+/// Whether a target's kernels run on this machine.
+bool runs_here(std::string_view target) {
+  if (target == "cuda") {
+    return is_available(DeviceType::CUDA);
+  }
+  return target == "opencl" ? is_available(DeviceType::OpenCL) : cpu_runs(target);
+}
+
 /// The linked targets that this CPU executes, and for each the kernels that a call then runs.
 struct Choices {
   std::vector<std::string> targets;
@@ -61,13 +86,7 @@ struct Choices {
       }
     }
     for (const std::string& target : targets) {
-      Choice choice{};
-      for (const Kernel& k : table) {
-        if (target == k.target) {
-          choice[slot(k.operation, k.layout, k.element)] = &k;
-        }
-      }
-      kernels.push_back(choice);
+      kernels.push_back(choice_of(target));
     }
   }
 
@@ -109,7 +128,11 @@ thread_local const Kernel* last = nullptr;
 
 }  // namespace
 
-const Kernel& select_kernel(Operation operation, Layout layout, Element element) {
+const Kernel& select_kernel(Operation operation, Layout layout, Element element, DeviceType where) {
+  if (where != DeviceType::CPU) {
+    last = device_choice(where)[slot(operation, layout, element)];
+    return *last;
+  }
   const Choice* choice = active.load(std::memory_order_acquire);
   if (choice == nullptr) {
     choice = default_choice();
@@ -125,7 +148,7 @@ std::vector<KernelInfo> kernels() {
   std::vector<KernelInfo> all;
   for (const detail::Kernel& k : detail::table) {
     all.push_back({k.name, k.operation_name, k.layout_name, k.element_name, k.target,
-                   detail::cpu_runs(k.target)});
+                   detail::runs_here(k.target)});
   }
   return all;
 }

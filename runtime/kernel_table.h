@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "data_types.h"
+#include "halnorm/device.h"
 
 /// @file
 /// (operation, layout, dtype) -> the kernel that runs: the fastest this CPU executes, or the forced
@@ -43,6 +44,7 @@ struct Kernel {
 
 /// The kernel to run, remembered as this thread's last one.
 /// @throws KernelError if HALNORM_TARGET names no target that runs here.
-const Kernel& select_kernel(Operation operation, Layout layout, Element element);
+const Kernel& select_kernel(Operation operation, Layout layout, Element element,
+                            DeviceType where = DeviceType::CPU);
 
 }  // namespace halnorm::detail

@@ -111,8 +111,17 @@ Module& Module::to(DType dtype) {
   });
 }
 
+namespace {
+
+/// Counters stay on the host, where a forward reads and writes them without waiting for a device.
+Tensor moved(const Tensor& tensor, Device device) {
+  return is_floating(tensor.dtype()) ? tensor.to(device) : tensor;
+}
+
+}  // namespace
+
 Module& Module::to(Device device) {
-  return apply_to_tensors([device](const Tensor& tensor) { return tensor.to(device); });
+  return apply_to_tensors([device](const Tensor& tensor) { return moved(tensor, device); });
 }
 
 Module& Module::to(Device device, DType dtype) {
@@ -120,8 +129,7 @@ Module& Module::to(Device device, DType dtype) {
     return to(dtype);  // throws
   }
   return apply_to_tensors([device, dtype](const Tensor& tensor) {
-    const Tensor moved = tensor.to(device);
-    return is_floating(moved.dtype()) ? moved.to(dtype) : moved;
+    return is_floating(tensor.dtype()) ? tensor.to(dtype).to(device) : tensor;
   });
 }
 

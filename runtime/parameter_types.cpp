@@ -36,7 +36,12 @@ DType gradient_dtype(const Tensor& weight, const Tensor& x) noexcept {
   return weight.defined() ? weight.dtype() : parameter_dtype(x.dtype());
 }
 
-void store_channels(const Tensor& target, const Tensor& source) noexcept {
+void store_channels(const Tensor& target, const Tensor& source) {
+  if (target.device() != Device::cpu()) {
+    Tensor there = target;
+    there.copy_(source);
+    return;
+  }
   const std::int64_t channels = target.shape()[0];
   const std::int64_t to_step = target.strides()[0];
   const std::int64_t from_step = source.strides()[0];

@@ -41,7 +41,7 @@ Tensor narrowed(const Tensor& wide, const Tensor& like, Tensor out);
 DType gradient_dtype(const Tensor& weight, const Tensor& x) noexcept;
 
 /// Copies one value per channel, rounded once, into a tensor of any stride and dtype. Allocates
-/// nothing, and so cannot fail between two tensors that belong together.
-void store_channels(const Tensor& target, const Tensor& source) noexcept;
+/// nothing on the host, and so cannot fail between two tensors that belong together.
+void store_channels(const Tensor& target, const Tensor& source);
 
 }  // namespace halnorm::detail

@@ -117,7 +117,7 @@ Boxes boxes_of(const View& dy, const View& x, const View& dx) {
 /// Whether the sums and dx are made one after the other, rather than in one kernel.
 bool in_two_passes(const View& dy, const View& x, const View& dx) {
   return !fit_kernel(dy, x, dx) || should_split(x) || find_fold({&x, &dy, &dx}) ||
-         should_stream(x.bytes() + dy.bytes() + dx.bytes());
+         should_stream({&x, &dy, &dx});
 }
 
 }  // namespace
@@ -154,7 +154,7 @@ void gradient_pass(const char* function, const View& dy, const View& x, const Ch
   const auto run = [&](const Box& b, const View& out) {
     run_gradient(function, kernel, dy.part(b), x.part(b), k.part(b), count, out);
   };
-  if (should_stream(x.bytes() + dy.bytes() + dx.bytes())) {
+  if (should_stream({&x, &dy, &dx})) {
     stream(dx, {&x, &dy}, run);
   } else if (!fit_kernel(dy, x, dx)) {
     const Boxes boxes = boxes_of(dy, x, dx);

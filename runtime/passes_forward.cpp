@@ -101,7 +101,7 @@ void normalize_columns(const char* function, const Fold& fold, const View& x,
 /// Whether the statistics and y are made one after the other, rather than in one kernel.
 bool in_two_passes(const View& x, const View& y) {
   return !x.fits_kernel() || !y.fits_kernel() || should_split(x) || find_fold({&x, &y}) ||
-         should_stream(x.bytes() + y.bytes());
+         should_stream({&x, &y});
 }
 
 }  // namespace
@@ -136,7 +136,7 @@ void normalize_pass(const char* function, const View& x, const Channels& weight,
                   bias.part(b.first_c, b.c), mean.part(b.first_c, b.c), invstd.part(b.first_c, b.c),
                   out);
   };
-  if (should_stream(x.bytes() + y.bytes())) {
+  if (should_stream({&x, &y})) {
     stream(y, {&x}, run);
   } else if (!x.fits_kernel() || !y.fits_kernel()) {
     const Boxes boxes = kernel_boxes(x, y);
@@ -174,8 +174,7 @@ void train_pass(const char* function, const View& x, const Channels& weight, con
 void infer_pass(const char* function, const View& x, const Channels& running_mean,
                 const Channels& running_var, const Channels& weight, const Channels& bias,
                 double eps, const View& y) {
-  if (!x.fits_kernel() || !y.fits_kernel() || find_fold({&x, &y}) ||
-      should_stream(x.bytes() + y.bytes())) {
+  if (!x.fits_kernel() || !y.fits_kernel() || find_fold({&x, &y}) || should_stream({&x, &y})) {
     const Scratch mean(x.C);
     const Scratch invstd(x.C);
     for (std::int64_t c = 0; c < x.C; ++c) {

@@ -11,7 +11,8 @@ constexpr std::int64_t box_elements = 1 << 16;
 }  // namespace
 
 bool should_split(const View& x) noexcept {
-  return x.layout == Layout::ncl && x.C < enough_channels && x.numel() >= 2 * box_elements;
+  return x.memory == nullptr && x.layout == Layout::ncl && x.C < enough_channels &&
+         x.numel() >= 2 * box_elements;
 }
 
 Boxes split_boxes(const View& x) { return {x, box_elements}; }

@@ -179,7 +179,11 @@ void stream_tiles(const View& out, std::initializer_list<const View*> inputs, co
 
 }  // namespace
 
-bool should_stream(std::int64_t bytes) noexcept {
+bool should_stream(std::initializer_list<const View*> views) noexcept {
+  std::int64_t bytes = 0;
+  for (const View* v : views) {
+    bytes += v->memory == nullptr ? v->bytes() : 0;
+  }
   std::int64_t most = threshold.load(std::memory_order_relaxed);
   if (most == 0) {
     most = default_threshold();

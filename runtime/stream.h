@@ -12,8 +12,8 @@
 
 namespace halnorm::detail {
 
-/// Whether a call that touches so many bytes leaves nothing of its output in cache anyway.
-bool should_stream(std::int64_t bytes) noexcept;
+/// Whether a call that touches these leaves nothing of its output in a CPU's caches anyway.
+bool should_stream(std::initializer_list<const View*> views) noexcept;
 
 /// Produces `out` tile by tile, in parallel: write(box, tile) fills the tile with that box of it.
 /// It reads the same box of `inputs`, which is fetched ahead while the tile before is stored:

@@ -4,28 +4,14 @@
 #include <array>
 #include <string>
 
+#include "device_memory.h"
+#include "halide_glue.h"
 #include "halnorm/error.h"
 #include "tensor_impl.h"
 
 namespace halnorm {
 
 namespace {
-
-halide_type_t halide_type(DType dtype) noexcept {
-  switch (dtype) {
-    case DType::Float16:
-      return {halide_type_float, 16};
-    case DType::BFloat16:
-      return {halide_type_bfloat, 16};
-    case DType::Float32:
-      return {halide_type_float, 32};
-    case DType::Float64:
-      return {halide_type_float, 64};
-    case DType::Int64:
-      break;
-  }
-  return {halide_type_int, 64};
-}
 
 bool all_fit_32_bits(const std::vector<std::int64_t>& values) noexcept {
   return std::all_of(values.begin(), values.end(),
@@ -46,20 +32,21 @@ Halide::Runtime::Buffer<> halide_view(void* data, const Shape& shape,
     for (std::size_t axis = 0; axis < rank; ++axis) {
       dims[rank - 1 - axis] = dimension(axis);
     }
-    return Halide::Runtime::Buffer<>(halide_type(dtype), data, static_cast<int>(rank), dims.data());
+    return Halide::Runtime::Buffer<>(detail::halide_type(dtype), data, static_cast<int>(rank),
+                                     dims.data());
   }
   std::vector<halide_dimension_t> dims(rank);
   for (std::size_t axis = 0; axis < rank; ++axis) {
     dims[rank - 1 - axis] = dimension(axis);
   }
-  return Halide::Runtime::Buffer<>(halide_type(dtype), data, dims);
+  return Halide::Runtime::Buffer<>(detail::halide_type(dtype), data, dims);
 }
 
 }  // namespace
 
-Tensor::Impl::Impl(std::shared_ptr<void> memory, void* first, Shape extents, detail::Strides steps,
+Tensor::Impl::Impl(std::shared_ptr<void> owner, void* first, Shape extents, detail::Strides steps,
                    std::int64_t count, DType type)
-    : storage(std::move(memory)),
+    : storage(std::move(owner)),
       data(first),
       shape(std::move(extents)),
       strides(std::move(steps)),
@@ -69,11 +56,27 @@ Tensor::Impl::Impl(std::shared_ptr<void> memory, void* first, Shape extents, det
       fits_halide(all_fit_32_bits(shape) && all_fit_32_bits(strides)),
       view(fits_halide ? halide_view(data, shape, strides, dtype) : Halide::Runtime::Buffer<>()) {}
 
+Tensor::Impl::Impl(std::shared_ptr<const detail::DeviceMemory> place, void* first, Shape extents,
+                   detail::Strides steps, std::int64_t count, DType type)
+    : memory(std::move(place)),
+      data(first),
+      shape(std::move(extents)),
+      strides(std::move(steps)),
+      numel(count),
+      dtype(type),
+      device(memory->device()),
+      contiguous(detail::is_contiguous(shape, strides)),
+      fits_halide(false) {}
+
 std::shared_ptr<Tensor::Impl> Tensor::Impl::view_of(void* first, Shape extents,
                                                     detail::Strides steps) const {
   std::int64_t count = 1;
   for (const std::int64_t extent : extents) {
     count *= extent;
+  }
+  if (memory) {
+    return std::make_shared<Impl>(memory, first, std::move(extents), std::move(steps), count,
+                                  dtype);
   }
   return std::make_shared<Impl>(storage, first, std::move(extents), std::move(steps), count, dtype);
 }
@@ -100,9 +103,17 @@ std::int64_t Tensor::size(std::int64_t axis) const {
   return extents[detail::checked_axis("Tensor::size", axis, extents.size())];
 }
 
+void Tensor::require_host(const char* function, const Impl& self) {
+  if (self.memory) {
+    throw DeviceError(std::string("Tensor::") + function + ": got a tensor on " +
+                      self.device.str() + ", wanted one on cpu");
+  }
+}
+
 template <class T>
 T* Tensor::data() const {
   const Impl& self = impl("data");
+  require_host("data", self);
   if (self.dtype != DTypeOf<T>::value) {
     throw DTypeError("Tensor::data: got a " + std::string(name_of(self.dtype)) +
                      " tensor, wanted " + std::string(name_of(DTypeOf<T>::value)));
@@ -123,12 +134,21 @@ void Tensor::set_data(const Tensor& other) {
 
 Halide::Runtime::Buffer<>& Tensor::buffer() const {
   Impl& self = impl("buffer");
+  require_host("buffer", self);
   if (!self.fits_halide) {
     throw ShapeError("Tensor::buffer: got shape " + detail::to_string(self.shape) +
                      " with strides " + detail::to_string(self.strides) +
                      ", wanted extents and strides that fit in 32 bits");
   }
   return self.view;
+}
+
+const detail::DeviceMemory* detail::memory_of(const Tensor& tensor) noexcept {
+  return tensor.impl_ ? tensor.impl_->memory.get() : nullptr;
+}
+
+Tensor detail::repeated(const Tensor& one, std::int64_t times) {
+  return Tensor(one.impl_->view_of(one.impl_->data, {times}, {0}));
 }
 
 }  // namespace halnorm

@@ -62,7 +62,9 @@ Tensor& Tensor::copy_(const Tensor& source) {
     return *this;
   }
   require_distinct_places(*this);
-  if (!detail::may_overlap(*this, source)) {
+  if (self.memory || other.memory) {
+    copy_across(source);
+  } else if (!detail::may_overlap(*this, source)) {
     copy_elements(*this, source);
   } else if (self.data != other.data || self.strides != other.strides ||
              self.dtype != other.dtype) {
@@ -74,6 +76,10 @@ Tensor& Tensor::copy_(const Tensor& source) {
 Tensor& Tensor::fill_(double value) {
   const Impl& self = impl("fill_");
   if (self.numel == 0) {
+    return *this;
+  }
+  if (self.memory) {
+    copy_across(full(self.shape, value, self.dtype));
     return *this;
   }
   const auto axes = detail::walk_axes(self.shape, self.strides, self.strides);
@@ -98,7 +104,9 @@ Tensor& Tensor::zero_() {
 Tensor Tensor::clone() const {
   const Impl& self = impl("clone");
   Tensor result = empty(self.shape, self.dtype, self.device);
-  if (self.numel > 0) {
+  if (self.memory) {
+    result.copy_(*this);
+  } else if (self.numel > 0) {
     copy_elements(result, *this);
   }
   return result;
@@ -122,6 +130,9 @@ T Tensor::item() const {
   if (self.numel != 1) {
     throw ShapeError("Tensor::item: got a tensor of shape " + detail::to_string(self.shape) +
                      ", wanted one with a single element");
+  }
+  if (self.memory) {
+    return to(Device::cpu()).item<T>();
   }
   return detail::visit_dtype(self.dtype, [&](auto element) {
     return detail::convert<T>(*static_cast<const decltype(element)*>(self.data));

@@ -1,6 +1,9 @@
+#include <algorithm>
 #include <cstring>
 #include <string>
 
+#include "device_interface.h"
+#include "device_memory.h"
 #include "halnorm/error.h"
 #include "tensor_impl.h"
 
@@ -20,23 +23,34 @@ std::pair<std::shared_ptr<void>, void*> allocate(std::size_t bytes) {
   return {std::move(storage), first};
 }
 
-void require_host(const char* function, Device device) {
-  if (device.type != DeviceType::CPU) {
-    const std::string kind = device.type == DeviceType::CUDA ? "cuda" : "opencl";
-    throw DeviceError(std::string(function) + ": got device " + device.str() +
-                      ", wanted cpu: this build has no " + kind + " kernels");
-  }
-  if (device.index != 0) {
+void require_one_cpu(const char* function, Device device) {
+  if (device.type == DeviceType::CPU && device.index != 0) {
     throw DeviceError(std::string(function) + ": got cpu with index " +
                       std::to_string(device.index) + ", wanted index 0");
   }
 }
 
+/// Elements from the lowest place to the highest.
+std::int64_t span_of(const Shape& shape, const detail::Strides& strides) {
+  std::int64_t span = 1;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    span += std::max<std::int64_t>(strides[axis], 0) * (shape[axis] - 1);
+  }
+  return span;
+}
+
 }  // namespace
 
 Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
-  require_host("Tensor::empty", device);
+  require_one_cpu("Tensor::empty", device);
   const std::int64_t count = detail::checked_numel("Tensor::empty", shape, size_of(dtype));
+  if (device.type != DeviceType::CPU) {
+    auto memory = detail::DeviceMemory::allocate("Tensor::empty", device, count, dtype);
+    auto steps = detail::contiguous_strides(shape);
+    auto* base = memory->base();
+    return Tensor(std::make_shared<Impl>(std::move(memory), base, std::move(shape),
+                                         std::move(steps), count, dtype));
+  }
   auto [storage, first] = allocate(static_cast<std::size_t>(count) * size_of(dtype));
   auto strides = detail::contiguous_strides(shape);
   return Tensor(std::make_shared<Impl>(std::move(storage), first, std::move(shape),
@@ -75,8 +89,27 @@ Tensor Tensor::from_blob(void* data, Shape shape, DType dtype, std::vector<std::
     }
     detail::checked_extremes("Tensor::from_blob", shape, strides, size_of(dtype));
   }
+  return Tensor(std::make_shared<Impl>(std::shared_ptr<void>(), data, std::move(shape),
+                                       std::move(strides), count, dtype));
+}
+
+Tensor Tensor::from_blob(void* data, Shape shape, DType dtype, std::vector<std::int64_t> strides,
+                         Device device) {
+  require_one_cpu("Tensor::from_blob", device);
+  const Tensor checked = from_blob(data, std::move(shape), dtype, std::move(strides));
+  if (device.type == DeviceType::CPU || checked.numel() == 0) {
+    return checked.numel() == 0 ? empty(checked.shape(), dtype, device) : checked;
+  }
+  const Impl& host = *checked.impl_;
+  if (std::any_of(host.strides.begin(), host.strides.end(), [](auto step) { return step < 0; })) {
+    throw ShapeError("Tensor::from_blob: got strides " + detail::to_string(host.strides) +
+                     ", wanted none below zero on a device");
+  }
+  auto memory = detail::DeviceMemory::wrap("Tensor::from_blob", device, data,
+                                           span_of(host.shape, host.strides), dtype);
+  auto* base = memory->base();
   return Tensor(
-      std::make_shared<Impl>(nullptr, data, std::move(shape), std::move(strides), count, dtype));
+      std::make_shared<Impl>(std::move(memory), base, host.shape, host.strides, host.numel, dtype));
 }
 
 template <class T>
@@ -97,10 +130,17 @@ template Tensor Tensor::from<double>(std::span<const double>, Shape);
 template Tensor Tensor::from<std::int64_t>(std::span<const std::int64_t>, Shape);
 
 Tensor Tensor::to(Device device) const {
-  if (impl("to").device != device) {
-    require_host("Tensor::to", device);
+  const Impl& self = impl("to");
+  if (self.device == device) {
+    return *this;
   }
-  return *this;
+  require_one_cpu("Tensor::to", device);
+  if (device.type != DeviceType::CPU) {
+    detail::require_device("Tensor::to", device);
+  }
+  Tensor result = empty(self.shape, self.dtype, device);
+  result.copy_(*this);
+  return result;
 }
 
 }  // namespace halnorm

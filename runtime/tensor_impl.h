@@ -12,7 +12,8 @@ namespace halnorm {
 /// ask for it at the same time.
 struct Tensor::Impl {
   std::shared_ptr<void> storage;  ///< keeps owned memory alive; null when the caller owns it
-  void* data = nullptr;           ///< the element with all indices zero
+  std::shared_ptr<const detail::DeviceMemory> memory;  ///< null for the host
+  void* data = nullptr;                                ///< the element with all indices zero
   Shape shape;
   detail::Strides strides;
   std::int64_t numel = 0;
@@ -22,8 +23,10 @@ struct Tensor::Impl {
   bool fits_halide = true;         ///< every extent and stride fits in 32 bits
   Halide::Runtime::Buffer<> view;  ///< never owns; meaningful if fits_halide
 
-  Impl(std::shared_ptr<void> memory, void* first, Shape extents, detail::Strides steps,
+  Impl(std::shared_ptr<void> owner, void* first, Shape extents, detail::Strides steps,
        std::int64_t count, DType type);
+  Impl(std::shared_ptr<const detail::DeviceMemory> place, void* first, Shape extents,
+       detail::Strides steps, std::int64_t count, DType type);
 
   /// A tensor of the same dtype over the same storage.
   [[nodiscard]] std::shared_ptr<Impl> view_of(void* first, Shape extents,

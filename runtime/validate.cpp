@@ -77,10 +77,12 @@ Extents check_data(const char* function, const char* name, const Tensor& x) {
     throw DTypeError(prefix(function, name) + " is " + text(x.dtype()) + ", wanted " +
                      data_dtype_names());
   }
-  check_device(function, name, x, Device::cpu());
   if (x.dim() < 2) {
     throw ShapeError(prefix(function, name) + " has shape " + to_string(x.shape()) +
                      ", wanted at least 2 axes: (N, C) or (N, C, L)");
+  }
+  if (x.device() != Device::cpu()) {
+    check_one_kernel(function, name, x);
   }
   return extents_of(x);
 }

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <limits>
 
+#include "device_memory.h"
+
 namespace halnorm::detail {
 
 namespace {
@@ -59,9 +61,9 @@ View View::rows(std::int64_t first, std::int64_t count) const noexcept {
 KernelBuffer View::buffer() const {
   const auto stride = [](std::int64_t extent, std::int64_t step) { return extent == 1 ? 0 : step; };
   if (layout == Layout::ncl) {
-    return {data, dtype, {{L, 1}, {C, stride(C, stride_c)}, {N, stride(N, stride_n)}}};
+    return {data, dtype, {{L, 1}, {C, stride(C, stride_c)}, {N, stride(N, stride_n)}}, memory};
   }
-  return {data, dtype, {{C, 1}, {N, stride(N, stride_n)}}};
+  return {data, dtype, {{C, 1}, {N, stride(N, stride_n)}}, memory};
 }
 
 Channels Channels::part(std::int64_t first, std::int64_t length) const noexcept {
@@ -72,12 +74,17 @@ Channels Channels::part(std::int64_t first, std::int64_t length) const noexcept 
 }
 
 KernelBuffer Channels::buffer() const {
-  return {data, dtype, {{count, count == 1 && stride != 0 ? 1 : stride}}};
+  return {data, dtype, {{count, count == 1 && stride != 0 ? 1 : stride}}, memory};
 }
 
 double Channels::at(std::int64_t channel) const noexcept {
   return dtype == DType::Float64 ? static_cast<const double*>(data)[channel * stride]
                                  : double{static_cast<const float*>(data)[channel * stride]};
+}
+
+const Kernel& kernel_for(Operation operation, const View& x) {
+  const DeviceType where = x.memory == nullptr ? DeviceType::CPU : x.memory->device().type;
+  return select_kernel(operation, x.layout, element_of(x.dtype), where);
 }
 
 Boxes::Boxes(const View& v, std::int64_t elements) : N_(v.N), C_(v.C), L_(v.L), l_(v.L) {

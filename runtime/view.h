@@ -25,6 +25,7 @@ struct View {
   Layout layout;
   std::int64_t N, C, L;
   std::int64_t stride_n, stride_c;
+  const DeviceMemory* memory = nullptr;  ///< null for the host
 
   [[nodiscard]] std::int64_t numel() const noexcept { return N * C * L; }
   [[nodiscard]] std::int64_t bytes() const noexcept;
@@ -48,6 +49,7 @@ struct Channels {
   DType dtype;
   std::int64_t count;
   std::int64_t stride;
+  const DeviceMemory* memory = nullptr;  ///< null for the host
 
   [[nodiscard]] Channels part(std::int64_t first, std::int64_t length) const noexcept;
   [[nodiscard]] KernelBuffer buffer() const;
@@ -75,9 +77,7 @@ class Boxes {
 /// each other in every view.
 Boxes kernel_boxes(const View& x, const View& y);
 
-/// The kernel for such data.
-inline const Kernel& kernel_for(Operation operation, const View& x) {
-  return select_kernel(operation, x.layout, element_of(x.dtype));
-}
+/// The kernel for such data, where it lies.
+const Kernel& kernel_for(Operation operation, const View& x);
 
 }  // namespace halnorm::detail

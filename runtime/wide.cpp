@@ -23,7 +23,8 @@ constexpr double greatest_steepness = 1e9;
 std::vector<std::int64_t> overflowed_channels(const Tensor& x, const Tensor& mean, const Tensor& m2,
                                               double count, double eps) {
   std::vector<std::int64_t> found;
-  if (x.dtype() == DType::Float64) {
+  // A device's sums are double, and asking it would mean to wait for it.
+  if (x.dtype() == DType::Float64 || x.device() != Device::cpu()) {
     return found;
   }
   const double* means = mean.data<double>();
@@ -44,7 +45,8 @@ std::vector<std::int64_t> overflowed_channels(const Tensor& x, const Tensor& mea
 
 std::vector<std::int64_t> steep_channels(const Tensor& x, const Tensor& invstd) {
   std::vector<std::int64_t> found;
-  if (x.dtype() == DType::Float64) {
+  // A device's sums are double, and asking it would mean to wait for it.
+  if (x.dtype() == DType::Float64 || x.device() != Device::cpu()) {
     return found;
   }
   const double* values = invstd.data<double>();

@@ -96,6 +96,10 @@ TEST(Conversion, WrongDTypes) {
 }
 
 TEST(Conversion, AMissingDeviceIsAnError) {
+  if (halnorm::is_available(halnorm::DeviceType::CUDA) ||
+      halnorm::is_available(halnorm::DeviceType::OpenCL)) {
+    GTEST_SKIP() << "a device is here";
+  }
   Net net;
   expect_throws<DeviceError>([&] { net.cuda(); }, {"a.weight: ", "cuda:0"});
   expect_throws<DeviceError>([&] { net.to(Device::opencl(0)); }, {"opencl:0"});

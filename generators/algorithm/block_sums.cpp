@@ -109,14 +109,22 @@ Halide::Type accumulator_of(const Halide::Type& data) {
   return data.bits() == 64 ? Halide::Float(64) : Halide::Float(32);
 }
 
+Halide::Type sum_type_of(const Halide::Type& data, const BlockSizes& sizes) {
+  return sizes.in_double ? Halide::Float(64) : accumulator_of(data);
+}
+
 BlockGrid::BlockGrid(const Domain& d, const BlockSizes& sizes)
     : domain(d), width(sizes.width), lanes(sizes.lanes), row_length(1), cuts(1) {
+  Expr values = sizes.block_values;
+  if (sizes.blocks > 0) {
+    values = Halide::max(values, d.L * d.C * d.N / sizes.blocks);
+  }
   if (d.layout == Layout::NCL) {
     row_length = sizes.row_length;
     cuts = div_up(d.L, row_length);
-    rows = Halide::clamp(sizes.block_values / Halide::clamp(d.L, 1, row_length), 1, sizes.max_rows);
+    rows = Halide::clamp(values / Halide::clamp(d.L, 1, row_length), 1, sizes.max_rows);
   } else {
-    rows = Halide::clamp(sizes.block_values / Halide::max(d.C, 1), sizes.min_rows, sizes.max_rows);
+    rows = Halide::clamp(values / Halide::max(d.C, 1), sizes.min_rows, sizes.max_rows);
   }
   groups = div_up(d.N, rows);
 }

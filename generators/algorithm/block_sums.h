@@ -9,13 +9,16 @@ namespace halnorm::algorithm {
 /// How many values enter one sum in the data's own precision before double takes over: a block's
 /// sums stay within a few rounding errors of exact because each of its partial sums is short.
 struct BlockSizes {
-  int width;         ///< NCL: of a vector; a row shorter than this is added value by value
-  int lanes;         ///< NCL: vectors of partial sums;
-                     ///< NLC: rows that are added up before they meet the block's sums
-  int row_length;    ///< NCL: a longer row is cut here
-  int block_values;  ///< rows are grouped until a block holds about this many values,
-  int min_rows;      ///< NLC: and not fewer,
-  int max_rows;      ///< and never more: one lane may have to add them all
+  int width;               ///< NCL: of a vector; a row shorter than this is added value by value
+  int lanes;               ///< NCL: vectors of partial sums;
+                           ///< NLC: rows that are added up before they meet the block's sums
+  int row_length;          ///< NCL: a longer row is cut here
+  int block_values;        ///< rows are grouped until a block holds about this many values,
+  int min_rows;            ///< NLC: and not fewer,
+  int max_rows;            ///< and never more: one lane may have to add them all
+  bool in_double = false;  ///< double from the first addition on, whatever the data's type
+  int blocks = 0;     ///< if set, a block grows beyond block_values until there are about so many
+  int gatherers = 1;  ///< runs of blocks that are merged side by side before they meet
 };
 
 /// The data cut into blocks: (jl, jn) numbers them along L and along N.
@@ -68,15 +71,21 @@ BlockSums block_sums(const BlockGrid& grid, const Terms& terms);
 struct Reduction {
   BlockGrid grid;
   Halide::Var c{"c"}, jl{"jl"}, jn{"jn"};
-  Halide::Func shift{"shift"};    ///< (c, jl, jn): subtracted from the block's values, if defined
-  BlockSums part;                 ///< what is summed over each block, in the accumulator's type
-  Halide::Func block{"block"};    ///< (c, jl, jn): a block's own pair, double
-  Halide::RDom order;             ///< the blocks, in the order in which they enter
+  Halide::Func shift{"shift"};  ///< (c, jl, jn): subtracted from the block's values, if defined
+  BlockSums part;               ///< what is summed over each block, in the accumulator's type
+  Halide::Func block{"block"};  ///< (c, jl, jn): a block's own pair, double
+  Halide::RDom order;           ///< the blocks, in the order in which they enter
+  Halide::Func gathered{"gathered"};  ///< (c, run): the pair of a run of blocks, if defined
+  Halide::Var run{"run"};
+  Halide::RDom runs;              ///< the runs, in the order in which they enter
   Halide::Func merged{"merged"};  ///< (c): the pair of all blocks, double
   Halide::Func total{"total"};    ///< (c): the pair that is wanted, if it is not merged itself
 };
 
-/// The type in which a block's values are added.
+/// The type that a value of the data is computed with.
 Halide::Type accumulator_of(const Halide::Type& data);
+
+/// The type that its sums are added in.
+Halide::Type sum_type_of(const Halide::Type& data, const BlockSizes& sizes);
 
 }  // namespace halnorm::algorithm

@@ -1,5 +1,6 @@
 #include "gradients.h"
 
+#include "merge.h"
 #include "narrow.h"
 
 namespace halnorm::algorithm {
@@ -7,7 +8,6 @@ namespace halnorm::algorithm {
 using Halide::cast;
 using Halide::Expr;
 using Halide::Func;
-using Halide::RDom;
 using Halide::Tuple;
 
 Rectified rectified(const Func& dy, const Func& y, const Domain& dom) {
@@ -30,7 +30,7 @@ GradientSums gradient_sums(const Func& dy, const Func& x, const Domain& dom, con
   GradientSums s;
   Reduction& r = s.about_center;
   r.grid = BlockGrid(dom, sizes);
-  const Halide::Type acc = accumulator_of(x.type());
+  const Halide::Type acc = sum_type_of(x.type(), sizes);
   s.center(s.c) = cast(acc, mean(s.c));
   r.part = block_sums(r.grid, [&](const Place& p) {
     const Expr g = cast(acc, dom.at(dy, p.l, p.c, p.n));
@@ -39,10 +39,11 @@ GradientSums gradient_sums(const Func& dy, const Func& x, const Domain& dom, con
   });
   r.block(r.c, r.jl, r.jn) = Tuple(cast<double>(r.part.sums(r.c, r.jl, r.jn)[0]),
                                    cast<double>(r.part.sums(r.c, r.jl, r.jn)[1]));
-  r.order = RDom(0, r.grid.cuts, 0, r.grid.groups, "order");
-  r.merged(r.c) = Tuple(cast<double>(0), cast<double>(0));
-  r.merged(r.c) = Tuple(r.merged(r.c)[0] + r.block(r.c, r.order.x, r.order.y)[0],
-                        r.merged(r.c)[1] + r.block(r.c, r.order.x, r.order.y)[1]);
+  merge_blocks(
+      r, sizes,
+      [](const Tuple& so_far, const Tuple& next, const Expr& /*count*/, const Expr& /*size*/) {
+        return Tuple(so_far[0] + next[0], so_far[1] + next[1]);
+      });
 
   const Expr below = mean(s.c) - cast<double>(s.center(s.c));
   s.sum_dy(s.c) = r.merged(s.c)[0];

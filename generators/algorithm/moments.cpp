@@ -2,29 +2,22 @@
 
 #include <vector>
 
+#include "merge.h"
+
 namespace halnorm::algorithm {
 
 using Halide::cast;
 using Halide::Expr;
 using Halide::Func;
-using Halide::RDom;
 using Halide::Tuple;
 
 namespace {
 
-void merge_blocks(Reduction& m) {
-  m.order = RDom(0, m.grid.cuts, 0, m.grid.groups, "order");
-  const Expr jl = m.order.x;
-  const Expr jn = m.order.y;
-  const Expr count = m.grid.before(jl, jn);
-  const Expr share = m.grid.size(jl, jn) / (count + m.grid.size(jl, jn));
-
-  m.merged(m.c) = Tuple(cast<double>(0), cast<double>(0));
-  const Expr mean = m.merged(m.c)[0];
-  const Expr m2 = m.merged(m.c)[1];
-  const Expr delta = m.block(m.c, jl, jn)[0] - mean;
-  m.merged(m.c) =
-      Tuple(mean + delta * share, m2 + m.block(m.c, jl, jn)[1] + delta * delta * count * share);
+/// (mean, m2) of both samples.
+Tuple merged_moments(const Tuple& so_far, const Tuple& next, const Expr& count, const Expr& size) {
+  const Expr share = size / (count + size);
+  const Expr delta = next[0] - so_far[0];
+  return {so_far[0] + delta * share, so_far[1] + next[1] + delta * delta * count * share};
 }
 
 Expr median(const Expr& a, const Expr& b, const Expr& c) {
@@ -55,7 +48,7 @@ void choose_shift(Reduction& m, const Func& x, const Domain& d, const Halide::Ty
 Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
   Reduction m;
   m.grid = BlockGrid(d, sizes);
-  const Halide::Type acc = accumulator_of(x.type());
+  const Halide::Type acc = sum_type_of(x.type(), sizes);
 
   choose_shift(m, x, d, acc);
   m.part = block_sums(m.grid, [&](const Place& p) {
@@ -74,7 +67,7 @@ Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
   // Strict, or above - pivot may be formed first, which a large mean rounds.
   const Expr apart = Halide::strict_float(cast<double>(m.shift(m.c, m.jl, m.jn)) - pivot);
   m.block(m.c, m.jl, m.jn) = Tuple(apart + above, Halide::select(m2 < 0, cast<double>(0), m2));
-  merge_blocks(m);
+  merge_blocks(m, sizes, merged_moments);
   m.total(m.c) = Tuple(pivot + m.merged(m.c)[0], m.merged(m.c)[1]);
   return m;
 }

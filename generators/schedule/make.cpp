@@ -1,3 +1,4 @@
+#include "gpu.h"
 #include "x86.h"
 
 namespace halnorm::schedule {
@@ -28,6 +29,9 @@ class LeftToHalide final : public Schedule {
 }  // namespace
 
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning) {
+  if (target.has_gpu_feature()) {
+    return std::make_unique<Gpu>();
+  }
   if (target.arch != Halide::Target::X86) {
     throw Halide::CompileError("no schedule for the target " + target.to_string());
   }

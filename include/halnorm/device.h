@@ -31,4 +31,12 @@ struct Device {
   friend constexpr bool operator==(Device, Device) noexcept = default;
 };
 
+/// Whether this build has kernels for such devices and the driver has one. Loads the driver.
+bool is_available(DeviceType type);
+
+/// Waits until everything that was asked of a device is done. Calls on tensors of a device return
+/// before they are.
+/// @throws DeviceError if the device cannot be used.
+void synchronize(Device device);
+
 }  // namespace halnorm

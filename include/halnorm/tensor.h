@@ -12,6 +12,14 @@
 
 namespace halnorm {
 
+class Tensor;
+
+namespace detail {
+class DeviceMemory;
+const DeviceMemory* memory_of(const Tensor& tensor) noexcept;
+Tensor repeated(const Tensor& one, std::int64_t times);
+}  // namespace detail
+
 /// Extents, outermost first: {N, C} or {N, C, L}. {} is a 0-d tensor with one element.
 using Shape = std::vector<std::int64_t>;
 
@@ -47,6 +55,12 @@ class Tensor {
   static Tensor from_blob(void* data, Shape shape, DType dtype,
                           std::vector<std::int64_t> strides = {});
 
+  /// The same on a device, without a copy: data is a CUdeviceptr of the context that halnorm uses
+  /// (see cuda.h), or a cl_mem of the context that it has.
+  /// @throws DeviceError also if the device cannot be used.
+  static Tensor from_blob(void* data, Shape shape, DType dtype, std::vector<std::int64_t> strides,
+                          Device device);
+
   /// Copies values, in row-major order, into a new contiguous tensor.
   /// T is float, double or std::int64_t. @throws ShapeError if the counts differ.
   template <class T>
@@ -66,7 +80,9 @@ class Tensor {
   /// DeviceError if the elements are not in host memory.
   template <class T>
   [[nodiscard]] T* data() const;
-  [[nodiscard]] void* raw_data() const;  ///< the same, for any dtype
+  /// The same for any dtype, also on a CUDA device. OpenCL has no addresses: there it is a number
+  /// that tells one tensor's memory from another's.
+  [[nodiscard]] void* raw_data() const;
 
   /// The only element, converted to T. @throws ShapeError if numel() != 1.
   template <class T>
@@ -77,7 +93,8 @@ class Tensor {
   [[nodiscard]] std::vector<T> to_vector() const;
 
   /// Copies with another dtype (round to nearest even; a NaN stays a NaN; toward zero for Int64) or
-  /// on another device; the same handle if nothing changes.
+  /// on another device; the same handle if nothing changes. What changes the dtype or the strides
+  /// of a tensor on a device goes through the host, and waits for the device.
   [[nodiscard]] Tensor to(DType dtype) const;
   [[nodiscard]] Tensor to(Device device) const;
 
@@ -110,7 +127,12 @@ class Tensor {
 
  private:
   struct Impl;
+  friend const detail::DeviceMemory* detail::memory_of(const Tensor& tensor) noexcept;
+  friend Tensor detail::repeated(const Tensor& one, std::int64_t times);
   explicit Tensor(std::shared_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+  static void require_host(const char* function, const Impl& self);
+  [[nodiscard]] Tensor on_host() const;
+  void copy_across(const Tensor& source);
   [[nodiscard]] Impl& impl(const char* function) const;
 
   std::shared_ptr<Impl> impl_;

@@ -1,0 +1,70 @@
+#include "carrier.h"
+
+#include <cstdint>
+
+namespace halnorm::algorithm {
+
+using Halide::cast;
+using Halide::Expr;
+using Halide::Float;
+using Halide::reinterpret;
+using Halide::select;
+using Halide::UInt;
+
+namespace {
+
+Expr bits32(std::uint32_t value) { return Expr(value); }
+
+// A float16 has 5 bits of exponent with a bias of 15, a float32 8 with one of 127.
+constexpr std::uint32_t rebias = (127 - 15) << 23;
+
+Expr from_float16(const Expr& bits) {
+  const Expr magnitude = cast<std::uint32_t>(bits & Expr(std::uint16_t{0x7fff}));
+  const Expr sign = cast<std::uint32_t>(bits & Expr(std::uint16_t{0x8000})) << bits32(16);
+  const Expr normal = (magnitude << bits32(13)) + bits32(rebias);
+  const Expr infinite = (magnitude << bits32(13)) | bits32(0x7f800000);
+  // Multiples of 2^-24: an integer's conversion is exact.
+  const Expr subnormal = reinterpret(
+      UInt(32), cast<float>(cast<std::int32_t>(magnitude)) * Expr(5.9604644775390625e-8F));
+  const Expr finite = select(magnitude < bits32(0x400), subnormal, normal);
+  return reinterpret(Float(32), select(magnitude >= bits32(0x7c00), infinite, finite) | sign);
+}
+
+/// `value` with so many low bits rounded away, to nearest even.
+Expr rounded_shift(const Expr& value, std::uint32_t count) {
+  const Expr odd = (value >> bits32(count)) & bits32(1);
+  return (value + bits32((1U << (count - 1)) - 1) + odd) >> bits32(count);
+}
+
+Expr to_float16(const Expr& u) {
+  const Expr magnitude = u & bits32(0x7fffffff);
+  const Expr sign = (u >> bits32(16)) & bits32(0x8000);
+  const Expr normal = rounded_shift(magnitude - bits32(rebias), 13);  // may carry into infinity
+  // Below 2^-14 the step is 2^-24: 0.5 as float32 has that step, and so its sum is rounded to it.
+  const Expr aligned = Halide::strict_float(reinterpret(Float(32), magnitude) + Expr(0.5F));
+  const Expr subnormal = reinterpret(UInt(32), aligned) - bits32(0x3f000000);
+  const Expr finite = select(magnitude < bits32(0x38800000), subnormal, normal);
+  const Expr number = select(magnitude >= bits32(0x47800000), bits32(0x7c00), finite);
+  return select(magnitude > bits32(0x7f800000), bits32(0x7e00), number | sign);
+}
+
+Expr to_bfloat16(const Expr& u) {
+  return select((u & bits32(0x7fffffff)) > bits32(0x7f800000), bits32(0x7fc0),
+                rounded_shift(u, 16));
+}
+
+}  // namespace
+
+Expr from_bits(const Halide::Type& data, const Expr& bits) {
+  if (data.is_bfloat()) {
+    return reinterpret(Float(32), cast<std::uint32_t>(bits) << bits32(16));
+  }
+  return from_float16(bits);
+}
+
+Expr to_bits(const Halide::Type& data, const Expr& value) {
+  const Expr u = reinterpret(UInt(32), value);
+  return cast<std::uint16_t>(data.is_bfloat() ? to_bfloat16(u) : to_float16(u));
+}
+
+}  // namespace halnorm::algorithm

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "schedule.h"
+
+namespace halnorm::schedule {
+
+/// CUDA and OpenCL: thousands of threads in blocks that share fast memory, warps of 32 whose
+/// neighbouring threads read neighbouring values.
+class Gpu final : public Schedule {
+ public:
+  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
+                                                  Halide::Type data) const override;
+  void train(algorithm::Reduction& m, algorithm::Normalize& s,
+             const PerChannel& statistics) const override;
+  void elementwise(algorithm::Normalize& s, const algorithm::Domain& domain) const override;
+  void moments(algorithm::Reduction& m, const PerChannel& statistics) const override;
+  void backward(algorithm::GradientSums& s, algorithm::InputGradient& g,
+                const PerChannel& gradients) const override;
+  void backward_reduce(algorithm::GradientSums& s, const PerChannel& sums) const override;
+  void backward_elementwise(algorithm::InputGradient& g,
+                            const algorithm::Domain& domain) const override;
+  void per_channel(const PerChannel& outputs) const override;
+};
+
+}  // namespace halnorm::schedule

@@ -1,0 +1,33 @@
+#pragma once
+
+/// @file
+/// How a CUDA program lets halnorm work in its own context and stream. Nothing here needs a header
+/// of CUDA's, and nothing links libcuda: the driver is loaded when it is first used.
+
+namespace halnorm::cuda {
+
+/// While it lives, whatever this thread asks of CUDA devices happens in the given context and is
+/// put into the given stream; nothing waits for it. Guards may be nested.
+///
+/// Memory belongs to the context that it was allocated in: use a tensor under a guard of the
+/// context that it was made under, or wrapped from (Tensor::from_blob).
+///
+///     halnorm::cuda::StreamGuard guard(context, stream);       // CUcontext, CUstream
+///     Tensor x = Tensor::from_blob(reinterpret_cast<void*>(device_pointer), {n, c},
+///                                  DType::Float32, {}, Device::cuda());
+///     layer(x, out);                                           // queued in stream
+class StreamGuard {
+ public:
+  /// context is a CUcontext, stream a CUstream of it; a null stream is the context's default one.
+  /// @throws DeviceError if this build has no CUDA kernels, ValueError if context is null.
+  StreamGuard(void* context, void* stream);
+  StreamGuard(const StreamGuard&) = delete;
+  StreamGuard& operator=(const StreamGuard&) = delete;
+  ~StreamGuard();
+
+ private:
+  void* outer_context_;
+  void* outer_stream_;
+};
+
+}  // namespace halnorm::cuda

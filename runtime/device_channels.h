@@ -1,0 +1,21 @@
+#pragma once
+
+#include "halnorm/tensor.h"
+
+/// @file
+/// The little arithmetic on one value per channel that is left between kernels, on a device and
+/// without waiting for it. There it is a normalization as well: (x - mean) * invstd * weight + bias
+/// is a sum, a product or a rounding, as one chooses what to put in.
+
+namespace halnorm::detail {
+
+/// The values in another dtype. Only what no kernel rounds goes through the host.
+Tensor channels_to(const Tensor& values, DType dtype);
+
+/// sum += addend, where both are on one device.
+void add_channels(const Tensor& sum, const Tensor& addend);
+
+/// a * b in Float64.
+Tensor multiply_channels(const Tensor& a, const Tensor& b);
+
+}  // namespace halnorm::detail

@@ -1,0 +1,163 @@
+#include "device_memory.h"
+
+#include <atomic>
+#include <limits>
+#include <utility>
+
+#include "device_interface.h"
+#include "halide_glue.h"
+#include "halnorm/error.h"
+
+namespace halnorm::detail {
+
+namespace {
+
+/// Ranges of numbers for memory that has no address.
+std::byte* next_range(std::int64_t bytes) {
+  static std::atomic<std::uintptr_t> next{std::uintptr_t{1} << 60};
+  constexpr std::uintptr_t step = 4096;
+  const auto taken = (static_cast<std::uintptr_t>(bytes) / step + 1) * step;
+  return reinterpret_cast<std::byte*>(next.fetch_add(taken));
+}
+
+void check(const char* what, Device device, int code) {
+  if (code != 0) {
+    throw DeviceError(std::string(what) + ": " + device.str() + " failed with code " +
+                      std::to_string(code) + ": " + take_message());
+  }
+}
+
+}  // namespace
+
+/// Some neighbouring elements of an allocation, as a buffer of their own.
+class DeviceMemory::Part {
+ public:
+  Part(const DeviceMemory& whole, const void* address, std::int64_t elements)
+      : axis_(0, static_cast<std::int32_t>(elements), 1) {
+    buffer_ = whole.buffer_;
+    buffer_.dim = &axis_;
+    const std::int64_t first =
+        (static_cast<const std::byte*>(address) - whole.base_) / size_of_element(whole);
+    axis_.min = static_cast<std::int32_t>(first);
+    if (first == 0) {
+      return;
+    }
+    buffer_.device = 0;
+    buffer_.device_interface = nullptr;
+    halide_buffer_t all = whole.buffer_;
+    check("a part of a tensor", whole.device_, halide_device_crop(nullptr, &all, &buffer_));
+    cropped_ = true;
+    axis_.min = 0;
+  }
+  Part(const Part&) = delete;
+  Part& operator=(const Part&) = delete;
+  ~Part() {
+    if (cropped_) {
+      halide_device_release_crop(nullptr, &buffer_);
+    }
+  }
+
+  halide_buffer_t* get() noexcept { return &buffer_; }
+
+ private:
+  static std::int64_t size_of_element(const DeviceMemory& whole) {
+    return static_cast<std::int64_t>(size_of(whole.dtype_));
+  }
+
+  halide_dimension_t axis_;
+  halide_buffer_t buffer_{};
+  bool cropped_ = false;
+};
+
+DeviceMemory::DeviceMemory(Device device, std::int64_t elements, DType dtype)
+    : device_(device), dtype_(dtype), axis_(0, static_cast<std::int32_t>(elements), 1) {
+  buffer_.type = type_of(dtype);
+  buffer_.dimensions = 1;
+  buffer_.dim = &axis_;
+}
+
+halide_type_t DeviceMemory::type_of(DType dtype) noexcept {
+  return size_of(dtype) == 2 ? halide_type_t(halide_type_uint, 16) : halide_type(dtype);
+}
+
+std::shared_ptr<const DeviceMemory> DeviceMemory::allocate(const char* function, Device device,
+                                                           std::int64_t elements, DType dtype) {
+  require_device(function, device);
+  if (elements > std::numeric_limits<std::int32_t>::max()) {
+    throw ShapeError(std::string(function) + ": got " + std::to_string(elements) +
+                     " elements, wanted at most 2147483647 on a device");
+  }
+  // A driver has no empty memory.
+  const std::int64_t some = elements == 0 ? 1 : elements;
+  std::shared_ptr<DeviceMemory> memory(new DeviceMemory(device, some, dtype));
+  check(function, device,
+        halide_device_malloc(nullptr, &memory->buffer_, interface_of(device.type)));
+  memory->base_ = device.type == DeviceType::CUDA
+                      ? reinterpret_cast<std::byte*>(memory->buffer_.device)
+                      : next_range(some * static_cast<std::int64_t>(size_of(dtype)));
+  return memory;
+}
+
+std::shared_ptr<const DeviceMemory> DeviceMemory::wrap(const char* function, Device device,
+                                                       void* handle, std::int64_t elements,
+                                                       DType dtype) {
+  require_device(function, device);
+  std::shared_ptr<DeviceMemory> memory(new DeviceMemory(device, elements, dtype));
+  memory->owned_ = false;
+  check(
+      function, device,
+      halide_device_wrap_native(nullptr, &memory->buffer_, reinterpret_cast<std::uintptr_t>(handle),
+                                interface_of(device.type)));
+  memory->base_ = device.type == DeviceType::CUDA
+                      ? static_cast<std::byte*>(handle)
+                      : next_range(elements * static_cast<std::int64_t>(size_of(dtype)));
+  return memory;
+}
+
+DeviceMemory::~DeviceMemory() {
+  if (buffer_.device == 0) {
+    return;
+  }
+  if (owned_) {
+    halide_device_free(nullptr, &buffer_);
+  } else {
+    halide_device_detach_native(nullptr, &buffer_);
+  }
+}
+
+bool DeviceMemory::can_start_at(const void* address) const noexcept {
+  return device_.type == DeviceType::CUDA || address == base_;
+}
+
+void DeviceMemory::place(halide_buffer_t& buffer, const void* address) const noexcept {
+  buffer.device_interface = buffer_.device_interface;
+  buffer.device =
+      device_.type == DeviceType::CUDA ? reinterpret_cast<std::uintptr_t>(address) : buffer_.device;
+}
+
+void DeviceMemory::read(void* host, const void* address, std::int64_t elements) const {
+  Part part(*this, address, elements);
+  part.get()->host = static_cast<std::uint8_t*>(host);
+  part.get()->set_device_dirty();
+  check("a copy to the host", device_, halide_copy_to_host(nullptr, part.get()));
+}
+
+void DeviceMemory::write(const void* host, const void* address, std::int64_t elements) const {
+  Part part(*this, address, elements);
+  part.get()->host = static_cast<std::uint8_t*>(const_cast<void*>(host));
+  part.get()->set_host_dirty();
+  check("a copy from the host", device_,
+        halide_copy_to_device(nullptr, part.get(), interface_of(device_.type)));
+}
+
+void DeviceMemory::copy(const void* to, const DeviceMemory& source, const void* from,
+                        std::int64_t elements) const {
+  Part target_part(*this, to, elements);
+  Part source_part(source, from, elements);
+  source_part.get()->set_device_dirty();
+  check("a copy on a device", device_,
+        halide_buffer_copy(nullptr, source_part.get(), interface_of(device_.type),
+                           target_part.get()));
+}
+
+}  // namespace halnorm::detail

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <HalideRuntime.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "halnorm/device.h"
+#include "halnorm/dtype.h"
+#include "halnorm/tensor.h"
+
+/// @file
+/// Memory on a CUDA or OpenCL device, through Halide's runtime, which loads the drivers when they
+/// are first asked for.
+
+namespace halnorm::detail {
+
+/// One allocation on a device, or one of someone else's.
+class DeviceMemory {
+ public:
+  /// `elements` of uninitialized memory. @throws DeviceError, ShapeError for more than 2^31 - 1.
+  static std::shared_ptr<const DeviceMemory> allocate(const char* function, Device device,
+                                                      std::int64_t elements, DType dtype);
+  /// Memory that the caller owns: a CUdeviceptr, or a cl_mem. @throws DeviceError.
+  static std::shared_ptr<const DeviceMemory> wrap(const char* function, Device device, void* handle,
+                                                  std::int64_t elements, DType dtype);
+  DeviceMemory(const DeviceMemory&) = delete;
+  DeviceMemory& operator=(const DeviceMemory&) = delete;
+  ~DeviceMemory();
+
+  /// The first element's address on a CUDA device. OpenCL has none: there it is a number from a
+  /// range that no other allocation has, so that overlaps are found in the same way.
+  [[nodiscard]] std::byte* base() const noexcept { return base_; }
+  [[nodiscard]] Device device() const noexcept { return device_; }
+
+  /// Whether a kernel can be given a tensor that starts at this element. OpenCL's buffers start
+  /// where they were allocated, or at multiples of a size that differs among devices.
+  [[nodiscard]] bool can_start_at(const void* address) const noexcept;
+  /// The type that a device's kernels know a dtype by: float16 and bfloat16 are 16-bit integers.
+  [[nodiscard]] static halide_type_t type_of(DType dtype) noexcept;
+  /// Makes a kernel's buffer start at an address of this memory.
+  void place(halide_buffer_t& buffer, const void* address) const noexcept;
+
+  /// Copies `elements` from or to host memory, and waits for it.
+  void read(void* host, const void* address, std::int64_t elements) const;
+  void write(const void* host, const void* address, std::int64_t elements) const;
+  /// Copies from other memory of the same device and dtype, without waiting.
+  void copy(const void* to, const DeviceMemory& source, const void* from,
+            std::int64_t elements) const;
+
+ private:
+  DeviceMemory(Device device, std::int64_t elements, DType dtype);
+  class Part;
+
+  Device device_;
+  DType dtype_;
+  bool owned_ = true;
+  halide_dimension_t axis_;
+  halide_buffer_t buffer_{};
+  std::byte* base_ = nullptr;
+};
+
+}  // namespace halnorm::detail

@@ -1,0 +1,123 @@
+#include "device/on_device.h"
+#include "support/element.h"
+#include "support/fused.h"
+#include "support/kernel_test.h"
+#include "support/tolerance.h"
+
+namespace F = halnorm::functional;
+using halnorm::DType;
+using halnorm::Tensor;
+
+namespace {
+
+constexpr double eps = 1e-5;
+
+class DeviceBackward : public on_device::Test {
+ protected:
+  void expect_gradients(Problem& p, const F::BatchNormBackward& got, const oracle::Gradients& truth,
+                        const oracle::Values& mean, const oracle::Values& invstd) const {
+    const auto allowed =
+        tolerance::gradients(dtype(), p.dy_values, p.x_values, mean, invstd, p.w(), truth);
+    p.out.tensor().copy_(got.dx);
+    expect_near(p.out.batch().values, truth.dx, allowed.dx, "dx", dtype());
+    expect_near(got.dweight.to_vector<double>(), truth.dweight, allowed.dweight, "dweight");
+    expect_near(got.dbias.to_vector<double>(), truth.dbias, allowed.dbias, "dbias");
+    EXPECT_EQ(got.dx.device(), device());
+    EXPECT_EQ(got.dweight.device(), device());
+    EXPECT_EQ(got.dweight.dtype(), element::of_parameters(dtype()));
+  }
+
+  void expect_trained(Problem& p, const F::BatchNormBackward& got) const {
+    const oracle::Statistics batch = oracle::statistics(p.x_values);
+    expect_gradients(p, got, oracle::backward(p.dy_values, p.x_values, p.w(), eps), batch.mean,
+                     batch.invstd(eps));
+  }
+
+  void expect_inferred(Problem& p, const F::BatchNormBackward& got) const {
+    const oracle::Running running = p.running();
+    expect_gradients(p, got, oracle::backward_infer(p.dy_values, p.x_values, running, p.w(), eps),
+                     running.mean, oracle::invstd_of(running.variance, eps));
+  }
+};
+
+}  // namespace
+
+TEST_P(DeviceBackward, MatchesTheFormulasAroundAnyMean) {
+  for (const shapes::Extents& extents : shapes::trainable()) {
+    for (const double mean : {0.0, 1e4, 1e6}) {
+      SCOPED_TRACE(extents.str() + ": " + extents.reason + ", mean " + std::to_string(mean));
+      Problem p = problem(extents, mean);
+      const Tensor x = there(p.x.tensor());
+      const auto saved = F::batch_norm_train(x, there(p.weight), there(p.bias), eps);
+      expect_trained(p, F::batch_norm_backward(there(p.dy.tensor()), x, there(p.weight), saved.mean,
+                                               saved.invstd));
+      expect_ran_there();
+    }
+  }
+}
+
+TEST_P(DeviceBackward, OfInferenceMatchesTheFormulas) {
+  for (const shapes::Extents& extents : shapes::trainable()) {
+    SCOPED_TRACE(extents.str() + ": " + extents.reason);
+    Problem p = problem(extents, 1e2);
+    expect_inferred(
+        p, F::batch_norm_backward_infer(there(p.dy.tensor()), there(p.x.tensor()), there(p.weight),
+                                        there(p.running_mean), there(p.running_var), eps));
+  }
+}
+
+TEST_P(DeviceBackward, MayOverwriteDy) {
+  for (const shapes::Extents& extents : shapes::small()) {
+    SCOPED_TRACE(extents.str());
+    Problem p = problem(extents, 1e2);
+    const Tensor x = there(p.x.tensor());
+    const auto saved = F::batch_norm_train(x, there(p.weight), there(p.bias), eps);
+    Tensor dy = there(p.dy.tensor());
+    expect_trained(p, F::batch_norm_backward(dy, x, there(p.weight), saved.mean, saved.invstd, dy));
+    dy = there(p.dy.tensor());
+    expect_inferred(p, F::batch_norm_backward_infer(dy, x, there(p.weight), there(p.running_mean),
+                                                    there(p.running_var), eps, dy));
+  }
+}
+
+TEST_P(DeviceBackward, ReduceAndElemtMakeUpABackward) {
+  for (const shapes::Extents& extents : shapes::trainable()) {
+    SCOPED_TRACE(extents.str());
+    Problem p = problem(extents, 1e2);
+    const Tensor x = there(p.x.tensor());
+    const Tensor dy = there(p.dy.tensor());
+    const auto saved = F::batch_norm_train(x, {}, {}, eps);
+    const auto sums =
+        F::batch_norm_backward_reduce(dy, x, saved.mean, saved.invstd, there(p.weight));
+    const Tensor count =
+        Tensor::full({}, static_cast<double>(extents.n * extents.l), DType::Float64);
+    const Tensor dx = F::batch_norm_backward_elemt(dy, x, saved.mean, saved.invstd, there(p.weight),
+                                                   sums.sum_dy, sums.sum_dy_xmu, count);
+    expect_trained(p, {dx, sums.dweight, sums.dbias});
+  }
+}
+
+TEST_P(DeviceBackward, FusedIsTheBackwardOfWhatPasses) {
+  for (const shapes::Extents& extents : shapes::small()) {
+    SCOPED_TRACE(extents.str());
+    fused::AddedProblem p(inputs::Source(7, dtype()), GetParam().layout, extents, dtype(), 1e2);
+    const Tensor x = there(p.x.tensor());
+    const auto forward =
+        F::batch_norm_fused_train(x, there(p.addend.tensor()), there(p.weight), there(p.bias), eps);
+    p.out.tensor().copy_(forward.y);
+    p.dy_values = fused::rectified(p.dy_values, p.out.batch());
+    const auto got = F::batch_norm_fused_backward(there(p.dy.tensor()), x, forward.y,
+                                                  there(p.weight), forward.mean, forward.invstd);
+    expect_trained(p, {got.dx, got.dweight, got.dbias});
+    p.out.tensor().copy_(got.daddend);
+    EXPECT_EQ(p.out.batch().values, p.dy_values.values);
+    const auto fixed =
+        F::batch_norm_fused_backward_infer(there(p.dy.tensor()), x, forward.y, there(p.weight),
+                                           there(p.running_mean), there(p.running_var), eps);
+    expect_inferred(p, {fixed.dx, fixed.dweight, fixed.dbias});
+  }
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DeviceBackward);
+INSTANTIATE_TEST_SUITE_P(Devices, DeviceBackward, ::testing::ValuesIn(on_device::cases()),
+                         on_device::name_of_param);

@@ -1,0 +1,192 @@
+#include "device/on_device.h"
+#include "support/element.h"
+#include "support/fused.h"
+#include "support/kernel_test.h"
+#include "support/tolerance.h"
+
+namespace F = halnorm::functional;
+using halnorm::DType;
+using halnorm::Tensor;
+
+namespace {
+
+constexpr double eps = 1e-5;
+
+/// Shapes whose blocks are split over many groups of threads, on top of the CPU's.
+std::vector<shapes::Extents> all_shapes() {
+  std::vector<shapes::Extents> all = shapes::trainable();
+  const std::vector<shapes::Extents> more = {
+      {20000, 32, 1, "many rows of few channels"},
+      {1, 1, 100000, "one channel, split along L"},
+      {40, 3, 1000, "few channels, split along N"},
+      {3, 40, 129, "one more than a tile along L"},
+  };
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+class DeviceForward : public on_device::Test {
+ protected:
+  void expect_y(const Problem& p, const oracle::Batch& got, const oracle::Values& truth,
+                const oracle::Values& mean, const oracle::Values& invstd) const {
+    expect_near(got.values, truth, tolerance::normalized(dtype(), truth, mean, invstd, p.w()), "y",
+                dtype());
+  }
+
+  void expect_trained(Problem& p, const F::BatchNormForward& got) const {
+    const oracle::Statistics batch = oracle::statistics(p.x_values);
+    p.out.tensor().copy_(got.y);
+    expect_y(p, p.out.batch(), oracle::train(p.x_values, p.w(), p.b(), eps), batch.mean,
+             batch.invstd(eps));
+    // As precise as double sums of values that are exact in it.
+    expect_near(got.mean.to_vector<double>(), batch.mean, 1e-13 * (1 + largest(batch.mean)),
+                "mean");
+    expect_near(got.invstd.to_vector<double>(), batch.invstd(eps),
+                1e-9 * largest(batch.invstd(eps)), "invstd");
+  }
+};
+
+}  // namespace
+
+TEST_P(DeviceForward, TrainMatchesTheFormulasAroundAnyMean) {
+  for (const shapes::Extents& extents : all_shapes()) {
+    for (const double mean : {0.0, 1e4, 1e6}) {
+      SCOPED_TRACE(extents.str() + ": " + extents.reason + ", mean " + std::to_string(mean));
+      Problem p = problem(extents, mean);
+      const auto got =
+          F::batch_norm_train(there(p.x.tensor()), there(p.weight), there(p.bias), eps);
+      expect_ran_there();
+      EXPECT_EQ(got.y.device(), device());
+      EXPECT_EQ(got.mean.device(), device());
+      expect_trained(p, got);
+    }
+  }
+}
+
+TEST_P(DeviceForward, TrainMayOverwriteX) {
+  for (const shapes::Extents& extents : shapes::small()) {
+    SCOPED_TRACE(extents.str());
+    Problem p = problem(extents, 1e2);
+    const Tensor x = there(p.x.tensor());
+    const auto got = F::batch_norm_train(x, there(p.weight), there(p.bias), eps, x);
+    EXPECT_TRUE(got.y.is_same(x));
+    expect_trained(p, got);
+  }
+}
+
+TEST_P(DeviceForward, InferMatchesTheFormulas) {
+  for (const shapes::Extents& extents : all_shapes()) {
+    SCOPED_TRACE(extents.str() + ": " + extents.reason);
+    Problem p = problem(extents, 1e2);
+    const Tensor y = F::batch_norm_infer(there(p.x.tensor()), there(p.running_mean),
+                                         there(p.running_var), there(p.weight), there(p.bias), eps);
+    expect_ran_there();
+    p.out.tensor().copy_(y);
+    const oracle::Running running = p.running();
+    expect_y(p, p.out.batch(), oracle::infer(p.x_values, running, p.w(), p.b(), eps),
+             oracle::Values(running.mean.size(), 0), oracle::invstd_of(running.variance, eps));
+  }
+}
+
+TEST_P(DeviceForward, WithoutWeightAndBiasTheyAreOneAndZero) {
+  Problem p = problem({5, 7, 11}, 3);
+  const std::vector<double> ones(7, 1);
+  const std::vector<double> zeros(7, 0);
+  const auto got = F::batch_norm_train(there(p.x.tensor()), {}, {}, eps);
+  p.layer.weight = ones;
+  p.layer.bias = zeros;
+  expect_trained(p, got);
+}
+
+TEST_P(DeviceForward, MomentsElemtAndUpdateMakeUpATrainingPass) {
+  for (const shapes::Extents& extents : all_shapes()) {
+    SCOPED_TRACE(extents.str());
+    Problem p = problem(extents, 1e3);
+    const Tensor x = there(p.x.tensor());
+    const F::Moments m = F::batch_norm_moments(x);
+    const oracle::Statistics truth = oracle::statistics(p.x_values);
+    expect_near(m.mean.to_vector<double>(), truth.mean, 1e-13 * (1 + largest(truth.mean)), "mean");
+    expect_near(m.m2.to_vector<double>(), truth.m2, 1e-9 * largest(truth.m2), "m2");
+
+    const Tensor mean = there(p.running_mean);
+    const Tensor var = there(p.running_var);
+    F::update_running_stats(mean, var, m, 0.25);
+    const oracle::Running running = oracle::updated(p.running(), truth, 0.25);
+    const double u = 4 * element::roundoff(element::of_parameters(dtype()));
+    expect_near(mean.to_vector<double>(), running.mean, u * largest(running.mean), "running_mean");
+    expect_near(var.to_vector<double>(), running.variance, u * largest(running.variance),
+                "running_var");
+
+    std::vector<double> invstd;
+    for (const oracle::Real r : truth.invstd(eps)) {
+      invstd.push_back(static_cast<double>(r));
+    }
+    const Tensor y = F::batch_norm_elemt(x, there(p.weight), there(p.bias), m.mean,
+                                         there(inputs::channels(invstd, DType::Float64)));
+    p.out.tensor().copy_(y);
+    expect_y(p, p.out.batch(), oracle::train(p.x_values, p.w(), p.b(), eps), truth.mean,
+             truth.invstd(eps));
+  }
+}
+
+TEST_P(DeviceForward, FusedAddsAndRectifies) {
+  for (const shapes::Extents& extents : shapes::trainable()) {
+    SCOPED_TRACE(extents.str());
+    fused::AddedProblem p(inputs::Source(7, dtype()), GetParam().layout, extents, dtype(), 1e2);
+    const auto trained = F::batch_norm_fused_train(there(p.x.tensor()), there(p.addend.tensor()),
+                                                   there(p.weight), there(p.bias), eps);
+    expect_ran_there();
+    p.out.tensor().copy_(trained.y);
+    fused::expect_trained(p, dtype(), p.out.batch(), eps);
+    const Tensor inferred = F::batch_norm_fused_infer(there(p.x.tensor()), there(p.addend.tensor()),
+                                                      there(p.running_mean), there(p.running_var),
+                                                      there(p.weight), there(p.bias), eps);
+    p.out.tensor().copy_(inferred);
+    fused::expect_inferred(p, dtype(), p.out.batch(), eps);
+  }
+}
+
+TEST_P(DeviceForward, FusedWithoutAnAddendRectifies) {
+  fused::AddedProblem p(inputs::Source(7, dtype()), GetParam().layout, {6, 5, 40}, dtype(), 1);
+  const auto got =
+      F::batch_norm_fused_train(there(p.x.tensor()), {}, there(p.weight), there(p.bias), eps);
+  p.addend_values.values.assign(p.addend_values.values.size(), 0);
+  p.out.tensor().copy_(got.y);
+  fused::expect_trained(p, dtype(), p.out.batch(), eps);
+}
+
+TEST_P(DeviceForward, HugeValuesDoNotOverflow) {
+  if (dtype() == DType::Float16) {
+    GTEST_SKIP() << "float16 has no values whose squares leave float32's range";
+  }
+  const double scale = dtype() == DType::Float64 ? 1e100 : 1e30;
+  Problem p = problem({30, 3, 40}, 0);
+  std::vector<double> huge = p.x_values.values;
+  for (double& value : huge) {
+    value = inputs::Source(0, dtype()).rounded(value * scale);
+  }
+  p.set_x(huge);
+  expect_trained(p, F::batch_norm_train(there(p.x.tensor()), there(p.weight), there(p.bias), eps));
+}
+
+TEST_P(DeviceForward, TheSameBitsOnEveryRun) {
+  Problem p = problem({300, 70, 9}, 1);
+  const Tensor x = there(p.x.tensor());
+  const auto first = F::batch_norm_train(x, {}, {}, eps);
+  for (int run = 0; run < 10; ++run) {
+    const auto again = F::batch_norm_train(x, {}, {}, eps);
+    ASSERT_TRUE(same_bits(first.y.to_vector<double>(), again.y.to_vector<double>()));
+    ASSERT_TRUE(same_bits(first.invstd.to_vector<double>(), again.invstd.to_vector<double>()));
+  }
+}
+
+TEST_P(DeviceForward, AnEmptyBatchGivesAnEmptyResultThere) {
+  const auto got = F::batch_norm_train(Tensor::empty({0, 5, 3}, dtype(), device()), {}, {}, eps);
+  EXPECT_EQ(got.y.device(), device());
+  EXPECT_EQ(got.y.shape(), (halnorm::Shape{0, 5, 3}));
+  EXPECT_EQ(got.mean.to_vector<double>(), std::vector<double>(5, 0));
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DeviceForward);
+INSTANTIATE_TEST_SUITE_P(Devices, DeviceForward, ::testing::ValuesIn(on_device::cases()),
+                         on_device::name_of_param);

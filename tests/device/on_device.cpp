@@ -1,0 +1,76 @@
+#include "device/on_device.h"
+
+#include <algorithm>
+
+namespace on_device {
+
+using halnorm::Device;
+using halnorm::DType;
+using halnorm::Tensor;
+using placement::Layout;
+
+std::string name_of_param(const ::testing::TestParamInfo<Case>& info) {
+  const Case& c = info.param;
+  std::string device = c.device.str();
+  std::replace(device.begin(), device.end(), ':', '_');
+  return device + "_" + std::string(halnorm::name_of(c.dtype)) + "_" + placement::name_of(c.layout);
+}
+
+std::vector<Device> linked() {
+  std::vector<Device> result;
+  const auto all = halnorm::kernels();
+  for (const Device device : {Device::cuda(), Device::opencl()}) {
+    const std::string target = device.type == halnorm::DeviceType::CUDA ? "cuda" : "opencl";
+    if (std::any_of(all.begin(), all.end(), [&](const auto& k) { return k.target == target; })) {
+      result.push_back(device);
+    }
+  }
+  return result;
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> result;
+  for (const Device device : linked()) {
+    for (const DType dtype : {DType::Float32, DType::Float64, DType::Float16, DType::BFloat16}) {
+      for (const Layout layout : {Layout::Ncl, Layout::Nlc, Layout::Nc}) {
+        result.push_back({device, dtype, layout});
+      }
+    }
+  }
+  return result;
+}
+
+void Test::SetUp() {
+  if (!halnorm::is_available(device().type)) {
+    try {
+      Tensor::empty({1}, DType::Float32, device());
+    } catch (const halnorm::DeviceError& error) {
+      GTEST_SKIP() << error.what();
+    }
+  }
+}
+
+Problem Test::problem(const shapes::Extents& extents, double mean) const {
+  const auto seed = static_cast<std::uint64_t>(extents.n * 1000003 + extents.c * 1009 + extents.l);
+  return {inputs::Source(seed, dtype()), GetParam().layout, extents, dtype(), mean};
+}
+
+Tensor Test::there(const Tensor& host) const {
+  if (GetParam().layout != Layout::Nlc || host.dim() != 3) {
+    return host.to(device());
+  }
+  return host.transpose(1, 2).contiguous().to(device()).transpose(1, 2);
+}
+
+void Test::expect_ran_there() const {
+  const std::string kernel = halnorm::last_kernel();
+  const std::string target = device().type == halnorm::DeviceType::CUDA ? "__cuda" : "__opencl";
+  EXPECT_TRUE(kernel.ends_with(target)) << "ran " << kernel;
+}
+
+std::vector<double> values(const Tensor& tensor) {
+  // (N * L, C) as a batch of N * L rows, (N, C, L) as it is.
+  return tensor.to_vector<double>();
+}
+
+}  // namespace on_device

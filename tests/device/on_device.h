@@ -1,0 +1,52 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "halnorm/halnorm.h"
+#include "support/placement.h"
+#include "support/problem.h"
+
+/// @file
+/// What the tests of devices share: they run on each device that is linked and here, and are
+/// skipped, with the reason, where none is.
+
+namespace on_device {
+
+/// One way to run an operation.
+struct Case {
+  halnorm::Device device;
+  halnorm::DType dtype = halnorm::DType::Float32;
+  placement::Layout layout = placement::Layout::Ncl;
+};
+
+std::string name_of_param(const ::testing::TestParamInfo<Case>& info);
+
+/// The devices whose kernels are linked, whether or not they can be used here.
+std::vector<halnorm::Device> linked();
+
+/// Every linked device x every dtype x the dense layouts.
+std::vector<Case> cases();
+
+/// Skips the test where the device cannot be used.
+class Test : public ::testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override;
+
+  [[nodiscard]] halnorm::Device device() const { return GetParam().device; }
+  [[nodiscard]] halnorm::DType dtype() const { return GetParam().dtype; }
+  [[nodiscard]] Problem problem(const shapes::Extents& extents, double mean) const;
+
+  /// The tensor on the device, in the same order in memory.
+  [[nodiscard]] halnorm::Tensor there(const halnorm::Tensor& host) const;
+
+  /// The thread's latest kernel is one of this device.
+  void expect_ran_there() const;
+};
+
+/// The values of a tensor on a device in the order of the oracle's batches.
+std::vector<double> values(const halnorm::Tensor& tensor);
+
+}  // namespace on_device
