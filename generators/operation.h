@@ -87,17 +87,19 @@ class Operation : public Halide::Generator<Derived> {
 
   /// Buffers start at 0 and have x's extents, so that the kernel derives no bounds of its own.
   template <class Buffer, class X>
-  void like(Buffer& b, const X& x) const {
+  void like(Buffer& b, const X& x) {
     for (int i = 0; i < rank(); ++i) {
       b.dim(i).set_min(0).set_extent(x.dim(i).extent()).set_estimate(0, estimate(i));
     }
+    note_strides(b);
   }
 
   template <class X>
-  void from_zero(X& x) const {
+  void from_zero(X& x) {
     for (int i = 0; i < rank(); ++i) {
       x.dim(i).set_min(0).set_estimate(0, estimate(i));
     }
+    note_strides(x);
   }
 
   /// One value per channel; inputs may have any stride (0 stands for one value for all channels).
@@ -119,13 +121,26 @@ class Operation : public Halide::Generator<Derived> {
     if (this->using_autoscheduler()) {
       return schedule::left_to_halide(this->get_target());
     }
-    return schedule::make(this->get_target(), {.task_elements = tune_task_elements,
-                                               .strip_vectors = tune_strip_vectors,
-                                               .near_elements = tune_near_elements});
+    return schedule::make(this->get_target(),
+                          {.task_elements = tune_task_elements,
+                           .strip_vectors = tune_strip_vectors,
+                           .near_elements = tune_near_elements},
+                          strides_);
   }
   [[nodiscard]] algorithm::BlockSizes block_sizes() const {
     return architecture()->block_sizes(layout, dtype);
   }
+
+ private:
+  /// The steps between rows, for a schedule that must know whether vectors are aligned.
+  template <class Buffer>
+  void note_strides(Buffer& b) {
+    for (int i = 1; i < rank(); ++i) {
+      strides_.push_back(b.dim(i).stride());
+    }
+  }
+
+  std::vector<Halide::Expr> strides_;
 };
 
 }  // namespace halnorm

@@ -126,7 +126,9 @@ DeviceMemory::~DeviceMemory() {
 }
 
 bool DeviceMemory::can_start_at(const void* address) const noexcept {
-  return device_.type == DeviceType::CUDA || address == base_;
+  constexpr std::uintptr_t vector = 16;
+  return device_.type == DeviceType::CUDA ? reinterpret_cast<std::uintptr_t>(address) % vector == 0
+                                          : address == base_;
 }
 
 void DeviceMemory::place(halide_buffer_t& buffer, const void* address) const noexcept {

@@ -33,8 +33,9 @@ class DeviceMemory {
   [[nodiscard]] std::byte* base() const noexcept { return base_; }
   [[nodiscard]] Device device() const noexcept { return device_; }
 
-  /// Whether a kernel can be given a tensor that starts at this element. OpenCL's buffers start
-  /// where they were allocated, or at multiples of a size that differs among devices.
+  /// Whether a kernel can be given a tensor that starts here: on CUDA at multiples of 16 bytes,
+  /// since rows that are may be read in vectors; in OpenCL just where the memory was allocated,
+  /// since parts of it may start at multiples of a size that differs among devices.
   [[nodiscard]] bool can_start_at(const void* address) const noexcept;
   /// The type that a device's kernels know a dtype by: float16 and bfloat16 are 16-bit integers.
   [[nodiscard]] static halide_type_t type_of(DType dtype) noexcept;

@@ -51,6 +51,7 @@ Normalize normalize(const Func& x, const Domain& d, const Func& mean, const Func
 Normalize normalize_add_relu(const Func& x, const Func& addend, const Domain& d, const Func& mean,
                              const Func& invstd, const Func& weight, const Func& bias) {
   Normalize s = coefficients(x, mean, invstd, weight, bias);
+  s.rectifies = true;
   const Halide::Type acc = accumulator_of(x.type());
   const Expr sum = normalized(s, x, d) + cast(acc, d.at(addend, s.l, s.c, s.n));
   // Strict, or the compiler may assume that there is no NaN, which must stay one.

@@ -12,6 +12,7 @@ struct Normalize {
   Halide::Func scale{"scale"};    ///< (c): weight * invstd
   Halide::Func offset{"offset"};  ///< (c): bias - (mean - center) * scale
   Halide::Func y{"y"};            ///< (l, c, n) or (c, n)
+  bool rectifies = false;         ///< y ends in relu()
 };
 
 /// mean and invstd are double functions of c.

@@ -10,7 +10,7 @@ using algorithm::Layout;
 using algorithm::Normalize;
 using algorithm::Reduction;
 using Halide::clamp;
-using Halide::Expr, Halide::Func, Halide::TailStrategy, Halide::Var;
+using Halide::Expr, Halide::Func, Halide::Stage, Halide::TailStrategy, Halide::Var;
 
 namespace {
 
@@ -22,8 +22,10 @@ constexpr int channels = 8;
 constexpr int gatherers = 32;
 // Threads of a block where each has a channel of its own.
 constexpr int few = 128;
-// Elements of a thread, NCL and NLC: so many loads are on their way before the first is needed,
-// and so many elements share what a thread has to find out about its place.
+// What a thread loads at a time, where it is aligned.
+constexpr int vector_bytes = 16;
+// Elements of a thread along a row, or rows, where loads are single ones: so many are on their way
+// before the first is needed, and so many share what a thread has to know of its place.
 constexpr int each = 4;
 
 // An output may be its own input: no element is computed twice.
@@ -110,32 +112,57 @@ void reduce(Reduction& r) {
   merge_blocks(r);
 }
 
-/// y or dx: threads side by side along the innermost axis. A grid has one long axis, which takes
-/// all three.
-void write(Func y, const Axes& v, Layout layout) {
-  const Var o("o"), u("u"), t("t"), co("co"), ci("ci"), no("no"), ni("ni"), tile("tile");
-  if (layout == Layout::NCL) {
-    y.compute_root()
-        .split(v.l, o, t, warp * each, guarded)
-        .split(t, u, t, warp)
-        .split(v.c, co, ci, channels, guarded)
-        .reorder(u, t, ci, o, co, v.n)
-        .unroll(u)
-        .gpu_threads(t, ci)
-        .fuse(o, co, tile)
-        .fuse(tile, v.n, tile)
-        .gpu_blocks(tile);
-  } else {
-    y.compute_root()
-        .split(v.c, co, ci, warp, guarded)
-        .split(v.n, no, ni, channels * each, guarded)
-        .split(ni, u, ni, channels)
-        .reorder(u, ci, ni, co, no)
-        .unroll(u)
-        .gpu_threads(ci, ni)
-        .fuse(co, no, tile)
-        .gpu_blocks(tile);
+/// Whether rows of all the data start at multiples of `size` elements, and hold that many.
+Expr aligned(const std::vector<Expr>& strides, const Expr& row, int size) {
+  Expr all = row % size == 0;
+  for (const Expr& stride : strides) {
+    all = all && stride % size == 0;
   }
+  return all;
+}
+
+/// What a thread of y or dx writes: `times` vectors of `size` elements along a row, in each of
+/// `rows` rows.
+struct Share {
+  int size, times, rows;
+};
+
+/// y or dx, neighbouring threads side by side along a row of whole vectors. A grid has one long
+/// axis, which takes all that there is to divide.
+void write_tiles(Stage y, const Var& along, const Var& across, const std::vector<Var>& others,
+                 const Share& share) {
+  const Var o("o"), u("u"), t("t"), v("v"), co("co"), ci("ci"), r("r"), tile("tile");
+  y.split(along, t, v, share.size, share.size == 1 ? guarded : TailStrategy::RoundUp)
+      .split(t, o, t, warp * share.times, guarded)
+      .split(t, u, t, warp)
+      .split(across, co, ci, channels * share.rows, guarded)
+      .split(ci, r, ci, channels)
+      .reorder(v, u, r, t, ci, o, co)
+      .vectorize(v)
+      .unroll(u)
+      .unroll(r)
+      .gpu_threads(t, ci)
+      .fuse(o, co, tile);
+  for (const Var& other : others) {
+    y.fuse(tile, other, tile);
+  }
+  y.gpu_blocks(tile);
+}
+
+/// In vectors where rows are made of them and they are aligned, else element by element. (Halide 21
+/// cannot compile vectors of float64 for CUDA.)
+void write(Func y, const Axes& v, const Domain& d, const std::vector<Expr>& strides,
+           bool vectors = true) {
+  const bool along_l = d.layout == Layout::NCL;
+  const std::vector<Var> others = along_l ? std::vector<Var>{v.n} : std::vector<Var>{};
+  const int rows = along_l ? 1 : each;
+  y.compute_root();
+  if (const int bytes = y.types()[0].bytes(); vectors && bytes < 8) {
+    const int size = vector_bytes / bytes;
+    write_tiles(y.specialize(aligned(strides, along_l ? d.L : d.C, size)), along_l ? v.l : v.c,
+                along_l ? v.c : v.n, others, {size, 1, rows});
+  }
+  write_tiles(y, along_l ? v.l : v.c, along_l ? v.c : v.n, others, {1, along_l ? each : 1, rows});
 }
 
 std::vector<Func> coefficients_of(const InputGradient& g) {
@@ -180,15 +207,20 @@ BlockSizes Gpu::block_sizes(Layout layout, Halide::Type /*data*/) const {
           .gatherers = gatherers};
 }
 
+bool Gpu::in_vectors(const Normalize& s) const {
+  // Halide 21 has no strict comparison of vectors in OpenCL, which relu(NaN) needs.
+  return !(s.rectifies && target_.has_feature(Halide::Target::OpenCL));
+}
+
 void Gpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
   reduce(m);
   each_channel(joined(statistics, std::vector<Func>{s.scale, s.offset}));
-  write(s.y, {s.l, s.c, s.n}, m.grid.domain.layout);
+  write(s.y, {s.l, s.c, s.n}, m.grid.domain, strides_, in_vectors(s));
 }
 
 void Gpu::elementwise(Normalize& s, const Domain& d) const {
   each_channel({s.scale, s.offset});
-  write(s.y, {s.l, s.c, s.n}, d.layout);
+  write(s.y, {s.l, s.c, s.n}, d, strides_, in_vectors(s));
 }
 
 void Gpu::moments(Reduction& m, const PerChannel& statistics) const {
@@ -197,12 +229,12 @@ void Gpu::moments(Reduction& m, const PerChannel& statistics) const {
 }
 
 void Gpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
-  const Layout layout = s.about_center.grid.domain.layout;
+  const Domain& d = s.about_center.grid.domain;
   reduce(s.about_center);
   each_channel(joined(gradients, coefficients_of(g)));
-  write(g.dx, {g.l, g.c, g.n}, layout);
+  write(g.dx, {g.l, g.c, g.n}, d, strides_);
   if (g.daddend.defined()) {
-    write(g.daddend, {g.l, g.c, g.n}, layout);
+    write(g.daddend, {g.l, g.c, g.n}, d, strides_);
   }
 }
 
@@ -213,7 +245,7 @@ void Gpu::backward_reduce(GradientSums& s, const PerChannel& sums) const {
 
 void Gpu::backward_elementwise(InputGradient& g, const Domain& d) const {
   each_channel(coefficients_of(g));
-  write(g.dx, {g.l, g.c, g.n}, d.layout);
+  write(g.dx, {g.l, g.c, g.n}, d, strides_);
 }
 
 void Gpu::per_channel(const PerChannel& outputs) const { each_channel(outputs); }

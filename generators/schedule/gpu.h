@@ -8,6 +8,9 @@ namespace halnorm::schedule {
 /// neighbouring threads read neighbouring values.
 class Gpu final : public Schedule {
  public:
+  Gpu(const Halide::Target& target, std::vector<Halide::Expr> strides)
+      : target_(target), strides_(std::move(strides)) {}
+
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
                                                   Halide::Type data) const override;
   void train(algorithm::Reduction& m, algorithm::Normalize& s,
@@ -20,6 +23,13 @@ class Gpu final : public Schedule {
   void backward_elementwise(algorithm::InputGradient& g,
                             const algorithm::Domain& domain) const override;
   void per_channel(const PerChannel& outputs) const override;
+
+ private:
+  /// Whether y may be computed in vectors.
+  [[nodiscard]] bool in_vectors(const algorithm::Normalize& s) const;
+
+  Halide::Target target_;
+  std::vector<Halide::Expr> strides_;
 };
 
 }  // namespace halnorm::schedule

@@ -7,7 +7,7 @@ namespace {
 
 class LeftToHalide final : public Schedule {
  public:
-  explicit LeftToHalide(const Halide::Target& target) : architecture_(make(target, {})) {}
+  explicit LeftToHalide(const Halide::Target& target) : architecture_(make(target, {}, {})) {}
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
                                                   Halide::Type data) const override {
@@ -28,9 +28,10 @@ class LeftToHalide final : public Schedule {
 
 }  // namespace
 
-std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning) {
+std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning,
+                               const std::vector<Halide::Expr>& strides) {
   if (target.has_gpu_feature()) {
-    return std::make_unique<Gpu>();
+    return std::make_unique<Gpu>(target, strides);
   }
   if (target.arch != Halide::Target::X86) {
     throw Halide::CompileError("no schedule for the target " + target.to_string());

@@ -50,8 +50,10 @@ class Schedule {
   virtual void per_channel(const PerChannel& outputs) const = 0;
 };
 
-/// The one place that chooses an architecture.
-std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning);
+/// The one place that chooses an architecture. `strides` are all the steps, in elements, from one
+/// row of the data to the next.
+std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning,
+                               const std::vector<Halide::Expr>& strides);
 
 /// The architecture's block sizes, which belong to the algorithm, and no directives: what Halide's
 /// autoschedulers start from.
