@@ -1,3 +1,4 @@
+#include "arm.h"
 #include "x86.h"
 
 namespace halnorm::schedule {
@@ -28,10 +29,14 @@ class LeftToHalide final : public Schedule {
 }  // namespace
 
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning) {
-  if (target.arch != Halide::Target::X86) {
-    throw Halide::CompileError("no schedule for the target " + target.to_string());
+  switch (target.arch) {
+    case Halide::Target::X86:
+      return std::make_unique<X86>(target, tuning);
+    case Halide::Target::ARM:
+      return std::make_unique<Arm>(target, tuning);
+    default:
+      throw Halide::CompileError("no schedule for the target " + target.to_string());
   }
-  return std::make_unique<X86>(target, tuning);
 }
 
 std::unique_ptr<Schedule> left_to_halide(const Halide::Target& target) {
