@@ -9,6 +9,15 @@ set(HALNORM_HALIDE_TARGET_avx2 x86-64-linux-avx2-avx-fma-f16c-sse41)
 set(HALNORM_HALIDE_TARGET_sse41 x86-64-linux-sse41)
 set(HALNORM_HALIDE_TARGET_base x86-64-linux)
 
+# No SVE: Halide 21 aborts on it, and runs it on vectors of another length (decision 011).
+set(HALNORM_ARM64_TARGETS arm64_dotprod arm64_fp16 arm64)
+set(HALNORM_HALIDE_TARGET_arm64_dotprod arm-64-linux-arm_dot_prod-arm_fp16)
+set(HALNORM_HALIDE_TARGET_arm64_fp16 arm-64-linux-arm_fp16)
+set(HALNORM_HALIDE_TARGET_arm64 arm-64-linux)
+
+set(HALNORM_ARMHF_TARGETS armhf)
+set(HALNORM_HALIDE_TARGET_armhf arm-32-linux)
+
 # Devices that kernels are compiled for besides: any of cuda, opencl. CUDA's are compiled to PTX for
 # compute capability 8.0, which the driver translates for every newer GPU; OpenCL's need double.
 set(HALNORM_DEVICES "" CACHE STRING "Devices: any of cuda, opencl")
@@ -31,12 +40,28 @@ function(halnorm_chosen_devices portable out)
   set(${out} "${devices}" PARENT_SCOPE)
 endfunction()
 
-# Sets `out` to the targets that this machine's CPU executes.
+# Sets `out` to the targets of the architecture that is compiled for.
+function(halnorm_known_targets out)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+    set(${out} ${HALNORM_X86_TARGETS} PARENT_SCOPE)
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
+    set(${out} ${HALNORM_ARM64_TARGETS} PARENT_SCOPE)
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)") # a 64-bit kernel may have 32-bit programs
+    set(${out} ${HALNORM_ARMHF_TARGETS} PARENT_SCOPE)
+  else()
+    message(FATAL_ERROR "there are no targets for '${CMAKE_SYSTEM_PROCESSOR}'")
+  endif()
+endfunction()
+
+# Sets `out` to those of the targets named that this machine's CPU executes.
 function(halnorm_host_targets out)
   try_run(
     HALNORM_HOST_RAN HALNORM_HOST_COMPILED
     SOURCES "${PROJECT_SOURCE_DIR}/cmake/host_targets.cpp"
+            "${PROJECT_SOURCE_DIR}/runtime/cpu_features.cpp"
+    CXX_STANDARD 20
     RUN_OUTPUT_VARIABLE names
+    ARGS ${ARGN}
   )
   if(NOT HALNORM_HOST_COMPILED OR NOT HALNORM_HOST_RAN EQUAL 0)
     message(FATAL_ERROR "cannot tell what this machine runs: set HALNORM_TARGETS to a list")
@@ -46,9 +71,9 @@ endfunction()
 
 # Sets `out` to the targets of HALNORM_TARGETS, in the order of the list above.
 function(halnorm_chosen_targets out)
-  set(known ${HALNORM_X86_TARGETS})
+  halnorm_known_targets(known)
   if(HALNORM_TARGETS STREQUAL "host")
-    halnorm_host_targets(wanted)
+    halnorm_host_targets(wanted ${known})
   elseif(HALNORM_TARGETS STREQUAL "all")
     set(wanted ${known})
   else()

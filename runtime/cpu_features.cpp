@@ -1,5 +1,9 @@
 #include "cpu_features.h"
 
+#if defined(__aarch64__) || defined(__arm__)
+#include <sys/auxv.h>
+#endif
+
 namespace halnorm::detail {
 
 #if defined(__x86_64__)
@@ -23,9 +27,31 @@ bool cpu_runs(std::string_view target) noexcept {
          __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
 }
 
+#elif defined(__aarch64__)
+
+bool cpu_runs(std::string_view target) noexcept {
+  const unsigned long features = ::getauxval(AT_HWCAP);
+  const auto has = [features](unsigned long bits) { return (features & bits) == bits; };
+  const bool arm64 = has(HWCAP_FP | HWCAP_ASIMD);
+  if (target == "arm64") {
+    return arm64;
+  }
+  const bool fp16 = arm64 && has(HWCAP_FPHP | HWCAP_ASIMDHP);
+  if (target == "arm64_fp16") {
+    return fp16;
+  }
+  return target == "arm64_dotprod" && fp16 && has(HWCAP_ASIMDDP);
+}
+
+#elif defined(__arm__)
+
+bool cpu_runs(std::string_view target) noexcept {
+  return target == "armhf" && (::getauxval(AT_HWCAP) & HWCAP_ARM_NEON) != 0;
+}
+
 #else
 
-bool cpu_runs(std::string_view target) noexcept { return target == "base"; }
+bool cpu_runs(std::string_view /*target*/) noexcept { return false; }
 
 #endif
 

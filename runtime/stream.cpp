@@ -30,9 +30,7 @@ constexpr std::int64_t tile_bytes = 1 << 17;
 // Tiles that one thread makes one after another: only the first is not fetched ahead.
 constexpr std::int64_t tiles_per_task = 16;
 
-#if !defined(__SSE2__)
-constexpr std::int64_t never = std::int64_t{1} << 62;
-#endif
+#if defined(__SSE2__)
 
 /// The cache that a core has behind its L2, as Linux knows it: sysconf() counts the sockets' all.
 std::int64_t last_level_cache() noexcept {
@@ -48,13 +46,14 @@ std::int64_t last_level_cache() noexcept {
 }
 
 /// Three quarters of it: other processes have their share.
-std::int64_t default_threshold() noexcept {
-#if defined(__SSE2__)
-  return last_level_cache() / 4 * 3;
+std::int64_t default_threshold() noexcept { return last_level_cache() / 4 * 3; }
+
 #else
-  return never;
+
+/// Never: there is no such store here.
+std::int64_t default_threshold() noexcept { return std::int64_t{1} << 62; }
+
 #endif
-}
 
 std::atomic<std::int64_t> threshold{0};  // 0: not asked yet
 

@@ -5,7 +5,7 @@ function(halnorm_add_test_program name)
   add_executable(${name} ${ARGN})
   target_include_directories(${name} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE halnorm::halnorm halnorm_warnings GTest::gtest_main)
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60)
+  halnorm_discover_tests(${name} 1)
 endfunction()
 
 halnorm_add_test_program(halnorm_allocation_test allocation_test.cpp support/failing_memory.cpp)

@@ -1,3 +1,4 @@
+#include "arm.h"
 #include "gpu.h"
 #include "x86.h"
 
@@ -33,10 +34,14 @@ std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tunin
   if (target.has_gpu_feature()) {
     return std::make_unique<Gpu>(target, strides);
   }
-  if (target.arch != Halide::Target::X86) {
-    throw Halide::CompileError("no schedule for the target " + target.to_string());
+  switch (target.arch) {
+    case Halide::Target::X86:
+      return std::make_unique<X86>(target, tuning);
+    case Halide::Target::ARM:
+      return std::make_unique<Arm>(target, tuning);
+    default:
+      throw Halide::CompileError("no schedule for the target " + target.to_string());
   }
-  return std::make_unique<X86>(target, tuning);
 }
 
 std::unique_ptr<Schedule> left_to_halide(const Halide::Target& target) {

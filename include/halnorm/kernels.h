@@ -17,7 +17,7 @@ struct KernelInfo {
   std::string operation;  ///< "batch_norm_train", "batch_norm_infer", ...
   std::string layout;  ///< "ncl" (L innermost), "nlc" (C innermost), or "c" (one value a channel)
   std::string dtype;   ///< "f16", "bf16", "f32" or "f64"
-  std::string target;  ///< "avx512", "avx2", "sse41" or "base"
+  std::string target;  ///< "avx512", "arm64", ...: cmake/targets.cmake lists them
   bool runs_here = false;  ///< whether this CPU executes the target's instructions
 };
 

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "cpu.h"
+
+namespace halnorm::schedule {
+
+/// NEON, 64 and 32 bit: vectors of 16 bytes, no masks, two pipes for arithmetic, 32 to 64 KB of L1,
+/// an L2 of 512 KB to 1 MB that little cores share, and often no third cache behind it.
+class Arm final : public Cpu {
+ public:
+  Arm(const Halide::Target& target, const Tuning& tuning);
+
+  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
+                                                  Halide::Type data) const override;
+
+ protected:
+  [[nodiscard]] int step_of(Halide::Type data) const override;
+  void write_along(Halide::Func y, const Halide::Var& l) const override;
+  void write_across(Halide::Func y, const Halide::Var& c, const Halide::Var& n) const override;
+
+ private:
+  bool is_64_bit_;
+};
+
+}  // namespace halnorm::schedule

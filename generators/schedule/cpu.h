@@ -1,0 +1,65 @@
+#pragma once
+
+#include "schedule.h"
+
+namespace halnorm::schedule {
+
+// Every split of an output is guarded, never shifted inwards: an output may be its own input, and
+// an element computed twice would be normalized twice.
+inline constexpr auto guarded = Halide::TailStrategy::GuardWithIf;
+
+/// What is alike on every CPU: how a kernel is cut into tasks for the cores, and how a task adds
+/// up. Sizes, and the loops that write, are the architecture's own.
+class Cpu : public Schedule {
+ public:
+  void train(algorithm::Reduction& m, algorithm::Normalize& s,
+             const PerChannel& statistics) const final;
+  void elementwise(algorithm::Normalize& s, const algorithm::Domain& domain) const final;
+  void moments(algorithm::Reduction& m, const PerChannel& statistics) const final;
+  void backward(algorithm::GradientSums& s, algorithm::InputGradient& g,
+                const PerChannel& gradients) const final;
+  void backward_reduce(algorithm::GradientSums& s, const PerChannel& sums) const final;
+  void backward_elementwise(algorithm::InputGradient& g,
+                            const algorithm::Domain& domain) const final;
+  void per_channel(const PerChannel& outputs) const final;
+
+ protected:
+  /// The three axes of y or dx.
+  struct Axes {
+    Halide::Var l, c, n;
+  };
+
+  /// `tuned` where it is set, `own` where not.
+  Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own);
+
+  /// Elements of data that an innermost loop takes at a time.
+  [[nodiscard]] virtual int step_of(Halide::Type data) const = 0;
+  /// The loop along a row of y, NCL. What stays a loop keeps the name l.
+  virtual void write_along(Halide::Func y, const Halide::Var& l) const = 0;
+  /// The loops over channels and a task's rows, NLC. What stay loops keep the names c and n.
+  virtual void write_across(Halide::Func y, const Halide::Var& c, const Halide::Var& n) const = 0;
+
+  [[nodiscard]] int natural(Halide::Type t) const { return target_.natural_vector_size(t); }
+
+ private:
+  [[nodiscard]] Halide::Expr channels_per_task(const algorithm::Domain& d) const;
+  [[nodiscard]] Halide::Expr rows_per_task(const algorithm::Domain& d) const;
+  [[nodiscard]] Halide::Expr strip_of(const algorithm::Domain& d, int width) const;
+  void reduce_rows(algorithm::Reduction& r) const;
+  void write_channels(Halide::Func y, const Axes& v, const Halide::Var& co, const Halide::Var& ci,
+                      const Halide::Expr& group) const;
+  void write_rows(Halide::Func y, const Axes& v, const algorithm::Domain& d) const;
+  void write_beside(Halide::Func second, const Halide::Func& dx, const Axes& v,
+                    const algorithm::Domain& d) const;
+  void write_only(Halide::Func y, const Axes& v, const algorithm::Domain& d,
+                  const std::vector<Halide::Func>& coefficients) const;
+  void reduce_and_write(algorithm::Reduction& r, Halide::Func y, const Axes& v,
+                        const std::vector<Halide::Func>& coefficients,
+                        const PerChannel& outputs) const;
+  void reduce_only(algorithm::Reduction& r, const PerChannel& outputs) const;
+
+  Halide::Target target_;
+  Tuning tuning_;
+};
+
+}  // namespace halnorm::schedule

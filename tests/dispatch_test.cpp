@@ -1,0 +1,58 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "halnorm/error.h"
+#include "halnorm/functional.h"
+#include "halnorm/kernels.h"
+
+/// @file
+/// Run on a CPU of which the fastest target is known: HALNORM_TEST_FASTEST names it.
+
+namespace {
+
+std::string fastest() {
+  const char* name = std::getenv("HALNORM_TEST_FASTEST");
+  return name == nullptr ? "HALNORM_TEST_FASTEST is not set" : name;
+}
+
+/// All that are linked, fastest first.
+std::vector<std::string> linked() {
+  std::vector<std::string> all;
+  for (const halnorm::KernelInfo& kernel : halnorm::kernels()) {
+    if (std::find(all.begin(), all.end(), kernel.target) == all.end()) {
+      all.push_back(kernel.target);
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST(Dispatch, TakesTheFastestTargetOfTheCpu) {
+  halnorm::functional::batch_norm_train(halnorm::Tensor::randn({4, 3, 5}, 1), {}, {}, 1e-5);
+  EXPECT_EQ(halnorm::last_kernel(), "halnorm_batch_norm_train_ncl_f32__" + fastest());
+}
+
+TEST(Dispatch, ThatAndTheSlowerOnesRunHere) {
+  const std::vector<std::string> all = linked();
+  const auto first = std::find(all.begin(), all.end(), fastest());
+  ASSERT_NE(first, all.end()) << fastest();
+  EXPECT_EQ(halnorm::targets(), std::vector<std::string>(first, all.end()));
+  for (const halnorm::KernelInfo& kernel : halnorm::kernels()) {
+    EXPECT_EQ(kernel.runs_here, std::find(first, all.end(), kernel.target) != all.end())
+        << kernel.name;
+  }
+}
+
+TEST(Dispatch, FasterOnesAreRefused) {
+  for (const std::string& target : linked()) {
+    if (target == fastest()) {
+      break;
+    }
+    EXPECT_THROW(halnorm::force_target(target), halnorm::KernelError) << target;
+  }
+}
