@@ -1,6 +1,7 @@
 #include "device_interface.h"
 
 #include <array>
+#include <map>
 #include <mutex>
 
 #include "halide_glue.h"
@@ -17,20 +18,29 @@ namespace detail {
 
 namespace {
 
-std::size_t place_of(DeviceType type) { return static_cast<std::size_t>(type); }
-constexpr std::size_t types = 3;
+/// The device of each type that Halide holds; none is -1.
+struct Held {
+  std::mutex mutex;
+  std::array<int, 3> index{-1, -1, -1};
+  std::map<Device, std::string> refused;  ///< and why: not asked again
 
-/// Allocates a little, which loads the driver.
-std::string probe(DeviceType type) {
-  if (type == DeviceType::CPU) {
-    return "";
-  }
-  const halide_device_interface_t* interface = interface_of(type);
+  int& of(DeviceType type) { return index[static_cast<std::size_t>(type)]; }
+};
+
+Held& held() {
+  static Held all;
+  return all;
+}
+
+/// Allocates a little, which loads the driver. Returns why that fails.
+std::string probe(Device device) {
+  const halide_device_interface_t* interface = interface_of(device.type);
   if (interface == nullptr) {
-    return type == DeviceType::CUDA ? "this build has no cuda kernels"
-                                    : "this build has no opencl kernels";
+    return device.type == DeviceType::CUDA ? "this build has no cuda kernels"
+                                           : "this build has no opencl kernels";
   }
   prepare_runtime();
+  halide_set_gpu_device(device.index);
   halide_dimension_t axis(0, 64, 1);
   halide_buffer_t buffer{};
   buffer.type = halide_type_t(halide_type_uint, 8);
@@ -46,6 +56,29 @@ std::string probe(DeviceType type) {
   return "";
 }
 
+/// Why the device cannot be used; empty if it can, and from then on is the one that is held. The
+/// caller has the lock.
+std::string refusal(Held& all, Device device) {
+  int& index = all.of(device.type);
+  if (index == device.index) {
+    return "";
+  }
+  if (index >= 0) {
+    return "a process uses one device of each type, and has " + Device(device.type, index).str();
+  }
+  const auto known = all.refused.find(device);
+  if (known != all.refused.end()) {
+    return known->second;
+  }
+  std::string reason = probe(device);
+  if (reason.empty()) {
+    index = device.index;
+  } else {
+    all.refused[device] = reason;
+  }
+  return reason;
+}
+
 }  // namespace
 
 const halide_device_interface_t* interface_of(DeviceType type) noexcept {
@@ -59,37 +92,23 @@ const halide_device_interface_t* interface_of(DeviceType type) noexcept {
   return nullptr;
 }
 
-const std::string& why_not(DeviceType type) {
-  static std::array<std::once_flag, types> asked;
-  static std::array<std::string, types> answers;
-  std::call_once(asked[place_of(type)], [&] { answers[place_of(type)] = probe(type); });
-  return answers[place_of(type)];
-}
-
 void require_device(const char* function, Device device) {
-  static std::mutex mutex;
-  static std::array<int, types> used{-1, -1, -1};
-  const std::scoped_lock lock(mutex);
-  int& index = used[place_of(device.type)];
-  if (index < 0 && device.index >= 0) {
-    halide_set_gpu_device(device.index);
-  }
-  if (const std::string& reason = why_not(device.type); !reason.empty()) {
+  const std::scoped_lock lock(held().mutex);
+  if (const std::string reason = refusal(held(), device); !reason.empty()) {
     throw DeviceError(std::string(function) + ": " + device.str() + " cannot be used: " + reason);
-  }
-  if (index < 0) {
-    index = device.index;
-  }
-  if (index != device.index) {
-    throw DeviceError(std::string(function) + ": got " + device.str() + ", wanted " +
-                      Device(device.type, index).str() +
-                      ": a process uses one device of each type, the first it asks for");
   }
 }
 
 }  // namespace detail
 
-bool is_available(DeviceType type) { return detail::why_not(type).empty(); }
+bool is_available(DeviceType type) {
+  if (type == DeviceType::CPU) {
+    return true;
+  }
+  detail::Held& all = detail::held();
+  const std::scoped_lock lock(all.mutex);
+  return all.of(type) >= 0 || detail::refusal(all, {type, 0}).empty();
+}
 
 void synchronize(Device device) {
   if (device.type == DeviceType::CPU) {

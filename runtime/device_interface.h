@@ -2,17 +2,12 @@
 
 #include <HalideRuntime.h>
 
-#include <string>
-
 #include "halnorm/device.h"
 
 namespace halnorm::detail {
 
 /// What Halide's runtime knows such devices by; null if this build has no kernels for them.
 const halide_device_interface_t* interface_of(DeviceType type) noexcept;
-
-/// Why such devices cannot be used here; empty if they can. Asked of the driver once.
-const std::string& why_not(DeviceType type);
 
 /// @throws DeviceError, named after `function`, if the device cannot be used. Halide holds one
 /// device of each type: the one that is asked for first.

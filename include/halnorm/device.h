@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -28,7 +29,7 @@ struct Device {
   /// "cpu", "cuda:0", "opencl:0".
   [[nodiscard]] std::string str() const;
 
-  friend constexpr bool operator==(Device, Device) noexcept = default;
+  friend constexpr auto operator<=>(Device, Device) noexcept = default;
 };
 
 /// Whether this build has kernels for such devices and the driver has one. Loads the driver.
