@@ -15,7 +15,7 @@ from pathlib import Path
 
 PLUGIN = Path(__file__).with_name("instructions") / "counter.c"
 OPERATIONS = ("train", "infer", "backward")
-SHAPES = ((8, 64, 784), (32, 128, 49), (512, 100, 1))
+SHAPES = ((8, 64, 784), (32, 128, 49), (4, 100, 512))
 COLUMNS = ("operation", "layout", "(N, C, L)", "ours", "plain", "ours/plain", "rows", "ours/rows")
 FEW, MORE = 1, 4
 WANTED = 1 / 3

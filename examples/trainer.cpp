@@ -40,9 +40,10 @@ Epoch Trainer::run_epoch() {
   // The last examples of an order that do not fill a batch are left to the next epochs.
   const std::int64_t batches = dataset_.train.count() / recipe_.batch_size;
   Epoch epoch;
-  for (std::int64_t b = 0; b < batches; ++b) {
-    const auto first = order_.begin() + b * recipe_.batch_size;
-    epoch.loss += train_on(dataset_.train.pick({first, first + recipe_.batch_size}));
+  const auto batch = static_cast<std::ptrdiff_t>(recipe_.batch_size);
+  auto first = order_.begin();
+  for (std::int64_t b = 0; b < batches; ++b, first += batch) {
+    epoch.loss += train_on(dataset_.train.pick({first, first + batch}));
   }
   epoch.loss /= static_cast<double>(batches);
   epoch.train_accuracy = accuracy(*network_, dataset_.train);
@@ -55,7 +56,7 @@ Epoch Trainer::run_epoch() {
 /// Fisher and Yates by hand: std::shuffle may order differently in another standard library.
 void Trainer::shuffle() {
   for (std::size_t left = order_.size(); left > 1; --left) {
-    std::swap(order_[left - 1], order_[random_() % left]);
+    std::swap(order_[left - 1], order_[static_cast<std::size_t>(random_() % left)]);
   }
 }
 

@@ -67,7 +67,8 @@ void ModuleList::insert(std::int64_t index, std::shared_ptr<Module> module) {
                      std::to_string(-count) + ", " + std::to_string(count) + "]");
   }
   auto modules = entries();
-  modules.insert(modules.begin() + (index < 0 ? index + count : index), module);
+  const auto place = static_cast<std::ptrdiff_t>(index < 0 ? index + count : index);
+  modules.insert(modules.begin() + place, module);
   append(std::move(module));  // all that may throw; what follows hands known modules around
   const auto places = registered_modules();
   for (std::size_t i = 0; i < modules.size(); ++i) {

@@ -16,7 +16,7 @@ using Random = RandomView::Random;
 
 template <class T>
 T one_of(Random& random, std::span<const T> choices) {
-  return choices[random() % choices.size()];
+  return choices[static_cast<std::size_t>(random() % choices.size())];
 }
 
 bool one_in(Random& random, std::uint64_t n) { return random() % n == 0; }
