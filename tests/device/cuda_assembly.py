@@ -19,8 +19,10 @@ REGISTERS = re.compile(r"Used (\d+) registers")
 
 def find_ptxas() -> str | None:
     """The CUDA toolkit's, or that of the Python package nvidia-cuda-nvcc."""
-    places = os.environ.get("PATH", "").split(os.pathsep) + ["/usr/local/cuda/bin"]
-    places += [str(p.parent) for p in Path(sys.prefix).glob("lib/*/site-packages/nvidia/*/bin/ptxas")]
+    places = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/local/cuda/bin"]
+    places += [
+        str(p.parent) for p in Path(sys.prefix).glob("lib/*/site-packages/nvidia/*/bin/ptxas")
+    ]
     return shutil.which("ptxas", path=os.pathsep.join(places))
 
 
@@ -39,7 +41,9 @@ def assemble(ptxas: str, code: Path, architecture: str) -> tuple[int, int, str]:
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode != 0:
         return 0, 0, f"{code.stem} for {architecture}: {run.stderr.strip()}"
-    spills = [found.group(0) for found in SPILL.finditer(run.stderr) if found.groups() != ("0", "0")]
+    spills = [
+        found.group(0) for found in SPILL.finditer(run.stderr) if found.groups() != ("0", "0")
+    ]
     registers = [int(found.group(1)) for found in REGISTERS.finditer(run.stderr)]
     wrong = f"{code.stem} for {architecture}: {spills[0]}" if spills else ""
     return len(registers), max(registers, default=0), wrong
