@@ -1,6 +1,7 @@
 #include "device_memory.h"
 
 #include <atomic>
+#include <bit>
 #include <limits>
 #include <utility>
 
@@ -14,10 +15,10 @@ namespace {
 
 /// Ranges of numbers for memory that has no address.
 std::byte* next_range(std::int64_t bytes) {
-  static std::atomic<std::uintptr_t> next{std::uintptr_t{1} << 60};
+  static std::atomic<std::uintptr_t> next{std::numeric_limits<std::uintptr_t>::max() / 2 + 1};
   constexpr std::uintptr_t step = 4096;
   const auto taken = (static_cast<std::uintptr_t>(bytes) / step + 1) * step;
-  return reinterpret_cast<std::byte*>(next.fetch_add(taken));
+  return std::bit_cast<std::byte*>(next.fetch_add(taken));
 }
 
 void check(const char* what, Device device, int code) {
@@ -33,8 +34,7 @@ void check(const char* what, Device device, int code) {
 class DeviceMemory::Part {
  public:
   Part(const DeviceMemory& whole, const void* address, std::int64_t elements)
-      : axis_(0, static_cast<std::int32_t>(elements), 1) {
-    buffer_ = whole.buffer_;
+      : axis_(0, static_cast<std::int32_t>(elements), 1), buffer_(whole.buffer_) {
     buffer_.dim = &axis_;
     const std::int64_t first =
         (static_cast<const std::byte*>(address) - whole.base_) / size_of_element(whole);
@@ -65,7 +65,7 @@ class DeviceMemory::Part {
   }
 
   halide_dimension_t axis_;
-  halide_buffer_t buffer_{};
+  halide_buffer_t buffer_;
   bool cropped_ = false;
 };
 
@@ -92,9 +92,10 @@ std::shared_ptr<const DeviceMemory> DeviceMemory::allocate(const char* function,
   std::shared_ptr<DeviceMemory> memory(new DeviceMemory(device, some, dtype));
   check(function, device,
         halide_device_malloc(nullptr, &memory->buffer_, interface_of(device.type)));
-  memory->base_ = device.type == DeviceType::CUDA
-                      ? reinterpret_cast<std::byte*>(memory->buffer_.device)
-                      : next_range(some * static_cast<std::int64_t>(size_of(dtype)));
+  memory->base_ =
+      device.type == DeviceType::CUDA
+          ? std::bit_cast<std::byte*>(static_cast<std::uintptr_t>(memory->buffer_.device))
+          : next_range(some * static_cast<std::int64_t>(size_of(dtype)));
   return memory;
 }
 

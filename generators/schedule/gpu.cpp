@@ -9,7 +9,6 @@ using algorithm::InputGradient;
 using algorithm::Layout;
 using algorithm::Normalize;
 using algorithm::Reduction;
-using Halide::clamp;
 using Halide::Expr, Halide::Func, Halide::Stage, Halide::TailStrategy, Halide::Var;
 
 namespace {
@@ -78,7 +77,7 @@ void sum_down_columns(Reduction& r) {
 /// Functions of a channel that do not call each other, in one kernel, a thread for each channel.
 void each_channel(const std::vector<Func>& all) {
   const Var co("co"), ci("ci");
-  Func first = all.front();
+  const Func& first = all.front();
   for (Func f : all) {
     f.compute_root().split(f.args()[0], co, ci, few, guarded).gpu_blocks(co).gpu_threads(ci);
     if (f.name() != first.name()) {

@@ -1,5 +1,7 @@
 #include <HalideRuntime.h>
 
+#include <bit>
+
 #include "device/on_device.h"
 #include "support/kernel_test.h"
 
@@ -25,7 +27,7 @@ TEST(ForeignOpenCl, MemoryIsUsedWithoutACopy) {
   theirs.dimensions = 1;
   theirs.dim = &axis;
   ASSERT_EQ(halide_device_malloc(nullptr, &theirs, halide_opencl_device_interface()), 0);
-  auto* handle = reinterpret_cast<void*>(halide_opencl_get_cl_mem(nullptr, &theirs));
+  auto* handle = std::bit_cast<void*>(halide_opencl_get_cl_mem(nullptr, &theirs));
   {
     Tensor x = Tensor::from_blob(handle, {20, 3}, DType::Float32, {}, device);
     x.copy_(Tensor::randn({20, 3}, 5));
