@@ -30,13 +30,17 @@ void commit(const Parameter& parameter, const Tensor& delta) {
     add_channels(grad, delta);
     return;
   }
+  // Asked once: a loop that asks for each element took a fifth of a small call's both passes.
+  const std::int64_t channels = grad.numel();
+  const std::int64_t to_step = grad.strides()[0];
+  const std::int64_t from_step = delta.strides()[0];
   visit_dtype(grad.dtype(), [&](auto element) {
     using T = decltype(element);
     T* to = static_cast<T*>(grad.raw_data());
     const T* from = static_cast<const T*>(delta.raw_data());
-    for (std::int64_t c = 0; c < grad.numel(); ++c) {
-      T& place = to[c * grad.strides()[0]];
-      place = convert<T>(convert<double>(place) + convert<double>(from[c * delta.strides()[0]]));
+    for (std::int64_t c = 0; c < channels; ++c) {
+      T& place = to[c * to_step];
+      place = convert<T>(convert<double>(place) + convert<double>(from[c * from_step]));
     }
   });
 }

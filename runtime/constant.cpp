@@ -4,6 +4,8 @@
 #include <mutex>
 #include <tuple>
 
+#include "tensor_impl.h"
+
 namespace halnorm::detail {
 
 namespace {
@@ -25,7 +27,7 @@ Tensor constant(double value, std::int64_t channels, DType dtype, Device device)
   if (!one.defined()) {
     one = Tensor::full({1}, value, dtype, device);
   }
-  return repeated(one, channels);
+  return TensorAccess::repeated(one, channels);
 }
 
 Tensor zeros(std::int64_t count, const Tensor& x) {

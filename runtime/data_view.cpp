@@ -1,8 +1,7 @@
 #include "data_view.h"
 
 #include "constant.h"
-#include "device_memory.h"
-#include "halnorm/error.h"
+#include "tensor_impl.h"
 
 namespace halnorm::detail {
 
@@ -20,7 +19,7 @@ bool rows_merge(const Extents& e, const Strides3& s) {
 Channels channels_or(const Tensor& values, std::int64_t channels, const Tensor& data, float& for32,
                      double& for64) {
   if (values.defined()) {
-    return {values.raw_data(), values.dtype(), channels, values.strides()[0], memory_of(values)};
+    return channels_of(values);
   }
   const DType dtype = parameter_dtype(data.dtype());
   if (data.device() != Device::cpu()) {
@@ -33,7 +32,7 @@ Channels channels_or(const Tensor& values, std::int64_t channels, const Tensor& 
 }  // namespace
 
 Extents extents_of(const Tensor& x) {
-  const Shape& shape = x.shape();
+  const Shape& shape = TensorAccess::of(x).shape;
   std::int64_t inner = 1;
   for (std::size_t axis = 2; axis < shape.size(); ++axis) {
     inner *= shape[axis];
@@ -42,8 +41,8 @@ Extents extents_of(const Tensor& x) {
 }
 
 Strides3 strides_of(const Tensor& x) {
-  const Shape& shape = x.shape();
-  const auto& strides = x.strides();
+  const Shape& shape = TensorAccess::of(x).shape;
+  const auto& strides = TensorAccess::of(x).strides;
   Strides3 s{strides[0], strides[1], 1, true};
   std::int64_t run = 1;  // elements in the axes seen so far, innermost first
   for (std::size_t axis = shape.size(); axis-- > 2;) {
@@ -62,7 +61,7 @@ Strides3 strides_of(const Tensor& x) {
 
 bool fits(const Tensor& x, Layout layout) {
   const DeviceMemory* memory = memory_of(x);
-  if (memory != nullptr && !memory->can_start_at(x.raw_data())) {
+  if (memory != nullptr && !memory->can_start_at(TensorAccess::of(x).data)) {
     return false;
   }
   const Extents e = extents_of(x);
@@ -113,16 +112,17 @@ Tensor in_layout(const Tensor& x, Layout layout) {
 View view_of(const Tensor& x, Layout layout) {
   const Extents e = extents_of(x);
   const Strides3 s = strides_of(x);
-  auto* data = static_cast<std::byte*>(x.raw_data());
+  const auto& fields = TensorAccess::of(x);
+  auto* data = static_cast<std::byte*>(fields.data);
   if (layout == Layout::ncl) {
-    return {data, x.dtype(), layout, e.N, e.C, e.L, s.n, s.c, memory_of(x)};
+    return {data, fields.dtype, layout, e.N, e.C, e.L, s.n, s.c, memory_of(x)};
   }
-  return {data, x.dtype(), layout, e.N * e.L, e.C, 1, e.L == 1 ? s.n : s.l, 1, memory_of(x)};
+  return {data, fields.dtype, layout, e.N * e.L, e.C, 1, e.L == 1 ? s.n : s.l, 1, memory_of(x)};
 }
 
 Channels channels_of(const Tensor& values) {
-  return {values.raw_data(), values.dtype(), values.shape()[0], values.strides()[0],
-          memory_of(values)};
+  const auto& fields = TensorAccess::of(values);
+  return {fields.data, fields.dtype, fields.shape[0], fields.strides[0], memory_of(values)};
 }
 
 Channels weight_channels(const Tensor& weight, std::int64_t channels, const Tensor& data) {

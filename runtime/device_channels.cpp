@@ -1,8 +1,13 @@
 #include "device_channels.h"
 
+#include <algorithm>
+#include <functional>
+#include <vector>
+
 #include "constant.h"
 #include "data_view.h"
 #include "passes.h"
+#include "tensor_impl.h"
 
 namespace halnorm::detail {
 
@@ -70,9 +75,8 @@ void add_channels(const Tensor& sum, const Tensor& addend) {
 Tensor multiply_channels(const Tensor& a, const Tensor& b) {
   Tensor y = Tensor::empty(a.shape(), DType::Float64, a.device());
   if (a.device() == Device::cpu()) {
-    for (std::int64_t c = 0; c < a.numel(); ++c) {
-      y.data<double>()[c] = a.data<double>()[c] * b.data<double>()[c];
-    }
+    std::transform(a.data<double>(), a.data<double>() + a.numel(), b.data<double>(),
+                   y.data<double>(), std::multiplies<>());
   } else if (a.numel() > 0) {
     normalize_values(y, a, all(0, a, DType::Float64), b, all(1, a, DType::Float64),
                      all(0, a, DType::Float64));

@@ -8,6 +8,7 @@
 #include "output.h"
 #include "parameter_types.h"
 #include "strided.h"
+#include "tensor_impl.h"
 #include "validate.h"
 #include "wide.h"
 

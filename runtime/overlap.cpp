@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "strided.h"
+#include "tensor_impl.h"
 
 namespace halnorm::detail {
 
@@ -75,11 +76,12 @@ struct Range {
 };
 
 Range range_of(const Tensor& tensor) {
-  const auto size = static_cast<std::int64_t>(size_of(tensor.dtype()));
-  const auto start = static_cast<std::int64_t>(std::bit_cast<std::uintptr_t>(tensor.raw_data()));
+  const auto& fields = TensorAccess::of(tensor);
+  const auto size = static_cast<std::int64_t>(size_of(fields.dtype));
+  const auto start = static_cast<std::int64_t>(std::bit_cast<std::uintptr_t>(fields.data));
   Range range{start, start + size};
-  const Shape& shape = tensor.shape();
-  const auto& strides = tensor.strides();
+  const Shape& shape = fields.shape;
+  const auto& strides = fields.strides;
   for (std::size_t axis = 0; axis < shape.size(); ++axis) {
     const std::int64_t reach = strides[axis] * (shape[axis] - 1) * size;
     (reach < 0 ? range.first : range.past) += reach;

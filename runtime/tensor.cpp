@@ -143,12 +143,4 @@ Halide::Runtime::Buffer<>& Tensor::buffer() const {
   return self.view;
 }
 
-const detail::DeviceMemory* detail::memory_of(const Tensor& tensor) noexcept {
-  return tensor.impl_ ? tensor.impl_->memory.get() : nullptr;
-}
-
-Tensor detail::repeated(const Tensor& one, std::int64_t times) {
-  return Tensor(one.impl_->view_of(one.impl_->data, {times}, {0}));
-}
-
 }  // namespace halnorm

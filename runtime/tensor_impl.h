@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "device_memory.h"
 #include "halnorm/tensor.h"
 #include "strided.h"
 
@@ -32,5 +33,25 @@ struct Tensor::Impl {
   [[nodiscard]] std::shared_ptr<Impl> view_of(void* first, Shape extents,
                                               detail::Strides steps) const;
 };
+
+namespace detail {
+
+/// The way to a tensor's fields for the runtime itself.
+struct TensorAccess {
+  /// Of a defined tensor: a call of an accessor for each field would be felt in a small call.
+  static const Tensor::Impl& of(const Tensor& tensor) noexcept { return *tensor.impl_; }
+
+  /// A tensor of stride 0, over a tensor of one element.
+  static Tensor repeated(const Tensor& one, std::int64_t times) {
+    return Tensor(one.impl_->view_of(one.impl_->data, {times}, {0}));
+  }
+};
+
+/// Where a tensor's elements lie, null for the host and for an undefined tensor.
+inline const DeviceMemory* memory_of(const Tensor& tensor) noexcept {
+  return tensor.defined() ? TensorAccess::of(tensor).memory.get() : nullptr;
+}
+
+}  // namespace detail
 
 }  // namespace halnorm

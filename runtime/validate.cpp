@@ -9,6 +9,7 @@
 
 #include "halnorm/error.h"
 #include "strided.h"
+#include "tensor_impl.h"
 
 namespace halnorm::detail {
 
@@ -28,7 +29,8 @@ void check_defined(const char* function, const char* name, const Tensor& t) {
 
 void check_channels(const char* function, const char* name, const Tensor& t,
                     std::int64_t channels) {
-  if (t.dim() != 1 || t.size(0) != channels) {
+  const Shape& shape = TensorAccess::of(t).shape;
+  if (shape.size() != 1 || shape[0] != channels) {
     throw ShapeError(string(function) + ": " + name + " should contain " +
                      std::to_string(channels) + " elements, shape (" + std::to_string(channels) +
                      ",), not " + to_string(t.shape()));
@@ -36,7 +38,7 @@ void check_channels(const char* function, const char* name, const Tensor& t,
 }
 
 void check_device(const char* function, const char* name, const Tensor& t, Device wanted) {
-  if (t.device() != wanted) {
+  if (TensorAccess::of(t).device != wanted) {
     throw DeviceError(prefix(function, name) + " is on " + t.device().str() + ", wanted " +
                       wanted.str());
   }
@@ -45,7 +47,7 @@ void check_device(const char* function, const char* name, const Tensor& t, Devic
 /// Whether each element has a place of its own: sorted by stride, every axis steps over the inner
 /// ones.
 bool elements_apart(const Tensor& t) {
-  if (t.is_contiguous()) {
+  if (TensorAccess::of(t).contiguous) {
     return true;
   }
   std::vector<std::pair<std::int64_t, std::int64_t>> axes;  // stride, extent
@@ -66,22 +68,25 @@ bool elements_apart(const Tensor& t) {
 }
 
 bool same_view(const Tensor& a, const Tensor& b) {
-  return a.raw_data() == b.raw_data() && a.shape() == b.shape() && a.strides() == b.strides();
+  const auto& one = TensorAccess::of(a);
+  const auto& other = TensorAccess::of(b);
+  return one.data == other.data && one.shape == other.shape && one.strides == other.strides;
 }
 
 }  // namespace
 
 Extents check_data(const char* function, const char* name, const Tensor& x) {
   check_defined(function, name, x);
-  if (!find_element(x.dtype())) {
+  const auto& fields = TensorAccess::of(x);
+  if (!find_element(fields.dtype)) {
     throw DTypeError(prefix(function, name) + " is " + text(x.dtype()) + ", wanted " +
                      data_dtype_names());
   }
-  if (x.dim() < 2) {
+  if (fields.shape.size() < 2) {
     throw ShapeError(prefix(function, name) + " has shape " + to_string(x.shape()) +
                      ", wanted at least 2 axes: (N, C) or (N, C, L)");
   }
-  if (x.device() != Device::cpu()) {
+  if (fields.memory) {
     check_one_kernel(function, name, x);
   }
   return extents_of(x);
@@ -101,15 +106,17 @@ void check_one_kernel(const char* function, const char* name, const Tensor& x) {
 
 void check_like(const char* function, const char* name, const Tensor& t, const Tensor& x) {
   check_defined(function, name, t);
-  if (t.shape() != x.shape()) {
+  const auto& fields = TensorAccess::of(t);
+  const auto& wanted = TensorAccess::of(x);
+  if (fields.shape != wanted.shape) {
     throw ShapeError(prefix(function, name) + " has shape " + to_string(t.shape()) + ", wanted " +
                      to_string(x.shape()));
   }
-  if (t.dtype() != x.dtype()) {
-    throw DTypeError(prefix(function, name) + " is " + text(t.dtype()) + ", wanted " +
-                     text(x.dtype()));
+  if (fields.dtype != wanted.dtype) {
+    throw DTypeError(prefix(function, name) + " is " + text(fields.dtype) + ", wanted " +
+                     text(wanted.dtype));
   }
-  check_device(function, name, t, x.device());
+  check_device(function, name, t, wanted.device);
   check_data(function, name, t);
 }
 
@@ -120,11 +127,11 @@ void check_parameter(const char* function, const char* name, const Tensor& t, co
   }
   check_defined(function, name, t);
   check_channels(function, name, t, channels);
-  if (!is_floating(t.dtype())) {
+  if (!is_floating(TensorAccess::of(t).dtype)) {
     throw DTypeError(prefix(function, name) + " is " + text(t.dtype()) +
                      ", wanted float16, bfloat16, float32 or float64");
   }
-  check_device(function, name, t, x.device());
+  check_device(function, name, t, TensorAccess::of(x).device);
 }
 
 void check_same_dtype(const char* function, const char* name, const Tensor& t,

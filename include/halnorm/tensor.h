@@ -12,13 +12,9 @@
 
 namespace halnorm {
 
-class Tensor;
-
 namespace detail {
-class DeviceMemory;
-const DeviceMemory* memory_of(const Tensor& tensor) noexcept;
-Tensor repeated(const Tensor& one, std::int64_t times);
-}  // namespace detail
+struct TensorAccess;
+}
 
 /// Extents, outermost first: {N, C} or {N, C, L}. {} is a 0-d tensor with one element.
 using Shape = std::vector<std::int64_t>;
@@ -127,8 +123,7 @@ class Tensor {
 
  private:
   struct Impl;
-  friend const detail::DeviceMemory* detail::memory_of(const Tensor& tensor) noexcept;
-  friend Tensor detail::repeated(const Tensor& one, std::int64_t times);
+  friend struct detail::TensorAccess;
   explicit Tensor(std::shared_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
   static void require_host(const char* function, const Impl& self);
   [[nodiscard]] Tensor on_host() const;
