@@ -88,9 +88,10 @@ void expect_statistics(const std::vector<double>& mean, const std::vector<double
                        DType stored) {
   const double rounding = element::roundoff(stored);
   for (std::size_t c = 0; c < mean.size(); ++c) {
-    const auto size = static_cast<double>(std::fabs(batch.mean[c]) + std::fabs(want.mean[c]));
+    const auto size = static_cast<double>(oracle::magnitude_of(batch.mean[c]) +
+                                          oracle::magnitude_of(want.mean[c]));
     const auto spread =
-        static_cast<double>(std::sqrt(batch.m2[c] / static_cast<oracle::Real>(batch.count)));
+        static_cast<double>(oracle::root_of(batch.m2[c] / static_cast<oracle::Real>(batch.count)));
     // Where blocks are merged, the difference of two means carries their roundings.
     const double of_means = spread > 0 ? 4 * 0x1p-53 * size / spread : 0.0;
     const double relative = 2 * (base + of_means) + 2 * rounding;

@@ -91,14 +91,15 @@ Errors errors_of(const Module& model, const Tensor& x, DType dtype, double their
     double steepest = 0;
     double term = 0;
     for (std::size_t c = 0; c < mean.size(); ++c) {
-      steepest = std::max(steepest, static_cast<double>(std::fabs(weight[c] * invstd[c])));
-      term = std::max({term, static_cast<double>(std::fabs(bias[c])),
-                       steepest * static_cast<double>(std::fabs(mean[c]))});
+      steepest =
+          std::max(steepest, static_cast<double>(oracle::magnitude_of(weight[c] * invstd[c])));
+      term = std::max({term, static_cast<double>(oracle::magnitude_of(bias[c])),
+                       steepest * static_cast<double>(oracle::magnitude_of(mean[c]))});
     }
     term = std::max(term, steepest * largest(inputs::real(batch.values)));
     errors.ours = errors.ours * steepest + tolerance::normalized(dtype, y, mean, invstd, weight);
     errors.theirs = errors.theirs * steepest + 8 * their_roundoff * term;
-    batch.values.assign(y.begin(), y.end());
+    batch.values = std::vector<double>(y.begin(), y.end());
   }
   return errors;
 }

@@ -25,8 +25,9 @@ void expect_running(const Tensor& mean, const Tensor& variance, const oracle::Ru
   const double relative = tolerance::relative(dtype);
   for (std::size_t c = 0; c < got_mean.size(); ++c) {
     const auto spread =
-        static_cast<double>(std::sqrt(batch.m2[c] / static_cast<oracle::Real>(batch.count)));
-    const auto size = static_cast<double>(std::fabs(before.mean[c]) + std::fabs(batch.mean[c]));
+        static_cast<double>(oracle::root_of(batch.m2[c] / static_cast<oracle::Real>(batch.count)));
+    const auto size = static_cast<double>(oracle::magnitude_of(before.mean[c]) +
+                                          oracle::magnitude_of(batch.mean[c]));
     EXPECT_NEAR(got_mean[c], static_cast<double>(want.mean[c]),
                 relative * spread + 2 * element::roundoff(element::of_parameters(dtype)) * size);
     const auto wanted = static_cast<double>(want.variance[c]);

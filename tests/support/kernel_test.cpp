@@ -115,11 +115,11 @@ void expect_near(const std::vector<double>& got, const oracle::Values& want, dou
   double worst = 0;
   std::size_t at = 0;
   for (std::size_t i = 0; i < got.size(); ++i) {
-    if (std::isnan(got[i]) != std::isnan(want[i])) {
+    if (std::isnan(got[i]) != oracle::is_nan(want[i])) {
       FAIL() << what << "[" << i << "]: got " << got[i] << ", wanted "
              << static_cast<double>(want[i]);
     }
-    const auto error = static_cast<double>(std::fabs(oracle::Real{got[i]} - want[i])) -
+    const auto error = static_cast<double>(oracle::magnitude_of(oracle::Real{got[i]} - want[i])) -
                        tolerance::storing(stored, static_cast<double>(want[i]));
     if (error > worst) {
       worst = error;
@@ -133,7 +133,7 @@ void expect_near(const std::vector<double>& got, const oracle::Values& want, dou
 double largest(const oracle::Values& values) {
   oracle::Real result = 0;
   for (const oracle::Real value : values) {
-    result = std::max(result, std::fabs(value));
+    result = std::max(result, oracle::magnitude_of(value));
   }
   return static_cast<double>(result);
 }

@@ -36,7 +36,7 @@ Gradients parameter_gradients(const Batch& dy, const Batch& x, const Values& mea
 Values invstd_of(const Values& variance, double eps) {
   Values result;
   for (const Real v : variance) {
-    result.push_back(1 / std::sqrt(v + Real{eps}));
+    result.push_back(1 / root_of(v + Real{eps}));
   }
   return result;
 }

@@ -12,7 +12,7 @@ namespace {
 double largest(const oracle::Values& values) {
   oracle::Real most = 0;
   for (const oracle::Real value : values) {
-    most = std::max(most, std::fabs(value));
+    most = std::max(most, oracle::magnitude_of(value));
   }
   return static_cast<double>(most);
 }
@@ -22,7 +22,7 @@ double of_mean(halnorm::DType dtype, const oracle::Values& mean, const oracle::V
                const oracle::Values& scale) {
   oracle::Real most = 0;
   for (std::size_t c = 0; c < mean.size(); ++c) {
-    most = std::max(most, std::fabs(mean[c] * invstd[c] * scale[c]));
+    most = std::max(most, oracle::magnitude_of(mean[c] * invstd[c] * scale[c]));
   }
   const double held = dtype == halnorm::DType::Float64 ? 0.0 : 0x1p-48;
   return static_cast<double>(most) * (2 * 0x1p-53 + held);
@@ -58,15 +58,15 @@ OfGradients gradients(halnorm::DType dtype, const oracle::Batch& dy, const oracl
   for (std::size_t i = 0; i < x.values.size(); ++i) {
     const std::size_t c = (i / static_cast<std::size_t>(x.l)) % channels;
     const oracle::Real xhat = (oracle::Real{x.values[i]} - mean[c]) * invstd[c];
-    const oracle::Real terms = std::fabs(oracle::Real{dy.values[i]}) +
-                               std::fabs(truth.dbias[c] / count) +
-                               std::fabs(xhat * truth.dweight[c] / count);
-    most = std::max(most, std::fabs(weight[c] * invstd[c]) * terms);
+    const oracle::Real terms = oracle::magnitude_of(oracle::Real{dy.values[i]}) +
+                               oracle::magnitude_of(truth.dbias[c] / count) +
+                               oracle::magnitude_of(xhat * truth.dweight[c] / count);
+    most = std::max(most, oracle::magnitude_of(weight[c] * invstd[c]) * terms);
     squares[c] += oracle::Real{dy.values[i]} * dy.values[i];
     weighted_squares[c] += xhat * dy.values[i] * xhat * dy.values[i];
   }
   const auto root = [](const oracle::Values& sums) {
-    return static_cast<double>(std::sqrt(*std::max_element(sums.begin(), sums.end())));
+    return static_cast<double>(oracle::root_of(*std::max_element(sums.begin(), sums.end())));
   };
   const double sums = 168 * (dtype == halnorm::DType::Float64 ? 0x1p-53 : 0x1p-24);
   const auto scale = [&](const oracle::Values& squared, const oracle::Values& total) {
