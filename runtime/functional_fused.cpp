@@ -14,7 +14,6 @@
 
 namespace halnorm::functional {
 
-using detail::Element;
 using detail::Extents;
 using detail::KernelBuffer;
 using detail::Layout;

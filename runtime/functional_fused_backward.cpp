@@ -11,7 +11,6 @@
 
 namespace halnorm::functional {
 
-using detail::Element;
 using detail::Extents;
 using detail::KernelBuffer;
 using detail::Layout;

@@ -129,7 +129,7 @@ KernelBuffer::KernelBuffer(void* data, DType dtype, std::initializer_list<Axis> 
     return halide_dimension_t(0, static_cast<std::int32_t>(a.extent),
                               static_cast<std::int32_t>(a.stride));
   });
-  buffer_.type = memory == nullptr ? halide_type(dtype) : memory->type_of(dtype);
+  buffer_.type = memory == nullptr ? halide_type(dtype) : DeviceMemory::type_of(dtype);
   if (memory == nullptr) {
     buffer_.host = static_cast<std::uint8_t*>(data);
   } else {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <ostream>
 #include <vector>
 
 #include "module_fixture.h"
@@ -73,6 +74,12 @@ struct Mode {
   std::optional<double> momentum;
   std::int64_t l;
 };
+
+/// Not its bytes, some of which are padding.
+void PrintTo(const Mode& mode, std::ostream* out) {  // NOLINT(readability-identifier-naming)
+  *out << "training " << mode.training << ", track " << mode.track << ", affine " << mode.affine
+       << ", momentum " << mode.momentum.value_or(NAN) << ", L " << mode.l;
+}
 
 class BatchNormModes : public ::testing::TestWithParam<Mode> {};
 

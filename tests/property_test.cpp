@@ -40,6 +40,11 @@ std::vector<Part> every_part() {
   return all;
 }
 
+/// Not its bytes, some of which are padding.
+void PrintTo(const Part& part, std::ostream* out) {  // NOLINT(readability-identifier-naming)
+  *out << part.target << ", part " << part.index;
+}
+
 /// Random cases against the oracle, under the tolerances that hold everywhere.
 class Property : public ::testing::TestWithParam<Part> {
  protected:
