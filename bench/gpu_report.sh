@@ -18,7 +18,8 @@ python=${PYTHON:-python3} # one that has torch, for the peers
 echo "measure $device"
 "$out/halnorm_device_bench" "$device" ${quick:+"$quick"} | tee "$out/halnorm.jsonl"
 figures=("$out/halnorm.jsonl")
-if [[ $device == cuda* ]] && "$python" -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
+if [[ $device == cuda* ]] &&
+  "$python" -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
   echo "measure cuDNN and PyTorch"
   "$python" bench/peers/torch_device_peer.py --device "$device" <"$out/halnorm.jsonl" |
     tee "$out/peers.jsonl"

@@ -31,13 +31,13 @@ function(halnorm_discover_tests program shards)
     return()
   endif()
   math(EXPR last "${shards} - 1")
+  set(all "QEMU_CPU=${HALNORM_TEST_CPU}" "HALNORM_TEST_CASES=${HALNORM_TEST_CASES}"
+          "GTEST_TOTAL_SHARDS=${shards}")
   foreach(shard RANGE ${last})
     add_test(NAME ${program}_${shard} COMMAND ${program} --gtest_brief=1)
     set_tests_properties(
       ${program}_${shard}
-      PROPERTIES
-        ENVIRONMENT
-        "QEMU_CPU=${HALNORM_TEST_CPU};GTEST_TOTAL_SHARDS=${shards};GTEST_SHARD_INDEX=${shard};HALNORM_TEST_CASES=${HALNORM_TEST_CASES}"
+      PROPERTIES ENVIRONMENT "${all};GTEST_SHARD_INDEX=${shard}"
     )
   endforeach()
 endfunction()

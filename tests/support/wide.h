@@ -5,14 +5,17 @@
 
 namespace oracle {
 
+template <class T>
+concept Number = std::is_arithmetic_v<T>;
+
 /// A number as the sum of two doubles, with twice the bits of one: what the reference computes in
 /// where long double is no wider than double, as on 32-bit ARM. Dekker 1971.
 class Wide {
  public:
   Wide() noexcept : high_(0), low_(0) {}
-  template <class T>
-  requires std::is_arithmetic_v<T> Wide(T value)
-  noexcept  // NOLINT(google-explicit-constructor): as a number converts
+  /// Converts as numbers do.
+  template <Number T>
+  Wide(T value) noexcept  // NOLINT(*-explicit-constructor)
       : high_(static_cast<double>(value)), low_(0) {
     if constexpr (std::is_integral_v<T>) {
       low_ = static_cast<double>(value - static_cast<T>(high_));
