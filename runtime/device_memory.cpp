@@ -132,6 +132,10 @@ bool DeviceMemory::can_start_at(const void* address) const noexcept {
                                           : address == base_;
 }
 
+bool DeviceMemory::can_hold_channels_at(const void* address) const noexcept {
+  return device_.type == DeviceType::CUDA || address == base_;
+}
+
 void DeviceMemory::place(halide_buffer_t& buffer, const void* address) const noexcept {
   buffer.device_interface = buffer_.device_interface;
   buffer.device =

@@ -37,6 +37,9 @@ class DeviceMemory {
   /// since rows that are may be read in vectors; in OpenCL just where the memory was allocated,
   /// since parts of it may start at multiples of a size that differs among devices.
   [[nodiscard]] bool can_start_at(const void* address) const noexcept;
+  /// The same for one value per channel, which is not read in vectors.
+  [[nodiscard]] bool can_hold_channels_at(const void* address) const noexcept;
+
   /// The type that a device's kernels know a dtype by: float16 and bfloat16 are 16-bit integers.
   [[nodiscard]] static halide_type_t type_of(DType dtype) noexcept;
   /// Makes a kernel's buffer start at an address of this memory.

@@ -16,6 +16,13 @@ void require_shape(const char* function, const Tensor& got, const Tensor& data) 
   }
 }
 
+void require_device(const char* function, const Tensor& got, const Tensor& data) {
+  if (got.device() != data.device()) {
+    throw DeviceError(std::string(function) + ": got a gradient on " + got.device().str() +
+                      ", wanted the data's " + data.device().str());
+  }
+}
+
 void require_defined(const char* function, const Parameter& parameter) {
   if (!parameter.defined()) {
     throw ValueError(std::string(function) + ": got an undefined parameter, wanted a defined one");
@@ -32,6 +39,12 @@ void require_differentiable(const char* function, const Tensor& data) {
 /// sum += delta, both of one floating dtype. Added in double: one rounding, as if in the dtype.
 void add(const Tensor& sum, const Tensor& delta) {
   if (sum.numel() == 0) {
+    return;
+  }
+  if (sum.device() != Device::cpu()) {
+    const Tensor total = sum.to(Device::cpu());
+    add(total, delta.to(Device::cpu()));
+    Tensor(sum).copy_(total);
     return;
   }
   const auto axes = detail::walk_axes(sum.shape(), sum.strides(), delta.strides());
@@ -71,6 +84,7 @@ void Parameter::set_grad(Tensor grad) const {
   require_defined("Parameter::set_grad", *this);
   if (grad.defined()) {
     require_shape("Parameter::set_grad", grad, impl_->data);
+    require_device("Parameter::set_grad", grad, impl_->data);
   }
   impl_->grad = std::move(grad);
 }
@@ -78,6 +92,7 @@ void Parameter::set_grad(Tensor grad) const {
 void Parameter::accumulate_grad(const Tensor& delta) const {
   require_defined("Parameter::accumulate_grad", *this);
   require_shape("Parameter::accumulate_grad", delta, impl_->data);
+  require_device("Parameter::accumulate_grad", delta, impl_->data);
   if (impl_->grad.defined()) {
     add(impl_->grad, delta.to(impl_->grad.dtype()));
   } else {

@@ -76,6 +76,9 @@ Tensor Tensor::randn(Shape shape, std::uint64_t seed, DType dtype, Device device
     throw DTypeError("Tensor::randn: got " + std::string(name_of(dtype)) +
                      ", wanted a floating point dtype");
   }
+  if (device != Device::cpu()) {
+    return randn(std::move(shape), seed, dtype).to(device);
+  }
   Tensor result = empty(std::move(shape), dtype, device);
   NormalSource source(seed);
   detail::visit_dtype(dtype, [&](auto element) {

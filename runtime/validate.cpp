@@ -44,6 +44,15 @@ void check_device(const char* function, const char* name, const Tensor& t, Devic
   }
 }
 
+/// OpenCL's kernels cannot start inside a parameter's memory.
+void check_start(const char* function, const char* name, const Tensor& t) {
+  const auto& fields = TensorAccess::of(t);
+  if (fields.memory && !fields.memory->can_hold_channels_at(fields.data)) {
+    throw DeviceError(prefix(function, name) + " is a part of a tensor on " + fields.device.str() +
+                      ", wanted one that starts where its memory does: a clone()");
+  }
+}
+
 /// Whether each element has a place of its own: sorted by stride, every axis steps over the inner
 /// ones.
 bool elements_apart(const Tensor& t) {
@@ -132,6 +141,7 @@ void check_parameter(const char* function, const char* name, const Tensor& t, co
                      ", wanted float16, bfloat16, float32 or float64");
   }
   check_device(function, name, t, TensorAccess::of(x).device);
+  check_start(function, name, t);
 }
 
 void check_same_dtype(const char* function, const char* name, const Tensor& t,
@@ -151,6 +161,7 @@ Tensor check_statistic(const char* function, const char* name, const Tensor& t,
                      ", wanted float64 or float32");
   }
   check_device(function, name, t, device);
+  check_start(function, name, t);
   return t.to(DType::Float64).contiguous();
 }
 

@@ -142,7 +142,8 @@ class Parameter {
   [[nodiscard]] bool defined() const noexcept { return impl_ != nullptr; }
   [[nodiscard]] Tensor data() const;  ///< undefined if this parameter is
   [[nodiscard]] Tensor grad() const;  ///< undefined until a backward
-  void set_grad(Tensor grad) const;   ///< @throws ShapeError unless it is shaped like data
+  /// @throws ShapeError unless it is shaped like data, DeviceError unless it lies where data does.
+  void set_grad(Tensor grad) const;
   void accumulate_grad(const Tensor& delta) const;  ///< grad += delta; clones the first
   [[nodiscard]] bool requires_grad() const;
   void set_requires_grad(bool flag) const;

@@ -100,6 +100,50 @@ TEST_P(DeviceTensor, AnArgumentOnAnotherDeviceIsRefused) {
       {"batch_norm_train: out", "cpu", device().str()});
 }
 
+TEST_P(DeviceTensor, RandomValuesAreThoseOfTheHost) {
+  EXPECT_EQ(Tensor::randn({7}, 3, DType::Float32, device()).to_vector<double>(),
+            Tensor::randn({7}, 3).to_vector<double>());
+}
+
+TEST_P(DeviceTensor, GradientsAreAddedUpThereByHandToo) {
+  halnorm::Parameter parameter(Tensor::zeros({2, 2}, DType::Float32, device()));
+  const Tensor delta = counting({2, 2}).to(device());
+  parameter.accumulate_grad(delta);
+  parameter.accumulate_grad(delta);
+  EXPECT_EQ(parameter.grad().to_vector<double>(), (std::vector<double>{0, 2, 4, 6}));
+  expect_throws<DeviceError>(
+      [&] {
+        parameter.accumulate_grad(counting({2, 2}));
+      },
+      {"accumulate_grad", "cpu", device().str()});
+}
+
+// Never read from the wrong place: refused, or, where the device has addresses, right.
+TEST_P(DeviceTensor, AParameterThatIsAPartOfATensorIsRefusedOrRight) {
+  const Tensor x = Tensor::randn({8, 3}, 1);
+  const Tensor all = Tensor::randn({7}, 2);
+  const Tensor part = all.to(device()).narrow(0, 1, 3);
+  const auto call = [&] { return F::batch_norm_train(x.to(device()), part, {}, 1e-5).y; };
+  if (device().type == halnorm::DeviceType::OpenCL) {
+    expect_throws<DeviceError>([&] { static_cast<void>(call()); }, {"weight", "part", "clone()"});
+  } else {
+    const Tensor want = F::batch_norm_train(x, all.narrow(0, 1, 3), {}, 1e-5).y;
+    expect_near(call().to_vector<double>(), inputs::real(want.to_vector<double>()), 2e-6, "y");
+  }
+}
+
+TEST_P(DeviceTensor, ParametersOfOtherDtypesAreConverted) {
+  const Tensor x = Tensor::randn({8, 3, 4}, 1);
+  for (const DType dtype : {DType::Float64, DType::Float16}) {
+    const Tensor weight = Tensor::randn({3}, 2, dtype);
+    const auto want = F::batch_norm_train(x, weight, {}, 1e-5);
+    const auto got = F::batch_norm_train(x.to(device()), weight.to(device()), {}, 1e-5);
+    EXPECT_EQ(got.y.dtype(), want.y.dtype());
+    EXPECT_EQ(got.y.device(), device());
+    expect_near(got.y.to_vector<double>(), inputs::real(want.y.to_vector<double>()), 2e-6, "y");
+  }
+}
+
 TEST_P(DeviceTensor, OverlapsAreFoundThereToo) {
   const Tensor all = Tensor::randn({8, 3}, 1).to(device());
   const Tensor x = all.narrow(0, 0, 6);
