@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -30,32 +28,11 @@ constexpr std::int64_t tile_bytes = 1 << 17;
 // Tiles that one thread makes one after another: only the first is not fetched ahead.
 constexpr std::int64_t tiles_per_task = 16;
 
-#if defined(__SSE2__)
+/// Never, unless the caller asks: a tile's input is read and the tile stored by turns, and on one
+/// thread that costs more than it saves (docs/performance.md).
+constexpr std::int64_t never = std::int64_t{1} << 62;
 
-/// The cache that a core has behind its L2, as Linux knows it: sysconf() counts the sockets' all.
-std::int64_t last_level_cache() noexcept {
-  std::int64_t kilobytes = 0;
-  if (std::FILE* file = std::fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "r")) {
-    char text[32] = {};
-    if (std::fgets(text, sizeof text, file) != nullptr) {
-      kilobytes = std::strtoll(text, nullptr, 10);
-    }
-    std::fclose(file);
-  }
-  return kilobytes > 0 ? kilobytes << 10 : std::int64_t{32} << 20;
-}
-
-/// Three quarters of it: other processes have their share.
-std::int64_t default_threshold() noexcept { return last_level_cache() / 4 * 3; }
-
-#else
-
-/// Never: there is no such store here.
-std::int64_t default_threshold() noexcept { return std::int64_t{1} << 62; }
-
-#endif
-
-std::atomic<std::int64_t> threshold{0};  // 0: not asked yet
+std::atomic<std::int64_t> threshold{never};
 
 /// One for each thread that ever streamed, kept until it ends.
 class TileMemory {
@@ -183,12 +160,7 @@ bool should_stream(std::initializer_list<const View*> views) noexcept {
   for (const View* v : views) {
     bytes += v->memory == nullptr ? v->bytes() : 0;
   }
-  std::int64_t most = threshold.load(std::memory_order_relaxed);
-  if (most == 0) {
-    most = default_threshold();
-    threshold.store(most, std::memory_order_relaxed);
-  }
-  return bytes > most;
+  return bytes > threshold.load(std::memory_order_relaxed);
 }
 
 void stream(const View& out, std::initializer_list<const View*> inputs,
@@ -208,8 +180,7 @@ void set_streaming_threshold(std::int64_t bytes) {
     throw ValueError("set_streaming_threshold: got " + std::to_string(bytes) +
                      ", wanted at least 0 bytes");
   }
-  detail::threshold.store(bytes == 0 ? detail::default_threshold() : bytes,
-                          std::memory_order_relaxed);
+  detail::threshold.store(bytes == 0 ? detail::never : bytes, std::memory_order_relaxed);
 }
 
 }  // namespace halnorm

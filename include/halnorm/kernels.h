@@ -41,7 +41,8 @@ void set_num_threads(int threads);
 int get_num_threads();
 
 /// Calls that touch more bytes than this (inputs and output together) write their output past the
-/// caches, which the writes would only flush; 0 means three quarters of the last-level cache.
+/// caches, tile by tile, which the writes would only flush; 0, the default, means never. It may pay
+/// on two threads and more, for y of tensors well beyond the last-level cache: measure.
 /// Affects all threads. @throws ValueError if negative.
 void set_streaming_threshold(std::int64_t bytes);
 
