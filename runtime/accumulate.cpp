@@ -27,7 +27,11 @@ void commit(const Parameter& parameter, const Tensor& delta) {
     return;
   }
   if (grad.device() != Device::cpu()) {
-    add_channels(grad, delta);
+    if (can_add_channels(grad)) {
+      add_channels(grad, delta);
+    } else {
+      parameter.accumulate_grad(delta);
+    }
     return;
   }
   // Asked once: a loop that asks for each element took a fifth of a small call's both passes.

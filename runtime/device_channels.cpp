@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <vector>
 
 #include "constant.h"
 #include "data_view.h"
@@ -27,7 +26,7 @@ View single_values(const Tensor& values) {
           memory_of(values)};
 }
 
-/// y = (x - mean) * invstd + bias; mean and invstd are Float64, the others of y's dtype.
+/// y = (x - mean) * invstd * weight + bias; mean and invstd are Float64, the others of y's dtype.
 void normalize_values(const Tensor& y, const Tensor& x, const Tensor& mean, const Tensor& invstd,
                       const Tensor& weight, const Tensor& bias) {
   normalize_pass("channels", single_values(x), channels_of(weight), channels_of(bias),
@@ -52,24 +51,17 @@ Tensor channels_to(const Tensor& values, DType dtype) {
   return y;
 }
 
+bool can_add_channels(const Tensor& sum) {
+  const DeviceMemory* memory = memory_of(sum);
+  return memory != nullptr && memory->can_hold_channels_at(sum.raw_data()) &&
+         size_of(sum.dtype()) >= size_of(DType::Float32);
+}
+
 void add_channels(const Tensor& sum, const Tensor& addend) {
-  if (sum.numel() == 0) {
-    return;
+  if (sum.numel() > 0) {
+    normalize_values(sum, sum, all(0, sum, DType::Float64), all(1, sum, DType::Float64),
+                     all(1, sum, sum.dtype()), addend);
   }
-  if (size_of(sum.dtype()) < size_of(DType::Float32)) {
-    const Device device = sum.device();
-    Tensor there = sum;
-    const Tensor total = Tensor::empty(sum.shape(), DType::Float64);
-    const std::vector<double> a = sum.to_vector<double>();
-    const std::vector<double> b = addend.to_vector<double>();
-    for (std::size_t c = 0; c < a.size(); ++c) {
-      total.data<double>()[c] = a[c] + b[c];
-    }
-    there.copy_(total.to(sum.dtype()).to(device));
-    return;
-  }
-  normalize_values(sum, sum, all(0, sum, DType::Float64), all(1, sum, DType::Float64),
-                   all(1, sum, sum.dtype()), addend);
 }
 
 Tensor multiply_channels(const Tensor& a, const Tensor& b) {

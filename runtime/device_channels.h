@@ -12,7 +12,10 @@ namespace halnorm::detail {
 /// The values in another dtype. Only what no kernel rounds goes through the host.
 Tensor channels_to(const Tensor& values, DType dtype);
 
-/// sum += addend, where both are on one device.
+/// Whether a device's kernel can add to this: float32 or float64, where its kernels can start.
+bool can_add_channels(const Tensor& sum);
+
+/// sum += addend, both of one dtype and on one device, which can_add_channels().
 void add_channels(const Tensor& sum, const Tensor& addend);
 
 /// a * b in Float64.

@@ -35,16 +35,22 @@ struct Axes {
   Var l, c, n;
 };
 
-/// The blocks' pairs, NCL: a warp walks along the rows of its channel, neighbours side by side,
-/// each thread with its own sums in registers; they meet in shared memory.
-void sum_along_rows(Reduction& r) {
+/// A block of threads for each block of the data, of so many neighbouring channels.
+void grid_of_blocks(Reduction& r, int neighbours) {
   const Var co("co"), ci("ci");
-  auto& b = r.part;
   r.block.compute_root()
-      .split(r.c, co, ci, channels, guarded)
+      .split(r.c, co, ci, neighbours, guarded)
       .reorder(ci, co, r.jl, r.jn)
       .gpu_blocks(co, r.jl, r.jn)
       .gpu_threads(ci);
+}
+
+/// The blocks' pairs, NCL: a warp walks along the rows of its channel, neighbours side by side,
+/// each thread with its own sums in registers; they meet in shared memory.
+void sum_along_rows(Reduction& r) {
+  const Var co("co");
+  auto& b = r.part;
+  grid_of_blocks(r, channels);
   if (r.shift.defined()) {
     r.shift.compute_at(r.block, co).gpu_threads(r.c);
   }
@@ -61,17 +67,12 @@ void sum_along_rows(Reduction& r) {
 /// The blocks' pairs, NLC: a thread for each channel walks down the rows; neighbouring threads read
 /// neighbouring channels.
 void sum_down_columns(Reduction& r) {
-  const Var co("co"), ci("ci");
-  auto& b = r.part;
-  r.block.compute_root()
-      .split(r.c, co, ci, warp, guarded)
-      .reorder(ci, co, r.jl, r.jn)
-      .gpu_blocks(co, r.jl, r.jn)
-      .gpu_threads(ci);
+  const Var ci("ci");
+  grid_of_blocks(r, warp);
   if (r.shift.defined()) {
     r.shift.compute_at(r.block, ci);
   }
-  b.sums.compute_at(r.block, ci);
+  r.part.sums.compute_at(r.block, ci);
 }
 
 /// Functions of a channel that do not call each other, in one kernel, a thread for each channel.

@@ -39,14 +39,6 @@ class DeviceModule : public on_device::Test {
   }
 };
 
-std::vector<on_device::Case> devices() {
-  std::vector<on_device::Case> result;
-  for (const Device device : on_device::linked()) {
-    result.push_back({device});
-  }
-  return result;
-}
-
 }  // namespace
 
 TEST_P(DeviceModule, TrainsAsOnTheCpu) {
@@ -117,5 +109,5 @@ TEST_P(DeviceModule, NarrowParametersAddUp) {
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DeviceModule);
-INSTANTIATE_TEST_SUITE_P(Devices, DeviceModule, ::testing::ValuesIn(devices()),
+INSTANTIATE_TEST_SUITE_P(Devices, DeviceModule, ::testing::ValuesIn(on_device::one_case_each()),
                          on_device::name_of_param);

@@ -40,6 +40,14 @@ std::vector<Case> cases() {
   return result;
 }
 
+std::vector<Case> one_case_each() {
+  std::vector<Case> result;
+  for (const Device device : linked()) {
+    result.push_back({device});
+  }
+  return result;
+}
+
 void Test::SetUp() {
   if (!halnorm::is_available(device().type)) {
     try {
@@ -66,11 +74,6 @@ void Test::expect_ran_there() const {
   const std::string kernel = halnorm::last_kernel();
   const std::string target = device().type == halnorm::DeviceType::CUDA ? "__cuda" : "__opencl";
   EXPECT_TRUE(kernel.ends_with(target)) << "ran " << kernel;
-}
-
-std::vector<double> values(const Tensor& tensor) {
-  // (N * L, C) as a batch of N * L rows, (N, C, L) as it is.
-  return tensor.to_vector<double>();
 }
 
 }  // namespace on_device

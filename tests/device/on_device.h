@@ -30,6 +30,9 @@ std::vector<halnorm::Device> linked();
 /// Every linked device x every dtype x the dense layouts.
 std::vector<Case> cases();
 
+/// One case for each linked device: what does not depend on dtype and layout.
+std::vector<Case> one_case_each();
+
 /// Skips the test where the device cannot be used.
 class Test : public ::testing::TestWithParam<Case> {
  protected:
@@ -45,8 +48,5 @@ class Test : public ::testing::TestWithParam<Case> {
   /// The thread's latest kernel is one of this device.
   void expect_ran_there() const;
 };
-
-/// The values of a tensor on a device in the order of the oracle's batches.
-std::vector<double> values(const halnorm::Tensor& tensor);
 
 }  // namespace on_device

@@ -28,14 +28,6 @@ Tensor counting(const Shape& shape, DType dtype = DType::Float32) {
 /// One case per device.
 class DeviceTensor : public on_device::Test {};
 
-std::vector<on_device::Case> devices() {
-  std::vector<on_device::Case> result;
-  for (const Device device : on_device::linked()) {
-    result.push_back({device});
-  }
-  return result;
-}
-
 }  // namespace
 
 TEST_P(DeviceTensor, GoesThereAndBack) {
@@ -116,6 +108,16 @@ TEST_P(DeviceTensor, GradientsAreAddedUpThereByHandToo) {
         parameter.accumulate_grad(counting({2, 2}));
       },
       {"accumulate_grad", "cpu", device().str()});
+}
+
+TEST_P(DeviceTensor, GradientsInsideATensorAreAddedWhereTheyLie) {
+  Tensor all = Tensor::zeros({7}, DType::Float32, device());
+  halnorm::nn::BatchNorm1d module(3);
+  module.to(device());
+  module.bias.set_grad(all.narrow(0, 2, 3));
+  module(Tensor::randn({4, 3}, 1).to(device()));
+  module.backward(Tensor::ones({4, 3}, DType::Float32, device()));
+  EXPECT_EQ(all.to_vector<double>(), (std::vector<double>{0, 0, 4, 4, 4, 0, 0}));
 }
 
 // Never read from the wrong place: refused, or, where the device has addresses, right.
@@ -216,5 +218,5 @@ TEST(Devices, AStreamGuardWantsAContext) {
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DeviceTensor);
-INSTANTIATE_TEST_SUITE_P(Devices, DeviceTensor, ::testing::ValuesIn(devices()),
+INSTANTIATE_TEST_SUITE_P(Devices, DeviceTensor, ::testing::ValuesIn(on_device::one_case_each()),
                          on_device::name_of_param);
