@@ -159,20 +159,27 @@ void add_scaled(std::vector<Row>& rows, double scale, const char* pytorch, const
 void add_constant(std::vector<Row>& rows) {
   const Batch x = held({256, 4, std::vector<double>(1024, 10000.0 / 3)}, DType::Float32);
   double y = 0;
+  double dx_of_ones = 0;
   double dx = 0;
   double variance = 0;
   everywhere([&](bool ncl) {
     const Tensor data = tensor_of(x, DType::Float32, ncl);
     const auto f = F::batch_norm_train(data, {}, Tensor::full({4}, 0.25), 1e-5);
     // A gradient that is the same everywhere cancels; dx is relative to what it is made of.
-    const Batch dy{256, 4, std::vector<double>(1024, 0.7)};
-    const auto g =
-        F::batch_norm_backward(tensor_of(dy, DType::Float32, ncl), data, {}, f.mean, f.invstd);
+    const auto worst_dx = [&](double same) {
+      const Batch dy{256, 4, std::vector<double>(1024, same)};
+      const auto g =
+          F::batch_norm_backward(tensor_of(dy, DType::Float32, ncl), data, {}, f.mean, f.invstd);
+      double worst = 0;
+      for (const double value : rows_of(g.dx)) {
+        worst = std::max(worst, std::fabs(value) / (same * f.invstd.to_vector<double>()[0]));
+      }
+      return worst;
+    };
+    dx_of_ones = std::max(dx_of_ones, worst_dx(1.0));
+    dx = std::max(dx, worst_dx(0.7));
     for (const double value : rows_of(f.y)) {
       y = std::max(y, std::fabs(value - 0.25));
-    }
-    for (const double value : rows_of(g.dx)) {
-      dx = std::max(dx, std::fabs(value) / (0.7 * f.invstd.to_vector<double>()[0]));
     }
     for (const double value : F::batch_norm_moments(data).m2.to_vector<double>()) {
       variance = std::max(variance, std::fabs(value));
@@ -181,7 +188,8 @@ void add_constant(std::vector<Row>& rows) {
   const char* text = "float32, constant channel of 10000/3";
   rows.push_back({text, "y - bias", 0, y, "-0.66", "6e-4"});
   rows.push_back({text, "variance", 0, variance, "", "running_var 8.0 of 0.9"});
-  rows.push_back({text, "dx of a constant dy", 1e-6, dx, "", ""});
+  rows.push_back({text, "dx, where dy is 1 everywhere", 0, dx_of_ones, "", ""});
+  rows.push_back({text, "dx, where dy is 0.7 everywhere", 1e-6, dx, "", ""});
 }
 
 /// Bytes of the other channels that change when one channel holds something that is no number.

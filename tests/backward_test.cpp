@@ -74,6 +74,25 @@ TEST_P(Backward, MatchesTheFormulasAroundAnyMean) {
   }
 }
 
+TEST_P(Backward, OfAConstantChannelAndAConstantDyIsZero) {
+  for (const shapes::Extents& extents : shapes::trainable()) {
+    for (const double dy : {1.0, -0.0625}) {
+      SCOPED_TRACE(describe(extents) + ", dy " + std::to_string(dy));
+      Problem p = problem(extents, 0.0);
+      const auto count = static_cast<std::size_t>(extents.numel());
+      p.set_x(
+          std::vector<double>(count, source(extents).rounded(element::within(dtype(), 1e4 / 3))));
+      p.set_dy(std::vector<double>(count, dy));
+      const auto saved = forward(p);
+      F::batch_norm_backward(p.dy.tensor(), p.x.tensor(), p.weight, saved.mean, saved.invstd,
+                             p.out.tensor());
+      for (const double dx : p.out.batch().values) {
+        ASSERT_EQ(dx, 0.0);
+      }
+    }
+  }
+}
+
 TEST_P(Backward, OfInferenceMatchesTheFormulas) {
   for (const shapes::Extents& extents : shapes::trainable()) {
     for (const double mean : {0.0, 1e4}) {

@@ -14,11 +14,15 @@ Problem::Problem(inputs::Source source, placement::Layout layout, const shapes::
       running_mean(inputs::channels(layer.running_mean, element::of_parameters(dtype))),
       running_var(inputs::channels(layer.running_var, element::of_parameters(dtype))) {
   set_x(source.batch(shape, mean));
-  dy.assign(source.normals(shape.numel()));
-  dy_values = dy.batch();
+  set_dy(source.normals(shape.numel()));
 }
 
 void Problem::set_x(const std::vector<double>& values) {
   x.assign(values);
   x_values = x.batch();
+}
+
+void Problem::set_dy(const std::vector<double>& values) {
+  dy.assign(values);
+  dy_values = dy.batch();
 }

@@ -25,6 +25,8 @@ struct Problem {
 
   /// Replaces x by these dense (N, C, L) values.
   void set_x(const std::vector<double>& values);
+  /// The same for dy.
+  void set_dy(const std::vector<double>& values);
 
   [[nodiscard]] oracle::Values w() const { return inputs::real(layer.weight); }
   [[nodiscard]] oracle::Values b() const { return inputs::real(layer.bias); }
