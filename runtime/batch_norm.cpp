@@ -135,14 +135,17 @@ Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const E
   std::int64_t* const count = counter();
   Tensor input = kept_input(x, out);
   functional::BatchNormForward result;
+  halnorm::detail::TrainStatistics room;
   if (is_training() && options_.track_running_stats && running_mean.defined()) {
     const double factor = update_factor(count);
-    result = epilogue.add_relu
-                 ? functional::batch_norm_fused_train_update(x, epilogue.addend, running_mean,
-                                                             running_var, weight.data(),
-                                                             bias.data(), factor, options_.eps, out)
-                 : functional::batch_norm_train_update(x, running_mean, running_var, weight.data(),
-                                                       bias.data(), factor, options_.eps, out);
+    room = saved_->take_room();
+    result =
+        epilogue.add_relu
+            ? functional::batch_norm_fused_train_update(x, epilogue.addend, running_mean,
+                                                        running_var, weight.data(), bias.data(),
+                                                        factor, options_.eps, out)
+            : functional::batch_norm_train_update(x, running_mean, running_var, weight.data(),
+                                                  bias.data(), factor, options_.eps, out, room);
   } else {
     result = epilogue.add_relu
                  ? functional::batch_norm_fused_train(x, epilogue.addend, weight.data(),
@@ -152,7 +155,10 @@ Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const E
   if (count != nullptr && *count < std::numeric_limits<std::int64_t>::max()) {
     ++*count;
   }
-  if (input.defined()) {
+  if (!input.defined()) {
+    room.mean = std::move(result.mean);
+    room.invstd = std::move(result.invstd);
+  } else {
     saved_->push({.x = std::move(input),
                   .weight = weight,
                   .bias = bias,
@@ -163,6 +169,7 @@ Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const E
                   .y = epilogue.add_relu ? result.y : Tensor(),
                   .has_addend = epilogue.addend.defined()});
   }
+  saved_->give_room(std::move(room));
   return std::move(result.y);
 }
 

@@ -86,6 +86,9 @@ BatchNorm::InputGradients BatchNorm::differentiate_latest(const Tensor& grad_out
     }
     try {
       auto result = differentiate(*saved, grad_output);
+      if (saved->batch_statistics) {
+        saved_->give_room({std::move(saved->mean), std::move(saved->spread), {}});
+      }
       return {std::move(result.dx), std::move(result.daddend)};
     } catch (...) {
       saved_->push(std::move(*saved));

@@ -4,11 +4,25 @@
 
 namespace halnorm::nn::detail {
 
+namespace {
+
+void move_if_free(Tensor& place, Tensor& tensor) noexcept {
+  if (!place.defined()) {
+    place = std::move(tensor);
+  }
+}
+
+}  // namespace
+
 void SavedForwards::push(SavedForward&& forward) noexcept {
   // Swapped out and destroyed after the lock is gone: freeing a batch takes long.
   SavedForward dropped = std::move(forward);
   const std::scoped_lock lock(mutex_);
   std::swap(ring_[end_], dropped);
+  if (dropped.batch_statistics) {
+    move_if_free(room_.mean, dropped.mean);
+    move_if_free(room_.invstd, dropped.spread);
+  }
   end_ = end_ + 1 == ring_.size() ? 0 : end_ + 1;
   if (size_ < ring_.size()) {
     ++size_;
@@ -28,6 +42,19 @@ std::optional<SavedForward> SavedForwards::pop() noexcept {
 void SavedForwards::clear() noexcept {
   while (pop()) {
   }
+}
+
+halnorm::detail::TrainStatistics SavedForwards::take_room() noexcept {
+  const std::scoped_lock lock(mutex_);
+  return std::exchange(room_, {});
+}
+
+void SavedForwards::give_room(halnorm::detail::TrainStatistics&& room) noexcept {
+  halnorm::detail::TrainStatistics given = std::move(room);
+  const std::scoped_lock lock(mutex_);
+  move_if_free(room_.mean, given.mean);
+  move_if_free(room_.invstd, given.invstd);
+  move_if_free(room_.m2, given.m2);
 }
 
 }  // namespace halnorm::nn::detail

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "halnorm/tensor.h"
+#include "train_statistics.h"
 
 namespace halnorm::nn::detail {
 
@@ -34,11 +35,16 @@ class SavedForwards {
   std::optional<SavedForward> pop() noexcept;
   void clear() noexcept;
 
+  /// The tensors of a forward that is done with, for the next one: so it allocates none.
+  halnorm::detail::TrainStatistics take_room() noexcept;
+  void give_room(halnorm::detail::TrainStatistics&& room) noexcept;
+
  private:
   std::mutex mutex_;
   std::vector<SavedForward> ring_;
   std::size_t end_ = 0;  ///< where the next one goes
   std::size_t size_ = 0;
+  halnorm::detail::TrainStatistics room_;
 };
 
 }  // namespace halnorm::nn::detail

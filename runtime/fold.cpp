@@ -79,8 +79,7 @@ Columns::Columns(const Fold& fold, const Channels& values) : columns_(values) {
     return;
   }
   const auto size = static_cast<std::int64_t>(size_of(values.dtype));
-  memory_ =
-      std::make_unique_for_overwrite<std::byte[]>(static_cast<std::size_t>(fold.columns() * size));
+  memory_ = lend_memory(static_cast<std::size_t>(fold.columns() * size));
   columns_ = {memory_.get(), values.dtype, fold.columns(), 1};
   const auto spread = [&]<class T>(T* out) {
     const T* in = static_cast<const T*>(values.data);

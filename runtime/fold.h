@@ -1,8 +1,8 @@
 #pragma once
 
-#include <memory>
 #include <optional>
 
+#include "thread_memory.h"
 #include "view.h"
 
 /// @file
@@ -47,7 +47,7 @@ class Columns {
   [[nodiscard]] Channels get() const noexcept { return columns_; }
 
  private:
-  std::unique_ptr<std::byte[]> memory_;
+  LentMemory memory_;
   Channels columns_;
 };
 

@@ -6,6 +6,7 @@
 #include "parameter_types.h"
 #include "passes.h"
 #include "strided.h"
+#include "train_statistics.h"
 #include "validate.h"
 #include "wide.h"
 
@@ -15,6 +16,7 @@ using detail::Extents;
 using detail::KernelBuffer;
 using detail::Layout;
 using detail::Operation;
+using detail::TrainStatistics;
 
 namespace {
 
@@ -44,10 +46,17 @@ struct Trained {
   Tensor m2;
 };
 
+/// One of room's tensors, or a new one where it has none that fits.
+Tensor take(Tensor& held, std::int64_t channels, Device device) {
+  Tensor taken = std::move(held);
+  const bool fits = taken.defined() && taken.numel() == channels && taken.device() == device;
+  return fits ? taken : Tensor::empty({channels}, DType::Float64, device);
+}
+
 /// Arguments are checked and the batch is not empty.
 Trained run_passes_of_train(const char* function, const Tensor& given, const Extents& e,
                             const Tensor& given_weight, const Tensor& given_bias, double eps,
-                            const Tensor& out) {
+                            const Tensor& out, TrainStatistics& room) {
   const detail::LoadedParameter weight(given_weight, given.dtype());
   const detail::LoadedParameter bias(given_bias, given.dtype());
   const Layout layout = detail::layout_of(given);
@@ -55,9 +64,9 @@ Trained run_passes_of_train(const char* function, const Tensor& given, const Ext
   detail::Output y(out, given, layout);
   // One by one: GCC 12 destroys the members of a nested aggregate twice if a later one throws.
   Trained r;
-  r.forward.mean = Tensor::empty({e.C}, DType::Float64, given.device());
-  r.forward.invstd = Tensor::empty({e.C}, DType::Float64, given.device());
-  r.m2 = Tensor::empty({e.C}, DType::Float64, given.device());
+  r.forward.mean = take(room.mean, e.C, given.device());
+  r.forward.invstd = take(room.invstd, e.C, given.device());
+  r.m2 = take(room.m2, e.C, given.device());
   detail::train_pass(function, detail::view_of(x, layout),
                      detail::weight_channels(weight.get(), e.C, x),
                      detail::bias_channels(bias.get(), e.C, x), eps,
@@ -75,16 +84,17 @@ bool overflows(const Tensor& x, const Extents& e, double eps) {
 
 /// The kernel, and again in float64 for the channels that leave float32's range.
 Trained run_train(const char* function, const Tensor& given, const Extents& e, const Tensor& weight,
-                  const Tensor& bias, double eps, const Tensor& out) {
+                  const Tensor& bias, double eps, const Tensor& out, TrainStatistics& room) {
   const bool in_place = out.defined() && detail::may_overlap(out, given);
   const bool narrow = given.dtype() != DType::Float64 && given.device() == Device::cpu();
   const Tensor x = in_place && narrow && overflows(given, e, eps) ? given.clone() : given;
-  Trained r = run_passes_of_train(function, x, e, weight, bias, eps, out);
+  Trained r = run_passes_of_train(function, x, e, weight, bias, eps, out, room);
   const auto count = static_cast<double>(e.count());
   for (const std::int64_t c : detail::overflowed_channels(x, r.forward.mean, r.m2, count, eps)) {
+    TrainStatistics own;
     const Trained wide = run_passes_of_train(function, detail::wide_channel(x, c), {e.N, 1, e.L},
                                              detail::wide_channel(weight, c),
-                                             detail::wide_channel(bias, c), eps, Tensor());
+                                             detail::wide_channel(bias, c), eps, Tensor(), own);
     detail::channel_of(r.forward.y, c).copy_(wide.forward.y);
     detail::channel_of(r.forward.mean, c).copy_(wide.forward.mean);
     detail::channel_of(r.forward.invstd, c).copy_(wide.forward.invstd);
@@ -95,8 +105,9 @@ Trained run_train(const char* function, const Tensor& given, const Extents& e, c
 
 /// The same in Float64, for parameters or running statistics that are.
 Trained run_wide_train(const char* function, const Tensor& x, const Extents& e,
-                       const Tensor& weight, const Tensor& bias, double eps, const Tensor& out) {
-  Trained r = run_train(function, detail::widened(x), e, weight, bias, eps, Tensor());
+                       const Tensor& weight, const Tensor& bias, double eps, const Tensor& out,
+                       TrainStatistics& room) {
+  Trained r = run_train(function, detail::widened(x), e, weight, bias, eps, Tensor(), room);
   r.forward.y = detail::narrowed(r.forward.y, x, out);
   return r;
 }
@@ -142,13 +153,14 @@ BatchNormForward batch_norm_train(const Tensor& x, const Tensor& weight, const T
     return nothing(x, e, std::move(out));
   }
   const bool wide = detail::wants_wide_data(x, {&weight, &bias});
-  return (wide ? run_wide_train : run_train)(function, x, e, weight, bias, eps, out).forward;
+  TrainStatistics room;
+  return (wide ? run_wide_train : run_train)(function, x, e, weight, bias, eps, out, room).forward;
 }
 
 BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,
                                          const Tensor& running_var, const Tensor& weight,
-                                         const Tensor& bias, double factor, double eps,
-                                         Tensor out) {
+                                         const Tensor& bias, double factor, double eps, Tensor out,
+                                         TrainStatistics& room) {
   constexpr const char* function = "batch_norm_train_update";
   const Extents e = detail::check_data(function, "x", x);
   check_running(function, x, e, running_mean, running_var);
@@ -162,10 +174,20 @@ BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_
     return nothing(x, e, std::move(out));
   }
   const bool wide = detail::wants_wide_data(x, {&weight, &bias, &running_mean, &running_var});
-  Trained r = (wide ? run_wide_train : run_train)(function, x, e, weight, bias, eps, out);
+  Trained r = (wide ? run_wide_train : run_train)(function, x, e, weight, bias, eps, out, room);
   run_update(function, running_mean, running_var, r.forward.mean, r.m2,
              static_cast<double>(e.count()), factor);
+  room.m2 = std::move(r.m2);
   return std::move(r.forward);
+}
+
+BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,
+                                         const Tensor& running_var, const Tensor& weight,
+                                         const Tensor& bias, double factor, double eps,
+                                         Tensor out) {
+  TrainStatistics room;
+  return batch_norm_train_update(x, running_mean, running_var, weight, bias, factor, eps,
+                                 std::move(out), room);
 }
 
 Tensor batch_norm_infer(const Tensor& given, const Tensor& given_mean, const Tensor& given_var,

@@ -15,6 +15,7 @@
 #include "halnorm/kernels.h"
 #include "halnorm/threads.h"
 #include "task_loop.h"
+#include "thread_memory.h"
 
 namespace halnorm {
 
@@ -70,6 +71,7 @@ void prepare_runtime() {
   static const bool done = [] {
     halide_set_error_handler(&keep_message);
     halide_set_custom_do_par_for(&run_tasks);
+    lend_memory_to_kernels();
     return true;
   }();
   static_cast<void>(done);

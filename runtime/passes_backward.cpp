@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "fold.h"
 #include "passes.h"
@@ -135,7 +136,7 @@ void sums_pass(const char* function, const View& dy, const View& x, const Channe
                   });
   } else if (should_split(x)) {
     sums_of_boxes(function, dy, x, split_boxes(x), mean, sum_dy, sum_dy_xmu,
-                  [](std::int64_t count, auto task) { parallel_for(count, task); });
+                  [](std::int64_t count, auto task) { parallel_for(count, std::ref(task)); });
   } else {
     run_sums(function, kernel_for(Operation::batch_norm_backward_reduce, x), dy, x, mean, sum_dy,
              sum_dy_xmu);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "fold.h"
 #include "passes.h"
@@ -117,7 +118,7 @@ void moments_pass(const char* function, const View& x, const Channels& mean, con
     });
   } else if (should_split(x)) {
     moments_of_boxes(function, x, split_boxes(x), mean, m2,
-                     [](std::int64_t count, auto task) { parallel_for(count, task); });
+                     [](std::int64_t count, auto task) { parallel_for(count, std::ref(task)); });
   } else {
     run_moments(function, kernel_for(Operation::batch_norm_moments, x), x, mean, m2);
   }

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 
+#include "thread_memory.h"
 #include "view.h"
 
 namespace halnorm::detail {
@@ -11,16 +11,15 @@ namespace halnorm::detail {
 class Scratch {
  public:
   explicit Scratch(std::int64_t count)
-      : memory_(std::make_unique_for_overwrite<double[]>(static_cast<std::size_t>(count))),
-        count_(count) {}
+      : memory_(lend_memory(static_cast<std::size_t>(count) * sizeof(double))), count_(count) {}
 
-  [[nodiscard]] double* get() const noexcept { return memory_.get(); }
+  [[nodiscard]] double* get() const noexcept { return static_cast<double*>(memory_.get()); }
   [[nodiscard]] Channels channels() const noexcept {
     return {memory_.get(), DType::Float64, count_, 1};
   }
 
  private:
-  std::unique_ptr<double[]> memory_;
+  LentMemory memory_;
   std::int64_t count_;
 };
 

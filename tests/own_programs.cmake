@@ -9,6 +9,7 @@ function(halnorm_add_test_program name)
 endfunction()
 
 halnorm_add_test_program(halnorm_allocation_test allocation_test.cpp support/failing_memory.cpp)
+halnorm_add_test_program(halnorm_steady_memory_test steady_memory_test.cpp)
 
 # Neither's runtime is instrumented, so that the thread sanitizer takes its barriers for races.
 if(HALNORM_SANITIZER STREQUAL "thread")

@@ -59,6 +59,7 @@ namespace failing_memory {
 
 From::From(int nth, Mode mode) {
   halide_set_custom_malloc(&allocate_for_kernel);
+  halide_set_custom_free(&halide_default_free);
   goes_on.store(mode == Mode::on);
   until_failure.store(nth);
 }
@@ -67,6 +68,7 @@ From::~From() { until_failure.store(0); }
 
 InKernels::InKernels() {
   halide_set_custom_malloc(&allocate_for_kernel);
+  halide_set_custom_free(&halide_default_free);
   kernels_fail.store(true);
 }
 
