@@ -52,7 +52,9 @@ struct Case {
   DType dtype = DType::Float32;
 };
 
-void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
+void PrintTo(const Case& one, std::ostream* out) {  // NOLINT(readability-identifier-naming)
+  *out << one.name;
+}
 
 const std::vector<Case>& cases() {
   static const std::vector<Case> all{
