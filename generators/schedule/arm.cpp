@@ -4,7 +4,7 @@ namespace halnorm::schedule {
 
 using algorithm::BlockSizes;
 using algorithm::Layout;
-using Halide::Func, Halide::Var;
+using Halide::Func, Halide::Stage, Halide::Var;
 
 namespace {
 
@@ -82,9 +82,8 @@ void Arm::write_along(Func y, const Var& l) const {
 
 /// Rows side by side, which load a channel's coefficients once: with one row those are three of
 /// four loads, and a core such as Cortex-A72 loads one vector a cycle.
-void Arm::write_across(Func y, const Var& c, const Var& n) const {
+void Arm::write_across(Stage y, const Var& c, const Var& n, const Halide::Type& data) const {
   const Var ci("ci"), pair("pair"), together("together");
-  const Halide::Type data = y.type();
   // As many rows as have registers for their pointers, and two registers of values in each, which
   // one instruction loads or stores: of four, a third of bfloat16's values went to the stack.
   const int rows = is_64_bit_ ? 4 : 2;

@@ -9,9 +9,12 @@ using algorithm::Layout;
 using algorithm::Normalize;
 using algorithm::Reduction;
 using Halide::clamp, Halide::max, Halide::min;
-using Halide::Expr, Halide::Func, Halide::LoopLevel, Halide::Var;
+using Halide::Expr, Halide::Func, Halide::LoopLevel, Halide::Stage, Halide::Var;
 
 namespace {
+
+// Bytes of one coefficient of all channels, of three or four.
+constexpr int coefficients_in_l1 = 8192;
 
 constexpr int value_or(int tuned, int otherwise) { return tuned != 0 ? tuned : otherwise; }
 
@@ -128,8 +131,24 @@ void Cpu::write_channels(Func y, const Axes& v, const Var& co, const Var& ci,
 void Cpu::write_rows(Func y, const Axes& v, const Domain& d) const {
   const Var no("no");
   y.split(v.n, no, v.n, rows_per_task(d), guarded);
-  write_across(y, v.c, v.n);
+  write_across(y, v.c, v.n, y.types()[0]);
   y.reorder(v.c, v.n, no).parallel(no);
+}
+
+/// A task's rows strip by strip, where the coefficients of whole rows would not stay in L1:
+/// inference on (128, 4096) 110 to 76 us, backward on (64, 512, 7) 116 to 99 (Zen 4, 1 thread).
+/// Narrower rows lose a quarter by a second loop. It comes before what is said of other rows.
+void Cpu::write_wide_rows(Func y, const Axes& v, const Domain& d) const {
+  if (d.layout != Layout::NLC) {
+    return;
+  }
+  const Var no("no"), strip("strip");
+  const Halide::Type data = y.types()[0];
+  Stage wide = y.specialize(d.C * algorithm::accumulator_of(data).bytes() > coefficients_in_l1);
+  wide.split(v.n, no, v.n, rows_per_task(d), guarded)
+      .split(v.c, strip, v.c, strip_of(d, step_of(data)), guarded);
+  write_across(wide, v.c, v.n, data);
+  wide.reorder(v.c, v.n, strip, no).parallel(no);
 }
 
 /// Statistics and what is made of them: in one parallel region (NCL), where a task comes back to
@@ -212,10 +231,12 @@ void Cpu::write_only(Func y, const Axes& v, const Domain& d,
 }
 
 void Cpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
+  write_wide_rows(s.y, {s.l, s.c, s.n}, m.grid.domain);
   reduce_and_write(m, s.y, {s.l, s.c, s.n}, {s.invstd, s.center, s.scale, s.offset}, statistics);
 }
 
 void Cpu::elementwise(Normalize& s, const Domain& d) const {
+  write_wide_rows(s.y, {s.l, s.c, s.n}, d);
   write_only(s.y, {s.l, s.c, s.n}, d, {s.invstd, s.center, s.scale, s.offset});
 }
 
@@ -223,6 +244,9 @@ void Cpu::moments(Reduction& m, const PerChannel& statistics) const { reduce_onl
 
 void Cpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   const Axes axes{g.l, g.c, g.n};
+  if (!g.daddend.defined()) {  // its loops could not be those of dx
+    write_wide_rows(g.dx, axes, s.about_center.grid.domain);
+  }
   reduce_and_write(s.about_center, g.dx, axes, coefficients_of(s, g), gradients);
   if (g.daddend.defined()) {
     write_beside(g.daddend, g.dx, axes, s.about_center.grid.domain);
@@ -235,6 +259,7 @@ void Cpu::backward_reduce(GradientSums& s, const PerChannel& sums) const {
 }
 
 void Cpu::backward_elementwise(InputGradient& g, const Domain& d) const {
+  write_wide_rows(g.dx, {g.l, g.c, g.n}, d);
   write_only(g.dx, {g.l, g.c, g.n}, d, {g.center, g.a, g.b, g.d});
 }
 

@@ -37,7 +37,8 @@ class Cpu : public Schedule {
   /// The loop along a row of y, NCL. What stays a loop keeps the name l.
   virtual void write_along(Halide::Func y, const Halide::Var& l) const = 0;
   /// The loops over channels and a task's rows, NLC. What stay loops keep the names c and n.
-  virtual void write_across(Halide::Func y, const Halide::Var& c, const Halide::Var& n) const = 0;
+  virtual void write_across(Halide::Stage y, const Halide::Var& c, const Halide::Var& n,
+                            const Halide::Type& data) const = 0;
 
   [[nodiscard]] int natural(Halide::Type t) const { return target_.natural_vector_size(t); }
 
@@ -49,6 +50,7 @@ class Cpu : public Schedule {
   void write_channels(Halide::Func y, const Axes& v, const Halide::Var& co, const Halide::Var& ci,
                       const Halide::Expr& group) const;
   void write_rows(Halide::Func y, const Axes& v, const algorithm::Domain& d) const;
+  void write_wide_rows(Halide::Func y, const Axes& v, const algorithm::Domain& d) const;
   void write_beside(Halide::Func second, const Halide::Func& dx, const Axes& v,
                     const algorithm::Domain& d) const;
   void write_only(Halide::Func y, const Axes& v, const algorithm::Domain& d,
