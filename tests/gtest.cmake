@@ -20,7 +20,7 @@ endif()
 
 # The CPU that qemu-user imitates while tests run: the least that has all the targets.
 set(HALNORM_TEST_CPU "" CACHE STRING "cross-compiling: the emulator's CPU model")
-set(HALNORM_TEST_CASES 1400
+set(HALNORM_TEST_CASES 350
     CACHE STRING "cross-compiling: random cases in each of the four property tests of a target")
 
 # Makes each test of the program one of ctest's; where an emulator has to start for each, `shards`
