@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COMPILE_SECONDS = 60  # a generator that takes longer has met a schedule that explodes
+DEVICES = ("cuda", "opencl")  # with schedules of their own, which have none of these constants
 FUNCTION = "candidate"  # as bench/tune_driver.cpp looks for it
 
 # Constants by name; none given: the schedule's own.
@@ -35,12 +36,13 @@ class Kernel:
 
 
 def kernels_of(build: Path) -> list[Kernel]:
-    """The fastest target's kernels, which are the ones that run here."""
+    """The fastest CPU target's kernels, which are the ones that run here."""
     best: dict[tuple[str, str, str], Kernel] = {}
     for line in (build / "generated/halnorm_recipes.tsv").read_text().splitlines():
         *words, parameters = line.split("\t")
         kernel = Kernel(*words, tuple(parameters.split()))
-        best.setdefault((kernel.operation, kernel.layout, kernel.dtype), kernel)
+        if kernel.target not in DEVICES:
+            best.setdefault((kernel.operation, kernel.layout, kernel.dtype), kernel)
     return list(best.values())
 
 

@@ -34,6 +34,8 @@ set(HALNORM_OPERATIONS
     batch_norm_fused_backward_infer
     update_running_stats
 )
+# What devices have besides: an operation of the same arguments in one launch, for small calls.
+set(HALNORM_DEVICE_OPERATIONS batch_norm_train_small batch_norm_backward_small)
 
 # update_running_stats has one value a channel, and so no layout of its own.
 function(halnorm_layouts_of operation out)
@@ -121,12 +123,16 @@ function(halnorm_add_kernels)
   halnorm_write_list(halnorm_devices.inc "${rows}")
   add_halide_runtime(halnorm_halide_runtime NO_DEFAULT_TARGETS TARGETS ${runtime_target})
   set(rows "")
-  foreach(operation IN LISTS HALNORM_OPERATIONS)
+  foreach(operation IN LISTS HALNORM_OPERATIONS HALNORM_DEVICE_OPERATIONS)
     halnorm_layouts_of(${operation} layouts)
     halnorm_dtypes_of(${operation} dtypes)
+    set(compiled_for ${targets} ${devices})
+    if(operation IN_LIST HALNORM_DEVICE_OPERATIONS)
+      set(compiled_for ${devices})
+    endif()
     foreach(layout IN LISTS layouts)
       foreach(dtype IN LISTS dtypes)
-        foreach(target IN LISTS targets devices)
+        foreach(target IN LISTS compiled_for)
           halnorm_add_kernel(${operation} ${layout} ${dtype} ${target})
           string(APPEND rows "HALNORM_KERNEL(${operation}, ${layout}, ${dtype}, ${target})\n")
         endforeach()

@@ -8,6 +8,9 @@ namespace algorithm = halnorm::algorithm;
 /// Gradients of batch_norm_train: statistics depend on x.
 class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
  public:
+  /// For devices alone: one launch, where channels have few values.
+  GeneratorParam<bool> small{"small", false};
+
   Input<Buffer<>> dy{"dy"};                   ///< like x
   Input<Buffer<>> x{"x"};                     ///< data: (l, c, n) or (c, n)
   Input<Buffer<>> weight{"weight"};           ///< (c), any stride
@@ -27,7 +30,7 @@ class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean, block_sizes());
+    sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean, block_sizes(small));
     gradient_ = algorithm::input_gradient(values(dy), values(x), d, mean, invstd, weight,
                                           sums_.sum_dy, sums_.sum_dy_xmu, d.count());
     Var c("c");
@@ -46,7 +49,7 @@ class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
     per_channel_input(invstd, x);
     per_channel(dweight, x);
     per_channel(dbias, x);
-    architecture()->backward(sums_, gradient_, {dweight, dbias});
+    architecture(small)->backward(sums_, gradient_, {dweight, dbias});
   }
 
  private:
@@ -57,3 +60,4 @@ class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormBackward, batch_norm_backward)
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_small, batch_norm_backward, {{"small", "true"}})

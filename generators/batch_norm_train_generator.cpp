@@ -8,6 +8,9 @@ namespace algorithm = halnorm::algorithm;
 /// y = (x - mean) * invstd * weight + bias with the batch's own statistics.
 class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
  public:
+  /// For devices alone: one launch, where channels have few values.
+  GeneratorParam<bool> small{"small", false};
+
   Input<Buffer<>> x{"x"};            ///< data: (l, c, n) or (c, n)
   Input<Buffer<>> weight{"weight"};  ///< (c), any stride
   Input<Buffer<>> bias{"bias"};      ///< (c), any stride
@@ -27,7 +30,7 @@ class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    moments_ = algorithm::moments(values(x), d, block_sizes());
+    moments_ = algorithm::moments(values(x), d, block_sizes(small));
     Var c("c");
     mean_(c) = moments_.total(c)[0];
     invstd_(c) = 1 / sqrt(moments_.total(c)[1] / d.count() + eps);
@@ -48,7 +51,7 @@ class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
     per_channel(invstd, x);
     per_channel(m2, x);
     eps.set_estimate(1e-5);
-    architecture()->train(moments_, normalize_, {mean, invstd, m2});
+    architecture(small)->train(moments_, normalize_, {mean, invstd, m2});
   }
 
  private:
@@ -60,3 +63,4 @@ class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormTrain, batch_norm_train)
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_small, batch_norm_train, {{"small", "true"}})

@@ -117,9 +117,13 @@ class Operation : public Halide::Generator<Derived> {
   [[nodiscard]] algorithm::Domain domain(const X& x) const {
     return algorithm::domain_of(x, layout);
   }
-  [[nodiscard]] std::unique_ptr<schedule::Schedule> architecture() const {
+  /// `small`: for channels of few values; see schedule::make_small().
+  [[nodiscard]] std::unique_ptr<schedule::Schedule> architecture(bool small = false) const {
     if (this->using_autoscheduler()) {
       return schedule::left_to_halide(this->get_target());
+    }
+    if (small) {
+      return schedule::make_small(this->get_target());
     }
     return schedule::make(this->get_target(),
                           {.task_elements = tune_task_elements,
@@ -127,8 +131,8 @@ class Operation : public Halide::Generator<Derived> {
                            .near_elements = tune_near_elements},
                           strides_);
   }
-  [[nodiscard]] algorithm::BlockSizes block_sizes() const {
-    return architecture()->block_sizes(layout, dtype);
+  [[nodiscard]] algorithm::BlockSizes block_sizes(bool small = false) const {
+    return architecture(small)->block_sizes(layout, dtype);
   }
 
  private:

@@ -82,6 +82,13 @@ double Channels::at(std::int64_t channel) const noexcept {
                                  : double{static_cast<const float*>(data)[channel * stride]};
 }
 
+bool is_small(const View& x) noexcept {
+  // A thread of the one block that has a channel then walks at most 64 values, four at a time,
+  // twice: about the time that three more launches take. Estimated, not measured.
+  constexpr std::int64_t values = 4096;
+  return x.memory != nullptr && x.N <= values && x.L <= values && x.N * x.L <= values;
+}
+
 const Kernel& kernel_for(Operation operation, const View& x) {
   const DeviceType where = x.memory == nullptr ? DeviceType::CPU : x.memory->device().type;
   return select_kernel(operation, x.layout, element_of(x.dtype), where);

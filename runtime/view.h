@@ -77,6 +77,9 @@ class Boxes {
 /// each other in every view.
 Boxes kernel_boxes(const View& x, const View& y);
 
+/// Whether a device has one launch for such data: few values per channel.
+bool is_small(const View& x) noexcept;
+
 /// The kernel for such data, where it lies.
 const Kernel& kernel_for(Operation operation, const View& x);
 

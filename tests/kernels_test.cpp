@@ -61,12 +61,18 @@ TEST_F(Kernels, EveryOperationHasEveryTarget) {
   std::set<std::string> targets;
   std::set<std::string> families;
   std::set<std::string> operations;
+  std::size_t count = 0;
   for (const KernelInfo& kernel : halnorm::kernels()) {
+    if (kernel.operation.ends_with("_small")) {  // devices have these besides
+      EXPECT_TRUE(kernel.target == "cuda" || kernel.target == "opencl") << kernel.name;
+      continue;
+    }
+    ++count;
     targets.insert(kernel.target);
     families.insert(kernel.operation + " " + kernel.layout + " " + kernel.dtype);
     operations.insert(kernel.operation);
   }
-  EXPECT_EQ(halnorm::kernels().size(), targets.size() * families.size());
+  EXPECT_EQ(count, targets.size() * families.size());
   EXPECT_EQ(families.size(), 12 * 2 * 4 + 2U);  // in every dtype; two running statistics
   EXPECT_EQ(operations.size(), 13U);
 }

@@ -23,6 +23,16 @@ Tuple zeros_like(const Tuple& t) { return {cast(t[0].type(), 0), cast(t[1].type(
 
 Tuple operator+(const Tuple& a, const Tuple& b) { return {a[0] + b[0], a[1] + b[1]}; }
 
+/// Defines lane.
+void add_lanes(BlockSums& b, const BlockGrid& g) {
+  b.lane(b.w, b.c, b.jl, b.jn) = Tuple(b.lanes(b.w, 0, b.c, b.jl, b.jn));
+  for (int u = 1; u < g.lanes; ++u) {
+    const Tuple so_far = b.lane(b.w, b.c, b.jl, b.jn);
+    b.lane = Halide::Func("lane");
+    b.lane(b.w, b.c, b.jl, b.jn) = so_far + Tuple(b.lanes(b.w, u, b.c, b.jl, b.jn));
+  }
+}
+
 /// What follows the last full step of a row, vector by vector. The last vector ends with the row,
 /// and of its values those that were added before count for nothing: nothing outside the row is
 /// read, and no lane is masked.
@@ -63,12 +73,7 @@ void sum_rows_of_lanes(BlockSums& b, const BlockGrid& g, const Terms& terms) {
   b.lanes(b.w, b.rest.x, b.c, b.jl, b.jn) =
       Tuple(b.lanes(b.w, b.rest.x, b.c, b.jl, b.jn)) + rest_of_row(b, g, terms);
 
-  b.lane(b.w, b.c, b.jl, b.jn) = Tuple(b.lanes(b.w, 0, b.c, b.jl, b.jn));
-  for (int u = 1; u < g.lanes; ++u) {
-    const Tuple so_far = b.lane(b.w, b.c, b.jl, b.jn);
-    b.lane = Halide::Func("lane");
-    b.lane(b.w, b.c, b.jl, b.jn) = so_far + Tuple(b.lanes(b.w, u, b.c, b.jl, b.jn));
-  }
+  add_lanes(b, g);
   b.across = RDom(0, g.width, "across");
   b.sums(b.c, b.jl, b.jn) = zeros_like(full);
   b.sums(b.c, b.jl, b.jn) =
@@ -103,6 +108,37 @@ void sum_rows_of_channels(BlockSums& b, const BlockGrid& g, const Terms& terms) 
                             sum_of_rows(b, g, terms, rows / g.lanes * g.lanes + b.rest.x, 1);
 }
 
+/// The row of a channel's value i. Unsigned, which divides in fewer instructions.
+Expr row_of(const Expr& i, const Domain& d) {
+  return d.layout == Layout::NLC ? i : cast<int>(cast<unsigned>(i) / cast<unsigned>(d.L));
+}
+
+/// A channel's values in the order of (n, l), whatever the layout: thread w takes every width-th.
+void sum_values_in_turn(BlockSums& b, const BlockGrid& g, const Terms& terms) {
+  constexpr int run = 8;  // as many additions again, 4 or 16, are left to the last step
+  const Domain& d = g.domain;
+  const Expr values = d.L * d.N;
+  b.full = RDom(0, div_up(values, g.step()), "full");
+  const Expr turn = b.full.x * g.step() + b.u * g.width + b.w;
+  const Expr i = min(turn, values - 1);
+  const Expr n = row_of(i, d);
+  const Tuple t = terms({within(i - n * d.L, d.L - 1), b.c, within(n, d.N - 1), b.jl, b.jn});
+  b.lanes(b.w, b.u, b.c, b.jl, b.jn) = zeros_like(t);
+  const Tuple next{select(turn < values, t[0], cast(t[0].type(), 0)),
+                   select(turn < values, t[1], cast(t[1].type(), 0))};
+  b.lanes(b.w, b.u, b.c, b.jl, b.jn) = Tuple(b.lanes(b.w, b.u, b.c, b.jl, b.jn)) + next;
+  add_lanes(b, g);
+
+  b.few = RDom(0, run, "few");
+  b.run(b.row, b.c, b.jl, b.jn) = zeros_like(t);
+  b.run(b.row, b.c, b.jl, b.jn) =
+      Tuple(b.run(b.row, b.c, b.jl, b.jn)) + Tuple(b.lane(b.row * run + b.few.x, b.c, b.jl, b.jn));
+  b.across = RDom(0, g.width / run, "across");
+  b.sums(b.c, b.jl, b.jn) = zeros_like(t);
+  b.sums(b.c, b.jl, b.jn) =
+      Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.run(b.across.x, b.c, b.jl, b.jn));
+}
+
 }  // namespace
 
 Halide::Type accumulator_of(const Halide::Type& data) {
@@ -114,7 +150,18 @@ Halide::Type sum_type_of(const Halide::Type& data, const BlockSizes& sizes) {
 }
 
 BlockGrid::BlockGrid(const Domain& d, const BlockSizes& sizes)
-    : domain(d), width(sizes.width), lanes(sizes.lanes), row_length(1), cuts(1) {
+    : domain(d),
+      width(sizes.width),
+      lanes(sizes.lanes),
+      whole(sizes.whole),
+      row_length(1),
+      cuts(1) {
+  if (whole) {
+    row_length = d.L;
+    rows = d.N;
+    groups = 1;
+    return;
+  }
   Expr values = sizes.block_values;
   if (sizes.blocks > 0) {
     values = Halide::max(values, d.L * d.C * d.N / sizes.blocks);
@@ -148,7 +195,9 @@ Expr BlockGrid::before(const Expr& jl, const Expr& jn) const {
 
 BlockSums block_sums(const BlockGrid& grid, const Terms& terms) {
   BlockSums b;
-  if (grid.domain.layout == Layout::NCL) {
+  if (grid.whole) {
+    sum_values_in_turn(b, grid, terms);
+  } else if (grid.domain.layout == Layout::NCL) {
     sum_rows_of_lanes(b, grid, terms);
   } else {
     sum_rows_of_channels(b, grid, terms);

@@ -17,21 +17,24 @@ struct BlockSizes {
   int min_rows;            ///< NLC: and not fewer,
   int max_rows;            ///< and never more: one lane may have to add them all
   bool in_double = false;  ///< double from the first addition on, whatever the data's type
-  int blocks = 0;     ///< if set, a block grows beyond block_values until there are about so many
-  int gatherers = 1;  ///< runs of blocks that are merged side by side before they meet
+  int blocks = 0;      ///< if set, a block grows beyond block_values until there are about so many
+  int gatherers = 1;   ///< runs of blocks that are merged side by side before they meet
+  bool whole = false;  ///< a channel is one block: `width` threads take its values in turn, `lanes`
+                       ///< at a time each; the sizes of rows and blocks do not count
 };
 
 /// The data cut into blocks: (jl, jn) numbers them along L and along N.
 struct BlockGrid {
   Domain domain;
   int width = 1, lanes = 1;
+  bool whole = false;
   Halide::Expr row_length, rows;  ///< a full block's extents; the last one may be smaller
   Halide::Expr cuts, groups;      ///< blocks along L and along N
 
   BlockGrid() = default;
   BlockGrid(const Domain& domain, const BlockSizes& sizes);
 
-  /// NCL: values of a row that are added at a time.
+  /// NCL: values of a row that are added at a time; of a channel, where it is one block.
   [[nodiscard]] int step() const { return width * lanes; }
   [[nodiscard]] Halide::Expr first_l(const Halide::Expr& jl) const { return jl * row_length; }
   [[nodiscard]] Halide::Expr first_n(const Halide::Expr& jn) const { return jn * rows; }
@@ -57,6 +60,7 @@ struct BlockSums {
   Halide::Func lane{"lane"};        ///< NCL, (w, c, jl, jn): those of all its vectors
   Halide::Func row_sum{"row_sum"};  ///< NCL, (row, c, jl, jn): a row that is shorter than a vector
   Halide::Func together{"together"};  ///< NLC, (u, c, jl, jn): a group of rows
+  Halide::Func run{"run_of_lanes"};   ///< whole channels, (row, c, jl, jn): a few of `lane`
   Halide::Func sums{"sums"};          ///< (c, jl, jn)
   Halide::RDom full;                  ///< NCL: the full steps of a block's rows
   Halide::RDom rest;       ///< NCL: the vectors that are left of each; NLC: the rows left

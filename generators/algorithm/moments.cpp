@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "merge.h"
+#include "narrow.h"
 
 namespace halnorm::algorithm {
 
@@ -43,6 +44,13 @@ void choose_shift(Reduction& m, const Func& x, const Domain& d, const Halide::Ty
   m.shift(m.c, m.jl, m.jn) = median(medians[0], medians[1], medians[2]);
 }
 
+/// A sum of squares that rounding has made negative is 0; a NaN must stay one. Halide turns the
+/// select into a maximum, which CPUs compute as it is written, but devices as they like.
+Expr not_negative(const Expr& m2, const BlockSizes& sizes) {
+  const Expr limited = Halide::select(m2 < 0, cast<double>(0), m2);
+  return sizes.in_double ? Halide::select(has_nan_bits(m2), m2, limited) : limited;
+}
+
 }  // namespace
 
 Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
@@ -62,11 +70,10 @@ Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
   const Expr s2 = cast<double>(m.part.sums(m.c, m.jl, m.jn)[1]);
   const Expr above = s1 / m.grid.size(m.jl, m.jn);
   const Expr m2 = s2 - s1 * above;
-  // select, not max: a NaN must stay one.
   const Expr pivot = cast<double>(cast(acc, d.at(x, 0, m.c, 0)));
   // Strict, or above - pivot may be formed first, which a large mean rounds.
   const Expr apart = Halide::strict_float(cast<double>(m.shift(m.c, m.jl, m.jn)) - pivot);
-  m.block(m.c, m.jl, m.jn) = Tuple(apart + above, Halide::select(m2 < 0, cast<double>(0), m2));
+  m.block(m.c, m.jl, m.jn) = Tuple(apart + above, not_negative(m2, sizes));
   merge_blocks(m, sizes, merged_moments);
   m.total(m.c) = Tuple(pivot + m.merged(m.c)[0], m.merged(m.c)[1]);
   return m;

@@ -6,7 +6,7 @@ namespace halnorm::schedule {
 
 /// CUDA and OpenCL: thousands of threads in blocks that share fast memory, warps of 32 whose
 /// neighbouring threads read neighbouring values.
-class Gpu final : public Schedule {
+class Gpu : public Schedule {
  public:
   Gpu(const Halide::Target& target, std::vector<Halide::Expr> strides)
       : target_(target), strides_(std::move(strides)) {}

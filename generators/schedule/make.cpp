@@ -1,5 +1,6 @@
 #include "arm.h"
 #include "gpu.h"
+#include "gpu_small.h"
 #include "x86.h"
 
 namespace halnorm::schedule {
@@ -42,6 +43,13 @@ std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tunin
     default:
       throw Halide::CompileError("no schedule for the target " + target.to_string());
   }
+}
+
+std::unique_ptr<Schedule> make_small(const Halide::Target& target) {
+  if (!target.has_gpu_feature()) {
+    throw Halide::CompileError("no schedule of one launch for the target " + target.to_string());
+  }
+  return std::make_unique<GpuSmall>(target);
 }
 
 std::unique_ptr<Schedule> left_to_halide(const Halide::Target& target) {

@@ -55,6 +55,10 @@ class Schedule {
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning,
                                const std::vector<Halide::Expr>& strides);
 
+/// A device's train() and backward() as one launch, for channels of so few values that a block of
+/// threads can walk all of a channel's twice.
+std::unique_ptr<Schedule> make_small(const Halide::Target& target);
+
 /// The architecture's block sizes, which belong to the algorithm, and no directives: what Halide's
 /// autoschedulers start from.
 std::unique_ptr<Schedule> left_to_halide(const Halide::Target& target);

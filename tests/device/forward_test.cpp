@@ -12,19 +12,6 @@ namespace {
 
 constexpr double eps = 1e-5;
 
-/// Shapes whose blocks are split over many groups of threads, on top of the CPU's.
-std::vector<shapes::Extents> all_shapes() {
-  std::vector<shapes::Extents> all = shapes::trainable();
-  const std::vector<shapes::Extents> more = {
-      {20000, 32, 1, "many rows of few channels"},
-      {1, 1, 100000, "one channel, split along L"},
-      {40, 3, 1000, "few channels, split along N"},
-      {3, 40, 129, "one more than a tile along L"},
-  };
-  all.insert(all.end(), more.begin(), more.end());
-  return all;
-}
-
 class DeviceForward : public on_device::Test {
  protected:
   void expect_y(const Problem& p, const oracle::Batch& got, const oracle::Values& truth,
@@ -49,7 +36,7 @@ class DeviceForward : public on_device::Test {
 }  // namespace
 
 TEST_P(DeviceForward, TrainMatchesTheFormulasAroundAnyMean) {
-  for (const shapes::Extents& extents : all_shapes()) {
+  for (const shapes::Extents& extents : on_device::all_shapes()) {
     for (const double mean : {0.0, 1e4, 1e6}) {
       SCOPED_TRACE(extents.str() + ": " + extents.reason + ", mean " + std::to_string(mean));
       Problem p = problem(extents, mean);
@@ -75,7 +62,7 @@ TEST_P(DeviceForward, TrainMayOverwriteX) {
 }
 
 TEST_P(DeviceForward, InferMatchesTheFormulas) {
-  for (const shapes::Extents& extents : all_shapes()) {
+  for (const shapes::Extents& extents : on_device::all_shapes()) {
     SCOPED_TRACE(extents.str() + ": " + extents.reason);
     Problem p = problem(extents, 1e2);
     const Tensor y = F::batch_norm_infer(there(p.x.tensor()), there(p.running_mean),
@@ -99,7 +86,7 @@ TEST_P(DeviceForward, WithoutWeightAndBiasTheyAreOneAndZero) {
 }
 
 TEST_P(DeviceForward, MomentsElemtAndUpdateMakeUpATrainingPass) {
-  for (const shapes::Extents& extents : all_shapes()) {
+  for (const shapes::Extents& extents : on_device::all_shapes()) {
     SCOPED_TRACE(extents.str());
     Problem p = problem(extents, 1e3);
     const Tensor x = there(p.x.tensor());

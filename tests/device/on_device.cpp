@@ -48,6 +48,23 @@ std::vector<Case> one_case_each() {
   return result;
 }
 
+std::vector<shapes::Extents> all_shapes() {
+  std::vector<shapes::Extents> all = shapes::trainable();
+  const std::vector<shapes::Extents> more = {
+      {20000, 32, 1, "many rows of few channels"},
+      {1, 1, 100000, "one channel, split along L"},
+      {40, 3, 1000, "few channels, split along N"},
+      {3, 40, 129, "one more than a tile along L"},
+      {64, 5, 64, "the most values that one launch takes"},
+      {4096, 5, 1, "the same in rows of one value"},
+      {1, 3, 4096, "the same in one row"},
+      {4097, 37, 1, "one more, and more channels than a warp"},
+      {130, 9, 33, "more than one launch takes, in short rows"},
+  };
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
 void Test::SetUp() {
   if (!halnorm::is_available(device().type)) {
     try {

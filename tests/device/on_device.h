@@ -33,6 +33,10 @@ std::vector<Case> cases();
 /// One case for each linked device: what does not depend on dtype and layout.
 std::vector<Case> one_case_each();
 
+/// The CPU's shapes; some whose blocks are split over many groups of threads; and some with as many
+/// values of a channel as one launch takes, or one more.
+std::vector<shapes::Extents> all_shapes();
+
 /// Skips the test where the device cannot be used.
 class Test : public ::testing::TestWithParam<Case> {
  protected:

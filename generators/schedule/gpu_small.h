@@ -1,0 +1,21 @@
+#pragma once
+
+#include "gpu.h"
+
+namespace halnorm::schedule {
+
+/// train() and backward() in one launch: a block of threads for each few neighbouring channels sums
+/// them, and writes them while they are in cache. The other operations are not called.
+class GpuSmall final : public Gpu {
+ public:
+  explicit GpuSmall(const Halide::Target& target) : Gpu(target, {}) {}
+
+  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
+                                                  Halide::Type data) const override;
+  void train(algorithm::Reduction& m, algorithm::Normalize& s,
+             const PerChannel& statistics) const override;
+  void backward(algorithm::GradientSums& s, algorithm::InputGradient& g,
+                const PerChannel& gradients) const override;
+};
+
+}  // namespace halnorm::schedule

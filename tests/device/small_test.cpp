@@ -1,0 +1,111 @@
+#include <cmath>
+#include <limits>
+
+#include "device/on_device.h"
+#include "support/kernel_test.h"
+
+namespace F = halnorm::functional;
+using halnorm::DType;
+using halnorm::Tensor;
+
+namespace {
+
+constexpr double eps = 1e-5;
+constexpr double inf = std::numeric_limits<double>::infinity();
+constexpr double none = std::numeric_limits<double>::quiet_NaN();
+
+/// Calls whose channels have few values, which a device computes in one launch.
+class DeviceSmall : public on_device::Test {
+ protected:
+  [[nodiscard]] Tensor data(const halnorm::Shape& shape) const {
+    return there(Tensor::randn(shape, 1, dtype()));
+  }
+
+  /// Of each channel y, dx and invstd.
+  using Results = std::vector<std::vector<double>>;
+
+  static Results train_and_back(const Tensor& x) {
+    const auto trained = F::batch_norm_train(x, {}, {}, eps);
+    const auto back = F::batch_norm_backward(x, x, {}, trained.mean, trained.invstd);
+    const Tensor y = trained.y.to(halnorm::Device::cpu());
+    const Tensor dx = back.dx.to(halnorm::Device::cpu());
+    Results all;
+    for (const double invstd : trained.invstd.to_vector<double>()) {
+      const auto channel = static_cast<std::int64_t>(all.size());
+      std::vector<double> values = y.narrow(1, channel, 1).to_vector<double>();
+      const std::vector<double> more = dx.narrow(1, channel, 1).to_vector<double>();
+      values.insert(values.end(), more.begin(), more.end());
+      values.push_back(invstd);
+      all.push_back(std::move(values));
+    }
+    return all;
+  }
+
+  /// The kernel that ran was one of `operation`, whatever the layout and the dtype.
+  static void expect_operation(const std::string& operation) {
+    const std::string kernel = halnorm::last_kernel();
+    const std::string layout = kernel.substr(std::min(kernel.size(), 8 + operation.size()));
+    EXPECT_TRUE(kernel.starts_with("halnorm_" + operation)) << kernel;
+    EXPECT_TRUE(layout.starts_with("_n")) << kernel;
+  }
+};
+
+}  // namespace
+
+TEST_P(DeviceSmall, TrainIsTheKernelOfOneLaunchUpTo4096ValuesAChannel) {
+  F::batch_norm_train(data({64, 3, 64}), {}, {}, eps);
+  expect_operation("batch_norm_train_small");
+  F::batch_norm_train(data({4096, 3}), {}, {}, eps);
+  expect_operation("batch_norm_train_small");
+  F::batch_norm_train(data({241, 3, 17}), {}, {}, eps);  // 4097
+  expect_operation("batch_norm_train");
+  F::batch_norm_train(data({4097, 3}), {}, {}, eps);
+  expect_operation("batch_norm_train");
+}
+
+TEST_P(DeviceSmall, SoIsBackward) {
+  if (dtype() != DType::Float64) {
+    GTEST_SKIP() << "another kernel, which rounds dweight and dbias, is the last one";
+  }
+  for (const std::int64_t rows : {4096, 4097}) {
+    const Tensor x = data({rows, 3});
+    const auto saved = F::batch_norm_train(x, {}, {}, eps);
+    F::batch_norm_backward(x, x, {}, saved.mean, saved.invstd);
+    expect_operation(rows == 4096 ? "batch_norm_backward_small" : "batch_norm_backward");
+  }
+}
+
+TEST_P(DeviceSmall, ANumberThatIsNoneStaysInItsChannel) {
+  for (const std::int64_t rows : {7, 1000}) {  // the second in more than one launch
+    const Tensor healthy = Tensor::randn({rows, 11, 5}, 3, dtype());
+    const Results want = train_and_back(there(healthy));
+    for (const double bad : {none, inf}) {
+      Tensor x = healthy.clone();
+      x.narrow(0, 3, 1).narrow(1, 6, 1).narrow(2, 2, 1).fill_(bad);
+      const Results got = train_and_back(there(x));
+      for (std::size_t c = 0; c < got.size(); ++c) {
+        if (c == 6) {
+          for (const double value : got[c]) {
+            EXPECT_TRUE(std::isnan(value)) << rows << " rows, " << bad;
+          }
+        } else {
+          EXPECT_TRUE(same_bits(got[c], want[c])) << "channel " << c << " beside " << bad;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(DeviceSmall, TheSameCallGivesTheSameBits) {
+  for (const halnorm::Shape& shape : {halnorm::Shape{17, 9, 31}, halnorm::Shape{600, 37}}) {
+    const Tensor x = data(shape);
+    const auto once = F::batch_norm_train(x, {}, {}, eps);
+    const auto again = F::batch_norm_train(x, {}, {}, eps);
+    EXPECT_TRUE(same_bits(once.y.to_vector<double>(), again.y.to_vector<double>()));
+    EXPECT_TRUE(same_bits(once.invstd.to_vector<double>(), again.invstd.to_vector<double>()));
+  }
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DeviceSmall);
+INSTANTIATE_TEST_SUITE_P(Devices, DeviceSmall, ::testing::ValuesIn(on_device::cases()),
+                         on_device::name_of_param);
