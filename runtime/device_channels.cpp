@@ -4,7 +4,9 @@
 #include <functional>
 
 #include "constant.h"
+#include "data_types.h"
 #include "data_view.h"
+#include "halide_glue.h"
 #include "passes.h"
 #include "tensor_impl.h"
 
@@ -33,6 +35,33 @@ void normalize_values(const Tensor& y, const Tensor& x, const Tensor& mean, cons
                  channels_of(mean), channels_of(invstd), single_values(y));
 }
 
+bool is_rounded_there(const Tensor& values, DType dtype) {
+  return values.device() != Device::cpu() && values.dtype() == DType::Float64 &&
+         dtype == DType::Float32 && values.numel() > 0;
+}
+
+/// Running statistics of 0 that take over the batch's: 0 * 0 + 1 * value, rounded once, is infinite
+/// where it leaves float32's range; a variance is that of two values, value / (2 - 1).
+std::pair<Tensor, Tensor> rounded(const Tensor& a, const Tensor& b) {
+  constexpr double count = 2;
+  constexpr double factor = 1;
+  const std::int64_t channels = a.numel();
+  const Tensor first = Tensor::empty({channels}, DType::Float32, a.device());
+  const Tensor second = Tensor::empty({channels}, DType::Float32, a.device());
+  const Tensor zero = zeros(channels, first);
+  KernelBuffer old = channels_of(zero).buffer();
+  KernelBuffer a_buffer = channels_of(a).buffer();
+  KernelBuffer b_buffer = channels_of(b).buffer();
+  KernelBuffer first_buffer = channels_of(first).buffer();
+  KernelBuffer second_buffer = channels_of(second).buffer();
+  run_kernel(
+      "channels",
+      select_kernel(Operation::update_running_stats, Layout::c, Element::f32, a.device().type),
+      {old.get(), old.get(), a_buffer.get(), b_buffer.get(), &count, &factor, first_buffer.get(),
+       second_buffer.get()});
+  return {first, second};
+}
+
 Tensor all(double value, const Tensor& like, DType dtype) {
   return constant(value, like.shape()[0], dtype, like.device());
 }
@@ -40,15 +69,14 @@ Tensor all(double value, const Tensor& like, DType dtype) {
 }  // namespace
 
 Tensor channels_to(const Tensor& values, DType dtype) {
-  if (values.device() == Device::cpu() || values.dtype() != DType::Float64 ||
-      dtype != DType::Float32 || values.numel() == 0) {
-    return values.to(dtype);
+  return is_rounded_there(values, dtype) ? rounded(values, values).first : values.to(dtype);
+}
+
+std::pair<Tensor, Tensor> channels_to(const Tensor& a, const Tensor& b, DType dtype) {
+  if (is_rounded_there(a, dtype) && is_rounded_there(b, dtype)) {
+    return rounded(a, b);
   }
-  Tensor y = Tensor::empty(values.shape(), dtype, values.device());
-  // (0 - value) * -1: the mean is taken in two parts, whose sum is rounded once.
-  normalize_values(y, all(0, y, dtype), values, all(1, y, DType::Float64), all(-1, y, dtype),
-                   all(0, y, dtype));
-  return y;
+  return {a.to(dtype), b.to(dtype)};
 }
 
 bool can_add_channels(const Tensor& sum) {

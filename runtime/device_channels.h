@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 #include "halnorm/tensor.h"
 
 /// @file
@@ -11,6 +13,9 @@ namespace halnorm::detail {
 
 /// The values in another dtype. Only what no kernel rounds goes through the host.
 Tensor channels_to(const Tensor& values, DType dtype);
+
+/// Two of the same length, on a device in one launch.
+std::pair<Tensor, Tensor> channels_to(const Tensor& a, const Tensor& b, DType dtype);
 
 /// Whether a device's kernel can add to this: float32 or float64, where its kernels can start.
 bool can_add_channels(const Tensor& sum);

@@ -1,3 +1,4 @@
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -48,7 +49,8 @@ BatchNormBackward run_backward(const char* function, const Tensor& given_dy, con
                         detail::channels_of(invstd), detail::view_of(dx.target(), layout),
                         detail::channels_of(dweight), detail::channels_of(dbias));
   const DType dtype = detail::gradient_dtype(given_weight, given_x);
-  return {dx.finish(), detail::channels_to(dweight, dtype), detail::channels_to(dbias, dtype)};
+  auto [to_weight, to_bias] = detail::channels_to(dweight, dbias, dtype);
+  return {dx.finish(), std::move(to_weight), std::move(to_bias)};
 }
 
 }  // namespace
@@ -125,7 +127,8 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
       detail::channels_of(running_var.get()), eps, detail::view_of(dx.target(), layout),
       detail::channels_of(dweight), detail::channels_of(dbias));
   const DType dtype = detail::gradient_dtype(given_weight, given_x);
-  return {dx.finish(), detail::channels_to(dweight, dtype), detail::channels_to(dbias, dtype)};
+  auto [to_weight, to_bias] = detail::channels_to(dweight, dbias, dtype);
+  return {dx.finish(), std::move(to_weight), std::move(to_bias)};
 }
 
 BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& given_x,
@@ -157,8 +160,8 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
   detail::sums_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
                     detail::channels_of(mean), detail::channels_of(r.sum_dy),
                     detail::channels_of(r.sum_dy_xmu));
-  r.dbias = detail::channels_to(r.sum_dy, dtype);
-  r.dweight = detail::channels_to(detail::multiply_channels(r.sum_dy_xmu, invstd), dtype);
+  const Tensor dweight = detail::multiply_channels(r.sum_dy_xmu, invstd);
+  std::tie(r.dweight, r.dbias) = detail::channels_to(dweight, r.sum_dy, dtype);
   return r;
 }
 

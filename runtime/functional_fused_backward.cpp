@@ -44,8 +44,8 @@ struct Data {
         dbias(Tensor::empty({channels}, DType::Float64, given_x.device())) {}
 
   [[nodiscard]] BatchNormFusedBackward result(DType parameters) const {
-    return {dx, daddend, detail::channels_to(dweight, parameters),
-            detail::channels_to(dbias, parameters)};
+    auto [to_weight, to_bias] = detail::channels_to(dweight, dbias, parameters);
+    return {dx, daddend, std::move(to_weight), std::move(to_bias)};
   }
 };
 

@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "device/on_device.h"
 #include "support/element.h"
 #include "support/fused.h"
@@ -11,9 +13,19 @@ using halnorm::Tensor;
 namespace {
 
 constexpr double eps = 1e-5;
+constexpr double inf = std::numeric_limits<double>::infinity();
 
 class DeviceBackward : public on_device::Test {
  protected:
+  /// (values, 2): two equal channels, on the host.
+  [[nodiscard]] Tensor rows_of_two(const std::vector<double>& values) const {
+    std::vector<double> twice;
+    for (const double value : values) {
+      twice.insert(twice.end(), 2, value);
+    }
+    return Tensor::from<double>(twice, {static_cast<std::int64_t>(values.size()), 2}).to(dtype());
+  }
+
   void expect_gradients(Problem& p, const F::BatchNormBackward& got, const oracle::Gradients& truth,
                         const oracle::Values& mean, const oracle::Values& invstd) const {
     const auto allowed =
@@ -43,7 +55,7 @@ class DeviceBackward : public on_device::Test {
 }  // namespace
 
 TEST_P(DeviceBackward, MatchesTheFormulasAroundAnyMean) {
-  for (const shapes::Extents& extents : shapes::trainable()) {
+  for (const shapes::Extents& extents : on_device::all_shapes()) {
     for (const double mean : {0.0, 1e4, 1e6}) {
       SCOPED_TRACE(extents.str() + ": " + extents.reason + ", mean " + std::to_string(mean));
       Problem p = problem(extents, mean);
@@ -115,6 +127,28 @@ TEST_P(DeviceBackward, FusedIsTheBackwardOfWhatPasses) {
         F::batch_norm_fused_backward_infer(there(p.dy.tensor()), x, forward.y, there(p.weight),
                                            there(p.running_mean), there(p.running_var), eps);
     expect_inferred(p, {fixed.dx, fixed.dweight, fixed.dbias});
+  }
+}
+
+// Sums are float64, and gradients of float32 parameters float32: beyond its range they are
+// infinite, as they are on the CPU.
+TEST_P(DeviceBackward, GradientsBeyondFloat32AreInfinite) {
+  if (dtype() == DType::Float16 || dtype() == DType::Float64) {
+    GTEST_SKIP() << "sums of this dtype do not leave the range of their parameters";
+  }
+  const Tensor mean = Tensor::zeros({2}, DType::Float64, device());
+  const Tensor invstd = Tensor::ones({2}, DType::Float64, device());
+  for (const double large : {3e38, -3e38}) {
+    const double limit = large * inf;
+    const Tensor x = there(rows_of_two({1, -1, 1, -1}));
+    const Tensor all_large = there(rows_of_two({large, large, large, large}));
+    const Tensor along_x = there(rows_of_two({large, -large, large, -large}));
+    const auto sums = F::batch_norm_backward_reduce(all_large, x, mean, invstd, {});
+    EXPECT_EQ(sums.dbias.to_vector<double>(), (std::vector<double>{limit, limit}));
+    EXPECT_EQ(sums.dweight.to_vector<double>(), (std::vector<double>{0, 0}));
+    const auto got = F::batch_norm_backward(along_x, x, {}, mean, invstd);
+    EXPECT_EQ(got.dweight.to_vector<double>(), (std::vector<double>{limit, limit}));
+    EXPECT_EQ(got.dbias.to_vector<double>(), (std::vector<double>{0, 0}));
   }
 }
 
