@@ -25,6 +25,9 @@ class Operation : public Halide::Generator<Derived> {
   Halide::GeneratorParam<int> tune_strip_vectors{"tune_strip_vectors", 0};
   Halide::GeneratorParam<int> tune_near_elements{"tune_near_elements", 0};
 
+  /// CUDA alone: in NCL the partial sums of a warp meet by shuffles, not through shared memory.
+  Halide::GeneratorParam<bool> gpu_lanes{"gpu_lanes", false};
+
  protected:
   using Vec = Halide::Buffer<void, 1>;
 
@@ -129,7 +132,7 @@ class Operation : public Halide::Generator<Derived> {
                           {.task_elements = tune_task_elements,
                            .strip_vectors = tune_strip_vectors,
                            .near_elements = tune_near_elements},
-                          strides_);
+                          strides_, gpu_lanes);
   }
   [[nodiscard]] algorithm::BlockSizes block_sizes(bool small = false) const {
     return architecture(small)->block_sizes(layout, dtype);

@@ -33,6 +33,37 @@ void add_lanes(BlockSums& b, const BlockGrid& g) {
   }
 }
 
+/// Two float64 as the halves of their bits: Halide 21 shuffles nothing wider than 32 bits.
+Tuple in_words(const Tuple& pair) {
+  std::vector<Expr> words;
+  for (const Expr& value : {pair[0], pair[1]}) {
+    const Expr bits = Halide::reinterpret(Halide::UInt(64), cast<double>(value));
+    words.push_back(cast<std::uint32_t>(bits >> 32));
+    words.push_back(cast<std::uint32_t>(bits));
+  }
+  return Tuple(words);
+}
+
+Tuple of_words(const Tuple& words) {
+  const auto value = [](const Expr& high, const Expr& low) {
+    const Expr bits = (cast<std::uint64_t>(high) << 32) | cast<std::uint64_t>(low);
+    return Halide::reinterpret(Halide::Float(64), bits);
+  };
+  return {value(words[0], words[1]), value(words[2], words[3])};
+}
+
+/// The sum of lane, each time the upper half added to the lower.
+Tuple sum_of_halves(BlockSums& b, const BlockGrid& g) {
+  const auto at = [&](const Expr& w) { return of_words(b.halves.back()(w, b.c, b.jl, b.jn)); };
+  Tuple so_far = b.lane(b.w, b.c, b.jl, b.jn);
+  for (int width = g.width / 2; width > 0; width /= 2) {
+    b.halves.emplace_back("half");
+    b.halves.back()(b.w, b.c, b.jl, b.jn) = in_words(so_far);
+    so_far = at(b.w) + at(b.w + width);
+  }
+  return at(0) + at(1);
+}
+
 /// What follows the last full step of a row, vector by vector. The last vector ends with the row,
 /// and of its values those that were added before count for nothing: nothing outside the row is
 /// read, and no lane is masked.
@@ -74,10 +105,14 @@ void sum_rows_of_lanes(BlockSums& b, const BlockGrid& g, const Terms& terms) {
       Tuple(b.lanes(b.w, b.rest.x, b.c, b.jl, b.jn)) + rest_of_row(b, g, terms);
 
   add_lanes(b, g);
-  b.across = RDom(0, g.width, "across");
-  b.sums(b.c, b.jl, b.jn) = zeros_like(full);
-  b.sums(b.c, b.jl, b.jn) =
-      Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.lane(b.across, b.c, b.jl, b.jn));
+  if (g.halving) {
+    b.sums(b.c, b.jl, b.jn) = sum_of_halves(b, g);
+  } else {
+    b.across = RDom(0, g.width, "across");
+    b.sums(b.c, b.jl, b.jn) = zeros_like(full);
+    b.sums(b.c, b.jl, b.jn) =
+        Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.lane(b.across, b.c, b.jl, b.jn));
+  }
   b.sums(b.c, b.jl, b.jn) =
       Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.row_sum(b.rows.x, b.c, b.jl, b.jn));
 }
@@ -153,6 +188,7 @@ BlockGrid::BlockGrid(const Domain& d, const BlockSizes& sizes)
     : domain(d),
       width(sizes.width),
       lanes(sizes.lanes),
+      halving(sizes.halving),
       whole(sizes.whole),
       row_length(1),
       cuts(1) {

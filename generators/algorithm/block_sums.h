@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "layout.h"
 
@@ -17,8 +18,9 @@ struct BlockSizes {
   int min_rows;            ///< NLC: and not fewer,
   int max_rows;            ///< and never more: one lane may have to add them all
   bool in_double = false;  ///< double from the first addition on, whatever the data's type
-  int blocks = 0;      ///< if set, a block grows beyond block_values until there are about so many
-  int gatherers = 1;   ///< runs of blocks that are merged side by side before they meet
+  int blocks = 0;     ///< if set, a block grows beyond block_values until there are about so many
+  int gatherers = 1;  ///< runs of blocks that are merged side by side before they meet
+  bool halving = false;  ///< NCL: a vector's partial sums are added half to half, not in a row
   bool whole = false;  ///< a channel is one block: `width` threads take its values in turn, `lanes`
                        ///< at a time each; the sizes of rows and blocks do not count
 };
@@ -27,7 +29,7 @@ struct BlockSizes {
 struct BlockGrid {
   Domain domain;
   int width = 1, lanes = 1;
-  bool whole = false;
+  bool halving = false, whole = false;
   Halide::Expr row_length, rows;  ///< a full block's extents; the last one may be smaller
   Halide::Expr cuts, groups;      ///< blocks along L and along N
 
@@ -56,8 +58,10 @@ struct Place {
 /// so that the result does not depend on who computes which block.
 struct BlockSums {
   Halide::Var w{"w"}, u{"u"}, row{"row"}, c{"c"}, jl{"jl"}, jn{"jn"};
-  Halide::Func lanes{"lanes"};      ///< NCL, (w, u, c, jl, jn): the partial sums of a block
-  Halide::Func lane{"lane"};        ///< NCL, (w, c, jl, jn): those of all its vectors
+  Halide::Func lanes{"lanes"};  ///< NCL, (w, u, c, jl, jn): the partial sums of a block
+  Halide::Func lane{"lane"};    ///< NCL, (w, c, jl, jn): those of all its vectors
+  std::vector<Halide::Func>
+      halves;                       ///< halving, (w, c, jl, jn): `width` sums, half as many, ..., 2
   Halide::Func row_sum{"row_sum"};  ///< NCL, (row, c, jl, jn): a row that is shorter than a vector
   Halide::Func together{"together"};  ///< NLC, (u, c, jl, jn): a group of rows
   Halide::Func run{"run_of_lanes"};   ///< whole channels, (row, c, jl, jn): a few of `lane`

@@ -1,8 +1,11 @@
 #include "gpu.h"
 
+#include <algorithm>
+
 namespace halnorm::schedule {
 
 using algorithm::BlockSizes;
+using algorithm::BlockSums;
 using algorithm::Domain;
 using algorithm::GradientSums;
 using algorithm::InputGradient;
@@ -45,6 +48,13 @@ void grid_of_blocks(Reduction& r, int neighbours) {
       .gpu_threads(ci);
 }
 
+/// A thread's own sums, NCL.
+void sum_in_registers(BlockSums& b, const Func& thread) {
+  b.lanes.compute_at(thread, b.w).unroll(b.u);
+  b.lanes.update(0).reorder(b.u, b.full.x, b.full.y).unroll(b.u);
+  b.lanes.update(1).unroll(b.rest.x);
+}
+
 /// The blocks' pairs, NCL: a warp walks along the rows of its channel, neighbours side by side,
 /// each thread with its own sums in registers; they meet in shared memory.
 void sum_along_rows(Reduction& r) {
@@ -59,9 +69,34 @@ void sum_along_rows(Reduction& r) {
   b.sums.update(1).gpu_threads(b.c);
   b.row_sum.compute_at(b.sums, b.rows.x);
   b.lane.compute_at(r.block, co).gpu_threads(b.w, b.c);
-  b.lanes.compute_at(b.lane, b.w).unroll(b.u);
-  b.lanes.update(0).reorder(b.u, b.full.x, b.full.y).unroll(b.u);
-  b.lanes.update(1).unroll(b.rest.x);
+  sum_in_registers(b, b.lane);
+}
+
+/// The same, but they meet by shuffles: what a stage of the warp makes is in registers of its
+/// lanes.
+void sum_by_shuffles(Reduction& r) {
+  const Var co("co"), ci("ci"), one("one");
+  auto& b = r.part;
+  r.block.compute_root()
+      .split(r.c, co, ci, channels, guarded)
+      .split(ci, ci, one, 1)
+      .reorder(one, ci, co, r.jl, r.jn)
+      .gpu_blocks(co, r.jl, r.jn)
+      .gpu_threads(ci)
+      .gpu_lanes(one);
+  if (r.shift.defined()) {
+    r.shift.compute_at(r.block, co).gpu_threads(r.c);
+  }
+  b.sums.compute_at(r.block, one).bound_extent(b.c, 1);
+  b.row_sum.compute_at(b.sums, b.rows.x).bound_extent(b.row, 1).bound_extent(b.c, 1);
+  const auto in_lanes = [&](Func& f) {
+    f.compute_at(r.block, ci)
+        .bound_extent(b.c, 1)
+        .store_in(Halide::MemoryType::Register)
+        .gpu_lanes(b.w);
+  };
+  std::for_each(b.halves.begin(), b.halves.end(), in_lanes);
+  sum_in_registers(b, b.halves.front());
 }
 
 /// The blocks' pairs, NLC: a thread for each channel walks down the rows; neighbouring threads read
@@ -106,6 +141,8 @@ void merge_blocks(Reduction& r) {
 void reduce(Reduction& r) {
   if (r.grid.domain.layout == Layout::NLC) {
     sum_down_columns(r);
+  } else if (r.grid.halving) {
+    sum_by_shuffles(r);
   } else {
     sum_along_rows(r);
   }
@@ -204,7 +241,8 @@ BlockSizes Gpu::block_sizes(Layout layout, Halide::Type /*data*/) const {
           .max_rows = 4096,
           .in_double = true,
           .blocks = 4096,
-          .gatherers = gatherers};
+          .gatherers = gatherers,
+          .halving = shuffles_};
 }
 
 bool Gpu::in_vectors(const Normalize& s) const {

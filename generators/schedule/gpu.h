@@ -8,8 +8,9 @@ namespace halnorm::schedule {
 /// neighbouring threads read neighbouring values.
 class Gpu : public Schedule {
  public:
-  Gpu(const Halide::Target& target, std::vector<Halide::Expr> strides)
-      : target_(target), strides_(std::move(strides)) {}
+  /// `shuffles`: a warp's sums, in NCL, meet by shuffles; CUDA alone.
+  Gpu(const Halide::Target& target, std::vector<Halide::Expr> strides, bool shuffles = false)
+      : target_(target), strides_(std::move(strides)), shuffles_(shuffles) {}
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
                                                   Halide::Type data) const override;
@@ -30,6 +31,7 @@ class Gpu : public Schedule {
 
   Halide::Target target_;
   std::vector<Halide::Expr> strides_;
+  bool shuffles_;
 };
 
 }  // namespace halnorm::schedule

@@ -31,9 +31,12 @@ class LeftToHalide final : public Schedule {
 }  // namespace
 
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning,
-                               const std::vector<Halide::Expr>& strides) {
+                               const std::vector<Halide::Expr>& strides, bool gpu_lanes) {
+  if (gpu_lanes && !target.has_feature(Halide::Target::CUDA)) {
+    throw Halide::CompileError("gpu_lanes is of CUDA alone, not of " + target.to_string());
+  }
   if (target.has_gpu_feature()) {
-    return std::make_unique<Gpu>(target, strides);
+    return std::make_unique<Gpu>(target, strides, gpu_lanes);
   }
   switch (target.arch) {
     case Halide::Target::X86:

@@ -51,9 +51,9 @@ class Schedule {
 };
 
 /// The one place that chooses an architecture. `strides` are all the steps, in elements, from one
-/// row of the data to the next.
+/// row of the data to the next. `gpu_lanes`, on CUDA: the partial sums of a warp meet by shuffles.
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning,
-                               const std::vector<Halide::Expr>& strides);
+                               const std::vector<Halide::Expr>& strides, bool gpu_lanes = false);
 
 /// A device's train() and backward() as one launch, for channels of so few values that a block of
 /// threads can walk all of a channel's twice.

@@ -1,4 +1,5 @@
-"""Assembles the PTX of every CUDA kernel for the GPUs that it is meant for; none may spill."""
+"""Assembles the PTX of every CUDA kernel for the GPUs that it is meant for; none may spill. So it
+does for kernels with shuffles (gpu_lanes), which are not built into the library."""
 
 import argparse
 import csv
@@ -13,6 +14,7 @@ from pathlib import Path
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 SKIPPED = 77
+LANES = "gpu_lanes=true"
 SPILL = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
 REGISTERS = re.compile(r"Used (\d+) registers")
 
@@ -26,9 +28,18 @@ def find_ptxas() -> str | None:
     return shutil.which("ptxas", path=os.pathsep.join(places))
 
 
+def with_lanes(recipes: list[list[str]]) -> list[list[str]]:
+    """Training forward and backward in NCL, again, where the sums of a warp meet by shuffles."""
+    return [
+        [*recipe[:-1], f"{recipe[-1]} {LANES}"]
+        for recipe in recipes
+        if recipe[0] in ("batch_norm_train", "batch_norm_backward") and recipe[1] == "ncl"
+    ]
+
+
 def device_code(generator: Path, recipe: list[str], folder: Path) -> Path:
     operation, layout, dtype, _, target, words = recipe
-    name = f"{operation}_{layout}_{dtype}"
+    name = "_".join([operation, layout, dtype, *(["lanes"] if LANES in words else [])])
     command = [str(generator), "-g", operation, "-n", name, "-f", name, "-o", str(folder)]
     command += ["-e", "device_code", f"target={target}-no_runtime", *words.split()]
     subprocess.run(command, check=True, capture_output=True)
@@ -46,6 +57,8 @@ def assemble(ptxas: str, code: Path, architecture: str) -> tuple[int, int, str]:
     ]
     registers = [int(found.group(1)) for found in REGISTERS.finditer(run.stderr)]
     wrong = f"{code.stem} for {architecture}: {spills[0]}" if spills else ""
+    if code.stem.endswith("_lanes") and "shfl.sync" not in code.read_text():
+        wrong = f"{code.stem}: no shuffles"
     return len(registers), max(registers, default=0), wrong
 
 
@@ -60,6 +73,7 @@ def main() -> int:
         return SKIPPED
     with options.recipes.open() as file:
         recipes = [row for row in csv.reader(file, delimiter="\t") if row and row[3] == "cuda"]
+    recipes += with_lanes(recipes)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         make = [pool.submit(device_code, options.generator, r, Path(folder)) for r in recipes]
         jobs = [
