@@ -1,0 +1,13 @@
+# AMD EPYC; written by ./dev tune.
+
+# 0.976 (0.969..0.984) of the time with the schedule's own constants, 95 % interval;
+# 14 shapes and thread counts, worst 1.008 at 64x256x512, threads: 1; 2026-11-24
+set(HALNORM_TUNED_batch_norm_infer_ncl_f32_avx512 tune_task_elements=32768)
+
+# 0.979 (0.970..0.988) of the time with the schedule's own constants, 95 % interval;
+# 22 shapes and thread counts, worst 1.034 at 64x512x7, threads: 2; 2026-11-24
+set(HALNORM_TUNED_batch_norm_infer_nlc_f32_avx512 tune_task_elements=65536)
+
+# 0.978 (0.968..0.987) of the time with the schedule's own constants, 95 % interval;
+# 22 shapes and thread counts, worst 1.013 at 100000x32, threads: 1; 2026-11-24
+set(HALNORM_TUNED_batch_norm_train_nlc_f32_avx512 tune_strip_vectors=128 tune_task_elements=65536)
