@@ -54,6 +54,10 @@ struct Hostile {
   std::vector<std::string> fragments;
 };
 
+void PrintTo(const Hostile& file, std::ostream* out) {  // NOLINT(readability-identifier-naming)
+  *out << file.name;
+}
+
 const std::string full = file_of("{" + entry("F32", "2", "0,8") + "}", 8);
 
 /// A file of these entries and so many bytes of data.
