@@ -46,10 +46,12 @@ struct Trained {
   Tensor m2;
 };
 
-/// One of room's tensors, or a new one where it has none that fits.
+/// One of room's tensors, or a new one where it has none that fits. On a device always a new one:
+/// a backward pass that is queued in another stream may still read the old.
 Tensor take(Tensor& held, std::int64_t channels, Device device) {
   Tensor taken = std::move(held);
-  const bool fits = taken.defined() && taken.numel() == channels && taken.device() == device;
+  const bool fits = device == Device::cpu() && taken.defined() && taken.numel() == channels &&
+                    taken.device() == device;
   return fits ? taken : Tensor::empty({channels}, DType::Float64, device);
 }
 
