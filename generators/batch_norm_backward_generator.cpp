@@ -17,27 +17,29 @@ class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
   Input<Buffer<double, 1>> mean{"mean"};      ///< (c)
   Input<Buffer<double, 1>> invstd{"invstd"};  ///< (c): 1 / sqrt(var + eps)
 
-  Output<Buffer<>> dx{"dx"};                     ///< like x; may be dy itself
-  Output<Buffer<double, 1>> dweight{"dweight"};  ///< (c): sum(dy * (x - mean)) * invstd
-  Output<Buffer<double, 1>> dbias{"dbias"};      ///< (c): sum(dy)
+  Output<Buffer<>> dx{"dx"};            ///< like x; may be dy itself
+  Output<Buffer<>> dweight{"dweight"};  ///< (c): sum(dy * (x - mean)) * invstd
+  Output<Buffer<>> dbias{"dbias"};      ///< (c): sum(dy)
 
   void configure() {
     is_data(dy);
     is_data(x);
     is_parameter(weight);
     is_data(dx);
+    is_gradient(dweight);
+    is_gradient(dbias);
   }
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean, block_sizes(small));
+    sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean, block_sizes(small).reading(2));
     gradient_ = algorithm::input_gradient(values(dy), values(x), d, mean, invstd, weight,
                                           sums_.sum_dy, sums_.sum_dy_xmu, d.count());
     Var c("c");
     gradient_.dx = stored(gradient_.dx);
     dx = gradient_.dx;
-    dweight(c) = sums_.sum_dy_xmu(c) * invstd(c);
-    dbias(c) = sums_.sum_dy(c);
+    dweight(c) = cast(gradient_type(), sums_.sum_dy_xmu(c) * invstd(c));
+    dbias(c) = cast(gradient_type(), sums_.sum_dy(c));
   }
 
   void schedule() {

@@ -15,9 +15,9 @@ class BatchNormBackwardInfer : public halnorm::Operation<BatchNormBackwardInfer>
   Input<Buffer<>> running_var{"running_var"};    ///< (c), any stride
   Input<double> eps{"eps"};                      ///< added to running_var
 
-  Output<Buffer<>> dx{"dx"};                     ///< like x; may be dy itself
-  Output<Buffer<double, 1>> dweight{"dweight"};  ///< (c): sum(dy * (x - mean)) * invstd
-  Output<Buffer<double, 1>> dbias{"dbias"};      ///< (c): sum(dy)
+  Output<Buffer<>> dx{"dx"};            ///< like x; may be dy itself
+  Output<Buffer<>> dweight{"dweight"};  ///< (c): sum(dy * (x - mean)) * invstd
+  Output<Buffer<>> dbias{"dbias"};      ///< (c): sum(dy)
 
   void configure() {
     is_data(dy);
@@ -26,6 +26,8 @@ class BatchNormBackwardInfer : public halnorm::Operation<BatchNormBackwardInfer>
     is_parameter(running_mean);
     is_parameter(running_var);
     is_data(dx);
+    is_gradient(dweight);
+    is_gradient(dbias);
   }
 
   void generate() {
@@ -33,12 +35,12 @@ class BatchNormBackwardInfer : public halnorm::Operation<BatchNormBackwardInfer>
     Var c("c");
     mean_(c) = cast<double>(running_mean(c));
     invstd_(c) = 1 / sqrt(cast<double>(running_var(c)) + eps);
-    sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean_, block_sizes());
+    sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean_, block_sizes().reading(2));
     gradient_ = algorithm::input_gradient_of_fixed_statistics(values(dy), d, invstd_, weight);
     gradient_.dx = stored(gradient_.dx);
     dx = gradient_.dx;
-    dweight(c) = sums_.sum_dy_xmu(c) * invstd_(c);
-    dbias(c) = sums_.sum_dy(c);
+    dweight(c) = cast(gradient_type(), sums_.sum_dy_xmu(c) * invstd_(c));
+    dbias(c) = cast(gradient_type(), sums_.sum_dy(c));
   }
 
   void schedule() {

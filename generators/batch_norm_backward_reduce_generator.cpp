@@ -21,7 +21,8 @@ class BatchNormBackwardReduce : public halnorm::Operation<BatchNormBackwardReduc
   }
 
   void generate() {
-    sums_ = algorithm::gradient_sums(values(dy), values(x), domain(x), mean, block_sizes());
+    sums_ =
+        algorithm::gradient_sums(values(dy), values(x), domain(x), mean, block_sizes().reading(2));
     Var c("c");
     sum_dy(c) = sums_.sum_dy(c);
     sum_dy_xmu(c) = sums_.sum_dy_xmu(c);

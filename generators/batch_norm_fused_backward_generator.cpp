@@ -15,10 +15,10 @@ class BatchNormFusedBackward : public halnorm::Operation<BatchNormFusedBackward>
   Input<Buffer<double, 1>> mean{"mean"};      ///< (c)
   Input<Buffer<double, 1>> invstd{"invstd"};  ///< (c): 1 / sqrt(var + eps)
 
-  Output<Buffer<>> dx{"dx"};                     ///< like x
-  Output<Buffer<>> daddend{"daddend"};           ///< like x: dy where y > 0
-  Output<Buffer<double, 1>> dweight{"dweight"};  ///< (c): sum(dy * (x - mean)) * invstd
-  Output<Buffer<double, 1>> dbias{"dbias"};      ///< (c): sum(dy)
+  Output<Buffer<>> dx{"dx"};            ///< like x
+  Output<Buffer<>> daddend{"daddend"};  ///< like x: dy where y > 0
+  Output<Buffer<>> dweight{"dweight"};  ///< (c): sum(dy * (x - mean)) * invstd
+  Output<Buffer<>> dbias{"dbias"};      ///< (c): sum(dy)
 
   void configure() {
     is_data(dy);
@@ -27,12 +27,14 @@ class BatchNormFusedBackward : public halnorm::Operation<BatchNormFusedBackward>
     is_parameter(weight);
     is_data(dx);
     is_data(daddend);
+    is_gradient(dweight);
+    is_gradient(dbias);
   }
 
   void generate() {
     const algorithm::Domain d = domain(x);
     rectified_ = algorithm::rectified(values(dy), values(y), d);
-    sums_ = algorithm::gradient_sums(rectified_.dy, values(x), d, mean, block_sizes());
+    sums_ = algorithm::gradient_sums(rectified_.dy, values(x), d, mean, block_sizes().reading(3));
     gradient_ = algorithm::input_gradient(rectified_.dy, values(x), d, mean, invstd, weight,
                                           sums_.sum_dy, sums_.sum_dy_xmu, d.count());
     Var c("c");
@@ -40,8 +42,8 @@ class BatchNormFusedBackward : public halnorm::Operation<BatchNormFusedBackward>
     gradient_.dx = stored(gradient_.dx);
     dx = gradient_.dx;
     daddend = gradient_.daddend;
-    dweight(c) = sums_.sum_dy_xmu(c) * invstd(c);
-    dbias(c) = sums_.sum_dy(c);
+    dweight(c) = cast(gradient_type(), sums_.sum_dy_xmu(c) * invstd(c));
+    dbias(c) = cast(gradient_type(), sums_.sum_dy(c));
   }
 
   void schedule() {

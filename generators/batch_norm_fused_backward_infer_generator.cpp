@@ -16,10 +16,10 @@ class BatchNormFusedBackwardInfer : public halnorm::Operation<BatchNormFusedBack
   Input<Buffer<>> running_var{"running_var"};    ///< (c), any stride
   Input<double> eps{"eps"};                      ///< added to running_var
 
-  Output<Buffer<>> dx{"dx"};                     ///< like x
-  Output<Buffer<>> daddend{"daddend"};           ///< like x: dy where y > 0
-  Output<Buffer<double, 1>> dweight{"dweight"};  ///< (c): sum(dy * (x - mean)) * invstd
-  Output<Buffer<double, 1>> dbias{"dbias"};      ///< (c): sum(dy)
+  Output<Buffer<>> dx{"dx"};            ///< like x
+  Output<Buffer<>> daddend{"daddend"};  ///< like x: dy where y > 0
+  Output<Buffer<>> dweight{"dweight"};  ///< (c): sum(dy * (x - mean)) * invstd
+  Output<Buffer<>> dbias{"dbias"};      ///< (c): sum(dy)
 
   void configure() {
     is_data(dy);
@@ -30,6 +30,8 @@ class BatchNormFusedBackwardInfer : public halnorm::Operation<BatchNormFusedBack
     is_parameter(running_var);
     is_data(dx);
     is_data(daddend);
+    is_gradient(dweight);
+    is_gradient(dbias);
   }
 
   void generate() {
@@ -38,14 +40,14 @@ class BatchNormFusedBackwardInfer : public halnorm::Operation<BatchNormFusedBack
     mean_(c) = cast<double>(running_mean(c));
     invstd_(c) = 1 / sqrt(cast<double>(running_var(c)) + eps);
     rectified_ = algorithm::rectified(values(dy), values(y), d);
-    sums_ = algorithm::gradient_sums(rectified_.dy, values(x), d, mean_, block_sizes());
+    sums_ = algorithm::gradient_sums(rectified_.dy, values(x), d, mean_, block_sizes().reading(3));
     gradient_ = algorithm::input_gradient_of_fixed_statistics(rectified_.dy, d, invstd_, weight);
     gradient_.daddend = stored(rectified_.daddend);
     gradient_.dx = stored(gradient_.dx);
     dx = gradient_.dx;
     daddend = gradient_.daddend;
-    dweight(c) = sums_.sum_dy_xmu(c) * invstd_(c);
-    dbias(c) = sums_.sum_dy(c);
+    dweight(c) = cast(gradient_type(), sums_.sum_dy_xmu(c) * invstd_(c));
+    dbias(c) = cast(gradient_type(), sums_.sum_dy(c));
   }
 
   void schedule() {

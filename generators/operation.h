@@ -25,8 +25,8 @@ class Operation : public Halide::Generator<Derived> {
   Halide::GeneratorParam<int> tune_strip_vectors{"tune_strip_vectors", 0};
   Halide::GeneratorParam<int> tune_near_elements{"tune_near_elements", 0};
 
-  /// CUDA alone: in NCL the partial sums of a warp meet by shuffles, not through shared memory.
-  Halide::GeneratorParam<bool> gpu_lanes{"gpu_lanes", false};
+  /// Of CUDA alone: in NCL the partial sums of a warp meet by shuffles, not through shared memory.
+  Halide::GeneratorParam<bool> gpu_lanes{"gpu_lanes", true};
 
  protected:
   using Vec = Halide::Buffer<void, 1>;
@@ -50,10 +50,20 @@ class Operation : public Halide::Generator<Derived> {
     return t.bits() == 64 ? Halide::Float(64) : Halide::Float(32);
   }
 
+  /// The type of dweight and dbias: double, which the runtime rounds; on a device that would be a
+  /// launch of its own.
+  [[nodiscard]] Halide::Type gradient_type() const {
+    return this->get_target().has_gpu_feature() ? parameter_type() : Halide::Float(64);
+  }
+
   template <class Buffer>
   void is_data(Buffer& b) const {
     b.set_type(carried() ? Halide::Type(Halide::UInt(16)) : Halide::Type(dtype));
     b.set_dimensions(rank());
+  }
+
+  [[nodiscard]] bool on_cuda() const {
+    return this->get_target().has_feature(Halide::Target::CUDA);
   }
 
   /// Whether the data's numbers come as the bits of 16-bit integers: see algorithm/carrier.h.
@@ -68,7 +78,7 @@ class Operation : public Halide::Generator<Derived> {
       return b;
     }
     Halide::Func f("values");
-    f(Halide::_) = algorithm::from_bits(dtype, b(Halide::_));
+    f(Halide::_) = algorithm::from_bits(dtype, b(Halide::_), on_cuda());
     return f;
   }
 
@@ -78,13 +88,19 @@ class Operation : public Halide::Generator<Derived> {
       return f;
     }
     Halide::Func bits(f.name() + "_bits");
-    bits(f.args()) = algorithm::to_bits(dtype, f(f.args()));
+    bits(f.args()) = algorithm::to_bits(dtype, f(f.args()), on_cuda());
     return bits;
   }
 
   template <class Buffer>
   void is_parameter(Buffer& b) const {
     b.set_type(parameter_type());
+    b.set_dimensions(1);
+  }
+
+  template <class Buffer>
+  void is_gradient(Buffer& b) const {
+    b.set_type(gradient_type());
     b.set_dimensions(1);
   }
 
@@ -126,7 +142,7 @@ class Operation : public Halide::Generator<Derived> {
       return schedule::left_to_halide(this->get_target());
     }
     if (small) {
-      return schedule::make_small(this->get_target());
+      return schedule::make_small(this->get_target(), gpu_lanes);
     }
     return schedule::make(this->get_target(),
                           {.task_elements = tune_task_elements,
@@ -144,6 +160,10 @@ class Operation : public Halide::Generator<Derived> {
   void note_strides(Buffer& b) {
     for (int i = 1; i < rank(); ++i) {
       strides_.push_back(b.dim(i).stride());
+    }
+    // The runtime hands over nothing else; and all that Halide loads at once is as wide as this.
+    if (this->get_target().has_gpu_feature()) {
+      b.set_host_alignment(16);
     }
   }
 

@@ -4,26 +4,37 @@
 #include <mutex>
 #include <tuple>
 
+#include "cuda_stream.h"
 #include "tensor_impl.h"
 
 namespace halnorm::detail {
 
 namespace {
 
-using Key = std::tuple<double, DType, DeviceType, int>;
+/// What is kept on devices, and in which context of an engine's.
+struct Kept {
+  using Place = std::tuple<void*, DeviceType, int, DType>;
+
+  std::mutex mutex;
+  std::map<std::pair<Place, double>, Tensor> constants;
+  std::map<Place, Tensor> zeros;
+};
 
 /// Never destroyed: the driver may be gone by then.
-Tensor& kept(const Key& key) {
-  static auto& all = *new std::map<Key, Tensor>();
-  return all[key];
+Kept& kept() {
+  static Kept& all = *new Kept;
+  return all;
+}
+
+Kept::Place place(Device device, DType dtype) {
+  return {guarded_context(), device.type, device.index, dtype};
 }
 
 }  // namespace
 
 Tensor constant(double value, std::int64_t channels, DType dtype, Device device) {
-  static std::mutex mutex;
-  const std::scoped_lock lock(mutex);
-  Tensor& one = kept({value, dtype, device.type, device.index});
+  const std::scoped_lock lock(kept().mutex);
+  Tensor& one = kept().constants[{place(device, dtype), value}];
   if (!one.defined()) {
     one = Tensor::full({1}, value, dtype, device);
   }
@@ -34,14 +45,19 @@ Tensor zeros(std::int64_t count, const Tensor& x) {
   if (x.device() == Device::cpu()) {
     return Tensor::zeros({count}, x.dtype());
   }
-  static std::mutex mutex;
-  static auto& all = *new std::map<std::tuple<DType, DeviceType>, Tensor>();
-  const std::scoped_lock lock(mutex);
-  Tensor& longest = all[{x.dtype(), x.device().type}];
+  const std::scoped_lock lock(kept().mutex);
+  Tensor& longest = kept().zeros[place(x.device(), x.dtype())];
   if (!longest.defined() || longest.numel() < count) {
     longest = Tensor::zeros({count}, x.dtype(), x.device());
   }
   return longest.narrow(0, 0, count);
+}
+
+void forget_constants(const void* context) {
+  const std::scoped_lock lock(kept().mutex);
+  std::erase_if(kept().constants,
+                [&](const auto& item) { return std::get<0>(item.first.first) == context; });
+  std::erase_if(kept().zeros, [&](const auto& item) { return std::get<0>(item.first) == context; });
 }
 
 }  // namespace halnorm::detail

@@ -11,4 +11,7 @@ Tensor constant(double value, std::int64_t channels, DType dtype, Device device)
 /// So many zeros of x's dtype where x lies; on a device kept for the next call.
 Tensor zeros(std::int64_t count, const Tensor& x);
 
+/// Gives back what the two keep in a CUcontext.
+void forget_constants(const void* context);
+
 }  // namespace halnorm::detail

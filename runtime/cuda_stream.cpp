@@ -1,8 +1,12 @@
-#include "halnorm/cuda.h"
+#include "cuda_stream.h"
 
+#include <bit>
+#include <string>
 #include <utility>
 
+#include "constant.h"
 #include "device_interface.h"
+#include "halnorm/cuda.h"
 #include "halnorm/error.h"
 
 namespace halnorm::cuda {
@@ -27,6 +31,40 @@ GetStream halide_set_cuda_get_stream(GetStream handler);
 }
 
 namespace {
+
+/// A function of the driver, which Halide has loaded.
+template <class Function>
+Function driver(const char* name) {
+  static void* library = halide_load_library("libcuda.so");
+  auto* function = std::bit_cast<Function>(halide_get_library_symbol(library, name));
+  if (function == nullptr) {
+    throw DeviceError(std::string("CUDA's driver has no ") + name);
+  }
+  return function;
+}
+
+void check(const char* what, int code) {
+  if (code != 0) {
+    throw DeviceError(std::string(what) + ": CUDA failed with code " + std::to_string(code));
+  }
+}
+
+/// Makes the guard's context the thread's while it lives.
+class Current {
+ public:
+  explicit Current(const char* what) {
+    check(what, driver<int (*)(void*)>("cuCtxPushCurrent_v2")(current_context));
+  }
+  Current(const Current&) = delete;
+  Current& operator=(const Current&) = delete;
+  ~Current() {
+    void* popped = nullptr;
+    pop_(&popped);
+  }
+
+ private:
+  int (*pop_)(void**) = driver<int (*)(void**)>("cuCtxPopCurrent_v2");
+};
 
 /// Halide's own, for threads without a guard.
 AcquireContext default_acquire = nullptr;
@@ -56,11 +94,25 @@ void install() {
   static_cast<void>(done);
 }
 
+void copy(const char* what, void* to, const void* from, std::size_t bytes, bool wait) {
+  using Copy = int (*)(std::uintptr_t, std::uintptr_t, std::size_t, void*);
+  const Current current(what);
+  check(what,
+        driver<Copy>("cuMemcpyAsync")(std::bit_cast<std::uintptr_t>(to),
+                                      std::bit_cast<std::uintptr_t>(from), bytes, current_stream));
+  if (wait) {
+    check(what, driver<int (*)(void*)>("cuStreamSynchronize")(current_stream));
+  }
+}
+
 }  // namespace
 
 #else
 
 namespace {
+
+void copy(const char* /*what*/, void* /*to*/, const void* /*from*/, std::size_t /*bytes*/,
+          bool /*wait*/) {}
 
 void install() {
   throw DeviceError("StreamGuard: this build has no kernels for cuda; see docs/targets.md");
@@ -84,4 +136,20 @@ StreamGuard::~StreamGuard() {
   current_stream = outer_stream_;
 }
 
+void release(void* context) {
+  const StreamGuard guard(context, nullptr);
+  detail::forget_constants(context);
+  halide_device_release(nullptr, detail::interface_of(DeviceType::CUDA));
+}
+
 }  // namespace halnorm::cuda
+
+namespace halnorm::detail {
+
+void* guarded_context() noexcept { return cuda::current_context; }
+
+void copy_in_stream(const char* what, void* to, const void* from, std::size_t bytes, bool wait) {
+  cuda::copy(what, to, from, bytes, wait);
+}
+
+}  // namespace halnorm::detail

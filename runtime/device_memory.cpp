@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "cuda_stream.h"
 #include "device_interface.h"
 #include "halide_glue.h"
 #include "halnorm/error.h"
@@ -126,6 +127,14 @@ DeviceMemory::~DeviceMemory() {
   }
 }
 
+bool DeviceMemory::is_in_stream() const noexcept {
+  return device_.type == DeviceType::CUDA && guarded_context() != nullptr;
+}
+
+std::size_t DeviceMemory::bytes_of(std::int64_t elements) const noexcept {
+  return static_cast<std::size_t>(elements) * static_cast<std::size_t>(size_of(dtype_));
+}
+
 bool DeviceMemory::can_start_at(const void* address) const noexcept {
   constexpr std::uintptr_t vector = 16;
   return device_.type == DeviceType::CUDA ? reinterpret_cast<std::uintptr_t>(address) % vector == 0
@@ -143,6 +152,10 @@ void DeviceMemory::place(halide_buffer_t& buffer, const void* address) const noe
 }
 
 void DeviceMemory::read(void* host, const void* address, std::int64_t elements) const {
+  if (is_in_stream()) {
+    copy_in_stream("a copy to the host", host, address, bytes_of(elements), true);
+    return;
+  }
   Part part(*this, address, elements);
   part.get()->host = static_cast<std::uint8_t*>(host);
   part.get()->set_device_dirty();
@@ -150,6 +163,11 @@ void DeviceMemory::read(void* host, const void* address, std::int64_t elements) 
 }
 
 void DeviceMemory::write(const void* host, const void* address, std::int64_t elements) const {
+  if (is_in_stream()) {
+    copy_in_stream("a copy from the host", const_cast<void*>(address), host, bytes_of(elements),
+                   true);
+    return;
+  }
   Part part(*this, address, elements);
   part.get()->host = static_cast<std::uint8_t*>(const_cast<void*>(host));
   part.get()->set_host_dirty();
@@ -159,6 +177,10 @@ void DeviceMemory::write(const void* host, const void* address, std::int64_t ele
 
 void DeviceMemory::copy(const void* to, const DeviceMemory& source, const void* from,
                         std::int64_t elements) const {
+  if (is_in_stream()) {
+    copy_in_stream("a copy on a device", const_cast<void*>(to), from, bytes_of(elements), false);
+    return;
+  }
   Part target_part(*this, to, elements);
   Part source_part(source, from, elements);
   source_part.get()->set_device_dirty();

@@ -55,6 +55,9 @@ class DeviceMemory {
  private:
   DeviceMemory(Device device, std::int64_t elements, DType dtype);
   class Part;
+  /// Whether a copy must go into the stream of a cuda::StreamGuard.
+  [[nodiscard]] bool is_in_stream() const noexcept;
+  [[nodiscard]] std::size_t bytes_of(std::int64_t elements) const noexcept;
 
   Device device_;
   DType dtype_;

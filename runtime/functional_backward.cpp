@@ -42,8 +42,10 @@ BatchNormBackward run_backward(const char* function, const Tensor& given_dy, con
   const Tensor x = detail::in_layout(given_x, layout);
   const Tensor dy = detail::in_layout(given_dy, layout);
   detail::Output dx(out, given_x, layout);
-  const Tensor dweight = Tensor::empty({e.C}, DType::Float64, given_x.device());
-  const Tensor dbias = Tensor::empty({e.C}, DType::Float64, given_x.device());
+  const Tensor dweight =
+      Tensor::empty({e.C}, detail::kernel_gradient_dtype(given_x), given_x.device());
+  const Tensor dbias =
+      Tensor::empty({e.C}, detail::kernel_gradient_dtype(given_x), given_x.device());
   detail::backward_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
                         detail::weight_channels(weight.get(), e.C, x), detail::channels_of(mean),
                         detail::channels_of(invstd), detail::view_of(dx.target(), layout),
@@ -119,8 +121,10 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
   const bool keeps = out.defined() && given_x.device() != Device::cpu();
   const Tensor dy = detail::in_layout(keeps ? given_dy.clone() : given_dy, layout);
   detail::Output dx(out, given_x, layout);
-  const Tensor dweight = Tensor::empty({e.C}, DType::Float64, given_x.device());
-  const Tensor dbias = Tensor::empty({e.C}, DType::Float64, given_x.device());
+  const Tensor dweight =
+      Tensor::empty({e.C}, detail::kernel_gradient_dtype(given_x), given_x.device());
+  const Tensor dbias =
+      Tensor::empty({e.C}, detail::kernel_gradient_dtype(given_x), given_x.device());
   detail::backward_infer_pass(
       function, detail::view_of(dy, layout), detail::view_of(x, layout),
       detail::weight_channels(weight.get(), e.C, x), detail::channels_of(running_mean.get()),

@@ -40,8 +40,10 @@ struct Data {
         y(detail::in_layout(given_y, layout)),
         dx(detail::empty_in_layout(given_x, layout)),
         daddend(detail::empty_in_layout(given_x, layout)),
-        dweight(Tensor::empty({channels}, DType::Float64, given_x.device())),
-        dbias(Tensor::empty({channels}, DType::Float64, given_x.device())) {}
+        dweight(
+            Tensor::empty({channels}, detail::kernel_gradient_dtype(given_x), given_x.device())),
+        dbias(Tensor::empty({channels}, detail::kernel_gradient_dtype(given_x), given_x.device())) {
+  }
 
   [[nodiscard]] BatchNormFusedBackward result(DType parameters) const {
     auto [to_weight, to_bias] = detail::channels_to(dweight, dbias, parameters);

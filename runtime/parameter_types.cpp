@@ -36,6 +36,10 @@ DType gradient_dtype(const Tensor& weight, const Tensor& x) noexcept {
   return weight.defined() ? weight.dtype() : parameter_dtype(x.dtype());
 }
 
+DType kernel_gradient_dtype(const Tensor& x) noexcept {
+  return x.device() == Device::cpu() ? DType::Float64 : parameter_dtype(x.dtype());
+}
+
 void store_channels(const Tensor& target, const Tensor& source) {
   if (target.device() != Device::cpu()) {
     Tensor there = target;

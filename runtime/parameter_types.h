@@ -40,6 +40,9 @@ Tensor narrowed(const Tensor& wide, const Tensor& like, Tensor out);
 /// The dtype of gradients: the weight's own, or what goes with the data.
 DType gradient_dtype(const Tensor& weight, const Tensor& x) noexcept;
 
+/// The dtype in which a kernel gives them: Float64, and on a device one that needs no rounding.
+DType kernel_gradient_dtype(const Tensor& x) noexcept;
+
 /// Copies one value per channel, rounded once, into a tensor of any stride and dtype. Allocates
 /// nothing on the host, and so cannot fail between two tensors that belong together.
 void store_channels(const Tensor& target, const Tensor& source);

@@ -83,9 +83,11 @@ double Channels::at(std::int64_t channel) const noexcept {
 }
 
 bool is_small(const View& x) noexcept {
-  // A thread of the one block that has a channel then walks at most 64 values, four at a time,
-  // twice: about the time that three more launches take. Estimated, not measured.
-  constexpr std::int64_t values = 4096;
+  // Measured on an H100: from about there on, the one block of threads that has a channel is slower
+  // than all of them in three launches. In NLC it is sooner, for a block has several channels, more
+  // of narrow data. See docs/performance.md.
+  const std::int64_t values =
+      x.layout == Layout::ncl ? 32768 : 1024 * static_cast<std::int64_t>(size_of(x.dtype));
   return x.memory != nullptr && x.N <= values && x.L <= values && x.N * x.L <= values;
 }
 

@@ -12,71 +12,103 @@ from pathlib import Path
 # reads x twice, backward x and dy.
 MOVED = {"copy": 2, "train": 3, "infer": 2, "backward": 5}
 OPERATIONS = ("train", "infer", "backward")
+CUDNN = ("cudnn", "persistent")
+PEERS = {"cudnn": "cuDNN", "persistent": "cuDNN, persistent", "torch": "PyTorch's own"}
 LARGE = 64e6
 
 Key = tuple[str, str, str, str]
+Row = dict[str, float]
 
 
-def read(path: Path) -> dict[Key, dict[str, float]]:
+def read(path: Path) -> dict[Key, Row]:
     rows = [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
-    return {
-        (r.get("peer", "halnorm"), f"{r['shape']} {r['layout']}", r["dtype"], r["operation"]): r
-        for r in rows
-    }
+    return {(r["peer"], f"{r['shape']} {r['layout']}", r["dtype"], r["operation"]): r for r in rows}
 
 
-def share_of_copy(all_rows: dict[Key, dict[str, float]], key: Key) -> float:
+def share_of_copy(rows: dict[Key, Row], key: Key) -> float:
     """Of the speed at which the device copies a tensor of this size."""
     _, shape, dtype, operation = key
-    copy = all_rows["halnorm", shape, dtype, "copy"]["us"] / MOVED["copy"]
-    return copy * MOVED[operation] / all_rows[key]["us"]
+    copy = rows["halnorm", shape, dtype, "copy"]["us"] / MOVED["copy"]
+    return copy * MOVED[operation] / rows[key]["us"]
 
 
-def cell(all_rows: dict[Key, dict[str, float]], key: Key) -> str:
-    if key not in all_rows:
+def best(rows: dict[Key, Row], key: Key, peers: tuple[str, ...]) -> float | None:
+    """The time of the quickest of these peers."""
+    times = [rows[(p, *key[1:])]["us"] for p in peers if (p, *key[1:]) in rows]
+    return min(times, default=None)
+
+
+def ours(rows: dict[Key, Row], dtype: str, operation: str) -> list[Key]:
+    return [key for key in rows if key[0] == "halnorm" and key[2:] == (dtype, operation)]
+
+
+def times_faster(rows: dict[Key, Row], keys: list[Key], peers: tuple[str, ...]) -> str:
+    """The geometric mean, the least, and where we are slower by more than a twentieth."""
+    pairs = [(key, best(rows, key, peers)) for key in keys]
+    ratios = [time / rows[key]["us"] for key, time in pairs if time is not None]
+    if not ratios:
         return "-"
-    row = all_rows[key]
+    slower = sum(ratio < 1 / 1.05 for ratio in ratios)
+    mean = statistics.geometric_mean(ratios)
+    return (
+        f"{mean:.2f} ({min(ratios):.2f} to {max(ratios):.1f}), slower in {slower} of {len(ratios)}"
+    )
+
+
+def summary(rows: dict[Key, Row], dtypes: list[str]) -> list[str]:
+    lines = [
+        f"| | of the copy, from {LARGE / 1e6:.0f} MB on | times the better of cuDNN's two modes | "
+        "times PyTorch's own |",
+        "|---|---|---|---|",
+    ]
+    for dtype in dtypes:
+        for operation in OPERATIONS:
+            keys = ours(rows, dtype, operation)
+            large = [share_of_copy(rows, key) for key in keys if rows[key]["bytes"] >= LARGE]
+            share = "-"
+            if large:
+                share = f"{statistics.geometric_mean(large):.2f} ({min(large):.2f} at the least)"
+            cells = [share, times_faster(rows, keys, CUDNN), times_faster(rows, keys, ("torch",))]
+            lines.append(f"| {operation}, {dtype} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def cell(rows: dict[Key, Row], key: Key) -> str:
+    if key not in rows:
+        return "-"
+    row = rows[key]
     return f"{row['us']:.1f} ({row['least']:.1f} to {row['most']:.1f})"
 
 
-def table(all_rows: dict[Key, dict[str, float]], dtype: str, operation: str) -> list[str]:
-    peers = [p for p in ("cudnn", "torch") if any(key[0] == p for key in all_rows)]
-    head = ["shape", "halnorm, us", "of copy", *(f"{p}, us" for p in peers)]
-    lines = [f"## {operation}, {dtype}", "", "| " + " | ".join(head) + " |"]
+def table(rows: dict[Key, Row], dtype: str, operation: str) -> list[str]:
+    peers = [p for p in PEERS if any(key[0] == p for key in rows)]
+    head = ["shape", "halnorm", "of copy", *(PEERS[p] for p in peers)]
+    lines = [f"### {operation}, {dtype}", "", "| " + " | ".join(head) + " |"]
     lines.append("|---" * len(head) + "|")
-    shares = []
-    for key in all_rows:
-        if key[0] != "halnorm" or key[2:] != (dtype, operation):
-            continue
-        share = share_of_copy(all_rows, key)
-        if all_rows[key]["bytes"] >= LARGE:
-            shares.append(share)
-        others = [cell(all_rows, (p, *key[1:])) for p in peers]
-        lines.append(
-            "| " + " | ".join([key[1], cell(all_rows, key), f"{share:.2f}", *others]) + " |"
-        )
-    if shares:
-        mean = statistics.geometric_mean(shares)
-        lines += ["", f"From 64 MB on: {mean:.2f} of the copy's speed, geometric mean."]
+    for key in ours(rows, dtype, operation):
+        others = [cell(rows, (p, *key[1:])) for p in peers]
+        share = f"{share_of_copy(rows, key):.2f}"
+        lines.append("| " + " | ".join([key[1], cell(rows, key), share, *others]) + " |")
     return [*lines, ""]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("figures", type=Path, nargs="+")
     parser.add_argument("--title", default="GPU")
+    parser.add_argument("figures", type=Path, nargs="+")
     options = parser.parse_args()
-    all_rows: dict[Key, dict[str, float]] = {}
+    rows: dict[Key, Row] = {}
     for path in options.figures:
-        all_rows |= read(path)
+        rows |= read(path)
+    dtypes = list(dict.fromkeys(key[2] for key in rows))
     print(f"# {options.title}\n")
-    print(
-        "Median of seven runs, with the least and the most; a run is many calls, waited for once."
-    )
-    print("The share of the copy is in bytes a second: training reads x twice and writes y.\n")
-    for dtype in dict.fromkeys(key[2] for key in all_rows):
+    print((Path(__file__).parent / "page.md").read_text())
+    print("\n".join(summary(rows, dtypes)))
+    print("## Every shape\n")
+    print("Microseconds a call: the median of seven runs, the least and the most.\n")
+    for dtype in dtypes:
         for operation in OPERATIONS:
-            print("\n".join(table(all_rows, dtype, operation)))
+            print("\n".join(table(rows, dtype, operation)))
     return 0
 
 

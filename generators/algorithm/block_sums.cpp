@@ -1,5 +1,7 @@
 #include "block_sums.h"
 
+#include "walkers.h"
+
 namespace halnorm::algorithm {
 
 using Halide::cast;
@@ -31,37 +33,6 @@ void add_lanes(BlockSums& b, const BlockGrid& g) {
     b.lane = Halide::Func("lane");
     b.lane(b.w, b.c, b.jl, b.jn) = so_far + Tuple(b.lanes(b.w, u, b.c, b.jl, b.jn));
   }
-}
-
-/// Two float64 as the halves of their bits: Halide 21 shuffles nothing wider than 32 bits.
-Tuple in_words(const Tuple& pair) {
-  std::vector<Expr> words;
-  for (const Expr& value : {pair[0], pair[1]}) {
-    const Expr bits = Halide::reinterpret(Halide::UInt(64), cast<double>(value));
-    words.push_back(cast<std::uint32_t>(bits >> 32));
-    words.push_back(cast<std::uint32_t>(bits));
-  }
-  return Tuple(words);
-}
-
-Tuple of_words(const Tuple& words) {
-  const auto value = [](const Expr& high, const Expr& low) {
-    const Expr bits = (cast<std::uint64_t>(high) << 32) | cast<std::uint64_t>(low);
-    return Halide::reinterpret(Halide::Float(64), bits);
-  };
-  return {value(words[0], words[1]), value(words[2], words[3])};
-}
-
-/// The sum of lane, each time the upper half added to the lower.
-Tuple sum_of_halves(BlockSums& b, const BlockGrid& g) {
-  const auto at = [&](const Expr& w) { return of_words(b.halves.back()(w, b.c, b.jl, b.jn)); };
-  Tuple so_far = b.lane(b.w, b.c, b.jl, b.jn);
-  for (int width = g.width / 2; width > 0; width /= 2) {
-    b.halves.emplace_back("half");
-    b.halves.back()(b.w, b.c, b.jl, b.jn) = in_words(so_far);
-    so_far = at(b.w) + at(b.w + width);
-  }
-  return at(0) + at(1);
 }
 
 /// What follows the last full step of a row, vector by vector. The last vector ends with the row,
@@ -105,14 +76,10 @@ void sum_rows_of_lanes(BlockSums& b, const BlockGrid& g, const Terms& terms) {
       Tuple(b.lanes(b.w, b.rest.x, b.c, b.jl, b.jn)) + rest_of_row(b, g, terms);
 
   add_lanes(b, g);
-  if (g.halving) {
-    b.sums(b.c, b.jl, b.jn) = sum_of_halves(b, g);
-  } else {
-    b.across = RDom(0, g.width, "across");
-    b.sums(b.c, b.jl, b.jn) = zeros_like(full);
-    b.sums(b.c, b.jl, b.jn) =
-        Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.lane(b.across, b.c, b.jl, b.jn));
-  }
+  b.across = RDom(0, g.width, "across");
+  b.sums(b.c, b.jl, b.jn) = zeros_like(full);
+  b.sums(b.c, b.jl, b.jn) =
+      Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.lane(b.across, b.c, b.jl, b.jn));
   b.sums(b.c, b.jl, b.jn) =
       Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.row_sum(b.rows.x, b.c, b.jl, b.jn));
 }
@@ -143,37 +110,6 @@ void sum_rows_of_channels(BlockSums& b, const BlockGrid& g, const Terms& terms) 
                             sum_of_rows(b, g, terms, rows / g.lanes * g.lanes + b.rest.x, 1);
 }
 
-/// The row of a channel's value i. Unsigned, which divides in fewer instructions.
-Expr row_of(const Expr& i, const Domain& d) {
-  return d.layout == Layout::NLC ? i : cast<int>(cast<unsigned>(i) / cast<unsigned>(d.L));
-}
-
-/// A channel's values in the order of (n, l), whatever the layout: thread w takes every width-th.
-void sum_values_in_turn(BlockSums& b, const BlockGrid& g, const Terms& terms) {
-  constexpr int run = 8;  // as many additions again, 4 or 16, are left to the last step
-  const Domain& d = g.domain;
-  const Expr values = d.L * d.N;
-  b.full = RDom(0, div_up(values, g.step()), "full");
-  const Expr turn = b.full.x * g.step() + b.u * g.width + b.w;
-  const Expr i = min(turn, values - 1);
-  const Expr n = row_of(i, d);
-  const Tuple t = terms({within(i - n * d.L, d.L - 1), b.c, within(n, d.N - 1), b.jl, b.jn});
-  b.lanes(b.w, b.u, b.c, b.jl, b.jn) = zeros_like(t);
-  const Tuple next{select(turn < values, t[0], cast(t[0].type(), 0)),
-                   select(turn < values, t[1], cast(t[1].type(), 0))};
-  b.lanes(b.w, b.u, b.c, b.jl, b.jn) = Tuple(b.lanes(b.w, b.u, b.c, b.jl, b.jn)) + next;
-  add_lanes(b, g);
-
-  b.few = RDom(0, run, "few");
-  b.run(b.row, b.c, b.jl, b.jn) = zeros_like(t);
-  b.run(b.row, b.c, b.jl, b.jn) =
-      Tuple(b.run(b.row, b.c, b.jl, b.jn)) + Tuple(b.lane(b.row * run + b.few.x, b.c, b.jl, b.jn));
-  b.across = RDom(0, g.width / run, "across");
-  b.sums(b.c, b.jl, b.jn) = zeros_like(t);
-  b.sums(b.c, b.jl, b.jn) =
-      Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.run(b.across.x, b.c, b.jl, b.jn));
-}
-
 }  // namespace
 
 Halide::Type accumulator_of(const Halide::Type& data) {
@@ -185,31 +121,25 @@ Halide::Type sum_type_of(const Halide::Type& data, const BlockSizes& sizes) {
 }
 
 BlockGrid::BlockGrid(const Domain& d, const BlockSizes& sizes)
-    : domain(d),
-      width(sizes.width),
-      lanes(sizes.lanes),
-      halving(sizes.halving),
-      whole(sizes.whole),
-      row_length(1),
-      cuts(1) {
-  if (whole) {
-    row_length = d.L;
-    rows = d.N;
-    groups = 1;
-    return;
-  }
-  Expr values = sizes.block_values;
-  if (sizes.blocks > 0) {
-    values = Halide::max(values, d.L * d.C * d.N / sizes.blocks);
-  }
-  if (d.layout == Layout::NCL) {
-    row_length = sizes.row_length;
-    cuts = div_up(d.L, row_length);
-    rows = Halide::clamp(values / Halide::clamp(d.L, 1, row_length), 1, sizes.max_rows);
+    : domain(d), width(sizes.width), lanes(sizes.lanes), walkers(sizes.walkers) {
+  if (walkers.warps > 0) {
+    cut_for_walkers(sizes);
   } else {
-    rows = Halide::clamp(values / Halide::max(d.C, 1), sizes.min_rows, sizes.max_rows);
+    cut_for_vectors(sizes);
   }
-  groups = div_up(d.N, rows);
+  cuts = walkers.whole ? Expr(1) : div_up(d.L, row_length);
+  groups = walkers.whole ? Expr(1) : div_up(d.N, rows);
+}
+
+void BlockGrid::cut_for_vectors(const BlockSizes& sizes) {
+  const Expr values = sizes.block_values;
+  if (domain.layout == Layout::NCL) {
+    row_length = sizes.row_length;
+    rows = Halide::clamp(values / Halide::clamp(domain.L, 1, row_length), 1, sizes.max_rows);
+  } else {
+    row_length = 1;
+    rows = Halide::clamp(values / Halide::max(domain.C, 1), sizes.min_rows, sizes.max_rows);
+  }
 }
 
 Expr BlockGrid::row(const Expr& jn, const Expr& r) const {
@@ -231,8 +161,8 @@ Expr BlockGrid::before(const Expr& jl, const Expr& jn) const {
 
 BlockSums block_sums(const BlockGrid& grid, const Terms& terms) {
   BlockSums b;
-  if (grid.whole) {
-    sum_values_in_turn(b, grid, terms);
+  if (grid.walkers.warps > 0) {
+    sum_by_walkers(b, grid, terms);
   } else if (grid.domain.layout == Layout::NCL) {
     sum_rows_of_lanes(b, grid, terms);
   } else {

@@ -7,36 +7,51 @@
 
 namespace halnorm::algorithm {
 
+/// Devices: threads that take the values of a block in turn, at most `warps` of `width`. In NCL
+/// they stand side by side along a row, and where it is shorter than they are many, in several
+/// rows; in NLC each walks down the rows of a channel.
+struct Walkers {
+  int width = 1, warps = 0;  ///< no warps, no walkers
+  int together = 1;          ///< values whose loads are on their way at a time
+  int channels = 1;          ///< NLC: neighbouring channels of a block
+  bool halving = false;      ///< a warp's sums are added half to half, not in a row
+  bool whole = false;        ///< a channel is one block
+};
+
 /// How many values enter one sum in the data's own precision before double takes over: a block's
 /// sums stay within a few rounding errors of exact because each of its partial sums is short.
 struct BlockSizes {
-  int width;               ///< NCL: of a vector; a row shorter than this is added value by value
-  int lanes;               ///< NCL: vectors of partial sums;
+  int width = 1;           ///< NCL: of a vector; a row shorter than this is added value by value
+  int lanes = 1;           ///< NCL: vectors of partial sums;
                            ///< NLC: rows that are added up before they meet the block's sums
-  int row_length;          ///< NCL: a longer row is cut here
-  int block_values;        ///< rows are grouped until a block holds about this many values,
-  int min_rows;            ///< NLC: and not fewer,
-  int max_rows;            ///< and never more: one lane may have to add them all
+  int row_length = 1;      ///< NCL: a longer row is cut here
+  int block_values = 1;    ///< rows are grouped until a block holds about this many values,
+  int min_rows = 1;        ///< NLC: and not fewer,
+  int max_rows = 1;        ///< and never more: one lane may have to add them all
   bool in_double = false;  ///< double from the first addition on, whatever the data's type
-  int blocks = 0;     ///< if set, a block grows beyond block_values until there are about so many
-  int gatherers = 1;  ///< runs of blocks that are merged side by side before they meet
-  bool halving = false;  ///< NCL: a vector's partial sums are added half to half, not in a row
-  bool whole = false;  ///< a channel is one block: `width` threads take its values in turn, `lanes`
-                       ///< at a time each; the sizes of rows and blocks do not count
+  bool shift_by_first = false;  ///< each channel's first value is subtracted, not one of the block
+  bool guards_nan = false;      ///< the target's maximum may lose a NaN
+  Walkers walkers{};            ///< devices: who takes a block's values
+  int blocks = 0;     ///< with walkers: a block grows until there are no more than about so many
+  int gatherers = 1;  ///< how many add up the blocks of a channel side by side
+
+  /// For sums of so many tensors, which share the registers.
+  [[nodiscard]] BlockSizes reading(int tensors) const;
 };
 
 /// The data cut into blocks: (jl, jn) numbers them along L and along N.
 struct BlockGrid {
   Domain domain;
   int width = 1, lanes = 1;
-  bool halving = false, whole = false;
+  Walkers walkers;
+  Halide::Expr warps;             ///< of walkers, no more than there are
   Halide::Expr row_length, rows;  ///< a full block's extents; the last one may be smaller
   Halide::Expr cuts, groups;      ///< blocks along L and along N
 
   BlockGrid() = default;
   BlockGrid(const Domain& domain, const BlockSizes& sizes);
 
-  /// NCL: values of a row that are added at a time; of a channel, where it is one block.
+  /// NCL: values of a row that are added at a time.
   [[nodiscard]] int step() const { return width * lanes; }
   [[nodiscard]] Halide::Expr first_l(const Halide::Expr& jl) const { return jl * row_length; }
   [[nodiscard]] Halide::Expr first_n(const Halide::Expr& jn) const { return jn * rows; }
@@ -47,29 +62,44 @@ struct BlockGrid {
   /// Values per channel in block (jl, jn), and in all the blocks before it; double.
   [[nodiscard]] Halide::Expr size(const Halide::Expr& jl, const Halide::Expr& jn) const;
   [[nodiscard]] Halide::Expr before(const Halide::Expr& jl, const Halide::Expr& jn) const;
+  [[nodiscard]] Halide::Expr count() const;
+  /// Walkers that stand side by side along a row, and the rows in which they stand.
+  [[nodiscard]] Halide::Expr across() const;
+  [[nodiscard]] Halide::Expr down() const;
+
+ private:
+  void cut_for_vectors(const BlockSizes& sizes);
+  void cut_for_walkers(const BlockSizes& sizes);
 };
 
 /// One element and the block it belongs to.
 struct Place {
   Halide::Expr l, c, n, jl, jn;
+  Halide::Expr counts{};  ///< if defined, whether the element is there, or stands in for none
+
+  [[nodiscard]] Halide::Expr or_zero(const Halide::Expr& value) const;
 };
 
 /// Two sums per channel over each block. The order of the additions is fixed by the extents alone,
 /// so that the result does not depend on who computes which block.
 struct BlockSums {
   Halide::Var w{"w"}, u{"u"}, row{"row"}, c{"c"}, jl{"jl"}, jn{"jn"};
-  Halide::Func lanes{"lanes"};  ///< NCL, (w, u, c, jl, jn): the partial sums of a block
-  Halide::Func lane{"lane"};    ///< NCL, (w, c, jl, jn): those of all its vectors
-  std::vector<Halide::Func>
-      halves;                       ///< halving, (w, c, jl, jn): `width` sums, half as many, ..., 2
+  Halide::Func lanes{"lanes"};      ///< NCL, (w, u, c, jl, jn): the partial sums of a block
+  Halide::Func lane{"lane"};        ///< NCL, (w, c, jl, jn): those of all its vectors
   Halide::Func row_sum{"row_sum"};  ///< NCL, (row, c, jl, jn): a row that is shorter than a vector
   Halide::Func together{"together"};  ///< NLC, (u, c, jl, jn): a group of rows
-  Halide::Func run{"run_of_lanes"};   ///< whole channels, (row, c, jl, jn): a few of `lane`
   Halide::Func sums{"sums"};          ///< (c, jl, jn)
   Halide::RDom full;                  ///< NCL: the full steps of a block's rows
   Halide::RDom rest;       ///< NCL: the vectors that are left of each; NLC: the rows left
   Halide::RDom few, rows;  ///< NCL: the values of rows that hold no whole vector, and these
   Halide::RDom across;     ///< NCL: a vector's values; NLC: the groups of rows
+
+  Halide::Var g{"g"};
+  Halide::Func path{"path"};         ///< (w, g, jl, jn): where it leads a walker
+  Halide::Func walk{"walk"};         ///< walkers, (w, g, c, jl, jn): what one comes by
+  Halide::Func walked{"walked"};     ///< the same, for the others to see
+  std::vector<Halide::Func> halves;  ///< halving, likewise: `width` sums, half as many, ..., 4
+  Halide::Func warp{"warp"};         ///< (g, c, jl, jn): those of a warp together
 };
 
 using Terms = std::function<Halide::Tuple(const Place&)>;
@@ -79,15 +109,19 @@ BlockSums block_sums(const BlockGrid& grid, const Terms& terms);
 struct Reduction {
   BlockGrid grid;
   Halide::Var c{"c"}, jl{"jl"}, jn{"jn"};
-  Halide::Func shift{"shift"};  ///< (c, jl, jn): subtracted from the block's values, if defined
-  BlockSums part;               ///< what is summed over each block, in the accumulator's type
-  Halide::Func block{"block"};  ///< (c, jl, jn): a block's own pair, double
-  Halide::RDom order;           ///< the blocks, in the order in which they enter
-  Halide::Func gathered{"gathered"};  ///< (c, run): the pair of a run of blocks, if defined
-  Halide::Var run{"run"};
-  Halide::RDom runs;              ///< the runs, in the order in which they enter
+  Halide::Func shift{"shift"};    ///< (c, jl, jn): subtracted from the block's values, if defined
+  bool shift_is_first = false;    ///< and that is a value of the channel itself
+  BlockSums part;                 ///< what is summed over each block, in the accumulator's type
+  Halide::Func block{"block"};    ///< (c, jl, jn): a block's own pair, double
+  Halide::RDom order;             ///< the blocks, in the order in which they enter
   Halide::Func merged{"merged"};  ///< (c): the pair of all blocks, double
   Halide::Func total{"total"};    ///< (c): the pair that is wanted, if it is not merged itself
+
+  Halide::Var k{"k"};
+  std::vector<Halide::Func> gathering;  ///< gatherers, (c, k): what each adds up in each round,
+  std::vector<Halide::Func> gathered;   ///< the same, for the others to see,
+  std::vector<Halide::Func> parts;      ///< (c, k): several of them together,
+  std::vector<Halide::Func> met;        ///< (c): and all
 };
 
 /// The type that a value of the data is computed with.

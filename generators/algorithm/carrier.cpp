@@ -55,15 +55,19 @@ Expr to_bfloat16(const Expr& u) {
 
 }  // namespace
 
-Expr from_bits(const Halide::Type& data, const Expr& bits) {
+Expr from_bits(const Halide::Type& data, const Expr& bits, bool has_float16) {
   if (data.is_bfloat()) {
     return reinterpret(Float(32), cast<std::uint32_t>(bits) << bits32(16));
   }
-  return from_float16(bits);
+  return has_float16 ? cast<float>(reinterpret(Float(16), bits)) : from_float16(bits);
 }
 
-Expr to_bits(const Halide::Type& data, const Expr& value) {
+Expr to_bits(const Halide::Type& data, const Expr& value, bool has_float16) {
   const Expr u = reinterpret(UInt(32), value);
+  if (!data.is_bfloat() && has_float16) {
+    const Expr bits = reinterpret(UInt(16), cast(Float(16), value));
+    return select((u & bits32(0x7fffffff)) > bits32(0x7f800000), Expr(std::uint16_t{0x7e00}), bits);
+  }
   return cast<std::uint16_t>(data.is_bfloat() ? to_bfloat16(u) : to_float16(u));
 }
 

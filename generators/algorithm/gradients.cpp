@@ -33,17 +33,23 @@ GradientSums gradient_sums(const Func& dy, const Func& x, const Domain& dom, con
   const Halide::Type acc = sum_type_of(x.type(), sizes);
   s.center(s.c) = cast(acc, mean(s.c));
   r.part = block_sums(r.grid, [&](const Place& p) {
-    const Expr g = cast(acc, dom.at(dy, p.l, p.c, p.n));
-    const Expr v = Halide::strict_float(cast(acc, dom.at(x, p.l, p.c, p.n)) - s.center(p.c));
+    const Expr g = p.or_zero(cast(acc, dom.at(dy, p.l, p.c, p.n)));
+    const Expr v =
+        p.or_zero(Halide::strict_float(cast(acc, dom.at(x, p.l, p.c, p.n)) - s.center(p.c)));
     return Tuple(g, g * v);
   });
   r.block(r.c, r.jl, r.jn) = Tuple(cast<double>(r.part.sums(r.c, r.jl, r.jn)[0]),
                                    cast<double>(r.part.sums(r.c, r.jl, r.jn)[1]));
-  merge_blocks(
-      r, sizes,
-      [](const Tuple& so_far, const Tuple& next, const Expr& /*count*/, const Expr& /*size*/) {
-        return Tuple(so_far[0] + next[0], so_far[1] + next[1]);
-      });
+  if (sizes.gatherers > 1) {
+    const Func all =
+        gather_blocks(r, sizes.gatherers, [](const Tuple& block, const Expr&) { return block; });
+    r.merged(r.c) = Tuple(all(r.c));
+  } else {
+    merge_blocks(
+        r, [](const Tuple& so_far, const Tuple& next, const Expr& /*count*/, const Expr& /*size*/) {
+          return Tuple(so_far[0] + next[0], so_far[1] + next[1]);
+        });
+  }
 
   const Expr below = mean(s.c) - cast<double>(s.center(s.c));
   s.sum_dy(s.c) = r.merged(s.c)[0];
@@ -57,6 +63,7 @@ InputGradient input_gradient(const Func& dy, const Func& x, const Domain& dom, c
   InputGradient g;
   const Halide::Type acc = accumulator_of(x.type());
   g.center(g.c) = cast(acc, mean(g.c));
+  g.origin(g.c) = g.center(g.c);
   const Expr below = mean(g.c) - cast<double>(g.center(g.c));
   const Expr r = invstd(g.c);
   const Expr a = cast<double>(weight(g.c)) * r;
@@ -68,7 +75,7 @@ InputGradient input_gradient(const Func& dy, const Func& x, const Domain& dom, c
   const Expr mean_dy = Halide::strict_float(sum_dy(g.c) / count);
   g.d(g.c) = cast(acc, Halide::strict_float(-rounded * mean_dy) - b * below);
 
-  const Expr v = cast(acc, dom.at(x, g.l, g.c, g.n)) - g.center(g.c);
+  const Expr v = cast(acc, dom.at(x, g.l, g.c, g.n)) - g.origin(g.c);
   const Expr dx =
       narrow(x.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c) + (v * g.b(g.c) + g.d(g.c)));
   if (dom.layout == Layout::NCL) {

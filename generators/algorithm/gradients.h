@@ -29,6 +29,7 @@ GradientSums gradient_sums(const Halide::Func& dy, const Halide::Func& x, const 
 struct InputGradient {
   Halide::Var l{"l"}, c{"c"}, n{"n"};
   Halide::Func center{"dx_center"};     ///< (c)
+  Halide::Func origin{"dx_origin"};     ///< (c): the same, as dx takes it
   Halide::Func a{"a"}, b{"b"}, d{"d"};  ///< (c), in the accumulator's type
   Halide::Func dx{"dx"};                ///< (l, c, n) or (c, n)
   Halide::Func daddend{"daddend"};      ///< like dx: a second output of the same pass, if defined

@@ -11,8 +11,14 @@ namespace halnorm::algorithm {
 using Merge = std::function<Halide::Tuple(const Halide::Tuple& so_far, const Halide::Tuple& next,
                                           const Halide::Expr& count, const Halide::Expr& size)>;
 
-/// Defines merged: the blocks' pairs, one after another; or, with gatherers, those of runs of
-/// neighbouring blocks, which can be merged side by side. The order is fixed by the extents alone.
-void merge_blocks(Reduction& r, const BlockSizes& sizes, const Merge& merge);
+/// Defines merged: the blocks' pairs, one after another, in an order fixed by the extents alone.
+void merge_blocks(Reduction& r, const Merge& merge);
+
+/// What a block's pair, of `size` values, adds to a sum of all blocks.
+using Share = std::function<Halide::Tuple(const Halide::Tuple& block, const Halide::Expr& size)>;
+
+/// Sums over all blocks of a channel, by gatherers who each take every so manieth block: a round.
+/// The sum, (c), is r.met's last.
+Halide::Func gather_blocks(Reduction& r, int gatherers, const Share& share);
 
 }  // namespace halnorm::algorithm

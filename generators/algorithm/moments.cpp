@@ -48,7 +48,21 @@ void choose_shift(Reduction& m, const Func& x, const Domain& d, const Halide::Ty
 /// select into a maximum, which CPUs compute as it is written, but devices as they like.
 Expr not_negative(const Expr& m2, const BlockSizes& sizes) {
   const Expr limited = Halide::select(m2 < 0, cast<double>(0), m2);
-  return sizes.in_double ? Halide::select(has_nan_bits(m2), m2, limited) : limited;
+  return sizes.guards_nan ? Halide::select(has_nan_bits(m2), m2, limited) : limited;
+}
+
+/// The mean of all blocks' means first, then their squared deviations about it: sums, which many
+/// can add up side by side, without a division for each block.
+void gather_moments(Reduction& m, int gatherers) {
+  const Func sums = gather_blocks(m, gatherers, [](const Tuple& block, const Expr& size) {
+    return Tuple(size * block[0], cast<double>(0));
+  });
+  const Expr mean = sums(m.c)[0] / m.grid.domain.count();
+  const Func spread = gather_blocks(m, gatherers, [&](const Tuple& block, const Expr& size) {
+    const Expr apart = block[0] - mean;
+    return Tuple(block[1] + size * apart * apart, cast<double>(0));
+  });
+  m.merged(m.c) = Tuple(mean, spread(m.c)[0]);
 }
 
 }  // namespace
@@ -58,11 +72,20 @@ Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
   m.grid = BlockGrid(d, sizes);
   const Halide::Type acc = sum_type_of(x.type(), sizes);
 
-  choose_shift(m, x, d, acc);
+  // In double, for narrower data, the first value of the channel is near enough: it is one of n
+  // values, and so no farther from their mean than sqrt(n) of their spread, whose square costs n of
+  // 2^53.
+  const Expr first = cast(acc, d.at(x, 0, m.c, 0));
+  m.shift_is_first = sizes.shift_by_first;
+  if (m.shift_is_first) {
+    m.shift(m.c, m.jl, m.jn) = first;
+  } else {
+    choose_shift(m, x, d, acc);
+  }
   m.part = block_sums(m.grid, [&](const Place& p) {
     // strict: sum(x) - n * shift, which a compiler may make of it, loses all that a shift is for.
-    const Expr v =
-        Halide::strict_float(cast(acc, d.at(x, p.l, p.c, p.n)) - m.shift(p.c, p.jl, p.jn));
+    const Expr v = p.or_zero(
+        Halide::strict_float(cast(acc, d.at(x, p.l, p.c, p.n)) - m.shift(p.c, p.jl, p.jn)));
     return Tuple(v, v * v);
   });
 
@@ -70,11 +93,17 @@ Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
   const Expr s2 = cast<double>(m.part.sums(m.c, m.jl, m.jn)[1]);
   const Expr above = s1 / m.grid.size(m.jl, m.jn);
   const Expr m2 = s2 - s1 * above;
-  const Expr pivot = cast<double>(cast(acc, d.at(x, 0, m.c, 0)));
+  const Expr pivot = cast<double>(first);
   // Strict, or above - pivot may be formed first, which a large mean rounds.
-  const Expr apart = Halide::strict_float(cast<double>(m.shift(m.c, m.jl, m.jn)) - pivot);
+  const Expr apart = m.shift_is_first
+                         ? cast<double>(0)
+                         : Halide::strict_float(cast<double>(m.shift(m.c, m.jl, m.jn)) - pivot);
   m.block(m.c, m.jl, m.jn) = Tuple(apart + above, not_negative(m2, sizes));
-  merge_blocks(m, sizes, merged_moments);
+  if (sizes.gatherers > 1) {
+    gather_moments(m, sizes.gatherers);
+  } else {
+    merge_blocks(m, merged_moments);
+  }
   m.total(m.c) = Tuple(pivot + m.merged(m.c)[0], m.merged(m.c)[1]);
   return m;
 }

@@ -18,6 +18,7 @@ Normalize coefficients(const Func& x, const Func& mean, const Func& invstd, cons
   const Halide::Type acc = accumulator_of(x.type());
   s.invstd(s.c) = invstd(s.c);
   s.center(s.c) = cast(acc, mean(s.c));
+  s.origin(s.c) = s.center(s.c);
   s.scale(s.c) = cast(acc, cast<double>(weight(s.c)) * s.invstd(s.c));
   s.offset(s.c) =
       cast(acc, cast<double>(bias(s.c)) - (mean(s.c) - cast<double>(s.center(s.c))) *
@@ -27,7 +28,7 @@ Normalize coefficients(const Func& x, const Func& mean, const Func& invstd, cons
 
 /// One element of (x - center) * scale + offset, in the accumulator's type.
 Expr normalized(const Normalize& s, const Func& x, const Domain& d) {
-  const Expr v = cast(accumulator_of(x.type()), d.at(x, s.l, s.c, s.n)) - s.center(s.c);
+  const Expr v = cast(accumulator_of(x.type()), d.at(x, s.l, s.c, s.n)) - s.origin(s.c);
   return v * s.scale(s.c) + s.offset(s.c);
 }
 

@@ -9,6 +9,7 @@ struct Normalize {
   Halide::Var l{"l"}, c{"c"}, n{"n"};
   Halide::Func invstd{"invstd_of_channel"};  ///< (c): double, computed once
   Halide::Func center{"center"};  ///< (c): the mean's upper part, in the accumulator's type
+  Halide::Func origin{"origin"};  ///< (c): the same, as y takes it
   Halide::Func scale{"scale"};    ///< (c): weight * invstd
   Halide::Func offset{"offset"};  ///< (c): bias - (mean - center) * scale
   Halide::Func y{"y"};            ///< (l, c, n) or (c, n)

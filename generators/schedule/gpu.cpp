@@ -1,11 +1,10 @@
 #include "gpu.h"
 
-#include <algorithm>
+#include "gpu_sums.h"
 
 namespace halnorm::schedule {
 
 using algorithm::BlockSizes;
-using algorithm::BlockSums;
 using algorithm::Domain;
 using algorithm::GradientSums;
 using algorithm::InputGradient;
@@ -16,137 +15,77 @@ using Halide::Expr, Halide::Func, Halide::Stage, Halide::TailStrategy, Halide::V
 
 namespace {
 
-// Threads whose loads the hardware joins into one: a warp of CUDA's.
-constexpr int warp = 32;
-// Channels that a block of threads sums in NCL, a warp each.
-constexpr int channels = 8;
-// Runs of blocks that are merged side by side, one thread each.
-constexpr int gatherers = 32;
+// Threads of a block: what every device has.
+constexpr int threads = 256;
+// Channels whose blocks are merged by one block of threads, and the threads of each.
+constexpr int merged = 4;
+constexpr int gatherers = threads / merged;
 // Threads of a block where each has a channel of its own.
 constexpr int few = 128;
-// What a thread loads at a time, where it is aligned.
-constexpr int vector_bytes = 16;
-// Elements of a thread along a row, or rows, where loads are single ones: so many are on their way
-// before the first is needed, and so many share what a thread has to know of its place.
+// Elements that a thread loads at a time, where they are aligned: 16 bytes, or of narrow data 8,
+// the most that Halide 21 makes one access of.
+constexpr int vector = 4;
+// Rows of a thread, which share what it has to know of its channels, and whose loads are on their
+// way together.
 constexpr int each = 4;
 
 // An output may be its own input: no element is computed twice.
 constexpr auto guarded = TailStrategy::GuardWithIf;
 
-/// The three axes of y or dx.
+/// The three axes of y or dx, and how many rows a thread has at a time.
 struct Axes {
   Var l, c, n;
+  int rows = each;
 };
 
-/// A block of threads for each block of the data, of so many neighbouring channels.
-void grid_of_blocks(Reduction& r, int neighbours) {
-  const Var co("co"), ci("ci");
-  r.block.compute_root()
-      .split(r.c, co, ci, neighbours, guarded)
-      .reorder(ci, co, r.jl, r.jn)
-      .gpu_blocks(co, r.jl, r.jn)
-      .gpu_threads(ci);
-}
-
-/// A thread's own sums, NCL.
-void sum_in_registers(BlockSums& b, const Func& thread) {
-  b.lanes.compute_at(thread, b.w).unroll(b.u);
-  b.lanes.update(0).reorder(b.u, b.full.x, b.full.y).unroll(b.u);
-  b.lanes.update(1).unroll(b.rest.x);
-}
-
-/// The blocks' pairs, NCL: a warp walks along the rows of its channel, neighbours side by side,
-/// each thread with its own sums in registers; they meet in shared memory.
-void sum_along_rows(Reduction& r) {
-  const Var co("co");
-  auto& b = r.part;
-  grid_of_blocks(r, channels);
-  if (r.shift.defined()) {
-    r.shift.compute_at(r.block, co).gpu_threads(r.c);
-  }
-  b.sums.compute_at(r.block, co).gpu_threads(b.c);
-  b.sums.update(0).gpu_threads(b.c);
-  b.sums.update(1).gpu_threads(b.c);
-  b.row_sum.compute_at(b.sums, b.rows.x);
-  b.lane.compute_at(r.block, co).gpu_threads(b.w, b.c);
-  sum_in_registers(b, b.lane);
-}
-
-/// The same, but they meet by shuffles: what a stage of the warp makes is in registers of its
-/// lanes.
-void sum_by_shuffles(Reduction& r) {
-  const Var co("co"), ci("ci"), one("one");
-  auto& b = r.part;
-  r.block.compute_root()
-      .split(r.c, co, ci, channels, guarded)
-      .split(ci, ci, one, 1)
-      .reorder(one, ci, co, r.jl, r.jn)
-      .gpu_blocks(co, r.jl, r.jn)
-      .gpu_threads(ci)
-      .gpu_lanes(one);
-  if (r.shift.defined()) {
-    r.shift.compute_at(r.block, co).gpu_threads(r.c);
-  }
-  b.sums.compute_at(r.block, one).bound_extent(b.c, 1);
-  b.row_sum.compute_at(b.sums, b.rows.x).bound_extent(b.row, 1).bound_extent(b.c, 1);
-  const auto in_lanes = [&](Func& f) {
-    f.compute_at(r.block, ci)
-        .bound_extent(b.c, 1)
-        .store_in(Halide::MemoryType::Register)
-        .gpu_lanes(b.w);
-  };
-  std::for_each(b.halves.begin(), b.halves.end(), in_lanes);
-  sum_in_registers(b, b.halves.front());
-}
-
-/// The blocks' pairs, NLC: a thread for each channel walks down the rows; neighbouring threads read
-/// neighbouring channels.
-void sum_down_columns(Reduction& r) {
-  const Var ci("ci");
-  grid_of_blocks(r, warp);
-  if (r.shift.defined()) {
-    r.shift.compute_at(r.block, ci);
-  }
-  r.part.sums.compute_at(r.block, ci);
-}
+Expr div_up(const Expr& a, const Expr& b) { return (a + b - 1) / b; }
 
 /// Functions of a channel that do not call each other, in one kernel, a thread for each channel.
-void each_channel(const std::vector<Func>& all) {
-  const Var co("co"), ci("ci");
+void each_channel(const std::vector<Func>& all, int size, const Var& co) {
+  const Var ci("ci");
   const Func& first = all.front();
   for (Func f : all) {
-    f.compute_root().split(f.args()[0], co, ci, few, guarded).gpu_blocks(co).gpu_threads(ci);
+    f.compute_root().split(f.args()[0], co, ci, size, guarded).gpu_blocks(co).gpu_threads(ci);
     if (f.name() != first.name()) {
-      f.compute_with(first, ci);
+      f.compute_with(first, co);
     }
   }
 }
 
-/// The blocks of each channel, in a kernel of its own: runs of them side by side, then the runs.
-/// (Inside a kernel of several outputs, whose loops are fused under a condition, PoCL 3.1 runs what
-/// lies between two barriers more than once.)
-void merge_blocks(Reduction& r) {
+/// The blocks' pairs: a block of threads for each block of the data, of one channel or, in NLC, of
+/// neighbouring ones.
+void sum_blocks(Reduction& r) {
   const Var co("co"), ci("ci");
-  Func pair = r.total.defined() ? r.total : r.merged.in();
-  pair.compute_root()
-      .split(pair.args()[0], co, ci, channels, guarded)
-      .gpu_blocks(co)
+  r.block.compute_root()
+      .bound(r.c, 0, r.grid.domain.C)
+      .bound(r.jl, 0, r.grid.cuts)
+      .bound(r.jn, 0, r.grid.groups)
+      .split(r.c, co, ci, r.grid.walkers.channels, guarded)
+      .reorder(ci, co, r.jl, r.jn)
+      .gpu_blocks(co, r.jl, r.jn)
       .gpu_threads(ci);
-  r.merged.compute_at(pair, co).gpu_threads(r.c);
-  r.merged.update().gpu_threads(r.c);
-  r.gathered.compute_at(pair, co).gpu_threads(r.c, r.run);
-  r.gathered.update().gpu_threads(r.c, r.run);
+  sum_in_block(r, r.block, co);
 }
 
-void reduce(Reduction& r) {
-  if (r.grid.domain.layout == Layout::NLC) {
-    sum_down_columns(r);
-  } else if (r.grid.halving) {
-    sum_by_shuffles(r);
-  } else {
-    sum_along_rows(r);
+/// The blocks of each channel, and what is made of them: gatherers side by side.
+void merge(Reduction& r, const std::vector<Func>& of_channels, const std::vector<Func>& kept) {
+  const Var co("co");
+  for (Func f : of_channels) {
+    f.bound(f.args()[0], 0, r.grid.domain.C);  // what Halide derives is right, but hard to read
   }
-  merge_blocks(r);
+  each_channel(of_channels, merged, co);
+  const Func& first = of_channels.front();
+  for (std::size_t round = 0; round < r.met.size(); ++round) {
+    // The sum is in registers: PoCL 3.1 runs what lies between two barriers more than once where
+    // both are under a condition.
+    r.gathering[round].compute_at(r.gathered[round], r.c);
+    r.gathered[round].compute_at(first, co).gpu_threads(r.c, r.k);
+    r.parts[round].compute_at(first, co).gpu_threads(r.c, r.k);
+    keep_in_block(r.met[round], first, co);
+  }
+  for (const Func& f : kept) {
+    keep_in_block(f, first, co);
+  }
 }
 
 /// Whether rows of all the data start at multiples of `size` elements, and hold that many.
@@ -158,48 +97,70 @@ Expr aligned(const std::vector<Expr>& strides, const Expr& row, int size) {
   return all;
 }
 
-/// What a thread of y or dx writes: `times` vectors of `size` elements along a row, in each of
-/// `rows` rows.
-struct Share {
-  int size, times, rows;
-};
-
-/// y or dx, neighbouring threads side by side along a row of whole vectors. A grid has one long
-/// axis, which takes all that there is to divide.
-void write_tiles(Stage y, const Var& along, const Var& across, const std::vector<Var>& others,
-                 const Share& share) {
-  const Var o("o"), u("u"), t("t"), v("v"), co("co"), ci("ci"), r("r"), tile("tile");
-  y.split(along, t, v, share.size, share.size == 1 ? guarded : TailStrategy::RoundUp)
-      .split(t, o, t, warp * share.times, guarded)
-      .split(t, u, t, warp)
-      .split(across, co, ci, channels * share.rows, guarded)
-      .split(ci, r, ci, channels)
-      .reorder(v, u, r, t, ci, o, co)
-      .vectorize(v)
-      .unroll(u)
+/// y or dx, neighbouring threads side by side along a row, and where it is short, along the next
+/// ones too: as many threads as the row has vectors, or a whole fraction of them. Where there is
+/// more to do than fills a device several times, a thread does more rows: what it has to know of
+/// its channels costs as much as some elements.
+void write_rows(Stage y, const Var& along, const Expr& vectors, const Axes& v, const Expr& rows) {
+  const Var io("io"), ii("ii"), no("no"), ni("ni"), r("r"), again("again"), tile("tile");
+  constexpr int tiles = 2048;
+  const Expr some = min(vectors, 1 << 16);  // what follows may not pass 2^31
+  const Expr across = clamp(div_up(some, div_up(some, threads)), 1, threads);
+  const Expr down = max(Expr(threads) / across, 1);
+  const Expr all = div_up(vectors, across) * div_up(rows, down * v.rows);
+  y.split(along, io, ii, across, guarded)
+      .split(v.n, no, ni, down * v.rows, guarded)
+      .split(ni, r, ni, down, guarded)
+      .split(no, no, again, clamp(all / tiles, 1, 8), guarded)
+      .reorder(r, again, ii, ni, io, no)
       .unroll(r)
-      .gpu_threads(t, ci)
-      .fuse(o, co, tile);
-  for (const Var& other : others) {
-    y.fuse(tile, other, tile);
-  }
-  y.gpu_blocks(tile);
+      .gpu_threads(ii, ni)
+      .fuse(io, no, tile)  // a grid has one long axis, which takes all that there is to divide
+      .gpu_blocks(tile);
 }
 
-/// In vectors where rows are made of them and they are aligned, else element by element. (Halide 21
-/// cannot compile vectors of float64 for CUDA.)
+/// In vectors, or element by element.
+void write(Stage y, const Axes& v, const Domain& d, int size) {
+  const Var t("t"), e("e"), i("i");
+  const Var& dense = d.layout == Layout::NCL ? v.l : v.c;
+  y.split(dense, t, e, size, size == 1 ? guarded : TailStrategy::RoundUp);
+  if (d.layout == Layout::NCL) {
+    y.reorder(e, t, v.c, v.n).fuse(t, v.c, i).vectorize(e);
+    write_rows(y, i, d.L / size * d.C, v, d.N);
+  } else {
+    y.reorder(e, t, v.n).vectorize(e);
+    write_rows(y, t, d.C / size, v, d.N);
+  }
+}
+
+/// In vectors where rows are made of them and they are aligned. (Halide 21 cannot compile vectors
+/// of float64 for CUDA.)
 void write(Func y, const Axes& v, const Domain& d, const std::vector<Expr>& strides,
            bool vectors = true) {
-  const bool along_l = d.layout == Layout::NCL;
-  const std::vector<Var> others = along_l ? std::vector<Var>{v.n} : std::vector<Var>{};
-  const int rows = along_l ? 1 : each;
   y.compute_root();
-  if (const int bytes = y.types()[0].bytes(); vectors && bytes < 8) {
-    const int size = vector_bytes / bytes;
-    write_tiles(y.specialize(aligned(strides, along_l ? d.L : d.C, size)), along_l ? v.l : v.c,
-                along_l ? v.c : v.n, others, {size, 1, rows});
+  if (vectors && y.types()[0].bytes() < 8) {
+    write(y.specialize(aligned(strides, d.layout == Layout::NCL ? d.L : d.C, vector)), v, d,
+          vector);
   }
-  write_tiles(y, along_l ? v.l : v.c, along_l ? v.c : v.n, others, {1, along_l ? each : 1, rows});
+  write(Stage(y), v, d, 1);
+}
+
+/// Functions of a channel that a thread makes once for all its elements.
+void each_thread(const std::vector<Func>& all, const Func& y) {
+  for (Func f : all) {
+    if (f.defined()) {
+      f.compute_at(y, Var("ii")).unroll(f.args()[0]);
+    }
+  }
+}
+
+/// The same of functions that another kernel has made: each thread loads them once.
+void load_in_each_thread(const std::vector<Func>& all, const Func& y) {
+  std::vector<Func> loaded;
+  for (Func f : all) {
+    loaded.push_back(f.in());
+  }
+  each_thread(loaded, y);
 }
 
 std::vector<Func> coefficients_of(const InputGradient& g) {
@@ -221,55 +182,53 @@ std::vector<Func> joined(const A& a, const B& b) {
 
 }  // namespace
 
-BlockSizes Gpu::block_sizes(Layout layout, Halide::Type /*data*/) const {
-  if (layout == Layout::NLC) {
-    return {.width = warp,
-            .lanes = 8,
-            .row_length = 1,
-            .block_values = 2048,
-            .min_rows = 32,
-            .max_rows = 4096,
-            .in_double = true,
-            .blocks = 1024,
-            .gatherers = gatherers};
-  }
-  return {.width = warp,
-          .lanes = each,
-          .row_length = 16384,
-          .block_values = 2048,
-          .min_rows = 1,
-          .max_rows = 4096,
+BlockSizes Gpu::block_sizes(Layout layout, Halide::Type data) const {
+  const bool along_rows = layout == Layout::NCL;
+  const algorithm::Walkers walkers{.width = along_rows ? warp : 1,
+                                   .warps = threads / warp,
+                                   .together = together(data),
+                                   .channels = along_rows ? 1 : warp,
+                                   .halving = shuffles(layout)};
+  const int step = threads / walkers.channels * walkers.together;
+  return {.block_values = step,
+          .min_rows = step,
           .in_double = true,
-          .blocks = 4096,
-          .gatherers = gatherers,
-          .halving = shuffles_};
+          .shift_by_first = data.bytes() < 8,
+          .guards_nan = true,
+          .walkers = walkers,
+          .blocks = 2048,
+          .gatherers = gatherers};
 }
 
 bool Gpu::in_vectors(const Normalize& s) const {
   // Halide 21 has no strict comparison of vectors in OpenCL, which relu(NaN) needs.
-  return !(s.rectifies && target_.has_feature(Halide::Target::OpenCL));
+  return !(s.rectifies && on_opencl());
 }
 
 void Gpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
-  reduce(m);
-  each_channel(joined(statistics, std::vector<Func>{s.scale, s.offset}));
+  sum_blocks(m);
+  const std::vector<Func> coefficients{s.origin, s.scale, s.offset};
+  merge(m, joined(statistics, coefficients), {m.total});
+  load_in_each_thread(coefficients, s.y);
   write(s.y, {s.l, s.c, s.n}, m.grid.domain, strides_, in_vectors(s));
 }
 
 void Gpu::elementwise(Normalize& s, const Domain& d) const {
-  each_channel({s.scale, s.offset});
+  each_thread({s.origin, s.scale, s.offset}, s.y);
   write(s.y, {s.l, s.c, s.n}, d, strides_, in_vectors(s));
 }
 
 void Gpu::moments(Reduction& m, const PerChannel& statistics) const {
-  reduce(m);
-  each_channel(statistics);
+  sum_blocks(m);
+  merge(m, statistics, {m.total});
 }
 
 void Gpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   const Domain& d = s.about_center.grid.domain;
-  reduce(s.about_center);
-  each_channel(joined(gradients, coefficients_of(g)));
+  sum_blocks(s.about_center);
+  merge(s.about_center, joined(gradients, coefficients_of(g)), {s.about_center.merged});
+  load_in_each_thread(coefficients_of(g), g.dx);
+  each_thread({g.origin}, g.dx);
   write(g.dx, {g.l, g.c, g.n}, d, strides_);
   if (g.daddend.defined()) {
     write(g.daddend, {g.l, g.c, g.n}, d, strides_);
@@ -277,15 +236,15 @@ void Gpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradient
 }
 
 void Gpu::backward_reduce(GradientSums& s, const PerChannel& sums) const {
-  reduce(s.about_center);
-  each_channel(sums);
+  sum_blocks(s.about_center);
+  merge(s.about_center, sums, {s.about_center.merged});
 }
 
 void Gpu::backward_elementwise(InputGradient& g, const Domain& d) const {
-  each_channel(coefficients_of(g));
-  write(g.dx, {g.l, g.c, g.n}, d, strides_);
+  each_thread({g.origin, g.a, g.b, g.d}, g.dx);
+  write(g.dx, {g.l, g.c, g.n, each / 2}, d, strides_);  // making a, b and d takes registers too
 }
 
-void Gpu::per_channel(const PerChannel& outputs) const { each_channel(outputs); }
+void Gpu::per_channel(const PerChannel& outputs) const { each_channel(outputs, few, Var("co")); }
 
 }  // namespace halnorm::schedule

@@ -8,8 +8,8 @@ namespace halnorm::schedule {
 /// neighbouring threads read neighbouring values.
 class Gpu : public Schedule {
  public:
-  /// `shuffles`: a warp's sums, in NCL, meet by shuffles; CUDA alone.
-  Gpu(const Halide::Target& target, std::vector<Halide::Expr> strides, bool shuffles = false)
+  /// `shuffles`: a warp's sums, in NCL, meet by shuffles, where the target has them: on CUDA.
+  Gpu(const Halide::Target& target, std::vector<Halide::Expr> strides, bool shuffles)
       : target_(target), strides_(std::move(strides)), shuffles_(shuffles) {}
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
@@ -24,6 +24,12 @@ class Gpu : public Schedule {
   void backward_elementwise(algorithm::InputGradient& g,
                             const algorithm::Domain& domain) const override;
   void per_channel(const PerChannel& outputs) const override;
+
+ protected:
+  [[nodiscard]] bool on_opencl() const { return target_.has_feature(Halide::Target::OpenCL); }
+  [[nodiscard]] bool shuffles(algorithm::Layout layout) const {
+    return shuffles_ && layout == algorithm::Layout::NCL && !on_opencl();
+  }
 
  private:
   /// Whether y may be computed in vectors.

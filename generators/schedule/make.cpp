@@ -32,9 +32,6 @@ class LeftToHalide final : public Schedule {
 
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning,
                                const std::vector<Halide::Expr>& strides, bool gpu_lanes) {
-  if (gpu_lanes && !target.has_feature(Halide::Target::CUDA)) {
-    throw Halide::CompileError("gpu_lanes is of CUDA alone, not of " + target.to_string());
-  }
   if (target.has_gpu_feature()) {
     return std::make_unique<Gpu>(target, strides, gpu_lanes);
   }
@@ -48,11 +45,11 @@ std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tunin
   }
 }
 
-std::unique_ptr<Schedule> make_small(const Halide::Target& target) {
+std::unique_ptr<Schedule> make_small(const Halide::Target& target, bool gpu_lanes) {
   if (!target.has_gpu_feature()) {
     throw Halide::CompileError("no schedule of one launch for the target " + target.to_string());
   }
-  return std::make_unique<GpuSmall>(target);
+  return std::make_unique<GpuSmall>(target, gpu_lanes);
 }
 
 std::unique_ptr<Schedule> left_to_halide(const Halide::Target& target) {

@@ -51,13 +51,13 @@ class Schedule {
 };
 
 /// The one place that chooses an architecture. `strides` are all the steps, in elements, from one
-/// row of the data to the next. `gpu_lanes`, on CUDA: the partial sums of a warp meet by shuffles.
+/// row of the data to the next. `gpu_lanes`: on CUDA the partial sums of a warp meet by shuffles.
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning,
                                const std::vector<Halide::Expr>& strides, bool gpu_lanes = false);
 
 /// A device's train() and backward() as one launch, for channels of so few values that a block of
 /// threads can walk all of a channel's twice.
-std::unique_ptr<Schedule> make_small(const Halide::Target& target);
+std::unique_ptr<Schedule> make_small(const Halide::Target& target, bool gpu_lanes);
 
 /// The architecture's block sizes, which belong to the algorithm, and no directives: what Halide's
 /// autoschedulers start from.

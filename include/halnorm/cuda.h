@@ -7,7 +7,8 @@
 namespace halnorm::cuda {
 
 /// While it lives, whatever this thread asks of CUDA devices happens in the given context and is
-/// put into the given stream; nothing waits for it. Guards may be nested.
+/// put into the given stream; nothing waits for it but a copy from or to the host. Guards may be
+/// nested.
 ///
 /// Memory belongs to the context that it was allocated in: use a tensor under a guard of the
 /// context that it was made under, or wrapped from (Tensor::from_blob).
@@ -29,5 +30,10 @@ class StreamGuard {
   void* outer_context_;
   void* outer_stream_;
 };
+
+/// Waits for the context, and gives back what halnorm keeps in it: compiled kernels, and memory for
+/// the next ones. Call it before a context that guards have used is destroyed.
+/// @throws as StreamGuard does.
+void release(void* context);
 
 }  // namespace halnorm::cuda

@@ -55,11 +55,12 @@ std::vector<shapes::Extents> all_shapes() {
       {1, 1, 100000, "one channel, split along L"},
       {40, 3, 1000, "few channels, split along N"},
       {3, 40, 129, "one more than a tile along L"},
-      {64, 5, 64, "the most values that one launch takes"},
-      {4096, 5, 1, "the same in rows of one value"},
-      {1, 3, 4096, "the same in one row"},
-      {4097, 37, 1, "one more, and more channels than a warp"},
-      {130, 9, 33, "more than one launch takes, in short rows"},
+      {256, 2, 128, "the most values that one launch takes"},
+      {1, 2, 32768, "the same in one row"},
+      {4096, 5, 1, "the most rows of one value that it takes, of float32"},
+      {8193, 37, 1, "more than it takes of any dtype, and more channels than a warp"},
+      {1100, 3, 33, "more than it takes, in short rows"},
+      {230, 2, 157, "the same in rows that are no longer than a block has threads"},
   };
   all.insert(all.end(), more.begin(), more.end());
   return all;
