@@ -1,5 +1,6 @@
 #include "block_sums.h"
 
+#include "pairs.h"
 #include "walkers.h"
 
 namespace halnorm::algorithm {
@@ -16,14 +17,7 @@ namespace {
 
 Expr div_up(const Expr& a, const Expr& b) { return (a + b - 1) / b; }
 
-/// The guards of the RDoms keep an index in range, which bounds inference cannot see for itself.
-Expr within(const Expr& index, const Expr& last) {
-  return Halide::unsafe_promise_clamped(index, 0, last);
-}
-
 Tuple zeros_like(const Tuple& t) { return {cast(t[0].type(), 0), cast(t[1].type(), 0)}; }
-
-Tuple operator+(const Tuple& a, const Tuple& b) { return {a[0] + b[0], a[1] + b[1]}; }
 
 /// Defines lane.
 void add_lanes(BlockSums& b, const BlockGrid& g) {
@@ -84,14 +78,12 @@ void sum_rows_of_lanes(BlockSums& b, const BlockGrid& g, const Terms& terms) {
       Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.row_sum(b.rows.x, b.c, b.jl, b.jn));
 }
 
-/// The sum of `count` terms from row `first` on, in pairs.
+/// The terms of `count` rows from row `first` on.
 Tuple sum_of_rows(const BlockSums& b, const BlockGrid& g, const Terms& terms, const Expr& first,
                   int count) {
-  if (count == 1) {
-    return terms({0, b.c, g.row(b.jn, first), b.jl, b.jn});
-  }
-  return sum_of_rows(b, g, terms, first, count / 2) +
-         sum_of_rows(b, g, terms, first + count / 2, count - count / 2);
+  return sum_in_pairs(0, count, [&](int i) {
+    return terms({0, b.c, g.row(b.jn, first + i), b.jl, b.jn});
+  });
 }
 
 void sum_rows_of_channels(BlockSums& b, const BlockGrid& g, const Terms& terms) {

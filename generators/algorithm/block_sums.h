@@ -62,8 +62,9 @@ struct BlockGrid {
   /// Values per channel in block (jl, jn), and in all the blocks before it; double.
   [[nodiscard]] Halide::Expr size(const Halide::Expr& jl, const Halide::Expr& jn) const;
   [[nodiscard]] Halide::Expr before(const Halide::Expr& jl, const Halide::Expr& jn) const;
+  /// All walkers of a block; those that stand side by side along a row; the rows in which they
+  /// stand.
   [[nodiscard]] Halide::Expr count() const;
-  /// Walkers that stand side by side along a row, and the rows in which they stand.
   [[nodiscard]] Halide::Expr across() const;
   [[nodiscard]] Halide::Expr down() const;
 

@@ -1,6 +1,6 @@
 #include "walkers.h"
 
-#include <algorithm>
+#include "pairs.h"
 
 namespace halnorm::algorithm {
 
@@ -20,10 +20,6 @@ namespace {
 Expr div_up(const Expr& a, const Expr& b) {
   return cast<int>(cast<unsigned>(a + b - 1) / cast<unsigned>(b));
 }
-
-Tuple operator+(const Tuple& a, const Tuple& b) { return {a[0] + b[0], a[1] + b[1]}; }
-
-Tuple zeros() { return {cast<double>(0), cast<double>(0)}; }
 
 /// Two float64 as the halves of their bits: Halide 21 shuffles nothing wider than 32 bits.
 Tuple in_words(const Tuple& pair) {
@@ -114,20 +110,8 @@ void define_path(BlockSums& b, const BlockGrid& g) {
   b.path(b.w, b.g, b.jl, b.jn) = p.packed();
 }
 
-/// The sum of `count` values, added up in pairs.
-template <class Value>
-Tuple sum_of(int first, int count, const Value& value) {
-  if (count == 1) {
-    return value(first);
-  }
-  return sum_of(first, count / 2, value) + sum_of(first + count / 2, count - count / 2, value);
-}
-
 Tuple term(const BlockSums& b, const BlockGrid& g, const Terms& terms, const Expr& l, const Expr& n,
            const Expr& counts) {
-  const auto within = [](const Expr& index, const Expr& last) {
-    return Halide::unsafe_promise_clamped(index, 0, last);
-  };
   return terms({within(g.first_l(b.jl) + l, g.domain.L - 1), b.c,
                 within(g.first_n(b.jn) + n, g.domain.N - 1), b.jl, b.jn, counts});
 }
@@ -145,7 +129,7 @@ void define_walk(BlockSums& b, const BlockGrid& g, const Terms& terms) {
   const Expr steps = p.turns / together;
   b.full.where(b.full.x < steps && b.full.y < p.others);
   b.walk(b.w, b.g, b.c, b.jl, b.jn) =
-      so_far() + sum_of(0, together, [&](int i) {
+      so_far() + sum_in_pairs(0, together, [&](int i) {
         const Expr turn = b.full.x * together + i;
         return term(b, g, terms, p.l_at(turn, b.full.y), p.n_at(turn, b.full.y), Expr());
       });
@@ -153,7 +137,7 @@ void define_walk(BlockSums& b, const BlockGrid& g, const Terms& terms) {
   b.rest = RDom(0, turns.others, "rest");
   const Expr first = steps * together;
   b.rest.where(first < p.turns && b.rest.x < p.others);
-  b.walk(b.w, b.g, b.c, b.jl, b.jn) = so_far() + sum_of(0, together, [&](int i) {
+  b.walk(b.w, b.g, b.c, b.jl, b.jn) = so_far() + sum_in_pairs(0, together, [&](int i) {
                                         const Expr turn = min(first + i, p.turns - 1);
                                         return term(b, g, terms, p.l_at(turn, b.rest.x),
                                                     p.n_at(turn, b.rest.x), first + i < p.turns);
@@ -220,10 +204,10 @@ void sum_by_walkers(BlockSums& b, const BlockGrid& g, const Terms& terms) {
   define_walk(b, g, terms);
   b.walked(b.w, b.g, b.c, b.jl, b.jn) =
       walkers.halving ? sum_of_halves(b, g) : Tuple(b.walk(b.w, b.g, b.c, b.jl, b.jn));
-  b.warp(b.g, b.c, b.jl, b.jn) = sum_of(0, walkers.halving ? 2 : walkers.width, [&](int w) {
+  b.warp(b.g, b.c, b.jl, b.jn) = sum_in_pairs(0, walkers.halving ? 2 : walkers.width, [&](int w) {
     return Tuple(b.walked(w, b.g, b.c, b.jl, b.jn));
   });
-  b.sums(b.c, b.jl, b.jn) = sum_of(0, walkers.warps, [&](int i) {
+  b.sums(b.c, b.jl, b.jn) = sum_in_pairs(0, walkers.warps, [&](int i) {
     const Tuple sums = b.warp(min(i, g.warps - 1), b.c, b.jl, b.jn);
     return Tuple(select(i < g.warps, sums[0], cast<double>(0)),
                  select(i < g.warps, sums[1], cast<double>(0)));

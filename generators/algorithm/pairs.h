@@ -1,0 +1,31 @@
+#pragma once
+
+#include <Halide.h>
+
+namespace halnorm::algorithm {
+
+/// Two sums side by side.
+inline Halide::Tuple operator+(const Halide::Tuple& a, const Halide::Tuple& b) {
+  return {a[0] + b[0], a[1] + b[1]};
+}
+
+/// Two sums that nothing has entered yet, in double.
+inline Halide::Tuple zeros() { return {Halide::cast<double>(0), Halide::cast<double>(0)}; }
+
+/// value(first) to value(first + count - 1), added up in pairs: each passes few additions, and all
+/// can be on their way together.
+template <class Value>
+Halide::Tuple sum_in_pairs(int first, int count, const Value& value) {
+  if (count == 1) {
+    return value(first);
+  }
+  return sum_in_pairs(first, count / 2, value) +
+         sum_in_pairs(first + count / 2, count - count / 2, value);
+}
+
+/// An index that guards keep in range, which bounds inference cannot see for itself.
+inline Halide::Expr within(const Halide::Expr& index, const Halide::Expr& last) {
+  return Halide::unsafe_promise_clamped(index, 0, last);
+}
+
+}  // namespace halnorm::algorithm
