@@ -34,13 +34,16 @@ set(HALNORM_OPERATIONS
     batch_norm_fused_backward_infer
     update_running_stats
 )
-# What devices have besides: an operation of the same arguments in one launch, for small calls.
-set(HALNORM_DEVICE_OPERATIONS batch_norm_train_small batch_norm_backward_small)
+# The same for small calls, with the same arguments: on devices in one launch, on CPUs in one loop.
+set(HALNORM_SMALL_OPERATIONS batch_norm_train_small batch_norm_backward_small)
 
-# update_running_stats has one value a channel, and so no layout of its own.
-function(halnorm_layouts_of operation out)
+# update_running_stats has one value a channel, and so no layout of its own. In NCL a CPU's kernel
+# is one loop over channels already.
+function(halnorm_layouts_of operation target out)
   if(operation STREQUAL "update_running_stats")
     set(${out} c PARENT_SCOPE)
+  elseif(operation IN_LIST HALNORM_SMALL_OPERATIONS AND NOT DEFINED HALNORM_DEVICE_TYPE_${target})
+    set(${out} nlc PARENT_SCOPE)
   else()
     set(${out} ncl nlc PARENT_SCOPE)
   endif()
@@ -123,18 +126,16 @@ function(halnorm_add_kernels)
   halnorm_write_list(halnorm_devices.inc "${rows}")
   add_halide_runtime(halnorm_halide_runtime NO_DEFAULT_TARGETS TARGETS ${runtime_target})
   set(rows "")
-  foreach(operation IN LISTS HALNORM_OPERATIONS HALNORM_DEVICE_OPERATIONS)
-    halnorm_layouts_of(${operation} layouts)
+  foreach(operation IN LISTS HALNORM_OPERATIONS HALNORM_SMALL_OPERATIONS)
     halnorm_dtypes_of(${operation} dtypes)
-    set(compiled_for ${targets} ${devices})
-    if(operation IN_LIST HALNORM_DEVICE_OPERATIONS)
-      set(compiled_for ${devices})
-    endif()
-    foreach(layout IN LISTS layouts)
+    foreach(layout IN ITEMS c ncl nlc)
       foreach(dtype IN LISTS dtypes)
-        foreach(target IN LISTS compiled_for)
-          halnorm_add_kernel(${operation} ${layout} ${dtype} ${target})
-          string(APPEND rows "HALNORM_KERNEL(${operation}, ${layout}, ${dtype}, ${target})\n")
+        foreach(target IN LISTS targets devices)
+          halnorm_layouts_of(${operation} ${target} layouts)
+          if(layout IN_LIST layouts)
+            halnorm_add_kernel(${operation} ${layout} ${dtype} ${target})
+            string(APPEND rows "HALNORM_KERNEL(${operation}, ${layout}, ${dtype}, ${target})\n")
+          endif()
         endforeach()
       endforeach()
     endforeach()

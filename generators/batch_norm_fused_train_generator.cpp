@@ -32,7 +32,7 @@ class BatchNormFusedTrain : public halnorm::Operation<BatchNormFusedTrain> {
     moments_ = algorithm::moments(values(x), d, block_sizes());
     Var c("c");
     mean_(c) = moments_.total(c)[0];
-    invstd_(c) = 1 / sqrt(moments_.total(c)[1] / d.count() + eps);
+    invstd_(c) = 1 / sqrt(moments_.total(c)[1] * (1 / d.count()) + eps);
     normalize_ =
         algorithm::normalize_add_relu(values(x), values(addend), d, mean_, invstd_, weight, bias);
     normalize_.y = stored(normalize_.y);

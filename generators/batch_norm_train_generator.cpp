@@ -33,7 +33,7 @@ class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
     moments_ = algorithm::moments(values(x), d, block_sizes(small));
     Var c("c");
     mean_(c) = moments_.total(c)[0];
-    invstd_(c) = 1 / sqrt(moments_.total(c)[1] / d.count() + eps);
+    invstd_(c) = 1 / sqrt(moments_.total(c)[1] * (1 / d.count()) + eps);
     normalize_ = algorithm::normalize(values(x), d, mean_, invstd_, weight, bias);
     normalize_.y = stored(normalize_.y);
     y = normalize_.y;

@@ -127,9 +127,10 @@ class Operation : public Halide::Generator<Derived> {
     b.dim(0).set_min(0).set_extent(x.dim(rank() - 2).extent()).set_estimate(0, estimate_c);
   }
   template <class Buffer, class X>
-  void per_channel_input(Buffer& b, const X& x) const {
+  void per_channel_input(Buffer& b, const X& x) {
     per_channel(b, x);
     b.dim(0).set_stride(Halide::Expr());
+    strides_.channels.push_back(b.dim(0).stride());
   }
 
   template <class X>
@@ -142,7 +143,7 @@ class Operation : public Halide::Generator<Derived> {
       return schedule::left_to_halide(this->get_target());
     }
     if (small) {
-      return schedule::make_small(this->get_target(), gpu_lanes);
+      return schedule::make_small(this->get_target(), strides_, gpu_lanes);
     }
     return schedule::make(this->get_target(),
                           {.task_elements = tune_task_elements,
@@ -155,11 +156,10 @@ class Operation : public Halide::Generator<Derived> {
   }
 
  private:
-  /// The steps between rows, for a schedule that must know whether vectors are aligned.
   template <class Buffer>
   void note_strides(Buffer& b) {
     for (int i = 1; i < rank(); ++i) {
-      strides_.push_back(b.dim(i).stride());
+      strides_.rows.push_back(b.dim(i).stride());
     }
     // The runtime hands over nothing else; and all that Halide loads at once is as wide as this.
     if (this->get_target().has_gpu_feature()) {
@@ -167,7 +167,7 @@ class Operation : public Halide::Generator<Derived> {
     }
   }
 
-  std::vector<Halide::Expr> strides_;
+  schedule::Strides strides_;
 };
 
 }  // namespace halnorm

@@ -25,7 +25,7 @@ enum class Operation : std::uint8_t {
   batch_norm_fused_backward,
   batch_norm_fused_backward_infer,
   update_running_stats,
-  batch_norm_train_small,     ///< devices alone: one launch, for channels of few values
+  batch_norm_train_small,     ///< for few values: see is_small()
   batch_norm_backward_small,  ///< likewise
 };
 enum class Layout : std::uint8_t { ncl, nlc, c };

@@ -15,6 +15,9 @@ constexpr std::int64_t farthest = std::numeric_limits<std::int32_t>::max();
 /// Elements that a kernel is given at most: half of what its indices count.
 constexpr std::int64_t kernel_elements = std::int64_t{1} << 30;
 
+/// Elements that a CPU takes in one loop: what one task of a larger kernel has at least.
+constexpr std::int64_t small_elements = 16384;
+
 std::int64_t div_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 /// Elements between the first and the last one along an axis; far away if that overflows.
@@ -83,12 +86,16 @@ double Channels::at(std::int64_t channel) const noexcept {
 }
 
 bool is_small(const View& x) noexcept {
+  if (x.memory == nullptr) {
+    return x.layout == Layout::nlc && x.N <= small_elements && x.C <= small_elements &&
+           x.N * x.C <= small_elements;
+  }
   // Measured on an H100: from about there on, the one block of threads that has a channel is slower
   // than all of them in three launches. In NLC it is sooner, for a block has several channels, more
   // of narrow data. See docs/performance.md.
   const std::int64_t values =
       x.layout == Layout::ncl ? 32768 : 1024 * static_cast<std::int64_t>(size_of(x.dtype));
-  return x.memory != nullptr && x.N <= values && x.L <= values && x.N * x.L <= values;
+  return x.N <= values && x.L <= values && x.N * x.L <= values;
 }
 
 const Kernel& kernel_for(Operation operation, const View& x) {

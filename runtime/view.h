@@ -77,7 +77,8 @@ class Boxes {
 /// each other in every view.
 Boxes kernel_boxes(const View& x, const View& y);
 
-/// Whether a device has one launch for such data: few values per channel.
+/// Whether there is a kernel of its own for data of so few values: on devices few per channel, which
+/// take one launch; on the CPU few in all, channels innermost, which take one loop.
 bool is_small(const View& x) noexcept;
 
 /// The kernel for such data, where it lies.

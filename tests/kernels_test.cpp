@@ -39,10 +39,12 @@ std::size_t rank_of(const std::string& target) {
   return static_cast<std::size_t>(at - fastest_first.begin());
 }
 
-std::string run_one() {
-  F::batch_norm_train(Tensor::randn({4, 3, 5}, 1), Tensor(), Tensor(), 1e-5);
+std::string trained(std::vector<std::int64_t> shape) {
+  F::batch_norm_train(Tensor::randn(std::move(shape), 1), Tensor(), Tensor(), 1e-5);
   return halnorm::last_kernel();
 }
+
+std::string run_one() { return trained({4, 3, 5}); }
 
 }  // namespace
 
@@ -63,8 +65,9 @@ TEST_F(Kernels, EveryOperationHasEveryTarget) {
   std::set<std::string> operations;
   std::size_t count = 0;
   for (const KernelInfo& kernel : halnorm::kernels()) {
-    if (kernel.operation.ends_with("_small")) {  // devices have these besides
-      EXPECT_TRUE(kernel.target == "cuda" || kernel.target == "opencl") << kernel.name;
+    if (kernel.operation.ends_with("_small")) {  // besides; in NCL devices alone have them
+      const bool on_device = kernel.target == "cuda" || kernel.target == "opencl";
+      EXPECT_TRUE(on_device || kernel.layout == "nlc") << kernel.name;
       continue;
     }
     ++count;
@@ -75,6 +78,14 @@ TEST_F(Kernels, EveryOperationHasEveryTarget) {
   EXPECT_EQ(count, targets.size() * families.size());
   EXPECT_EQ(families.size(), 12 * 2 * 4 + 2U);  // in every dtype; two running statistics
   EXPECT_EQ(operations.size(), 13U);
+}
+
+TEST_F(Kernels, AreOfTheirOwnForFewValues) {
+  const std::string target = halnorm::targets().front();
+  halnorm::force_target(target);
+  EXPECT_EQ(trained({128, 128}), "halnorm_batch_norm_train_small_nlc_f32__" + target);
+  EXPECT_EQ(trained({129, 128}), "halnorm_batch_norm_train_nlc_f32__" + target);
+  EXPECT_EQ(trained({1, 128, 128}), "halnorm_batch_norm_train_ncl_f32__" + target);
 }
 
 TEST_F(Kernels, AreListedFastestFirst) {

@@ -13,7 +13,7 @@ RunningStats running_stats(const Func& running_mean, const Func& running_var, co
     return cast(old.type(), (1 - factor) * cast<double>(old(r.c)) + factor * fresh);
   };
   r.mean(r.c) = blend(running_mean, mean(r.c));
-  r.var(r.c) = blend(running_var, m2(r.c) / (count - 1));
+  r.var(r.c) = blend(running_var, m2(r.c) * (1 / (count - 1)));
   return r;
 }
 

@@ -36,8 +36,8 @@ constexpr int accumulators = 4;
 
 }  // namespace
 
-Arm::Arm(const Halide::Target& target, const Tuning& tuning)
-    : Cpu(target, tuning, defaults), is_64_bit_(target.bits == 64) {}
+Arm::Arm(const Halide::Target& target, const Tuning& tuning, const Strides& strides)
+    : Cpu(target, tuning, defaults, strides), is_64_bit_(target.bits == 64) {}
 
 /// A vector of data: float16 and bfloat16 are computed in two registers of float32, but loaded and
 /// stored as one.

@@ -8,7 +8,7 @@ namespace halnorm::schedule {
 /// an L2 of 512 KB to 1 MB that little cores share, and often no third cache behind it.
 class Arm final : public Cpu {
  public:
-  Arm(const Halide::Target& target, const Tuning& tuning);
+  Arm(const Halide::Target& target, const Tuning& tuning, const Strides& strides);
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
                                                   Halide::Type data) const override;

@@ -45,17 +45,17 @@ void reduce_channels(Reduction& r, const LoopLevel& at) {
   sum_in_lanes(r, inner);
 }
 
-/// A block's sums over its rows, a strip of channels at a time, NLC.
+}  // namespace
+
 void sum_in_columns(Reduction& r, const LoopLevel& at) {
   auto& b = r.part;
   const int width = r.grid.width;
   b.sums.compute_at(at).vectorize(b.c, width, guarded);
   b.sums.update(0).reorder(b.c, b.across.x).vectorize(b.c, width, guarded);
-  b.together.compute_at(b.sums, b.c).vectorize(b.c);
+  b.together.compute_at(b.sums, b.c);
   b.sums.update(1).reorder(b.c, b.rest.x).vectorize(b.c, width, guarded);
 }
 
-/// With fixed statistics dx is a multiple of dy, and the other coefficients do not exist.
 std::vector<Func> coefficients_of(const GradientSums& s, const InputGradient& g) {
   std::vector<Func> all{s.center};
   for (const Func& f : {g.center, g.a, g.b, g.d}) {
@@ -66,13 +66,25 @@ std::vector<Func> coefficients_of(const GradientSums& s, const InputGradient& g)
   return all;
 }
 
-}  // namespace
+void in_vectors(Func f, int width, const Strides& strides) {
+  f.vectorize(f.args()[0], width, guarded);
+  if (strides.channels.empty()) {
+    return;
+  }
+  Expr dense = strides.channels.front() == 1;
+  for (const Expr& step : strides.channels) {
+    dense = dense && step == 1;
+  }
+  f.specialize(dense);
+}
 
-Cpu::Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own)
+Cpu::Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own,
+         const Strides& strides)
     : target_(target),
       tuning_{.task_elements = value_or(tuned.task_elements, own.task_elements),
               .strip_vectors = value_or(tuned.strip_vectors, own.strip_vectors),
-              .near_elements = value_or(tuned.near_elements, own.near_elements)} {}
+              .near_elements = value_or(tuned.near_elements, own.near_elements)},
+      strides_(strides) {}
 
 /// Channels per task, NCL: neighbours, so that a task reads long pieces of memory.
 Expr Cpu::channels_per_task(const Domain& d) const {
@@ -118,6 +130,7 @@ void Cpu::reduce_rows(Reduction& r) const {
     r.shift.compute_at(r.block, task).vectorize(r.c, width, guarded);
   }
   sum_in_columns(r, LoopLevel(r.block, task));
+  r.part.together.vectorize(r.part.c);
 }
 
 /// Channel groups in parallel, for y or dx in NCL.
@@ -160,7 +173,8 @@ void Cpu::reduce_and_write(Reduction& r, Func y, const Axes& v,
   if (d.layout == Layout::NLC) {
     reduce_rows(r);
     for (Func f : coefficients) {
-      f.compute_root().vectorize(f.args()[0], r.grid.width, guarded);
+      f.compute_root();
+      in_vectors(f, r.grid.width, strides_);
     }
     for (Func f : outputs) {
       f.vectorize(f.args()[0], r.grid.width, guarded);
@@ -174,6 +188,7 @@ void Cpu::reduce_and_write(Reduction& r, Func y, const Axes& v,
   reduce_channels(r, LoopLevel(y, co));
   for (Func f : coefficients) {
     f.compute_at(y, co);
+    in_vectors(f, natural(Halide::Float(64)), strides_);
   }
   for (Func f : outputs) {
     f.split(f.args()[0], co, ci, group, guarded).parallel(co).compute_with(y, co);
@@ -213,7 +228,8 @@ void Cpu::write_only(Func y, const Axes& v, const Domain& d,
                      const std::vector<Func>& coefficients) const {
   const int step = step_of(y.type());
   for (Func f : coefficients) {
-    f.compute_root().vectorize(f.args()[0], step, guarded);
+    f.compute_root();
+    in_vectors(f, step, strides_);
   }
   if (d.layout == Layout::NLC) {
     write_rows(y, v, d);

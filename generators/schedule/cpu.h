@@ -8,6 +8,17 @@ namespace halnorm::schedule {
 // an element computed twice would be normalized twice.
 inline constexpr auto guarded = Halide::TailStrategy::GuardWithIf;
 
+/// A block's sums over its rows, a strip of channels at a time, NLC.
+void sum_in_columns(algorithm::Reduction& r, const Halide::LoopLevel& at);
+
+/// A function of the channel in whole vectors; one that gathers, where an input has gaps or one
+/// value for all channels, only where that is so.
+void in_vectors(Halide::Func f, int width, const Strides& strides);
+
+/// With fixed statistics dx is a multiple of dy, and the other coefficients do not exist.
+std::vector<Halide::Func> coefficients_of(const algorithm::GradientSums& s,
+                                          const algorithm::InputGradient& g);
+
 /// What is alike on every CPU: how a kernel is cut into tasks for the cores, and how a task adds
 /// up. Sizes, and the loops that write, are the architecture's own.
 class Cpu : public Schedule {
@@ -30,7 +41,7 @@ class Cpu : public Schedule {
   };
 
   /// `tuned` where it is set, `own` where not.
-  Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own);
+  Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own, const Strides& strides);
 
   /// Elements of data that an innermost loop takes at a time.
   [[nodiscard]] virtual int step_of(Halide::Type data) const = 0;
@@ -62,6 +73,7 @@ class Cpu : public Schedule {
 
   Halide::Target target_;
   Tuning tuning_;
+  Strides strides_;
 };
 
 }  // namespace halnorm::schedule

@@ -1,4 +1,5 @@
 #include "arm.h"
+#include "cpu_small.h"
 #include "gpu.h"
 #include "gpu_small.h"
 #include "x86.h"
@@ -31,25 +32,26 @@ class LeftToHalide final : public Schedule {
 }  // namespace
 
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning,
-                               const std::vector<Halide::Expr>& strides, bool gpu_lanes) {
+                               const Strides& strides, bool gpu_lanes) {
   if (target.has_gpu_feature()) {
-    return std::make_unique<Gpu>(target, strides, gpu_lanes);
+    return std::make_unique<Gpu>(target, strides.rows, gpu_lanes);
   }
   switch (target.arch) {
     case Halide::Target::X86:
-      return std::make_unique<X86>(target, tuning);
+      return std::make_unique<X86>(target, tuning, strides);
     case Halide::Target::ARM:
-      return std::make_unique<Arm>(target, tuning);
+      return std::make_unique<Arm>(target, tuning, strides);
     default:
       throw Halide::CompileError("no schedule for the target " + target.to_string());
   }
 }
 
-std::unique_ptr<Schedule> make_small(const Halide::Target& target, bool gpu_lanes) {
-  if (!target.has_gpu_feature()) {
-    throw Halide::CompileError("no schedule of one launch for the target " + target.to_string());
+std::unique_ptr<Schedule> make_small(const Halide::Target& target, const Strides& strides,
+                                     bool gpu_lanes) {
+  if (target.has_gpu_feature()) {
+    return std::make_unique<GpuSmall>(target, gpu_lanes);
   }
-  return std::make_unique<GpuSmall>(target, gpu_lanes);
+  return std::make_unique<CpuSmall>(make(target, {}, strides), strides);
 }
 
 std::unique_ptr<Schedule> left_to_halide(const Halide::Target& target) {

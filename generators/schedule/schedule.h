@@ -20,6 +20,12 @@ struct Tuning {
   int near_elements = 0;
 };
 
+/// Steps in elements, which a schedule must know to tell which vectors are aligned, or dense.
+struct Strides {
+  std::vector<Halide::Expr> rows;      ///< from each row of the data to the next
+  std::vector<Halide::Expr> channels;  ///< between the values of each per-channel input
+};
+
 /// How the operations run on one architecture. A new architecture is one class in one file, and one
 /// line in make().
 class Schedule {
@@ -50,14 +56,15 @@ class Schedule {
   virtual void per_channel(const PerChannel& outputs) const = 0;
 };
 
-/// The one place that chooses an architecture. `strides` are all the steps, in elements, from one
-/// row of the data to the next. `gpu_lanes`: on CUDA the partial sums of a warp meet by shuffles.
+/// The one place that chooses an architecture. `gpu_lanes`: on CUDA the partial sums of a warp meet
+/// by shuffles.
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning,
-                               const std::vector<Halide::Expr>& strides, bool gpu_lanes = false);
+                               const Strides& strides, bool gpu_lanes = false);
 
-/// A device's train() and backward() as one launch, for channels of so few values that a block of
-/// threads can walk all of a channel's twice.
-std::unique_ptr<Schedule> make_small(const Halide::Target& target, bool gpu_lanes);
+/// train() and backward() for few values. On a device one launch, for channels of so few that a
+/// block of threads can walk all of a channel's twice; on a CPU one loop, for channels innermost.
+std::unique_ptr<Schedule> make_small(const Halide::Target& target, const Strides& strides,
+                                     bool gpu_lanes);
 
 /// The architecture's block sizes, which belong to the algorithm, and no directives: what Halide's
 /// autoschedulers start from.

@@ -23,7 +23,8 @@ constexpr Tuning defaults{
 
 }  // namespace
 
-X86::X86(const Halide::Target& target, const Tuning& tuning) : Cpu(target, tuning, defaults) {}
+X86::X86(const Halide::Target& target, const Tuning& tuning, const Strides& strides)
+    : Cpu(target, tuning, defaults, strides) {}
 
 /// A vector of the type that is computed in.
 int X86::step_of(Halide::Type data) const { return natural(algorithm::accumulator_of(data)); }

@@ -86,14 +86,19 @@ void KernelTest::expect_kernel(std::string_view operation, const shapes::Extents
   const std::string tail =
       std::string("_") + element::short_name(dtype()) + "__" + GetParam().target;
   const std::string wanted = kernel_layout(layout(), extents);
-  const std::string halves = second_half(operation) + "_";
-  bool found =
-      kernel == "halnorm_" + halves + "ncl" + tail || kernel == "halnorm_" + halves + "nlc" + tail;
-  for (const char* name : {"ncl", "nlc"}) {
-    found = found || ((wanted.empty() || wanted == name) &&
-                      kernel == "halnorm_" + std::string(operation) + "_" + name + tail);
+  const std::string half = second_half(operation);
+  std::vector<std::string> any{half + "_ncl", half + "_nlc"};
+  if (wanted != "nlc") {
+    any.push_back(std::string(operation) + "_ncl");
   }
-  EXPECT_TRUE(found) << "ran " << kernel << ", wanted " << operation << " or " << halves << " in "
+  if (wanted != "ncl") {
+    any.push_back(std::string(operation) + "_nlc");
+    any.push_back(std::string(operation) + "_small_nlc");
+  }
+  const bool found = std::any_of(any.begin(), any.end(), [&](const std::string& name) {
+    return kernel == "halnorm_" + name + tail;
+  });
+  EXPECT_TRUE(found) << "ran " << kernel << ", wanted " << operation << " or " << half << " in "
                      << (wanted.empty() ? "any layout" : wanted) << ", " << tail;
 }
 

@@ -1,0 +1,73 @@
+#include "cpu_small.h"
+
+#include "cpu.h"
+
+namespace halnorm::schedule {
+
+using algorithm::GradientSums;
+using algorithm::InputGradient;
+using algorithm::Normalize;
+using algorithm::Reduction;
+using Halide::Func, Halide::LoopLevel, Halide::Var;
+
+namespace {
+
+/// One vector of channels at a time, for all rows.
+void write(Func y, const Var& c, const Var& n, int width) {
+  const Var co("co"), ci("ci");
+  y.split(c, co, ci, width, guarded).vectorize(ci).reorder(ci, n, co);
+}
+
+/// Computed where a vector's channels are, and kept on the stack.
+void keep(Func f, const LoopLevel& at, int width) {
+  const Var c = f.args()[0];
+  f.compute_at(at).vectorize(c, width, guarded).bound_storage(c, width);
+}
+
+/// The vector's blocks one after another.
+void sum(Reduction& r, const LoopLevel& at) {
+  const int width = r.grid.width;
+  keep(r.merged, at, width);
+  r.merged.update().reorder(r.c, r.order.x, r.order.y).vectorize(r.c, width, guarded);
+  if (r.total.defined()) {
+    keep(r.total, at, width);
+  }
+  const LoopLevel each(r.merged, r.order.y);
+  keep(r.block, each, width);
+  if (r.shift.defined()) {
+    keep(r.shift, each, width);
+  }
+  sum_in_columns(r, each);
+  r.part.sums.bound_storage(r.part.c, width);
+  r.part.together.vectorize(r.part.c, width, guarded).bound_storage(r.part.c, width).bound_storage(r.part.u, 1);
+}
+
+/// What is made of the sums, beside y.
+void finish(const std::vector<Func>& coefficients, const PerChannel& outputs, const Func& y,
+            int width, const Strides& strides) {
+  const Var co("co"), ci("ci");
+  for (Func f : coefficients) {
+    f.compute_at(y, co).bound_storage(f.args()[0], width);
+    in_vectors(f, width, strides);
+  }
+  for (Func f : outputs) {
+    f.split(f.args()[0], co, ci, width, guarded).vectorize(ci).compute_with(y, co);
+  }
+}
+
+}  // namespace
+
+void CpuSmall::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
+  write(s.y, s.c, s.n, m.grid.width);
+  sum(m, LoopLevel(s.y, Var("co")));
+  finish({s.invstd, s.center, s.scale, s.offset}, statistics, s.y, m.grid.width, strides_);
+}
+
+void CpuSmall::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
+  const int width = s.about_center.grid.width;
+  write(g.dx, g.c, g.n, width);
+  sum(s.about_center, LoopLevel(g.dx, Var("co")));
+  finish(coefficients_of(s, g), gradients, g.dx, width, strides_);
+}
+
+}  // namespace halnorm::schedule

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "schedule.h"
+
+namespace halnorm::schedule {
+
+/// train() and backward() of few values, NLC: one vector of channels after another, from its sums
+/// to its y, so that what is made of a channel stays in registers or on the stack. The other
+/// operations are not called.
+class CpuSmall final : public Schedule {
+ public:
+  /// With the block sizes of `architecture`.
+  CpuSmall(std::unique_ptr<Schedule> architecture, const Strides& strides)
+      : architecture_(std::move(architecture)), strides_(strides) {}
+
+  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
+                                                  Halide::Type data) const override {
+    return architecture_->block_sizes(layout, data);
+  }
+  void train(algorithm::Reduction& m, algorithm::Normalize& s,
+             const PerChannel& statistics) const override;
+  void elementwise(algorithm::Normalize&, const algorithm::Domain&) const override {}
+  void moments(algorithm::Reduction&, const PerChannel&) const override {}
+  void backward(algorithm::GradientSums& s, algorithm::InputGradient& g,
+                const PerChannel& gradients) const override;
+  void backward_reduce(algorithm::GradientSums&, const PerChannel&) const override {}
+  void backward_elementwise(algorithm::InputGradient&, const algorithm::Domain&) const override {}
+  void per_channel(const PerChannel&) const override {}
+
+ private:
+  std::unique_ptr<Schedule> architecture_;
+  Strides strides_;
+};
+
+}  // namespace halnorm::schedule
