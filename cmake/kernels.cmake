@@ -36,14 +36,19 @@ set(HALNORM_OPERATIONS
 )
 # The same for small calls, with the same arguments: on devices in one launch, on CPUs in one loop.
 set(HALNORM_SMALL_OPERATIONS batch_norm_train_small batch_norm_backward_small)
+# The CPU targets that gain by it: what a row has beyond whole vectors takes masks, and without them
+# a training call on (20, 100) became 2 to 6 % slower.
+set(HALNORM_SMALL_CPUS avx512 avx2)
 
 # update_running_stats has one value a channel, and so no layout of its own. In NCL a CPU's kernel
-# is one loop over channels already.
+# is one loop over channels already. No layout, no kernel.
 function(halnorm_layouts_of operation target out)
   if(operation STREQUAL "update_running_stats")
     set(${out} c PARENT_SCOPE)
-  elseif(operation IN_LIST HALNORM_SMALL_OPERATIONS AND NOT DEFINED HALNORM_DEVICE_TYPE_${target})
+  elseif(operation IN_LIST HALNORM_SMALL_OPERATIONS AND target IN_LIST HALNORM_SMALL_CPUS)
     set(${out} nlc PARENT_SCOPE)
+  elseif(operation IN_LIST HALNORM_SMALL_OPERATIONS AND NOT DEFINED HALNORM_DEVICE_TYPE_${target})
+    set(${out} "" PARENT_SCOPE)
   else()
     set(${out} ncl nlc PARENT_SCOPE)
   endif()

@@ -126,19 +126,26 @@ const Choice* default_choice() {
 std::atomic<const Choice*> active{nullptr};
 thread_local const Kernel* last = nullptr;
 
-}  // namespace
-
-const Kernel& select_kernel(Operation operation, Layout layout, Element element, DeviceType where) {
+const Choice& choice_for(DeviceType where) {
   if (where != DeviceType::CPU) {
-    last = device_choice(where)[slot(operation, layout, element)];
-    return *last;
+    return device_choice(where);
   }
   const Choice* choice = active.load(std::memory_order_acquire);
   if (choice == nullptr) {
     choice = default_choice();
     active.store(choice, std::memory_order_release);
   }
-  last = (*choice)[slot(operation, layout, element)];
+  return *choice;
+}
+
+}  // namespace
+
+bool has_kernel(Operation operation, Layout layout, Element element, DeviceType where) {
+  return choice_for(where)[slot(operation, layout, element)] != nullptr;
+}
+
+const Kernel& select_kernel(Operation operation, Layout layout, Element element, DeviceType where) {
+  last = choice_for(where)[slot(operation, layout, element)];
   return *last;
 }
 

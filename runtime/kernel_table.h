@@ -25,7 +25,7 @@ enum class Operation : std::uint8_t {
   batch_norm_fused_backward,
   batch_norm_fused_backward_infer,
   update_running_stats,
-  batch_norm_train_small,     ///< for few values: see is_small()
+  batch_norm_train_small,     ///< for few values: see kernel_for()
   batch_norm_backward_small,  ///< likewise
 };
 enum class Layout : std::uint8_t { ncl, nlc, c };
@@ -43,6 +43,9 @@ struct Kernel {
   const char* name;
   int (*run)(void** arguments);
 };
+
+/// Whether there is one: of the forms for few values not every target has every layout's.
+bool has_kernel(Operation operation, Layout layout, Element element, DeviceType where);
 
 /// The kernel to run, remembered as this thread's last one.
 /// @throws KernelError if HALNORM_TARGET names no target that runs here.

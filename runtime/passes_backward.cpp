@@ -186,9 +186,7 @@ void backward_pass(const char* function, const View& dy, const View& x, const Ch
   KernelBuffer dx_buffer = dx.buffer();
   KernelBuffer dweight_buffer = dweight.buffer();
   KernelBuffer dbias_buffer = dbias.buffer();
-  const Operation backward =
-      is_small(x) ? Operation::batch_norm_backward_small : Operation::batch_norm_backward;
-  run_kernel(function, kernel_for(backward, x),
+  run_kernel(function, kernel_for(Operation::batch_norm_backward, x),
              {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(),
               invstd_buffer.get(), dx_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
 }

@@ -167,9 +167,7 @@ void train_pass(const char* function, const View& x, const Channels& weight, con
   KernelBuffer mean_buffer = mean.buffer();
   KernelBuffer invstd_buffer = invstd.buffer();
   KernelBuffer m2_buffer = m2.buffer();
-  const Operation train =
-      is_small(x) ? Operation::batch_norm_train_small : Operation::batch_norm_train;
-  run_kernel(function, kernel_for(train, x),
+  run_kernel(function, kernel_for(Operation::batch_norm_train, x),
              {x_buffer.get(), weight_buffer.get(), bias_buffer.get(), &eps, y_buffer.get(),
               mean_buffer.get(), invstd_buffer.get(), m2_buffer.get()});
 }

@@ -32,6 +32,30 @@ std::byte* offset(std::byte* data, std::int64_t elements, DType dtype) {
   return data + elements * static_cast<std::int64_t>(size_of(dtype));
 }
 
+bool is_small(const View& x) noexcept {
+  if (x.memory == nullptr) {
+    return x.layout == Layout::nlc && x.N <= small_elements && x.C <= small_elements &&
+           x.N * x.C <= small_elements;
+  }
+  // Measured on an H100: from about there on, the one block of threads that has a channel is slower
+  // than all of them in three launches. In NLC it is sooner, for a block has several channels, more
+  // of narrow data. See docs/performance.md.
+  const std::int64_t values =
+      x.layout == Layout::ncl ? 32768 : 1024 * static_cast<std::int64_t>(size_of(x.dtype));
+  return x.N <= values && x.L <= values && x.N * x.L <= values;
+}
+
+Operation small_form(Operation operation) noexcept {
+  switch (operation) {
+    case Operation::batch_norm_train:
+      return Operation::batch_norm_train_small;
+    case Operation::batch_norm_backward:
+      return Operation::batch_norm_backward_small;
+    default:
+      return operation;
+  }
+}
+
 }  // namespace
 
 std::int64_t View::bytes() const noexcept {
@@ -85,22 +109,13 @@ double Channels::at(std::int64_t channel) const noexcept {
                                  : double{static_cast<const float*>(data)[channel * stride]};
 }
 
-bool is_small(const View& x) noexcept {
-  if (x.memory == nullptr) {
-    return x.layout == Layout::nlc && x.N <= small_elements && x.C <= small_elements &&
-           x.N * x.C <= small_elements;
-  }
-  // Measured on an H100: from about there on, the one block of threads that has a channel is slower
-  // than all of them in three launches. In NLC it is sooner, for a block has several channels, more
-  // of narrow data. See docs/performance.md.
-  const std::int64_t values =
-      x.layout == Layout::ncl ? 32768 : 1024 * static_cast<std::int64_t>(size_of(x.dtype));
-  return x.N <= values && x.L <= values && x.N * x.L <= values;
-}
-
 const Kernel& kernel_for(Operation operation, const View& x) {
   const DeviceType where = x.memory == nullptr ? DeviceType::CPU : x.memory->device().type;
-  return select_kernel(operation, x.layout, element_of(x.dtype), where);
+  const Element element = element_of(x.dtype);
+  const Operation small = small_form(operation);
+  const bool takes_it =
+      small != operation && is_small(x) && has_kernel(small, x.layout, element, where);
+  return select_kernel(takes_it ? small : operation, x.layout, element, where);
 }
 
 Boxes::Boxes(const View& v, std::int64_t elements) : N_(v.N), C_(v.C), L_(v.L), l_(v.L) {

@@ -77,11 +77,9 @@ class Boxes {
 /// each other in every view.
 Boxes kernel_boxes(const View& x, const View& y);
 
-/// Whether there is a kernel of its own for data of so few values: on devices few per channel, which
-/// take one launch; on the CPU few in all, channels innermost, which take one loop.
-bool is_small(const View& x) noexcept;
-
-/// The kernel for such data, where it lies.
+/// The kernel for such data, where it lies. Few values have a form of their own where it is faster:
+/// on devices few per channel, which take one launch; on the CPU few in all, channels innermost,
+/// which take one loop.
 const Kernel& kernel_for(Operation operation, const View& x);
 
 }  // namespace halnorm::detail
