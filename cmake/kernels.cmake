@@ -39,6 +39,11 @@ set(HALNORM_SMALL_OPERATIONS batch_norm_train_small batch_norm_backward_small)
 # The CPU targets that gain by it: what a row has beyond whole vectors takes masks, and without them
 # a training call on (20, 100) became 2 to 6 % slower.
 set(HALNORM_SMALL_CPUS avx512 avx2)
+# The same for outputs beyond the caches, whose rows start at whole vectors: decision 013. In NLC the
+# statistics come in a pass of their own anyway.
+set(HALNORM_STREAM_OPERATIONS batch_norm_train_stream batch_norm_backward_stream
+                              batch_norm_elemt_stream batch_norm_backward_elemt_stream)
+set(HALNORM_STREAM_CPUS avx512 avx2)
 
 # update_running_stats has one value a channel, and so no layout of its own. In NCL a CPU's kernel
 # is one loop over channels already. No layout, no kernel.
@@ -49,14 +54,19 @@ function(halnorm_layouts_of operation target out)
     set(${out} nlc PARENT_SCOPE)
   elseif(operation IN_LIST HALNORM_SMALL_OPERATIONS AND NOT DEFINED HALNORM_DEVICE_TYPE_${target})
     set(${out} "" PARENT_SCOPE)
+  elseif(operation IN_LIST HALNORM_STREAM_OPERATIONS AND NOT target IN_LIST HALNORM_STREAM_CPUS)
+    set(${out} "" PARENT_SCOPE)
+  elseif(operation MATCHES "^batch_norm_(train|backward)_stream$")
+    set(${out} ncl PARENT_SCOPE)
   else()
     set(${out} ncl nlc PARENT_SCOPE)
   endif()
 endfunction()
 
-# update_running_stats knows no data, only statistics, and those of narrow data are f32.
+# update_running_stats knows no data, only statistics, and those of narrow data are f32. Narrow data
+# is stored by the instruction that converts it, which has no streaming form.
 function(halnorm_dtypes_of operation out)
-  if(operation STREQUAL "update_running_stats")
+  if(operation STREQUAL "update_running_stats" OR operation IN_LIST HALNORM_STREAM_OPERATIONS)
     set(${out} f32 f64 PARENT_SCOPE)
   else()
     set(${out} ${HALNORM_DTYPES} PARENT_SCOPE)
@@ -73,6 +83,20 @@ function(halnorm_add_rungen kernel registration)
   target_link_libraries(${kernel}.rungen PRIVATE ${kernel})
 endfunction()
 
+# The kernel again, from its assembly, with streaming stores: see streaming_stores.cmake.
+function(halnorm_add_streaming kernel assembly)
+  set(rewritten "${CMAKE_CURRENT_BINARY_DIR}/${kernel}.streaming.s")
+  set(script "${PROJECT_SOURCE_DIR}/cmake/streaming_stores.cmake")
+  add_custom_command(
+    OUTPUT "${rewritten}"
+    COMMAND "${CMAKE_COMMAND}" -D "from=${assembly}" -D "to=${rewritten}" -P "${script}"
+    DEPENDS "${assembly}" "${script}"
+    COMMENT "Streaming stores for ${kernel}"
+    VERBATIM
+  )
+  add_library(${kernel}_streaming STATIC "${rewritten}")
+endfunction()
+
 # Compiles one kernel into a library and a function of the same name,
 # halnorm_<operation>_<layout>_<dtype>__<target>: the only caller of add_halide_library.
 function(halnorm_add_kernel operation layout dtype target)
@@ -87,9 +111,12 @@ function(halnorm_add_kernel operation layout dtype target)
     "${operation}\t${layout}\t${dtype}\t${target}\t${HALNORM_HALIDE_TARGET_${target}}\t${words}"
   )
   list(APPEND params ${HALNORM_TUNED_${operation}_${layout}_${dtype}_${target}})
-  set(registration "")
+  set(extra "")
   if(name IN_LIST HALNORM_RUNGEN)
-    set(registration REGISTRATION registration_file)
+    list(APPEND extra REGISTRATION registration_file)
+  endif()
+  if(operation IN_LIST HALNORM_STREAM_OPERATIONS)
+    list(APPEND extra ASSEMBLY assembly)
   endif()
   add_halide_library(
     ${name}
@@ -98,10 +125,14 @@ function(halnorm_add_kernel operation layout dtype target)
     TARGETS ${HALNORM_HALIDE_TARGET_${target}}
     USE_RUNTIME halnorm_halide_runtime
     PARAMS ${params}
-    ${registration}
+    ${extra}
   )
-  if(registration)
+  if(registration_file)
     halnorm_add_rungen(${name} "${registration_file}")
+  endif()
+  if(assembly)
+    halnorm_add_streaming(${name} "${assembly}")
+    set(name ${name}_streaming)
   endif()
   set_property(GLOBAL APPEND PROPERTY HALNORM_KERNELS ${name})
 endfunction()
@@ -131,7 +162,8 @@ function(halnorm_add_kernels)
   halnorm_write_list(halnorm_devices.inc "${rows}")
   add_halide_runtime(halnorm_halide_runtime NO_DEFAULT_TARGETS TARGETS ${runtime_target})
   set(rows "")
-  foreach(operation IN LISTS HALNORM_OPERATIONS HALNORM_SMALL_OPERATIONS)
+  # The portable kernels last: examples and tests take the last of the list.
+  foreach(operation IN LISTS HALNORM_SMALL_OPERATIONS HALNORM_STREAM_OPERATIONS HALNORM_OPERATIONS)
     halnorm_dtypes_of(${operation} dtypes)
     foreach(layout IN ITEMS c ncl nlc)
       foreach(dtype IN LISTS dtypes)

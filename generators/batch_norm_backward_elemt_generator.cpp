@@ -36,7 +36,7 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
   void schedule() {
     from_zero(x);
     like(dy, x);
-    like(dx, x);
+    written(dx, x);
     per_channel_input(weight, x);
     per_channel_input(mean, x);
     per_channel_input(invstd, x);
@@ -53,3 +53,5 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormBackwardElemt, batch_norm_backward_elemt)
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_elemt_stream, batch_norm_backward_elemt,
+                                {{"streams", "true"}})

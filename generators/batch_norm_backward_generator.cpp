@@ -45,7 +45,7 @@ class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
   void schedule() {
     from_zero(x);
     like(dy, x);
-    like(dx, x);
+    written(dx, x);
     per_channel_input(weight, x);
     per_channel_input(mean, x);
     per_channel_input(invstd, x);
@@ -63,3 +63,5 @@ class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
 
 HALIDE_REGISTER_GENERATOR(BatchNormBackward, batch_norm_backward)
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_small, batch_norm_backward, {{"small", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_stream, batch_norm_backward,
+                                {{"streams", "true"}})

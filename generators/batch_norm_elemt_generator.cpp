@@ -31,7 +31,7 @@ class BatchNormElemt : public halnorm::Operation<BatchNormElemt> {
 
   void schedule() {
     from_zero(x);
-    like(y, x);
+    written(y, x);
     per_channel_input(weight, x);
     per_channel_input(bias, x);
     per_channel_input(mean, x);
@@ -46,3 +46,4 @@ class BatchNormElemt : public halnorm::Operation<BatchNormElemt> {
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormElemt, batch_norm_elemt)
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_elemt_stream, batch_norm_elemt, {{"streams", "true"}})

@@ -44,7 +44,7 @@ class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
 
   void schedule() {
     from_zero(x);
-    like(y, x);
+    written(y, x);
     per_channel_input(weight, x);
     per_channel_input(bias, x);
     per_channel(mean, x);
@@ -64,3 +64,4 @@ class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
 
 HALIDE_REGISTER_GENERATOR(BatchNormTrain, batch_norm_train)
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_small, batch_norm_train, {{"small", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_stream, batch_norm_train, {{"streams", "true"}})

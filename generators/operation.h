@@ -25,6 +25,9 @@ class Operation : public Halide::Generator<Derived> {
   Halide::GeneratorParam<int> tune_strip_vectors{"tune_strip_vectors", 0};
   Halide::GeneratorParam<int> tune_near_elements{"tune_near_elements", 0};
 
+  /// Of x86: rows of the output start at whole vectors, which cmake/streaming_stores.cmake needs.
+  Halide::GeneratorParam<bool> streams{"streams", false};
+
   /// Of CUDA alone: in NCL the partial sums of a warp meet by shuffles, not through shared memory.
   Halide::GeneratorParam<bool> gpu_lanes{"gpu_lanes", true};
 
@@ -111,6 +114,21 @@ class Operation : public Halide::Generator<Derived> {
       b.dim(i).set_min(0).set_extent(x.dim(i).extent()).set_estimate(0, estimate(i));
     }
     note_strides(b);
+  }
+
+  /// Like x, and the data that the kernel writes.
+  template <class Buffer, class X>
+  void written(Buffer& b, const X& x) {
+    like(b, x);
+    if (streams) {
+      constexpr int widest = 64;
+      const Halide::Type data = dtype;
+      const int step = widest / data.bytes();
+      b.set_host_alignment(widest);
+      for (int i = 1; i < rank(); ++i) {
+        b.dim(i).set_stride(b.dim(i).stride() / step * step);
+      }
+    }
   }
 
   template <class X>

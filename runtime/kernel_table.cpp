@@ -38,7 +38,7 @@ const Kernel table[] = {
 };
 #undef HALNORM_KERNEL
 
-constexpr std::size_t operations = 15;
+constexpr std::size_t operations = 19;
 constexpr std::size_t layouts = 3;
 using Choice = std::array<const Kernel*, operations * layouts * element_count>;
 

@@ -25,8 +25,12 @@ enum class Operation : std::uint8_t {
   batch_norm_fused_backward,
   batch_norm_fused_backward_infer,
   update_running_stats,
-  batch_norm_train_small,     ///< for few values: see kernel_for()
-  batch_norm_backward_small,  ///< likewise
+  batch_norm_train_small,      ///< for few values: see kernel_for()
+  batch_norm_backward_small,   ///< likewise
+  batch_norm_train_stream,     ///< for outputs beyond the caches: see stream.h
+  batch_norm_backward_stream,  ///< likewise, and so are those below
+  batch_norm_elemt_stream,
+  batch_norm_backward_elemt_stream,
 };
 enum class Layout : std::uint8_t { ncl, nlc, c };
 

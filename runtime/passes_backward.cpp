@@ -116,9 +116,9 @@ Boxes boxes_of(const View& dy, const View& x, const View& dx) {
 }
 
 /// Whether the sums and dx are made one after the other, rather than in one kernel.
-bool in_two_passes(const View& dy, const View& x, const View& dx) {
+bool in_two_passes(const View& dy, const View& x, const View& dx, bool streams) {
   return !fit_kernel(dy, x, dx) || should_split(x) || find_fold({&x, &dy, &dx}) ||
-         should_stream({&x, &dy, &dx});
+         (streams && x.layout == Layout::nlc);
 }
 
 }  // namespace
@@ -151,26 +151,27 @@ void gradient_pass(const char* function, const View& dy, const View& x, const Ch
     gradient_of_columns(function, *fold, dy, x, k, count, dx);
     return;
   }
-  const Kernel& kernel = kernel_for(Operation::batch_norm_backward_elemt, x);
-  const auto run = [&](const Box& b, const View& out) {
-    run_gradient(function, kernel, dy.part(b), x.part(b), k.part(b), count, out);
-  };
-  if (should_stream({&x, &dy, &dx})) {
-    stream(dx, {&x, &dy}, run);
-  } else if (!fit_kernel(dy, x, dx)) {
+  const bool streams = should_stream(dx, {&x, &dy, &dx});
+  const Kernel& kernel = kernel_for(form_of(Operation::batch_norm_backward_elemt, streams), x);
+  if (!fit_kernel(dy, x, dx)) {
     const Boxes boxes = boxes_of(dy, x, dx);
     for (std::int64_t i = 0; i < boxes.size(); ++i) {
-      run(boxes[i], dx.part(boxes[i]));
+      const Box b = boxes[i];
+      run_gradient(function, kernel, dy.part(b), x.part(b), k.part(b), count, dx.part(b));
     }
   } else {
     run_gradient(function, kernel, dy, x, k, count, dx);
+  }
+  if (streams) {
+    finish_streaming();
   }
 }
 
 void backward_pass(const char* function, const View& dy, const View& x, const Channels& weight,
                    const Channels& mean, const Channels& invstd, const View& dx,
                    const Channels& dweight, const Channels& dbias) {
-  if (in_two_passes(dy, x, dx)) {
+  const bool streams = should_stream(dx, {&x, &dy, &dx});
+  if (in_two_passes(dy, x, dx, streams)) {
     sums_pass(function, dy, x, mean, dbias, dweight);
     gradient_pass(function, dy, x, weight, mean, invstd, dbias, dweight, x.count(), dx);
     for (std::int64_t c = 0; c < x.C; ++c) {
@@ -186,9 +187,12 @@ void backward_pass(const char* function, const View& dy, const View& x, const Ch
   KernelBuffer dx_buffer = dx.buffer();
   KernelBuffer dweight_buffer = dweight.buffer();
   KernelBuffer dbias_buffer = dbias.buffer();
-  run_kernel(function, kernel_for(Operation::batch_norm_backward, x),
+  run_kernel(function, kernel_for(form_of(Operation::batch_norm_backward, streams), x),
              {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(),
               invstd_buffer.get(), dx_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
+  if (streams) {
+    finish_streaming();
+  }
 }
 
 void backward_infer_pass(const char* function, const View& dy, const View& x,
@@ -196,7 +200,8 @@ void backward_infer_pass(const char* function, const View& dy, const View& x,
                          const Channels& running_var, double eps, const View& dx,
                          const Channels& dweight, const Channels& dbias) {
   // The kernel's dx does not wait for its sums, and would overwrite the dy that they still need.
-  if (dx.data == dy.data || in_two_passes(dy, x, dx)) {
+  const bool streams = should_stream(dx, {&dy, &dx});
+  if (dx.data == dy.data || streams || in_two_passes(dy, x, dx, streams)) {
     const Scratch mean(x.C);
     const Scratch invstd(x.C);
     const Scratch zeros(x.C);

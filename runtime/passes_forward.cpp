@@ -100,9 +100,9 @@ void normalize_columns(const char* function, const Fold& fold, const View& x,
 }
 
 /// Whether the statistics and y are made one after the other, rather than in one kernel.
-bool in_two_passes(const View& x, const View& y) {
+bool in_two_passes(const View& x, const View& y, bool streams) {
   return !x.fits_kernel() || !y.fits_kernel() || should_split(x) || find_fold({&x, &y}) ||
-         should_stream({&x, &y});
+         (streams && x.layout == Layout::nlc);
 }
 
 }  // namespace
@@ -131,28 +131,29 @@ void normalize_pass(const char* function, const View& x, const Channels& weight,
     normalize_columns(function, *fold, x, weight, bias, mean, invstd, y);
     return;
   }
-  const Kernel& kernel = kernel_for(Operation::batch_norm_elemt, x);
-  const auto run = [&](const Box& b, const View& out) {
-    run_normalize(function, kernel, x.part(b), weight.part(b.first_c, b.c),
-                  bias.part(b.first_c, b.c), mean.part(b.first_c, b.c), invstd.part(b.first_c, b.c),
-                  out);
-  };
-  if (should_stream({&x, &y})) {
-    stream(y, {&x}, run);
-  } else if (!x.fits_kernel() || !y.fits_kernel()) {
+  const bool streams = should_stream(y, {&x, &y});
+  const Kernel& kernel = kernel_for(form_of(Operation::batch_norm_elemt, streams), x);
+  if (!x.fits_kernel() || !y.fits_kernel()) {
     const Boxes boxes = kernel_boxes(x, y);
     for (std::int64_t i = 0; i < boxes.size(); ++i) {
-      run(boxes[i], y.part(boxes[i]));
+      const Box b = boxes[i];
+      run_normalize(function, kernel, x.part(b), weight.part(b.first_c, b.c),
+                    bias.part(b.first_c, b.c), mean.part(b.first_c, b.c),
+                    invstd.part(b.first_c, b.c), y.part(b));
     }
   } else {
     run_normalize(function, kernel, x, weight, bias, mean, invstd, y);
+  }
+  if (streams) {
+    finish_streaming();
   }
 }
 
 void train_pass(const char* function, const View& x, const Channels& weight, const Channels& bias,
                 double eps, const View& y, const Channels& mean, const Channels& invstd,
                 const Channels& m2) {
-  if (in_two_passes(x, y)) {
+  const bool streams = should_stream(y, {&x, &y});
+  if (in_two_passes(x, y, streams)) {
     moments_pass(function, x, mean, m2);
     for (std::int64_t c = 0; c < x.C; ++c) {
       invstd.doubles()[c] = 1 / std::sqrt(m2.doubles()[c] / x.count() + eps);
@@ -167,15 +168,18 @@ void train_pass(const char* function, const View& x, const Channels& weight, con
   KernelBuffer mean_buffer = mean.buffer();
   KernelBuffer invstd_buffer = invstd.buffer();
   KernelBuffer m2_buffer = m2.buffer();
-  run_kernel(function, kernel_for(Operation::batch_norm_train, x),
+  run_kernel(function, kernel_for(form_of(Operation::batch_norm_train, streams), x),
              {x_buffer.get(), weight_buffer.get(), bias_buffer.get(), &eps, y_buffer.get(),
               mean_buffer.get(), invstd_buffer.get(), m2_buffer.get()});
+  if (streams) {
+    finish_streaming();
+  }
 }
 
 void infer_pass(const char* function, const View& x, const Channels& running_mean,
                 const Channels& running_var, const Channels& weight, const Channels& bias,
                 double eps, const View& y) {
-  if (!x.fits_kernel() || !y.fits_kernel() || find_fold({&x, &y}) || should_stream({&x, &y})) {
+  if (!x.fits_kernel() || !y.fits_kernel() || find_fold({&x, &y}) || should_stream(y, {&x, &y})) {
     const Scratch mean(x.C);
     const Scratch invstd(x.C);
     for (std::int64_t c = 0; c < x.C; ++c) {

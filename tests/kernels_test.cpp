@@ -70,6 +70,10 @@ TEST_F(Kernels, EveryOperationHasEveryTarget) {
       EXPECT_TRUE(on_device || kernel.layout == "nlc") << kernel.name;
       continue;
     }
+    if (kernel.operation.ends_with("_stream")) {  // besides, where a vector can be stored so
+      EXPECT_TRUE(kernel.target.starts_with("avx")) << kernel.name;
+      continue;
+    }
     ++count;
     targets.insert(kernel.target);
     families.insert(kernel.operation + " " + kernel.layout + " " + kernel.dtype);

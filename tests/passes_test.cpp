@@ -26,14 +26,27 @@ const std::vector<shapes::Extents> unusual = {
     {40, 3, 2100, "few channels of many elements in boxes of rows"},
     {1, 2, 150001, "the same in boxes along L"},
     {9, 40, 100, "nothing unusual"},
+    {9, 48, 96, "rows of whole vectors in either layout"},
+    {30, 3, 1024, "few channels in boxes, of whole vectors"},
 };
 
 /// The parameter besides the kernel: whether outputs go past the caches whatever their size.
 class Passes : public KernelTest {
  protected:
   void TearDown() override {
-    halnorm::set_streaming_threshold(0);
+    halnorm::set_streaming_threshold(halnorm::default_streaming_threshold);
     KernelTest::TearDown();
+  }
+
+  /// That the last shape's last output went past the caches, where there is a kernel for it. Other
+  /// layouts than NCL may start anywhere.
+  void expect_streamed() const {
+    const bool exists = GetParam().target.starts_with("avx") &&
+                        dtype() != halnorm::DType::Float16 && dtype() != halnorm::DType::BFloat16;
+    if (!exists || layout() == Layout::Ncl) {
+      EXPECT_EQ(halnorm::last_kernel().find("_stream_") != std::string::npos, exists)
+          << halnorm::last_kernel();
+    }
   }
 
   void expect_forward(const Problem& p, const oracle::Batch& y, const oracle::Values& mean,
@@ -96,6 +109,7 @@ TEST_P(Passes, PastTheCachesAreTheSame) {
       SCOPED_TRACE(describe(extents) + ", threads " + std::to_string(threads));
       check(extents);
     }
+    expect_streamed();
   }
 }
 
@@ -118,6 +132,36 @@ TEST_P(Passes, AreTheSameBitsForAnyNumberOfThreads) {
     halnorm::set_num_threads(3);
     EXPECT_TRUE(same_bits(all_bits(), alone));
   }
+}
+
+namespace {
+
+/// The kernel that wrote y last, of the target and of (n, c, l) in Float32.
+std::string writes(const std::string& target, std::vector<std::int64_t> shape, bool in_place) {
+  halnorm::force_target(target);
+  const Tensor x = Tensor::randn(shape, 1);
+  F::batch_norm_train(x, {}, {}, eps, in_place ? x : Tensor::empty(shape));
+  return halnorm::last_kernel();
+}
+
+}  // namespace
+
+TEST(StreamingThreshold, ChoosesTheKernels) {
+  for (const std::string& target : halnorm::targets()) {
+    const std::string form = target.starts_with("avx") ? "_stream" : "";
+    const std::string plain = "halnorm_batch_norm_train_ncl_f32__" + target;
+    halnorm::set_streaming_threshold(16 * 16 * 64 * 8 - 1);
+    EXPECT_EQ(writes(target, {16, 16, 64}, false),
+              "halnorm_batch_norm_train" + form + "_ncl_f32__" + target);
+    EXPECT_EQ(writes(target, {16, 16, 64}, true), plain);
+    EXPECT_EQ(writes(target, {16, 17, 65}, false), plain) << "rows start anywhere";
+    halnorm::set_streaming_threshold(16 * 16 * 64 * 8);
+    EXPECT_EQ(writes(target, {16, 16, 64}, false), plain);
+    halnorm::set_streaming_threshold(0);
+    EXPECT_EQ(writes(target, {16, 16, 64}, false), plain);
+  }
+  halnorm::set_streaming_threshold(halnorm::default_streaming_threshold);
+  halnorm::force_target("");
 }
 
 TEST(StreamingThreshold, IsNotNegative) {
