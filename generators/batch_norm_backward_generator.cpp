@@ -8,7 +8,7 @@ namespace algorithm = halnorm::algorithm;
 /// Gradients of batch_norm_train: statistics depend on x.
 class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
  public:
-  /// For devices alone: one launch, where channels have few values.
+  /// For few values: see schedule::make_small().
   GeneratorParam<bool> small{"small", false};
 
   Input<Buffer<>> dy{"dy"};                   ///< like x

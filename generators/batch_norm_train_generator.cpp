@@ -8,7 +8,7 @@ namespace algorithm = halnorm::algorithm;
 /// y = (x - mean) * invstd * weight + bias with the batch's own statistics.
 class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
  public:
-  /// For devices alone: one launch, where channels have few values.
+  /// For few values: see schedule::make_small().
   GeneratorParam<bool> small{"small", false};
 
   Input<Buffer<>> x{"x"};            ///< data: (l, c, n) or (c, n)
