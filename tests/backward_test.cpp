@@ -39,8 +39,8 @@ class Backward : public KernelTest {
   void expect_training_gradients(const Problem& p, const oracle::Batch& dx,
                                  const F::BatchNormBackward& got) const {
     const oracle::Statistics batch = oracle::statistics(p.x_values);
-    expect_gradients(p, dx, got, oracle::backward(p.dy_values, p.x_values, p.w(), eps), batch.mean,
-                     batch.invstd(eps));
+    expect_gradients(p, dx, got, oracle::backward(p.dy_values, p.x_values, batch, p.w(), eps),
+                     batch.mean, batch.invstd(eps));
   }
 
   void expect_inference_gradients(const Problem& p, const oracle::Batch& dx,

@@ -69,7 +69,7 @@ class FusedBackward : public KernelTest {
                       const F::BatchNormFusedBackward& got) const {
     const oracle::Statistics batch = oracle::statistics(p.x_values);
     const oracle::Batch dy = fused::rectified(p.dy_values, p.y_values);
-    expect_gradients(p, dx, got, oracle::backward(dy, p.x_values, p.w(), eps), batch.mean,
+    expect_gradients(p, dx, got, oracle::backward(dy, p.x_values, batch, p.w(), eps), batch.mean,
                      batch.invstd(eps));
   }
   void expect_inferred(const Case& p, const oracle::Batch& dx,

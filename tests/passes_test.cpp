@@ -63,7 +63,7 @@ class Passes : public KernelTest {
     const auto backward = F::batch_norm_backward(p.dy.tensor(), p.x.tensor(), p.weight,
                                                  forward.mean, forward.invstd, out);
     expect_gradients(p, p.out.batch(), backward,
-                     oracle::backward(p.dy_values, p.x_values, p.w(), eps), batch.mean,
+                     oracle::backward(p.dy_values, p.x_values, batch, p.w(), eps), batch.mean,
                      batch.invstd(eps));
 
     const oracle::Running running = p.running();
