@@ -88,7 +88,7 @@ class FusedBackwardDense : public FusedBackward {};
 
 TEST_P(FusedBackward, MatchesTheFormulasAroundAnyMean) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double mean : {0.0, 1e4, 1e6}) {
+    for (const double mean : each_of<double>({0.0, 1e4, 1e6}, extents)) {
       SCOPED_TRACE(describe(extents) + ", mean " + std::to_string(mean));
       Case p = problem(extents, mean);
       Tensor out = p.out.tensor();
@@ -103,7 +103,7 @@ TEST_P(FusedBackward, MatchesTheFormulasAroundAnyMean) {
 
 TEST_P(FusedBackward, OfInferenceMatchesTheFormulas) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double mean : {0.0, 1e4}) {
+    for (const double mean : each_of<double>({0.0, 1e4}, extents)) {
       SCOPED_TRACE(describe(extents) + ", mean " + std::to_string(mean));
       Case p = problem(extents, mean);
       Tensor out = p.out.tensor();

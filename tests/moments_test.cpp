@@ -57,7 +57,7 @@ F::Moments moments_of(double count, const std::vector<double>& mean,
 
 TEST_P(Moments, MatchTheFormulasAroundAnyMean) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double mean : {0.0, 1e4, 1e6}) {
+    for (const double mean : each_of<double>({0.0, 1e4, 1e6}, extents)) {
       SCOPED_TRACE(describe(extents) + ", mean " + std::to_string(mean));
       Problem p = problem(extents, mean);
       const F::Moments got = F::batch_norm_moments(p.x.tensor());

@@ -90,9 +90,9 @@ TEST_P(Passes, MatchTheFormulas) {
 
 TEST_P(Passes, PastTheCachesAreTheSame) {
   halnorm::set_streaming_threshold(1);
-  for (const int threads : {1, 2}) {
-    halnorm::set_num_threads(threads);
-    for (const shapes::Extents& extents : unusual) {
+  for (const shapes::Extents& extents : unusual) {
+    for (const int threads : each_of<int>({1, 2}, extents)) {
+      halnorm::set_num_threads(threads);
       SCOPED_TRACE(describe(extents) + ", threads " + std::to_string(threads));
       check(extents);
     }

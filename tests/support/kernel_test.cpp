@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <ostream>
 
@@ -74,6 +75,8 @@ std::vector<KernelCase> writable_cases() {
 
 std::vector<KernelCase> dense_cases() { return cases({Layout::Ncl, Layout::Nlc, Layout::Nc}); }
 
+bool is_brief() { return std::getenv("HALNORM_TEST_BRIEF") != nullptr; }
+
 void KernelTest::SetUp() { halnorm::force_target(GetParam().target); }
 
 void KernelTest::TearDown() {
@@ -99,6 +102,11 @@ void KernelTest::expect_kernel(std::string_view operation, const shapes::Extents
 
 inputs::Source KernelTest::source(const shapes::Extents& extents) const {
   return {seed_of(extents), dtype()};
+}
+
+std::size_t KernelTest::turn(const shapes::Extents& extents) const {
+  return static_cast<std::size_t>(extents.n + extents.c + extents.l) +
+         static_cast<std::size_t>(layout()) + static_cast<std::size_t>(dtype());
 }
 
 std::string KernelTest::describe(const shapes::Extents& extents) const {
