@@ -39,8 +39,8 @@ class Backward : public KernelTest {
   void expect_training_gradients(const Problem& p, const oracle::Batch& dx,
                                  const F::BatchNormBackward& got) const {
     const oracle::Statistics batch = oracle::statistics(p.x_values);
-    expect_gradients(p, dx, got, oracle::backward(p.dy_values, p.x_values, p.w(), eps), batch.mean,
-                     batch.invstd(eps));
+    expect_gradients(p, dx, got, oracle::backward(p.dy_values, p.x_values, batch, p.w(), eps),
+                     batch.mean, batch.invstd(eps));
   }
 
   void expect_inference_gradients(const Problem& p, const oracle::Batch& dx,
@@ -58,7 +58,7 @@ class BackwardInPlace : public Backward {};
 
 TEST_P(Backward, MatchesTheFormulasAroundAnyMean) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double mean : {0.0, 1e4, 1e6}) {
+    for (const double mean : each_of<double>({0.0, 1e4, 1e6}, extents)) {
       SCOPED_TRACE(describe(extents) + ", mean " + std::to_string(mean));
       Problem p = problem(extents, mean);
       const auto saved = forward(p);
@@ -76,7 +76,7 @@ TEST_P(Backward, MatchesTheFormulasAroundAnyMean) {
 
 TEST_P(Backward, OfAConstantChannelAndAConstantDyIsZero) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double dy : {1.0, -0.0625}) {
+    for (const double dy : each_of<double>({1.0, -0.0625}, extents)) {
       SCOPED_TRACE(describe(extents) + ", dy " + std::to_string(dy));
       Problem p = problem(extents, 0.0);
       const auto count = static_cast<std::size_t>(extents.numel());
@@ -95,7 +95,7 @@ TEST_P(Backward, OfAConstantChannelAndAConstantDyIsZero) {
 
 TEST_P(Backward, OfInferenceMatchesTheFormulas) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double mean : {0.0, 1e4}) {
+    for (const double mean : each_of<double>({0.0, 1e4}, extents)) {
       SCOPED_TRACE(describe(extents) + ", mean " + std::to_string(mean));
       Problem p = problem(extents, mean);
       Tensor out = p.out.tensor();

@@ -59,7 +59,7 @@ TEST_P(Determinism, TheSameBitsForAnyNumberOfThreads) {
     SCOPED_TRACE(describe(extents));
     halnorm::set_num_threads(1);
     const std::vector<double> alone = results(extents);
-    for (const int threads : {2, 3, 8}) {
+    for (const int threads : each_of<int>({2, 3, 8}, extents)) {
       halnorm::set_num_threads(threads);
       EXPECT_TRUE(same_bits(results(extents), alone)) << threads << " threads";
     }

@@ -29,19 +29,19 @@ function(halnorm_add_emulated_cpu cpu target)
   endforeach()
   add_test(NAME dispatch_on_${cpu} COMMAND halnorm_dispatch_test)
   add_test(NAME kernels_on_${cpu} COMMAND halnorm_tests --gtest_brief=1 "--gtest_filter=${filter}")
+  halnorm_emulated_environment(${cpu} environment)
+  list(APPEND environment "HALNORM_TEST_CASES=${HALNORM_CORE_CASES}"
+                          "HALNORM_TEST_FASTEST=${target}")
   set_tests_properties(
     dispatch_on_${cpu} kernels_on_${cpu}
-    PROPERTIES
-      LABELS emulated ENVIRONMENT
-      "QEMU_CPU=${cpu};HALNORM_TEST_FASTEST=${target};HALNORM_TEST_CASES=${HALNORM_CORE_CASES}"
+    PROPERTIES LABELS emulated ENVIRONMENT "${environment}"
   )
 endfunction()
 
-if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
-  halnorm_add_emulated_cpu(cortex-a72 arm64)
-  halnorm_add_emulated_cpu(a64fx arm64_fp16)
-  halnorm_add_emulated_cpu(neoverse-n1 arm64_dotprod)
-else()
+foreach(target IN LISTS HALNORM_EMULATED_TARGETS)
+  halnorm_add_emulated_cpu(${HALNORM_CPU_OF_${target}} ${target})
+endforeach()
+if(NOT CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
   halnorm_add_emulated_cpu(cortex-a7 armhf)
   halnorm_add_emulated_cpu(cortex-a15 armhf)
 endif()

@@ -69,7 +69,7 @@ class FusedBackward : public KernelTest {
                       const F::BatchNormFusedBackward& got) const {
     const oracle::Statistics batch = oracle::statistics(p.x_values);
     const oracle::Batch dy = fused::rectified(p.dy_values, p.y_values);
-    expect_gradients(p, dx, got, oracle::backward(dy, p.x_values, p.w(), eps), batch.mean,
+    expect_gradients(p, dx, got, oracle::backward(dy, p.x_values, batch, p.w(), eps), batch.mean,
                      batch.invstd(eps));
   }
   void expect_inferred(const Case& p, const oracle::Batch& dx,
@@ -88,7 +88,7 @@ class FusedBackwardDense : public FusedBackward {};
 
 TEST_P(FusedBackward, MatchesTheFormulasAroundAnyMean) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double mean : {0.0, 1e4, 1e6}) {
+    for (const double mean : each_of<double>({0.0, 1e4, 1e6}, extents)) {
       SCOPED_TRACE(describe(extents) + ", mean " + std::to_string(mean));
       Case p = problem(extents, mean);
       Tensor out = p.out.tensor();
@@ -103,7 +103,7 @@ TEST_P(FusedBackward, MatchesTheFormulasAroundAnyMean) {
 
 TEST_P(FusedBackward, OfInferenceMatchesTheFormulas) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double mean : {0.0, 1e4}) {
+    for (const double mean : each_of<double>({0.0, 1e4}, extents)) {
       SCOPED_TRACE(describe(extents) + ", mean " + std::to_string(mean));
       Case p = problem(extents, mean);
       Tensor out = p.out.tensor();

@@ -34,7 +34,7 @@ class FusedDense : public Fused {};
 
 TEST_P(Fused, TrainMatchesTheFormulasAroundAnyMean) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double mean : {0.0, 1e4, 1e6}) {
+    for (const double mean : each_of<double>({0.0, 1e4, 1e6}, extents)) {
       SCOPED_TRACE(describe(extents) + ", mean " + std::to_string(mean));
       AddedProblem p = problem(extents, mean);
       Tensor out = p.out.tensor();
@@ -49,7 +49,7 @@ TEST_P(Fused, TrainMatchesTheFormulasAroundAnyMean) {
 
 TEST_P(Fused, InferMatchesTheFormulasAroundAnyMean) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double mean : {0.0, 1e4, 1e6}) {
+    for (const double mean : each_of<double>({0.0, 1e4, 1e6}, extents)) {
       SCOPED_TRACE(describe(extents) + ", mean " + std::to_string(mean));
       AddedProblem p = problem(extents, mean);
       Tensor out = p.out.tensor();
@@ -116,7 +116,7 @@ TEST_P(Fused, StatisticsAreThoseOfTheUnfusedPass) {
 
 TEST_P(FusedInPlace, MayOverwriteXOrTheAddend) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const bool over_x : {false, true}) {
+    for (const bool over_x : each_of<bool>({false, true}, extents)) {
       SCOPED_TRACE(describe(extents) + (over_x ? ", y over x" : ", y over addend"));
       AddedProblem p = problem(extents, 1e2);
       placement::Placed& place = over_x ? p.x : p.addend;

@@ -18,26 +18,18 @@ else()
   find_package(GTest REQUIRED)
 endif()
 
-# The CPU that qemu-user imitates while tests run: the least that has all the targets.
-set(HALNORM_TEST_CPU "" CACHE STRING "cross-compiling: the emulator's CPU model")
-set(HALNORM_TEST_CASES 350
-    CACHE STRING "cross-compiling: random cases in each of the four property tests of a target")
+if(CMAKE_CROSSCOMPILING)
+  include(emulated_cpus.cmake)
+endif()
 
 # Makes each test of the program one of ctest's; where an emulator has to start for each, `shards`
-# groups of them instead.
+# groups of them on each CPU instead.
 function(halnorm_discover_tests program shards)
-  if(NOT CMAKE_CROSSCOMPILING)
+  if(CMAKE_CROSSCOMPILING)
+    foreach(target IN LISTS HALNORM_EMULATED_TARGETS)
+      halnorm_emulate_tests(${program} ${shards} ${target})
+    endforeach()
+  else()
     gtest_discover_tests(${program} DISCOVERY_TIMEOUT 60)
-    return()
   endif()
-  math(EXPR last "${shards} - 1")
-  set(all "QEMU_CPU=${HALNORM_TEST_CPU}" "HALNORM_TEST_CASES=${HALNORM_TEST_CASES}"
-          "GTEST_TOTAL_SHARDS=${shards}")
-  foreach(shard RANGE ${last})
-    add_test(NAME ${program}_${shard} COMMAND ${program} --gtest_brief=1)
-    set_tests_properties(
-      ${program}_${shard}
-      PROPERTIES ENVIRONMENT "${all};GTEST_SHARD_INDEX=${shard}"
-    )
-  endforeach()
 endfunction()

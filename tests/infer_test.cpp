@@ -44,7 +44,7 @@ std::vector<shapes::Extents> all_shapes() {
 
 TEST_P(Infer, MatchesTheFormulaAroundAnyMean) {
   for (const shapes::Extents& extents : all_shapes()) {
-    for (const double mean : {0.0, 1e2, 1e4, 1e6}) {
+    for (const double mean : each_of<double>({0.0, 1e2, 1e4, 1e6}, extents)) {
       SCOPED_TRACE(describe(extents) + ", mean " + std::to_string(mean));
       Problem p = problem(extents, mean);
       Tensor out = p.out.tensor();

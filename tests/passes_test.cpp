@@ -76,7 +76,7 @@ class Passes : public KernelTest {
     const auto backward = F::batch_norm_backward(p.dy.tensor(), p.x.tensor(), p.weight,
                                                  forward.mean, forward.invstd, out);
     expect_gradients(p, p.out.batch(), backward,
-                     oracle::backward(p.dy_values, p.x_values, p.w(), eps), batch.mean,
+                     oracle::backward(p.dy_values, p.x_values, batch, p.w(), eps), batch.mean,
                      batch.invstd(eps));
 
     const oracle::Running running = p.running();
@@ -103,9 +103,9 @@ TEST_P(Passes, MatchTheFormulas) {
 
 TEST_P(Passes, PastTheCachesAreTheSame) {
   halnorm::set_streaming_threshold(1);
-  for (const int threads : {1, 2}) {
-    halnorm::set_num_threads(threads);
-    for (const shapes::Extents& extents : unusual) {
+  for (const shapes::Extents& extents : unusual) {
+    for (const int threads : each_of<int>({1, 2}, extents)) {
+      halnorm::set_num_threads(threads);
       SCOPED_TRACE(describe(extents) + ", threads " + std::to_string(threads));
       check(extents);
     }

@@ -47,7 +47,7 @@ class RunningStats : public KernelTest {
 
 TEST_P(RunningStats, AreUpdatedByTheTrainingPass) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double factor : {0.1, 1.0}) {
+    for (const double factor : each_of<double>({0.1, 1.0}, extents)) {
       SCOPED_TRACE(describe(extents) + ", factor " + std::to_string(factor));
       Problem p = problem(extents, 1e2);
       const auto result = F::batch_norm_train_update(p.x.tensor(), p.running_mean, p.running_var,

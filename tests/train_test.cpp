@@ -49,7 +49,7 @@ std::vector<double> with_channel(const oracle::Batch& x, std::int64_t channel, d
 
 TEST_P(Train, MatchesTheFormulasAroundAnyMean) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double mean : {0.0, 1e2, 1e4, 1e6}) {
+    for (const double mean : each_of<double>({0.0, 1e2, 1e4, 1e6}, extents)) {
       SCOPED_TRACE(describe(extents) + ", mean " + std::to_string(mean));
       Problem p = problem(extents, mean);
       Tensor out = p.out.tensor();
@@ -65,7 +65,7 @@ TEST_P(Train, MatchesTheFormulasAroundAnyMean) {
 
 TEST_P(Train, ReturnsTheBatchStatistics) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double mean : {0.0, 1e4}) {
+    for (const double mean : each_of<double>({0.0, 1e4}, extents)) {
       SCOPED_TRACE(describe(extents) + ", mean " + std::to_string(mean));
       Problem p = problem(extents, mean);
       const auto result = F::batch_norm_train(p.x.tensor(), p.weight, p.bias, eps);
@@ -132,7 +132,7 @@ TEST_P(Train, ANewOutputIsLaidOutLikeX) {
 
 TEST_P(Train, AConstantChannelIsJustItsBias) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double value : {0.0, 10000.0 / 3, -1e6 / 7}) {
+    for (const double value : each_of<double>({0.0, 10000.0 / 3, -1e6 / 7}, extents)) {
       SCOPED_TRACE(describe(extents) + ", value " + std::to_string(value));
       Problem p = problem(extents, 0.0);
       const auto count = static_cast<std::size_t>(extents.numel());
@@ -169,7 +169,7 @@ TEST_P(TrainDense, NanAndInfinityStayInTheirChannel) {
     if (extents.c < 3) {
       continue;
     }
-    for (const double bad : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    for (const double bad : each_of<double>({std::nan(""), HUGE_VAL, -HUGE_VAL}, extents)) {
       SCOPED_TRACE(describe(extents) + ", value " + std::to_string(bad));
       Problem p = problem(extents, 1e2);
       F::batch_norm_train(p.x.tensor(), p.weight, p.bias, eps, p.out.tensor());
@@ -189,7 +189,7 @@ TEST_P(TrainDense, NanAndInfinityStayInTheirChannel) {
 
 TEST_P(TrainDense, HugeAndTinyValuesAreScaledAway) {
   for (const shapes::Extents& extents : shapes::trainable()) {
-    for (const double scale : inputs::extreme_scales(dtype())) {
+    for (const double scale : each_of(inputs::extreme_scales(dtype()), extents)) {
       for (const bool in_place : {false, true}) {
         SCOPED_TRACE(describe(extents) + ", scale " + std::to_string(std::log10(scale)));
         Problem p = problem(extents, 0.0);

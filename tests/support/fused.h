@@ -62,8 +62,9 @@ inline void expect_y(const AddedProblem& p, halnorm::DType dtype, const oracle::
 inline void expect_trained(const AddedProblem& p, halnorm::DType dtype, const oracle::Batch& got,
                            double eps) {
   const oracle::Statistics batch = oracle::statistics(p.x_values);
-  expect_y(p, dtype, got, oracle::train(p.x_values, p.w(), p.b(), eps), batch.mean,
-           batch.invstd(eps));
+  const oracle::Values invstd = batch.invstd(eps);
+  expect_y(p, dtype, got, oracle::normalize(p.x_values, batch.mean, invstd, p.w(), p.b()),
+           batch.mean, invstd);
 }
 
 inline void expect_inferred(const AddedProblem& p, halnorm::DType dtype, const oracle::Batch& got,

@@ -41,6 +41,10 @@ std::vector<KernelCase> writable_cases();
 /// The same with the dense layouts alone: what does not depend on strides.
 std::vector<KernelCase> dense_cases();
 
+/// An emulator makes a test of many elements slow. HALNORM_TEST_BRIEF in the environment stands for
+/// one, and asks for less where less shows the same.
+bool is_brief();
+
 /// Forces the case's target while a test runs and gives the choice and the threads back after it.
 class KernelTest : public ::testing::TestWithParam<KernelCase> {
  protected:
@@ -54,8 +58,23 @@ class KernelTest : public ::testing::TestWithParam<KernelCase> {
   [[nodiscard]] placement::Layout layout() const { return GetParam().layout; }
   [[nodiscard]] inputs::Source source(const shapes::Extents& extents) const;
 
+  /// The values with each of which a test repeats a shape. When brief, a large shape meets one of
+  /// them, the next one in the next layout and dtype, so that among them it meets all.
+  template <class T>
+  [[nodiscard]] std::vector<T> each_of(std::vector<T> values,
+                                       const shapes::Extents& extents) const {
+    if (is_brief() && extents.numel() > large) {
+      return {values[turn(extents) % values.size()]};
+    }
+    return values;
+  }
+
   /// Shape, layout, dtype, target, seed, and the command line that repeats this test alone.
   [[nodiscard]] std::string describe(const shapes::Extents& extents) const;
+
+ private:
+  static constexpr std::int64_t large = 6000;  ///< beyond all of shapes::small()
+  [[nodiscard]] std::size_t turn(const shapes::Extents& extents) const;
 };
 
 /// Every |got - want| is at most `tolerance` and what storing it as `stored` may add, and a NaN is

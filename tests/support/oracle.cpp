@@ -18,17 +18,33 @@ void for_each(const Batch& x, Visit visit) {
   }
 }
 
-/// dbias = sum(dy) and dweight = sum(dy * xhat); dx is left empty.
+/// dbias = sum(dy) and dweight = sum(dy * xhat); dx is left as it is to be overwritten: xhat.
 Gradients parameter_gradients(const Batch& dy, const Batch& x, const Values& mean,
                               const Values& invstd) {
   const auto channels = static_cast<std::size_t>(x.c);
-  Gradients result{{}, Values(channels, 0), Values(channels, 0)};
+  Gradients result{Values(x.values.size()), Values(channels, 0), Values(channels, 0)};
   for_each(x, [&](std::size_t c, std::size_t i) {
     const Real xhat = (Real{x.values[i]} - mean[c]) * invstd[c];
+    result.dx[i] = xhat;
     result.dbias[c] += dy.values[i];
     result.dweight[c] += dy.values[i] * xhat;
   });
   return result;
+}
+
+/// Per channel, since each operation on a Real takes long where it is made of many.
+Values product_of(Values a, const Values& b) {
+  for (std::size_t c = 0; c < a.size(); ++c) {
+    a[c] = a[c] * b[c];
+  }
+  return a;
+}
+
+Values quotient_of(Values a, const Real& b) {
+  for (Real& value : a) {
+    value /= b;
+  }
+  return a;
 }
 
 }  // namespace
@@ -41,13 +57,7 @@ Values invstd_of(const Values& variance, double eps) {
   return result;
 }
 
-Values Statistics::biased_variance() const {
-  Values result;
-  for (const Real sum : m2) {
-    result.push_back(sum / static_cast<Real>(count));
-  }
-  return result;
-}
+Values Statistics::biased_variance() const { return quotient_of(m2, static_cast<Real>(count)); }
 
 Values Statistics::invstd(double eps) const { return invstd_of(biased_variance(), eps); }
 
@@ -68,8 +78,9 @@ Statistics statistics(const Batch& x) {
 Values normalize(const Batch& x, const Values& mean, const Values& invstd, const Values& weight,
                  const Values& bias) {
   Values y(x.values.size());
+  const Values scale = product_of(invstd, weight);
   for_each(x, [&](std::size_t c, std::size_t i) {
-    y[i] = (Real{x.values[i]} - mean[c]) * invstd[c] * weight[c] + bias[c];
+    y[i] = (Real{x.values[i]} - mean[c]) * scale[c] + bias[c];
   });
   return y;
 }
@@ -85,16 +96,20 @@ Values infer(const Batch& x, const Running& running, const Values& weight, const
 }
 
 Gradients backward(const Batch& dy, const Batch& x, const Values& weight, double eps) {
-  const Statistics batch = statistics(x);
+  return backward(dy, x, statistics(x), weight, eps);
+}
+
+Gradients backward(const Batch& dy, const Batch& x, const Statistics& batch, const Values& weight,
+                   double eps) {
   const Values invstd = batch.invstd(eps);
   Gradients result = parameter_gradients(dy, x, batch.mean, invstd);
   const auto count = static_cast<Real>(batch.count);
-  result.dx.resize(x.values.size());
+  const Values mean_dy = quotient_of(result.dbias, count);
+  const Values mean_dy_xhat = quotient_of(result.dweight, count);
+  const Values scale = product_of(invstd, weight);
   for_each(x, [&](std::size_t c, std::size_t i) {
-    const Real xhat = (Real{x.values[i]} - batch.mean[c]) * invstd[c];
-    const Real centred =
-        Real{dy.values[i]} - result.dbias[c] / count - xhat * result.dweight[c] / count;
-    result.dx[i] = weight[c] * invstd[c] * centred;
+    const Real xhat = result.dx[i];
+    result.dx[i] = scale[c] * (Real{dy.values[i]} - mean_dy[c] - xhat * mean_dy_xhat[c]);
   });
   return result;
 }
@@ -103,10 +118,8 @@ Gradients backward_infer(const Batch& dy, const Batch& x, const Running& running
                          const Values& weight, double eps) {
   const Values invstd = invstd_of(running.variance, eps);
   Gradients result = parameter_gradients(dy, x, running.mean, invstd);
-  result.dx.resize(x.values.size());
-  for_each(x, [&](std::size_t c, std::size_t i) {
-    result.dx[i] = weight[c] * invstd[c] * Real{dy.values[i]};
-  });
+  const Values scale = product_of(invstd, weight);
+  for_each(x, [&](std::size_t c, std::size_t i) { result.dx[i] = scale[c] * dy.values[i]; });
   return result;
 }
 

@@ -69,6 +69,9 @@ Values infer(const Batch& x, const Running& running, const Values& weight, const
 
 /// Gradients of sum(dy * train(x)).
 Gradients backward(const Batch& dy, const Batch& x, const Values& weight, double eps);
+/// The same, where the statistics of x are known already.
+Gradients backward(const Batch& dy, const Batch& x, const Statistics& batch, const Values& weight,
+                   double eps);
 
 /// Gradients of sum(dy * infer(x)).
 Gradients backward_infer(const Batch& dy, const Batch& x, const Running& running,

@@ -10,11 +10,20 @@ namespace tolerance {
 namespace {
 
 double largest(const oracle::Values& values) {
-  oracle::Real most = 0;
-  for (const oracle::Real value : values) {
-    most = std::max(most, oracle::magnitude_of(value));
+  double most = 0;
+  for (const oracle::Real& value : values) {
+    most = std::max(most, std::fabs(static_cast<double>(value)));
   }
-  return static_cast<double>(most);
+  return most;
+}
+
+std::vector<double> doubles(const oracle::Values& values) {
+  std::vector<double> result;
+  result.reserve(values.size());
+  for (const oracle::Real& value : values) {
+    result.push_back(static_cast<double>(value));
+  }
+  return result;
 }
 
 /// The largest |mean| * invstd * |scale|, times the mean's own relative error.
@@ -47,36 +56,41 @@ double normalized(halnorm::DType dtype, const oracle::Values& y, const oracle::V
   return relative(dtype) * largest(y) + of_mean(dtype, mean, invstd, weight);
 }
 
+// How large terms are, a double knows well enough.
 OfGradients gradients(halnorm::DType dtype, const oracle::Batch& dy, const oracle::Batch& x,
                       const oracle::Values& mean, const oracle::Values& invstd,
                       const oracle::Values& weight, const oracle::Gradients& truth) {
-  const auto count = static_cast<oracle::Real>(x.per_channel());
+  const auto count = static_cast<double>(x.per_channel());
   const std::size_t channels = mean.size();
-  oracle::Values squares(channels, 0);
-  oracle::Values weighted_squares(channels, 0);
-  oracle::Real most = 0;
+  const std::vector<double> means = doubles(mean);
+  const std::vector<double> scales = doubles(invstd);
+  const std::vector<double> weights = doubles(weight);
+  const std::vector<double> dbias = doubles(truth.dbias);
+  const std::vector<double> dweight = doubles(truth.dweight);
+  std::vector<double> squares(channels, 0);
+  std::vector<double> weighted_squares(channels, 0);
+  double most = 0;
   for (std::size_t i = 0; i < x.values.size(); ++i) {
     const std::size_t c = (i / static_cast<std::size_t>(x.l)) % channels;
-    const oracle::Real xhat = (oracle::Real{x.values[i]} - mean[c]) * invstd[c];
-    const oracle::Real terms = oracle::magnitude_of(oracle::Real{dy.values[i]}) +
-                               oracle::magnitude_of(truth.dbias[c] / count) +
-                               oracle::magnitude_of(xhat * truth.dweight[c] / count);
-    most = std::max(most, oracle::magnitude_of(weight[c] * invstd[c]) * terms);
-    squares[c] += oracle::Real{dy.values[i]} * dy.values[i];
-    weighted_squares[c] += xhat * dy.values[i] * xhat * dy.values[i];
+    const double xhat = (x.values[i] - means[c]) * scales[c];
+    const double weighted = xhat * dy.values[i];
+    const double terms = std::fabs(dy.values[i]) + std::fabs(dbias[c] / count) +
+                         std::fabs(xhat * dweight[c] / count);
+    most = std::max(most, std::fabs(weights[c] * scales[c]) * terms);
+    squares[c] += dy.values[i] * dy.values[i];
+    weighted_squares[c] += weighted * weighted;
   }
-  const auto root = [](const oracle::Values& sums) {
-    return static_cast<double>(oracle::root_of(*std::max_element(sums.begin(), sums.end())));
+  const auto root = [](const std::vector<double>& sums) {
+    return std::sqrt(*std::max_element(sums.begin(), sums.end()));
   };
   const double sums = 168 * (dtype == halnorm::DType::Float64 ? 0x1p-53 : 0x1p-24);
-  const auto scale = [&](const oracle::Values& squared, const oracle::Values& total) {
+  const auto scale = [&](const std::vector<double>& squared, const oracle::Values& total) {
     return std::max(root(squared), largest(total));
   };
   const double shift = of_mean(dtype, mean, invstd, oracle::Values(channels, 1));
   // sum(dy * error of xhat) is at most sqrt(M * sum(dy^2)) times the error of one xhat.
-  const double reach = std::sqrt(static_cast<double>(count)) * root(squares);
-  return {(sums + shift) * static_cast<double>(most),
-          sums * scale(weighted_squares, truth.dweight) + shift * reach,
+  const double reach = std::sqrt(count) * root(squares);
+  return {(sums + shift) * most, sums * scale(weighted_squares, truth.dweight) + shift * reach,
           sums * scale(squares, truth.dbias)};
 }
 

@@ -1,0 +1,47 @@
+# The CPUs that qemu-user imitates while tests run: for each target one that has it, and that has no
+# faster one. The suite is divided among them, so that the tests of a target's kernels meet an
+# instruction that the target does not promise on a CPU which does not have it.
+
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
+  set(HALNORM_EMULATED_TARGETS arm64 arm64_fp16 arm64_dotprod)
+  set(HALNORM_CPU_OF_arm64 cortex-a72)
+  set(HALNORM_CPU_OF_arm64_fp16 a64fx)
+  set(HALNORM_CPU_OF_arm64_dotprod neoverse-n1)
+else()
+  set(HALNORM_EMULATED_TARGETS armhf)
+  set(HALNORM_CPU_OF_armhf cortex-a9)
+endif()
+
+set(HALNORM_TEST_BRIEF 1
+    CACHE STRING "cross-compiling: what is repeated for a shape runs once where it is large; or \"\"")
+
+# Sets `out` to what the tests find in their environment on a CPU.
+function(halnorm_emulated_environment cpu out)
+  set(all "QEMU_CPU=${cpu}")
+  if(HALNORM_TEST_BRIEF)
+    list(APPEND all "HALNORM_TEST_BRIEF=${HALNORM_TEST_BRIEF}")
+  endif()
+  set(${out} "${all}" PARENT_SCOPE)
+endfunction()
+
+# Adds the program's tests on the CPU of `target`, in shards, without those that are for one of the
+# other targets: these run on a CPU of their own.
+function(halnorm_emulate_tests program shards target)
+  set(filter "*-")
+  foreach(other IN LISTS HALNORM_EMULATED_TARGETS)
+    if(NOT other STREQUAL target)
+      string(APPEND filter "*/${other}_float*:*/${other}_bfloat*:*/${other}_?:")
+    endif()
+  endforeach()
+  set(cpu ${HALNORM_CPU_OF_${target}})
+  halnorm_emulated_environment(${cpu} all)
+  math(EXPR last "${shards} - 1")
+  foreach(shard RANGE ${last})
+    set(name ${program}_on_${cpu}_${shard})
+    add_test(NAME ${name} COMMAND ${program} --gtest_brief=1 "--gtest_filter=${filter}")
+    set_tests_properties(
+      ${name} PROPERTIES
+      ENVIRONMENT "${all};GTEST_TOTAL_SHARDS=${shards};GTEST_SHARD_INDEX=${shard}"
+    )
+  endforeach()
+endfunction()
