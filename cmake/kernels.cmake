@@ -39,8 +39,8 @@ set(HALNORM_SMALL_OPERATIONS batch_norm_train_small batch_norm_backward_small)
 # The CPU targets that gain by it: what a row has beyond whole vectors takes masks, and without them
 # a training call on (20, 100) became 2 to 6 % slower.
 set(HALNORM_SMALL_CPUS avx512 avx2)
-# The same for outputs beyond the caches, whose rows start at whole vectors: decision 013. In NLC the
-# statistics come in a pass of their own anyway.
+# The same for outputs beyond the caches, whose rows start at whole vectors: decision 013. In NLC
+# the statistics come in a pass of their own anyway.
 set(HALNORM_STREAM_OPERATIONS batch_norm_train_stream batch_norm_backward_stream
                               batch_norm_elemt_stream batch_norm_backward_elemt_stream)
 set(HALNORM_STREAM_CPUS avx512 avx2)

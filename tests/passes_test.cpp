@@ -137,7 +137,7 @@ TEST_P(Passes, AreTheSameBitsForAnyNumberOfThreads) {
 namespace {
 
 /// The kernel that wrote y last, of the target and of (n, c, l) in Float32.
-std::string writes(const std::string& target, std::vector<std::int64_t> shape, bool in_place) {
+std::string writes(const std::string& target, const halnorm::Shape& shape, bool in_place) {
   halnorm::force_target(target);
   const Tensor x = Tensor::randn(shape, 1);
   F::batch_norm_train(x, {}, {}, eps, in_place ? x : Tensor::empty(shape));
@@ -147,15 +147,16 @@ std::string writes(const std::string& target, std::vector<std::int64_t> shape, b
 }  // namespace
 
 TEST(StreamingThreshold, ChoosesTheKernels) {
+  constexpr std::int64_t bytes = std::int64_t{16} * 16 * 64 * 2 * 4;  // x and y
   for (const std::string& target : halnorm::targets()) {
     const std::string form = target.starts_with("avx") ? "_stream" : "";
     const std::string plain = "halnorm_batch_norm_train_ncl_f32__" + target;
-    halnorm::set_streaming_threshold(16 * 16 * 64 * 8 - 1);
+    halnorm::set_streaming_threshold(bytes - 1);
     EXPECT_EQ(writes(target, {16, 16, 64}, false),
               "halnorm_batch_norm_train" + form + "_ncl_f32__" + target);
     EXPECT_EQ(writes(target, {16, 16, 64}, true), plain);
     EXPECT_EQ(writes(target, {16, 17, 65}, false), plain) << "rows start anywhere";
-    halnorm::set_streaming_threshold(16 * 16 * 64 * 8);
+    halnorm::set_streaming_threshold(bytes);
     EXPECT_EQ(writes(target, {16, 16, 64}, false), plain);
     halnorm::set_streaming_threshold(0);
     EXPECT_EQ(writes(target, {16, 16, 64}, false), plain);

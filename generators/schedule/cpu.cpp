@@ -1,5 +1,7 @@
 #include "cpu.h"
 
+#include <utility>
+
 namespace halnorm::schedule {
 
 using algorithm::Domain;
@@ -78,13 +80,12 @@ void in_vectors(Func f, int width, const Strides& strides) {
   f.specialize(dense);
 }
 
-Cpu::Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own,
-         const Strides& strides)
+Cpu::Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own, Strides strides)
     : target_(target),
       tuning_{.task_elements = value_or(tuned.task_elements, own.task_elements),
               .strip_vectors = value_or(tuned.strip_vectors, own.strip_vectors),
               .near_elements = value_or(tuned.near_elements, own.near_elements)},
-      strides_(strides) {}
+      strides_(std::move(strides)) {}
 
 /// Channels per task, NCL: neighbours, so that a task reads long pieces of memory.
 Expr Cpu::channels_per_task(const Domain& d) const {

@@ -41,7 +41,7 @@ class Cpu : public Schedule {
   };
 
   /// `tuned` where it is set, `own` where not.
-  Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own, const Strides& strides);
+  Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own, Strides strides);
 
   /// Elements of data that an innermost loop takes at a time.
   [[nodiscard]] virtual int step_of(Halide::Type data) const = 0;

@@ -39,7 +39,9 @@ void sum(Reduction& r, const LoopLevel& at) {
   }
   sum_in_columns(r, each);
   r.part.sums.bound_storage(r.part.c, width);
-  r.part.together.vectorize(r.part.c, width, guarded).bound_storage(r.part.c, width).bound_storage(r.part.u, 1);
+  r.part.together.vectorize(r.part.c, width, guarded)
+      .bound_storage(r.part.c, width)
+      .bound_storage(r.part.u, 1);
 }
 
 /// What is made of the sums, beside y.

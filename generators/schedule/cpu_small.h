@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 #include "schedule.h"
 
 namespace halnorm::schedule {
@@ -10,8 +12,8 @@ namespace halnorm::schedule {
 class CpuSmall final : public Schedule {
  public:
   /// With the block sizes of `architecture`.
-  CpuSmall(std::unique_ptr<Schedule> architecture, const Strides& strides)
-      : architecture_(std::move(architecture)), strides_(strides) {}
+  CpuSmall(std::unique_ptr<Schedule> architecture, Strides strides)
+      : architecture_(std::move(architecture)), strides_(std::move(strides)) {}
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
                                                   Halide::Type data) const override {
