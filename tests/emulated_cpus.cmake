@@ -13,7 +13,7 @@ else()
 endif()
 
 set(HALNORM_TEST_BRIEF 1
-    CACHE STRING "cross-compiling: what is repeated for a shape runs once where it is large; or \"\"")
+    CACHE STRING "cross-compiling: 1 for large shapes with one value each; or empty")
 
 # Sets `out` to what the tests find in their environment on a CPU.
 function(halnorm_emulated_environment cpu out)
