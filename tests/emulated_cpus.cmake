@@ -13,7 +13,7 @@ else()
 endif()
 
 set(HALNORM_TEST_BRIEF 1
-    CACHE STRING "cross-compiling: large shapes meet one value where others meet several; or \"\"")
+    CACHE STRING "cross-compiling: 1 for large shapes with one value each; or empty")
 
 # Sets `out` to what the tests find in their environment on a CPU.
 function(halnorm_emulated_environment cpu out)

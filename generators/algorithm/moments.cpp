@@ -91,8 +91,7 @@ Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
 
   const Expr s1 = cast<double>(m.part.sums(m.c, m.jl, m.jn)[0]);
   const Expr s2 = cast<double>(m.part.sums(m.c, m.jl, m.jn)[1]);
-  // Times the inverse, which is one for all channels: a division for each took a tenth of a small
-  // call.
+  // Times one inverse for all channels: a division for each took a tenth of a small call.
   const Expr above = s1 * (1 / m.grid.size(m.jl, m.jn));
   const Expr m2 = s2 - s1 * above;
   const Expr pivot = cast<double>(first);
