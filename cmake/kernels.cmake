@@ -37,7 +37,7 @@ set(HALNORM_OPERATIONS
 # The same for small calls, with the same arguments: on devices in one launch, on CPUs in one loop.
 set(HALNORM_SMALL_OPERATIONS batch_norm_train_small batch_norm_backward_small)
 # The CPU targets that gain by it: what a row has beyond whole vectors takes masks, and without them
-# a training call on (20, 100) became 2 to 6 % slower.
+# a training call on (20, 100) became 1 to 6 % slower.
 set(HALNORM_SMALL_CPUS avx512 avx2)
 # The same for outputs beyond the caches, whose rows start at whole vectors: decision 013. In NLC
 # the statistics come in a pass of their own anyway.

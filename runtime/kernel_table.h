@@ -48,7 +48,8 @@ struct Kernel {
   int (*run)(void** arguments);
 };
 
-/// Whether there is one: of the forms for few values not every target has every layout's.
+/// Whether there is one: not every target has the forms for few values and for outputs beyond the
+/// caches, nor in every layout and dtype.
 bool has_kernel(Operation operation, Layout layout, Element element, DeviceType where);
 
 /// The kernel to run, remembered as this thread's last one.

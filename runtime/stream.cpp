@@ -61,8 +61,10 @@ Operation form_of(Operation operation, bool streams) noexcept {
       return Operation::batch_norm_backward_stream;
     case Operation::batch_norm_backward_elemt:
       return Operation::batch_norm_backward_elemt_stream;
-    default:
+    case Operation::batch_norm_elemt:
       return Operation::batch_norm_elemt_stream;
+    default:
+      return operation;
   }
 }
 
