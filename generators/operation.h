@@ -24,6 +24,7 @@ class Operation : public Halide::Generator<Derived> {
   Halide::GeneratorParam<int> tune_task_elements{"tune_task_elements", 0};
   Halide::GeneratorParam<int> tune_strip_vectors{"tune_strip_vectors", 0};
   Halide::GeneratorParam<int> tune_near_elements{"tune_near_elements", 0};
+  Halide::GeneratorParam<int> tune_cached_bytes{"tune_cached_bytes", 0};
 
   /// Of x86: rows of the output start at whole vectors, which cmake/streaming_stores.cmake needs.
   Halide::GeneratorParam<bool> streams{"streams", false};
@@ -166,7 +167,8 @@ class Operation : public Halide::Generator<Derived> {
     return schedule::make(this->get_target(),
                           {.task_elements = tune_task_elements,
                            .strip_vectors = tune_strip_vectors,
-                           .near_elements = tune_near_elements},
+                           .near_elements = tune_near_elements,
+                           .cached_bytes = tune_cached_bytes},
                           strides_, gpu_lanes);
   }
   [[nodiscard]] algorithm::BlockSizes block_sizes(bool small = false) const {

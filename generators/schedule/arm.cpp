@@ -20,6 +20,9 @@ constexpr Tuning defaults{
     // Elements that a task has side by side in memory, NCL: 64 KB, or 16 pages, so that input and
     // output pages of a row fit the 32 to 48 entries of a first-level TLB.
     .near_elements = 16384,
+    // Bytes that a task reads and reads again, NCL: half of an L2 of 512 KB, the other half being
+    // the output's.
+    .cached_bytes = 262144,
 };
 
 // A NEON register, and what one load brings.

@@ -84,15 +84,19 @@ Cpu::Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own, S
     : target_(target),
       tuning_{.task_elements = value_or(tuned.task_elements, own.task_elements),
               .strip_vectors = value_or(tuned.strip_vectors, own.strip_vectors),
-              .near_elements = value_or(tuned.near_elements, own.near_elements)},
+              .near_elements = value_or(tuned.near_elements, own.near_elements),
+              .cached_bytes = value_or(tuned.cached_bytes, own.cached_bytes)},
       strides_(std::move(strides)) {}
 
-/// Channels per task, NCL: neighbours, so that a task reads long pieces of memory.
-Expr Cpu::channels_per_task(const Domain& d) const {
-  const Expr row = max(d.L, 1);
-  const Expr near = max(tuning_.near_elements / row, 1);
-  const Expr enough = clamp(tuning_.task_elements / row / max(d.N, 1), 1, 64);
-  return max(min(near, (d.C + 3) / 4), enough);
+/// Channels per task, NCL: neighbours, so that a task reads long pieces of memory, and few enough
+/// that what it reads a second time, `bytes` of each element, is still in L2.
+Expr Cpu::channels_per_task(const Domain& d, int bytes) const {
+  const Expr row = max(d.L, 1), rows = max(d.N, 1);
+  Expr most = min(max(tuning_.near_elements / row, 1), (d.C + 3) / 4);
+  if (bytes > 0) {
+    most = min(most, tuning_.cached_bytes / bytes / row / rows);
+  }
+  return max(most, clamp(tuning_.task_elements / row / rows, 1, 64));
 }
 
 /// Rows per task, NLC.
@@ -168,8 +172,10 @@ void Cpu::write_wide_rows(Func y, const Axes& v, const Domain& d) const {
 
 /// Statistics and what is made of them: in one parallel region (NCL), where a task comes back to
 /// its channels while they are in cache, or in two (NLC), since all channels of a row lie together.
+/// Of each element, `bytes` are read twice.
 void Cpu::reduce_and_write(Reduction& r, Func y, const Axes& v,
-                           const std::vector<Func>& coefficients, const PerChannel& outputs) const {
+                           const std::vector<Func>& coefficients, const PerChannel& outputs,
+                           int bytes) const {
   const Domain& d = r.grid.domain;
   if (d.layout == Layout::NLC) {
     reduce_rows(r);
@@ -184,7 +190,7 @@ void Cpu::reduce_and_write(Reduction& r, Func y, const Axes& v,
     return;
   }
   const Var co("co"), ci("ci");
-  const Expr group = channels_per_task(d);
+  const Expr group = channels_per_task(d, bytes);
   write_channels(y, v, co, ci, group);
   reduce_channels(r, LoopLevel(y, co));
   for (Func f : coefficients) {
@@ -197,13 +203,14 @@ void Cpu::reduce_and_write(Reduction& r, Func y, const Axes& v,
 }
 
 /// A second output of dx's pass, in the same loops: what both read is read once.
-void Cpu::write_beside(Func second, const Func& dx, const Axes& v, const Domain& d) const {
+void Cpu::write_beside(Func second, const Func& dx, const Axes& v, const Domain& d,
+                       int bytes) const {
   if (d.layout == Layout::NLC) {
     write_rows(second, v, d);
     second.compute_with(dx, v.c);
     return;
   }
-  write_channels(second, v, Var("co"), Var("ci"), channels_per_task(d));
+  write_channels(second, v, Var("co"), Var("ci"), channels_per_task(d, bytes));
   second.compute_with(dx, v.l);
 }
 
@@ -214,7 +221,7 @@ void Cpu::reduce_only(Reduction& r, const PerChannel& outputs) const {
     return;
   }
   const Var co("co"), ci("ci");
-  const Expr group = channels_per_task(r.grid.domain);
+  const Expr group = channels_per_task(r.grid.domain, 0);
   Func first = outputs.front();
   first.split(first.args()[0], co, ci, group, guarded).parallel(co);
   for (size_t i = 1; i < outputs.size(); ++i) {
@@ -250,7 +257,8 @@ void Cpu::write_only(Func y, const Axes& v, const Domain& d,
 
 void Cpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
   write_wide_rows(s.y, {s.l, s.c, s.n}, m.grid.domain);
-  reduce_and_write(m, s.y, {s.l, s.c, s.n}, {s.invstd, s.center, s.scale, s.offset}, statistics);
+  reduce_and_write(m, s.y, {s.l, s.c, s.n}, {s.invstd, s.center, s.scale, s.offset}, statistics,
+                   s.y.types()[0].bytes());
 }
 
 void Cpu::elementwise(Normalize& s, const Domain& d) const {
@@ -262,12 +270,13 @@ void Cpu::moments(Reduction& m, const PerChannel& statistics) const { reduce_onl
 
 void Cpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   const Axes axes{g.l, g.c, g.n};
+  const int bytes = 2 * g.dx.types()[0].bytes();
   if (!g.daddend.defined()) {  // its loops could not be those of dx
     write_wide_rows(g.dx, axes, s.about_center.grid.domain);
   }
-  reduce_and_write(s.about_center, g.dx, axes, coefficients_of(s, g), gradients);
+  reduce_and_write(s.about_center, g.dx, axes, coefficients_of(s, g), gradients, bytes);
   if (g.daddend.defined()) {
-    write_beside(g.daddend, g.dx, axes, s.about_center.grid.domain);
+    write_beside(g.daddend, g.dx, axes, s.about_center.grid.domain, bytes);
   }
 }
 

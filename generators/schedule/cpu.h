@@ -54,7 +54,7 @@ class Cpu : public Schedule {
   [[nodiscard]] int natural(Halide::Type t) const { return target_.natural_vector_size(t); }
 
  private:
-  [[nodiscard]] Halide::Expr channels_per_task(const algorithm::Domain& d) const;
+  [[nodiscard]] Halide::Expr channels_per_task(const algorithm::Domain& d, int bytes) const;
   [[nodiscard]] Halide::Expr rows_per_task(const algorithm::Domain& d) const;
   [[nodiscard]] Halide::Expr strip_of(const algorithm::Domain& d, int width) const;
   void reduce_rows(algorithm::Reduction& r) const;
@@ -63,12 +63,12 @@ class Cpu : public Schedule {
   void write_rows(Halide::Func y, const Axes& v, const algorithm::Domain& d) const;
   void write_wide_rows(Halide::Func y, const Axes& v, const algorithm::Domain& d) const;
   void write_beside(Halide::Func second, const Halide::Func& dx, const Axes& v,
-                    const algorithm::Domain& d) const;
+                    const algorithm::Domain& d, int bytes) const;
   void write_only(Halide::Func y, const Axes& v, const algorithm::Domain& d,
                   const std::vector<Halide::Func>& coefficients) const;
   void reduce_and_write(algorithm::Reduction& r, Halide::Func y, const Axes& v,
-                        const std::vector<Halide::Func>& coefficients,
-                        const PerChannel& outputs) const;
+                        const std::vector<Halide::Func>& coefficients, const PerChannel& outputs,
+                        int bytes) const;
   void reduce_only(algorithm::Reduction& r, const PerChannel& outputs) const;
 
   Halide::Target target_;

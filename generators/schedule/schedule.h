@@ -18,6 +18,7 @@ struct Tuning {
   int task_elements = 0;
   int strip_vectors = 0;
   int near_elements = 0;
+  int cached_bytes = 0;
 };
 
 /// Steps in elements, which a schedule must know to tell which vectors are aligned, or dense.
