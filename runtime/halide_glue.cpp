@@ -34,7 +34,25 @@ int run_tasks(void* context, halide_task_t task, int first, int count, std::uint
     return loop.in_order();
   }
   const auto* run = host.load(std::memory_order_acquire);
-  return run == nullptr ? loop.by_halide() : loop.by_host(*run);
+  return run == nullptr ? loop.by_halide(get_num_threads()) : loop.by_host(*run);
+}
+
+/// Sums come before what only writes, and left the end of the data in cache. Inference finds
+/// nothing there that was left by its own threads: side by side they take 2 to 10 % less than on
+/// ranges (Sapphire Rapids, 2 threads, 3 to 10 MB).
+Walk walk_of(Operation operation) noexcept {
+  switch (operation) {
+    case Operation::batch_norm_infer:
+    case Operation::batch_norm_fused_infer:
+      return Walk::side_by_side;
+    case Operation::batch_norm_elemt:
+    case Operation::batch_norm_elemt_stream:
+    case Operation::batch_norm_backward_elemt:
+    case Operation::batch_norm_backward_elemt_stream:
+      return Walk::backwards;
+    default:
+      return Walk::forwards;
+  }
 }
 
 /// Throws what the host threw, or why `what` failed.
@@ -86,6 +104,7 @@ std::string take_message() {
 
 void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& task) {
   prepare_runtime();
+  start_loops(Walk::forwards);
   Tasks tasks{task, {}, {}};
   // Halide counts in 32 bits.
   constexpr std::int64_t most = std::int64_t{1} << 30;
@@ -147,6 +166,7 @@ void run_kernel(const char* function, const Kernel& kernel,
   std::array<void*, 16> argv;
   std::transform(arguments.begin(), arguments.end(), argv.begin(),
                  [](const void* p) { return const_cast<void*>(p); });
+  start_loops(walk_of(kernel.operation));
   const int code = kernel.run(argv.data());
   if (code != 0) {
     throw_failure(std::string(function) + ": kernel " + kernel.name, code);
@@ -174,8 +194,9 @@ void set_parallel_for(std::function<void(const ParallelLoop&)> run) {
 }
 
 int get_num_threads() {
+  static const int all = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int count = detail::threads.load(std::memory_order_relaxed);
-  return count != 0 ? count : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return count != 0 ? count : all;
 }
 
 }  // namespace halnorm

@@ -9,6 +9,20 @@ namespace halnorm {
 
 namespace detail {
 
+namespace {
+
+thread_local Walk next_walk = Walk::forwards;
+
+Walk take_walk() noexcept {
+  const Walk walk = next_walk;
+  next_walk = walk == Walk::forwards ? Walk::backwards : Walk::forwards;
+  return walk;
+}
+
+}  // namespace
+
+void start_loops(Walk first) noexcept { next_walk = first; }
+
 Failure& thread_failure() noexcept {
   thread_local Failure failure{};
   return failure;
@@ -56,21 +70,33 @@ int TaskLoop::finish() noexcept {
 }
 
 int TaskLoop::in_order() noexcept {
+  const bool backwards = take_walk() == Walk::backwards;
   int code = 0;
-  for (int i = first_; i < first_ + count_ && code == 0; ++i) {
-    code = task_(context_, i, closure_);
+  for (int i = 0; i < count_ && code == 0; ++i) {
+    code = task_(context_, first_ + (backwards ? count_ - 1 - i : i), closure_);
   }
   return code;
 }
 
-int TaskLoop::by_halide() noexcept {
-  const auto run_one = [](void*, int index, std::uint8_t* loop) {
-    auto* self = reinterpret_cast<TaskLoop*>(loop);
-    self->run(index);
+int TaskLoop::by_halide(int threads) noexcept {
+  const Walk walk = take_walk();
+  if (walk == Walk::side_by_side) {
+    return in_pool(nullptr);
+  }
+  TaskRanges ranges(count_, threads, walk == Walk::backwards);
+  return in_pool(&ranges);
+}
+
+/// The pool counts the tasks up; which one it is may be another's choice.
+int TaskLoop::in_pool(TaskRanges* ranges) noexcept {
+  std::pair<TaskLoop*, TaskRanges*> both{this, ranges};
+  const auto run_one = [](void*, int index, std::uint8_t* closure) {
+    const auto& [self, tasks] = *reinterpret_cast<std::pair<TaskLoop*, TaskRanges*>*>(closure);
+    self->run(tasks == nullptr ? index : tasks->take());
     return self->code_.load(std::memory_order_relaxed);
   };
   const int code = halide_default_do_par_for(context_, run_one, 0, count_,
-                                             reinterpret_cast<std::uint8_t*>(this));
+                                             reinterpret_cast<std::uint8_t*>(&both));
   if (code != 0) {
     fail(code);
   }

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "halnorm/threads.h"
+#include "task_ranges.h"
 
 /// @file
 /// The parallel loops of kernels, and how their failures reach the thread that made the call.
@@ -26,6 +27,17 @@ Failure& thread_failure() noexcept;
 /// Halide's error handler.
 void keep_message(void* context, const char* text) noexcept;
 
+/// How a loop goes through its tasks.
+enum class Walk : std::uint8_t {
+  forwards,      ///< each thread through a range of its own
+  backwards,     ///< likewise, from the range's end
+  side_by_side,  ///< each task the next free thread's
+};
+
+/// How the next loop of this thread goes. The one after it turns round: it finds in cache what the
+/// first left there, and that is the end of each range.
+void start_loops(Walk first) noexcept;
+
 class TaskLoop {
  public:
   TaskLoop(halide_task_t task, void* context, int first, int count, std::uint8_t* closure) noexcept
@@ -36,10 +48,11 @@ class TaskLoop {
 
   /// These run all tasks, and return 0 or the first error code. The failure is then this thread's.
   int in_order() noexcept;
-  int by_halide() noexcept;
+  int by_halide(int threads) noexcept;
   int by_host(const std::function<void(const ParallelLoop&)>& host) noexcept;
 
  private:
+  int in_pool(TaskRanges* ranges) noexcept;
   int finish() noexcept;
   void fail(int code) noexcept;
 

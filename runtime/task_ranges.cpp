@@ -1,0 +1,75 @@
+#include "task_ranges.h"
+
+#include <algorithm>
+#include <atomic>
+
+namespace halnorm::detail {
+
+namespace {
+
+constexpr std::uint64_t pack(std::uint32_t first, std::uint32_t end) noexcept {
+  return std::uint64_t{end} << 32U | first;
+}
+
+/// The address stands for the thread.
+const void* this_thread() noexcept {
+  thread_local const char at = 0;
+  return &at;
+}
+
+/// Threads of the pool, numbered as they come.
+int number_in_pool() noexcept {
+  static std::atomic<int> threads{0};
+  thread_local const int number = threads.fetch_add(1, std::memory_order_relaxed) % (1 << 20);
+  return number;
+}
+
+}  // namespace
+
+TaskRanges::TaskRanges(int count, int threads, bool backwards) noexcept
+    : used_(std::clamp(threads, 1, most_ranges)), backwards_(backwards), caller_(this_thread()) {
+  const auto bound = [&](int i) {
+    return static_cast<std::uint32_t>(std::int64_t{count} * i / used_);
+  };
+  for (int i = 0; i < used_; ++i) {
+    ranges_[static_cast<std::size_t>(i)].ends = pack(bound(i), bound(i + 1));
+  }
+}
+
+/// The caller's is the first, so that a thread which calls again finds its data again.
+int TaskRanges::own_range() const noexcept {
+  return this_thread() == caller_ || used_ == 1 ? 0 : 1 + number_in_pool() % (used_ - 1);
+}
+
+bool TaskRanges::take_from(Range& range, bool last, int& task) noexcept {
+  const std::atomic_ref shared(range.ends);
+  std::uint64_t ends = shared.load(std::memory_order_relaxed);
+  while (true) {
+    const auto first = static_cast<std::uint32_t>(ends);
+    const auto end = static_cast<std::uint32_t>(ends >> 32U);
+    if (first == end) {
+      return false;
+    }
+    const std::uint64_t left = last ? pack(first, end - 1) : pack(first + 1, end);
+    if (shared.compare_exchange_weak(ends, left, std::memory_order_relaxed)) {
+      task = static_cast<int>(last ? end - 1 : first);
+      return true;
+    }
+  }
+}
+
+/// Ranges only shrink, and whoever looks has a task left for it: one round finds it.
+int TaskRanges::take() noexcept {
+  const int own = own_range();
+  int task = 0;
+  if (!take_from(ranges_[static_cast<std::size_t>(own)], backwards_, task)) {
+    for (int i = 1; i < used_; ++i) {
+      if (take_from(ranges_[static_cast<std::size_t>((own + i) % used_)], !backwards_, task)) {
+        break;
+      }
+    }
+  }
+  return task;
+}
+
+}  // namespace halnorm::detail
