@@ -12,6 +12,12 @@ constexpr std::int64_t few_channels = 16;
 constexpr std::int64_t enough_columns = 64;
 // Short rows along L.
 constexpr std::int64_t short_row = 16;
+// Columns of a group of channels.
+constexpr std::int64_t group_columns = 768;
+// Elements of a group that is surely in a core's L2; memory in pieces so short pays only there.
+constexpr std::int64_t group_elements = 131072;
+// Channels at whose multiples groups start, so that rows of data do where whole cache lines do.
+constexpr std::int64_t group_step = 16;
 // What is done once per column is paid back by this many rows.
 constexpr std::int64_t enough_rows = 16;
 
@@ -44,6 +50,22 @@ std::optional<Fold> fold_of(const View& x) noexcept {
   return std::nullopt;
 }
 
+/// Each channel's value for all its columns. Where they are neighbours, as many are written as a
+/// short row can have: always the same number is what a compiler makes vectors of, and the next
+/// channel overwrites what is too much.
+template <class T>
+void spread(const Fold& fold, const T* values, std::int64_t stride, T* columns) {
+  for (std::int64_t j = 0; j < fold.repeat; ++j) {
+    for (std::int64_t c = 0; c < fold.channels; ++c, columns += fold.inner) {
+      if (fold.inner == 1) {
+        *columns = values[c * stride];
+      } else {
+        std::fill_n(columns, short_row, values[c * stride]);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 View Fold::folded(const View& x) const noexcept {
@@ -73,46 +95,63 @@ std::optional<Fold> find_fold(std::initializer_list<const View*> views) noexcept
   return fits ? fold : std::nullopt;
 }
 
+ColumnGroups::ColumnGroups(const View& x, std::int64_t groups) noexcept
+    : N_(x.N),
+      C_(x.C),
+      L_(x.L),
+      per_group_((x.C + groups * group_step - 1) / (groups * group_step) * group_step) {}
+
+Box ColumnGroups::operator[](std::int64_t i) const noexcept {
+  const std::int64_t first = i * per_group_;
+  return {0, N_, first, std::min(per_group_, C_ - first), 0, L_};
+}
+
+std::optional<ColumnGroups> find_groups(std::initializer_list<const View*> views) noexcept {
+  const std::optional<Fold> fold = find_fold(views);
+  const View& x = **views.begin();
+  const bool helps = fold && fold->inner > 1 && x.N * group_columns <= group_elements;
+  const std::int64_t groups = helps ? fold->columns() / group_columns : 0;
+  return groups > 1 ? std::optional(ColumnGroups(x, groups)) : std::nullopt;
+}
+
 Columns::Columns(const Fold& fold, const Channels& values) : columns_(values) {
   if (values.stride == 0) {
     columns_.count = fold.columns();
     return;
   }
-  const auto size = static_cast<std::int64_t>(size_of(values.dtype));
-  memory_ = lend_memory(static_cast<std::size_t>(fold.columns() * size));
+  const std::int64_t room =
+      (fold.columns() + short_row) * static_cast<std::int64_t>(sizeof(double));
+  memory_ = lend_memory(static_cast<std::size_t>(room));
   columns_ = {memory_.get(), values.dtype, fold.columns(), 1};
-  const auto spread = [&]<class T>(T* out) {
-    const T* in = static_cast<const T*>(values.data);
-    fold.for_each_column([&](std::int64_t c, std::int64_t i) { out[i] = in[c * values.stride]; });
-  };
   if (values.dtype == DType::Float64) {
-    spread(static_cast<double*>(columns_.data));
+    spread(fold, static_cast<const double*>(values.data), values.stride,
+           static_cast<double*>(columns_.data));
   } else {
-    spread(static_cast<float*>(columns_.data));
+    spread(fold, static_cast<const float*>(values.data), values.stride,
+           static_cast<float*>(columns_.data));
   }
 }
 
 void merge_columns(const Fold& fold, double rows, const double* column_mean,
                    const double* column_m2, double* mean, double* m2) {
-  // About each channel's first column, so that a large mean takes no digits from the differences.
-  const auto first = [&](std::int64_t c) { return column_mean[c * fold.inner]; };
   const auto columns = static_cast<double>(fold.repeat * fold.inner);
-  std::fill_n(mean, fold.channels, 0.0);
-  fold.for_each_column(
-      [&](std::int64_t c, std::int64_t i) { mean[c] += column_mean[i] - first(c); });
   for (std::int64_t c = 0; c < fold.channels; ++c) {
-    mean[c] = first(c) + mean[c] / columns;
+    // About the channel's first column, so that a large mean takes no digits from the differences.
+    const double first = column_mean[c * fold.inner];
+    const double apart_from_first =
+        fold.sum_of_columns(c, [&](std::int64_t i) { return column_mean[i] - first; });
+    mean[c] = first + apart_from_first / columns;
+    m2[c] = fold.sum_of_columns(c, [&](std::int64_t i) {
+      const double apart = column_mean[i] - mean[c];
+      return column_m2[i] + rows * apart * apart;
+    });
   }
-  std::fill_n(m2, fold.channels, 0.0);
-  fold.for_each_column([&](std::int64_t c, std::int64_t i) {
-    const double apart = column_mean[i] - mean[c];
-    m2[c] += column_m2[i] + rows * apart * apart;
-  });
 }
 
 void add_columns(const Fold& fold, const double* columns, double* channels) {
-  std::fill_n(channels, fold.channels, 0.0);
-  fold.for_each_column([&](std::int64_t c, std::int64_t i) { channels[c] += columns[i]; });
+  for (std::int64_t c = 0; c < fold.channels; ++c) {
+    channels[c] = fold.sum_of_columns(c, [&](std::int64_t i) { return columns[i]; });
+  }
 }
 
 }  // namespace halnorm::detail

@@ -23,22 +23,39 @@ struct Fold {
   [[nodiscard]] View folded(const View& x) const noexcept;
   [[nodiscard]] View left_over(const View& x) const noexcept;
 
-  /// Calls visit(channel, column) for each column, channel by channel.
-  template <class Visit>
-  void for_each_column(Visit visit) const {
-    for (std::int64_t c = 0; c < channels; ++c) {
-      for (std::int64_t j = 0; j < repeat; ++j) {
-        const std::int64_t first = (j * channels + c) * inner;
-        for (std::int64_t i = first; i < first + inner; ++i) {
-          visit(c, i);
-        }
+  /// The sum of value(column) over a channel's columns.
+  template <class Value>
+  [[nodiscard]] double sum_of_columns(std::int64_t channel, Value value) const {
+    double sum = 0;
+    for (std::int64_t j = 0; j < repeat; ++j) {
+      const std::int64_t first = (j * channels + channel) * inner;
+      for (std::int64_t i = first; i < first + inner; ++i) {
+        sum += value(i);
       }
     }
+    return sum;
   }
 };
 
 /// The fold that makes kernels on such data faster, if there is one. All views have one shape.
 std::optional<Fold> find_fold(std::initializer_list<const View*> views) noexcept;
+
+/// Groups of channels whose short rows make enough columns each: a thread takes a group through all
+/// passes of a call, finds it in its own cache in the second, and waits for no other thread between
+/// them. Training on (64, 512, 7), on one thread, 58 to 53 us, on two 51 to 25 (Sapphire Rapids).
+class ColumnGroups {
+ public:
+  explicit ColumnGroups(const View& x, std::int64_t groups) noexcept;
+
+  [[nodiscard]] std::int64_t size() const noexcept { return (C_ + per_group_ - 1) / per_group_; }
+  [[nodiscard]] Box operator[](std::int64_t i) const noexcept;
+
+ private:
+  std::int64_t N_, C_, L_, per_group_;
+};
+
+/// The groups, if there are several.
+std::optional<ColumnGroups> find_groups(std::initializer_list<const View*> views) noexcept;
 
 /// Values per channel, repeated for each column; Float64, or the dtype of Float32 parameters.
 class Columns {

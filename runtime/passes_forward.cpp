@@ -153,6 +153,15 @@ void train_pass(const char* function, const View& x, const Channels& weight, con
                 double eps, const View& y, const Channels& mean, const Channels& invstd,
                 const Channels& m2) {
   const bool streams = should_stream(y, {&x, &y});
+  if (const auto groups = find_groups({&x, &y}); groups && !streams) {
+    parallel_for(groups->size(), [&](std::int64_t i) {
+      const Box b = (*groups)[i];
+      train_pass(function, x.part(b), weight.part(b.first_c, b.c), bias.part(b.first_c, b.c), eps,
+                 y.part(b), mean.part(b.first_c, b.c), invstd.part(b.first_c, b.c),
+                 m2.part(b.first_c, b.c));
+    });
+    return;
+  }
   if (in_two_passes(x, y, streams)) {
     moments_pass(function, x, mean, m2);
     for (std::int64_t c = 0; c < x.C; ++c) {
@@ -179,7 +188,17 @@ void train_pass(const char* function, const View& x, const Channels& weight, con
 void infer_pass(const char* function, const View& x, const Channels& running_mean,
                 const Channels& running_var, const Channels& weight, const Channels& bias,
                 double eps, const View& y) {
-  if (!x.fits_kernel() || !y.fits_kernel() || find_fold({&x, &y}) || should_stream(y, {&x, &y})) {
+  const bool streams = should_stream(y, {&x, &y});
+  if (const auto groups = find_groups({&x, &y}); groups && !streams) {
+    parallel_for(groups->size(), [&](std::int64_t i) {
+      const Box b = (*groups)[i];
+      infer_pass(function, x.part(b), running_mean.part(b.first_c, b.c),
+                 running_var.part(b.first_c, b.c), weight.part(b.first_c, b.c),
+                 bias.part(b.first_c, b.c), eps, y.part(b));
+    });
+    return;
+  }
+  if (!x.fits_kernel() || !y.fits_kernel() || find_fold({&x, &y}) || streams) {
     const Scratch mean(x.C);
     const Scratch invstd(x.C);
     for (std::int64_t c = 0; c < x.C; ++c) {
