@@ -63,10 +63,9 @@ function(halnorm_layouts_of operation target out)
   endif()
 endfunction()
 
-# update_running_stats knows no data, only statistics, and those of narrow data are f32. Narrow data
-# is stored by the instruction that converts it, which has no streaming form.
+# update_running_stats knows no data, only statistics, and those of narrow data are f32.
 function(halnorm_dtypes_of operation out)
-  if(operation STREQUAL "update_running_stats" OR operation IN_LIST HALNORM_STREAM_OPERATIONS)
+  if(operation STREQUAL "update_running_stats")
     set(${out} f32 f64 PARENT_SCOPE)
   else()
     set(${out} ${HALNORM_DTYPES} PARENT_SCOPE)
@@ -84,12 +83,19 @@ function(halnorm_add_rungen kernel registration)
 endfunction()
 
 # The kernel again, from its assembly, with streaming stores: see streaming_stores.cmake.
-function(halnorm_add_streaming kernel assembly)
+function(halnorm_add_streaming kernel dtype target assembly)
   set(rewritten "${CMAKE_CURRENT_BINARY_DIR}/${kernel}.streaming.s")
   set(script "${PROJECT_SOURCE_DIR}/cmake/streaming_stores.cmake")
+  set(narrow "")
+  if(dtype MATCHES "16$" AND target STREQUAL "avx512")
+    set(narrow ymm)
+  elseif(dtype MATCHES "16$")
+    set(narrow xmm)
+  endif()
   add_custom_command(
     OUTPUT "${rewritten}"
-    COMMAND "${CMAKE_COMMAND}" -D "from=${assembly}" -D "to=${rewritten}" -P "${script}"
+    COMMAND "${CMAKE_COMMAND}" -D "from=${assembly}" -D "to=${rewritten}"
+            -D "narrow=${narrow}" -P "${script}"
     DEPENDS "${assembly}" "${script}"
     COMMENT "Streaming stores for ${kernel}"
     VERBATIM
@@ -131,7 +137,7 @@ function(halnorm_add_kernel operation layout dtype target)
     halnorm_add_rungen(${name} "${registration_file}")
   endif()
   if(assembly)
-    halnorm_add_streaming(${name} "${assembly}")
+    halnorm_add_streaming(${name} ${dtype} ${target} "${assembly}")
     set(name ${name}_streaming)
   endif()
   set_property(GLOBAL APPEND PROPERTY HALNORM_KERNELS ${name})
