@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "strided.h"
+
 namespace halnorm::detail {
 
 namespace {
@@ -78,8 +80,7 @@ Columns::Columns(const Fold& fold, const Channels& values) : columns_(values) {
     columns_.count = fold.columns();
     return;
   }
-  const auto size = static_cast<std::int64_t>(size_of(values.dtype));
-  memory_ = lend_memory(static_cast<std::size_t>(fold.columns() * size));
+  memory_ = lend_memory(object_bytes(fold.columns(), size_of(values.dtype)));
   columns_ = {memory_.get(), values.dtype, fold.columns(), 1};
   const auto spread = [&]<class T>(T* out) {
     const T* in = static_cast<const T*>(values.data);
