@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "strided.h"
+
 namespace halnorm::detail {
 
 namespace {
@@ -119,9 +121,8 @@ Columns::Columns(const Fold& fold, const Channels& values) : columns_(values) {
     columns_.count = fold.columns();
     return;
   }
-  const std::int64_t room =
-      (fold.columns() + short_row) * static_cast<std::int64_t>(sizeof(double));
-  memory_ = lend_memory(static_cast<std::size_t>(room));
+  // spread() writes a short row beyond the last channel's columns at most.
+  memory_ = lend_memory(object_bytes(fold.columns() + short_row, size_of(values.dtype)));
   columns_ = {memory_.get(), values.dtype, fold.columns(), 1};
   if (values.dtype == DType::Float64) {
     spread(fold, static_cast<const double*>(values.data), values.stride,

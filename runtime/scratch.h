@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "strided.h"
 #include "thread_memory.h"
 #include "view.h"
 
@@ -11,7 +12,7 @@ namespace halnorm::detail {
 class Scratch {
  public:
   explicit Scratch(std::int64_t count)
-      : memory_(lend_memory(static_cast<std::size_t>(count) * sizeof(double))), count_(count) {}
+      : memory_(lend_memory(object_bytes(count, sizeof(double)))), count_(count) {}
 
   [[nodiscard]] double* get() const noexcept { return static_cast<double*>(memory_.get()); }
   [[nodiscard]] Channels channels() const noexcept {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,16 @@ std::string to_string(const Shape& shape);
 /// The number of elements. @throws ShapeError, in `function`'s name, for a negative extent or a
 /// size in bytes that does not fit in 63 bits.
 std::int64_t checked_numel(const char* function, const Shape& shape, std::size_t element_size);
+
+/// The size of that many elements in memory. @throws std::bad_alloc where no object is as large: on
+/// a 32-bit machine one of 2 GB, and std::size_t would only keep the lower half of the number.
+inline std::size_t object_bytes(std::int64_t count, std::size_t element_size) {
+  std::ptrdiff_t bytes = 0;
+  if (__builtin_mul_overflow(count, element_size, &bytes)) {
+    throw std::bad_alloc();
+  }
+  return static_cast<std::size_t>(bytes);
+}
 
 /// Row-major strides of a shape that checked_numel() accepts.
 Strides contiguous_strides(const Shape& shape);

@@ -145,7 +145,7 @@ template std::int64_t Tensor::item<std::int64_t>() const;
 template <class T>
 std::vector<T> Tensor::to_vector() const {
   const Impl& self = impl("to_vector");
-  std::vector<T> values(static_cast<std::size_t>(self.numel));
+  std::vector<T> values(detail::object_bytes(self.numel, sizeof(T)) / sizeof(T));
   from_blob(values.data(), self.shape, DTypeOf<T>::value).copy_(*this);
   return values;
 }

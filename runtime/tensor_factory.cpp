@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "device_interface.h"
 #include "device_memory.h"
@@ -51,7 +52,7 @@ Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
     return Tensor(std::make_shared<Impl>(std::move(memory), base, std::move(shape),
                                          std::move(steps), count, dtype));
   }
-  auto [storage, first] = allocate(static_cast<std::size_t>(count) * size_of(dtype));
+  auto [storage, first] = allocate(detail::object_bytes(count, size_of(dtype)));
   auto strides = detail::contiguous_strides(shape);
   return Tensor(std::make_shared<Impl>(std::move(storage), first, std::move(shape),
                                        std::move(strides), count, dtype));
@@ -115,7 +116,7 @@ Tensor Tensor::from_blob(void* data, Shape shape, DType dtype, std::vector<std::
 template <class T>
 Tensor Tensor::from(std::span<const T> values, Shape shape) {
   const std::int64_t count = detail::checked_numel("Tensor::from", shape, sizeof(T));
-  if (values.size() != static_cast<std::size_t>(count)) {
+  if (std::cmp_not_equal(values.size(), count)) {
     throw ShapeError("Tensor::from: got " + std::to_string(values.size()) + " values for shape " +
                      detail::to_string(shape) + ", wanted " + std::to_string(count));
   }

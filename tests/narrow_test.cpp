@@ -32,6 +32,12 @@ class Narrow : public KernelTest {
     return x;
   }
 
+  /// NEON of 32-bit ARM has no subnormal float32: it reads and writes 0 for one. Scalar code, such
+  /// as what ends a row behind whole vectors, has them. In float16's range there are none.
+  [[nodiscard]] bool may_vanish(double value) const {
+    return GetParam().target == "armhf" && std::fabs(value) <= std::numeric_limits<float>::min();
+  }
+
   /// Channel c of y is want[c], in every place; a zero may have either sign.
   void expect_channels(const Tensor& y, const std::vector<double>& want, const char* what) const {
     const bool ncl = layout() == Layout::Ncl;
@@ -40,7 +46,8 @@ class Narrow : public KernelTest {
     for (std::size_t i = 0; i < elements; ++i) {
       const std::size_t c = ncl ? i / std::size_t{positions} : i % want.size();
       const double got = element::load(dtype(), first + 2 * i);
-      ASSERT_TRUE(std::isnan(want[c]) ? std::isnan(got) : got == want[c])
+      const bool right = std::isnan(want[c]) ? std::isnan(got) : got == want[c];
+      ASSERT_TRUE(right || (may_vanish(want[c]) && got == 0))
           << what << " of channel " << c << ": got " << got << ", wanted " << want[c];
     }
   }
@@ -113,7 +120,9 @@ TEST_P(Narrow, EveryValueIsReadAndWritten) {
     const double want = 17 * values[c];  // of 11 or 8 bits, and so exact
     const bool right =
         std::isnan(want) ? std::isnan(sums[c]) : sums[c] == element::rounded(DType::Float32, want);
-    ASSERT_TRUE(right) << "dbias of channel " << c << ": got " << sums[c] << ", wanted " << want;
+    const bool in_part = may_vanish(values[c]) && std::fabs(sums[c]) <= std::fabs(want);
+    ASSERT_TRUE(right || in_part) << "dbias of channel " << c << ": got " << sums[c] << ", wanted "
+                                  << want;
   }
 }
 

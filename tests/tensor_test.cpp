@@ -120,6 +120,11 @@ TEST(Tensor, BadShapesThrow) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their operator new aborts
 TEST(Tensor, MissingMemoryIsAnException) {
   EXPECT_THROW(Tensor::empty({huge << 10}, DType::Float64), std::bad_alloc);
+  // Its view takes no memory, a copy does; its lower 32 bits are 0, all that a 32-bit size keeps.
+  float one = 1;
+  const Tensor repeated = Tensor::from_blob(&one, {huge << 10}, DType::Float32, {0});
+  EXPECT_THROW((void)repeated.to_vector<float>(), std::bad_alloc);
+  EXPECT_THROW((void)repeated.clone(), std::bad_alloc);
 }
 #endif
 
