@@ -109,10 +109,12 @@ Box ColumnGroups::operator[](std::int64_t i) const noexcept {
 }
 
 std::optional<ColumnGroups> find_groups(std::initializer_list<const View*> views) noexcept {
-  const std::optional<Fold> fold = find_fold(views);
   const View& x = **views.begin();
-  const bool helps = fold && fold->inner > 1 && x.N * group_columns <= group_elements;
-  const std::int64_t groups = helps ? fold->columns() / group_columns : 0;
+  if (x.layout == Layout::nlc || x.L >= short_row || x.N > group_elements / group_columns) {
+    return std::nullopt;
+  }
+  const std::optional<Fold> fold = find_fold(views);
+  const std::int64_t groups = fold && fold->inner > 1 ? fold->columns() / group_columns : 0;
   return groups > 1 ? std::optional(ColumnGroups(x, groups)) : std::nullopt;
 }
 

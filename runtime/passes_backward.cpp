@@ -121,6 +121,32 @@ bool in_two_passes(const View& dy, const View& x, const View& dx, bool streams) 
          (streams && x.layout == Layout::nlc);
 }
 
+/// The sums, then dx = weight * invstd * dy.
+void backward_infer_in_two_passes(const char* function, const View& dy, const View& x,
+                                  const Channels& weight, const Channels& running_mean,
+                                  const Channels& running_var, double eps, const View& dx,
+                                  const Channels& dweight, const Channels& dbias) {
+  const Scratch mean(x.C);
+  const Scratch invstd(x.C);
+  const Scratch zeros(x.C);
+  for (std::int64_t c = 0; c < x.C; ++c) {
+    mean.get()[c] = running_mean.at(c);
+    invstd.get()[c] = 1 / std::sqrt(running_var.at(c) + eps);
+    zeros.get()[c] = 0;
+  }
+  sums_pass(function, dy, x, mean.channels(), dbias, dweight);
+  float zero32 = 0;
+  double zero64 = 0;
+  const bool wide = weight.dtype == DType::Float64;
+  const Channels no_bias{wide ? static_cast<void*>(&zero64) : static_cast<void*>(&zero32),
+                         weight.dtype, x.C, 0};
+  // dy normalized about 0.
+  normalize_pass(function, dy, weight, no_bias, zeros.channels(), invstd.channels(), dx);
+  for (std::int64_t c = 0; c < x.C; ++c) {
+    dweight.doubles()[c] *= invstd.get()[c];
+  }
+}
+
 }  // namespace
 
 void sums_pass(const char* function, const View& dy, const View& x, const Channels& mean,
@@ -220,25 +246,8 @@ void backward_infer_pass(const char* function, const View& dy, const View& x,
     return;
   }
   if (dx.data == dy.data || streams || in_two_passes(dy, x, dx, streams)) {
-    const Scratch mean(x.C);
-    const Scratch invstd(x.C);
-    const Scratch zeros(x.C);
-    for (std::int64_t c = 0; c < x.C; ++c) {
-      mean.get()[c] = running_mean.at(c);
-      invstd.get()[c] = 1 / std::sqrt(running_var.at(c) + eps);
-      zeros.get()[c] = 0;
-    }
-    sums_pass(function, dy, x, mean.channels(), dbias, dweight);
-    float zero32 = 0;
-    double zero64 = 0;
-    const bool wide = weight.dtype == DType::Float64;
-    const Channels no_bias{wide ? static_cast<void*>(&zero64) : static_cast<void*>(&zero32),
-                           weight.dtype, x.C, 0};
-    // dx = weight * invstd * dy: dy normalized about 0.
-    normalize_pass(function, dy, weight, no_bias, zeros.channels(), invstd.channels(), dx);
-    for (std::int64_t c = 0; c < x.C; ++c) {
-      dweight.doubles()[c] *= invstd.get()[c];
-    }
+    backward_infer_in_two_passes(function, dy, x, weight, running_mean, running_var, eps, dx,
+                                 dweight, dbias);
     return;
   }
   KernelBuffer dy_buffer = dy.buffer();

@@ -90,7 +90,8 @@ int TaskLoop::by_halide(int threads) noexcept {
 /// The pool counts the tasks up; which one it is may be another's choice.
 int TaskLoop::in_pool(TaskRanges* ranges) noexcept {
   std::pair<TaskLoop*, TaskRanges*> both{this, ranges};
-  const auto run_one = [](void*, int index, std::uint8_t* closure) {
+  const auto run_one = [](void*, int index,
+                          std::uint8_t* closure) {  // NOLINT(readability-non-const-parameter)
     const auto& [self, tasks] = *reinterpret_cast<std::pair<TaskLoop*, TaskRanges*>*>(closure);
     self->run(tasks == nullptr ? index : tasks->take());
     return self->code_.load(std::memory_order_relaxed);
