@@ -97,25 +97,17 @@ std::optional<Fold> find_fold(std::initializer_list<const View*> views) noexcept
   return fits ? fold : std::nullopt;
 }
 
-ColumnGroups::ColumnGroups(const View& x, std::int64_t groups) noexcept
-    : N_(x.N),
-      C_(x.C),
-      L_(x.L),
-      per_group_((x.C + groups * group_step - 1) / (groups * group_step) * group_step) {}
-
-Box ColumnGroups::operator[](std::int64_t i) const noexcept {
-  const std::int64_t first = i * per_group_;
-  return {0, N_, first, std::min(per_group_, C_ - first), 0, L_};
-}
-
-std::optional<ColumnGroups> find_groups(std::initializer_list<const View*> views) noexcept {
+std::int64_t channels_per_group(std::initializer_list<const View*> views) noexcept {
   const View& x = **views.begin();
   if (x.layout == Layout::nlc || x.L >= short_row || x.N > group_elements / group_columns) {
-    return std::nullopt;
+    return x.C;
   }
   const std::optional<Fold> fold = find_fold(views);
   const std::int64_t groups = fold && fold->inner > 1 ? fold->columns() / group_columns : 0;
-  return groups > 1 ? std::optional(ColumnGroups(x, groups)) : std::nullopt;
+  if (groups < 2) {
+    return x.C;
+  }
+  return (x.C + groups * group_step - 1) / (groups * group_step) * group_step;
 }
 
 Columns::Columns(const Fold& fold, const Channels& values) : columns_(values) {

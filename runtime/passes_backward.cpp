@@ -197,13 +197,11 @@ void backward_pass(const char* function, const View& dy, const View& x, const Ch
                    const Channels& mean, const Channels& invstd, const View& dx,
                    const Channels& dweight, const Channels& dbias) {
   const bool streams = should_stream(dx, {&x, &dy, &dx});
-  if (const auto groups = find_groups({&x, &dy, &dx}); groups && !streams) {
-    parallel_for(groups->size(), [&](std::int64_t i) {
-      const Box b = (*groups)[i];
-      backward_pass(function, dy.part(b), x.part(b), weight.part(b.first_c, b.c),
-                    mean.part(b.first_c, b.c), invstd.part(b.first_c, b.c), dx.part(b),
-                    dweight.part(b.first_c, b.c), dbias.part(b.first_c, b.c));
-    });
+  if (!streams && in_groups({&x, &dy, &dx}, [&](const Box& b) {
+        backward_pass(function, dy.part(b), x.part(b), weight.part(b.first_c, b.c),
+                      mean.part(b.first_c, b.c), invstd.part(b.first_c, b.c), dx.part(b),
+                      dweight.part(b.first_c, b.c), dbias.part(b.first_c, b.c));
+      })) {
     return;
   }
   if (in_two_passes(dy, x, dx, streams)) {
@@ -236,13 +234,12 @@ void backward_infer_pass(const char* function, const View& dy, const View& x,
                          const Channels& dweight, const Channels& dbias) {
   // The kernel's dx does not wait for its sums, and would overwrite the dy that they still need.
   const bool streams = should_stream(dx, {&dy, &dx});
-  if (const auto groups = find_groups({&x, &dy, &dx}); groups && !streams) {
-    parallel_for(groups->size(), [&](std::int64_t i) {
-      const Box b = (*groups)[i];
-      backward_infer_pass(function, dy.part(b), x.part(b), weight.part(b.first_c, b.c),
-                          running_mean.part(b.first_c, b.c), running_var.part(b.first_c, b.c), eps,
-                          dx.part(b), dweight.part(b.first_c, b.c), dbias.part(b.first_c, b.c));
-    });
+  if (!streams && in_groups({&x, &dy, &dx}, [&](const Box& b) {
+        backward_infer_pass(function, dy.part(b), x.part(b), weight.part(b.first_c, b.c),
+                            running_mean.part(b.first_c, b.c), running_var.part(b.first_c, b.c),
+                            eps, dx.part(b), dweight.part(b.first_c, b.c),
+                            dbias.part(b.first_c, b.c));
+      })) {
     return;
   }
   if (dx.data == dy.data || streams || in_two_passes(dy, x, dx, streams)) {

@@ -153,13 +153,11 @@ void train_pass(const char* function, const View& x, const Channels& weight, con
                 double eps, const View& y, const Channels& mean, const Channels& invstd,
                 const Channels& m2) {
   const bool streams = should_stream(y, {&x, &y});
-  if (const auto groups = find_groups({&x, &y}); groups && !streams) {
-    parallel_for(groups->size(), [&](std::int64_t i) {
-      const Box b = (*groups)[i];
-      train_pass(function, x.part(b), weight.part(b.first_c, b.c), bias.part(b.first_c, b.c), eps,
-                 y.part(b), mean.part(b.first_c, b.c), invstd.part(b.first_c, b.c),
-                 m2.part(b.first_c, b.c));
-    });
+  if (!streams && in_groups({&x, &y}, [&](const Box& b) {
+        train_pass(function, x.part(b), weight.part(b.first_c, b.c), bias.part(b.first_c, b.c), eps,
+                   y.part(b), mean.part(b.first_c, b.c), invstd.part(b.first_c, b.c),
+                   m2.part(b.first_c, b.c));
+      })) {
     return;
   }
   if (in_two_passes(x, y, streams)) {
@@ -189,13 +187,11 @@ void infer_pass(const char* function, const View& x, const Channels& running_mea
                 const Channels& running_var, const Channels& weight, const Channels& bias,
                 double eps, const View& y) {
   const bool streams = should_stream(y, {&x, &y});
-  if (const auto groups = find_groups({&x, &y}); groups && !streams) {
-    parallel_for(groups->size(), [&](std::int64_t i) {
-      const Box b = (*groups)[i];
-      infer_pass(function, x.part(b), running_mean.part(b.first_c, b.c),
-                 running_var.part(b.first_c, b.c), weight.part(b.first_c, b.c),
-                 bias.part(b.first_c, b.c), eps, y.part(b));
-    });
+  if (!streams && in_groups({&x, &y}, [&](const Box& b) {
+        infer_pass(function, x.part(b), running_mean.part(b.first_c, b.c),
+                   running_var.part(b.first_c, b.c), weight.part(b.first_c, b.c),
+                   bias.part(b.first_c, b.c), eps, y.part(b));
+      })) {
     return;
   }
   if (!x.fits_kernel() || !y.fits_kernel() || find_fold({&x, &y}) || streams) {

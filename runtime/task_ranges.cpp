@@ -11,23 +11,19 @@ constexpr std::uint64_t pack(std::uint32_t first, std::uint32_t end) noexcept {
   return std::uint64_t{end} << 32U | first;
 }
 
-/// The address stands for the thread.
-const void* this_thread() noexcept {
-  thread_local const char at = 0;
-  return &at;
-}
-
-/// Threads of the pool, numbered as they come.
-int number_in_pool() noexcept {
-  static std::atomic<int> threads{0};
-  thread_local const int number = threads.fetch_add(1, std::memory_order_relaxed) % (1 << 20);
+/// Threads that call or work, numbered as they come.
+unsigned number_of_thread() noexcept {
+  static std::atomic<unsigned> threads{0};
+  thread_local const unsigned number = threads.fetch_add(1, std::memory_order_relaxed);
   return number;
 }
 
 }  // namespace
 
 TaskRanges::TaskRanges(int count, int threads, bool backwards) noexcept
-    : used_(std::clamp(threads, 1, most_ranges)), backwards_(backwards), caller_(this_thread()) {
+    : used_(std::clamp(threads, 1, most_ranges)),
+      backwards_(backwards),
+      caller_(number_of_thread()) {
   const auto bound = [&](int i) {
     return static_cast<std::uint32_t>(std::int64_t{count} * i / used_);
   };
@@ -38,7 +34,9 @@ TaskRanges::TaskRanges(int count, int threads, bool backwards) noexcept
 
 /// The caller's is the first, so that a thread which calls again finds its data again.
 int TaskRanges::own_range() const noexcept {
-  return this_thread() == caller_ || used_ == 1 ? 0 : 1 + number_in_pool() % (used_ - 1);
+  const unsigned number = number_of_thread();
+  const auto others = static_cast<unsigned>(used_ - 1);
+  return number == caller_ || others == 0 ? 0 : static_cast<int>(1 + number % others);
 }
 
 bool TaskRanges::take_from(Range& range, bool last, int& task) noexcept {

@@ -35,7 +35,7 @@ class TaskRanges {
   std::array<Range, most_ranges> ranges_;  ///< no more of them are touched than are used
   int used_;
   bool backwards_;
-  const void* caller_;
+  unsigned caller_;
 };
 
 }  // namespace halnorm::detail

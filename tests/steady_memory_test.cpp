@@ -64,6 +64,7 @@ const std::vector<Case>& cases() {
       {"few_channels_in_boxes", {2, 3, 40000}},
       {"few_channels_as_columns", {5000, 3}},
       {"short_rows", {64, 32, 7}},
+      {"short_rows_in_groups", {64, 512, 7}},
       {"half", {64, 100}, DType::Float16},
       {"double", {64, 100}, DType::Float64},
   };
