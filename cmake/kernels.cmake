@@ -83,19 +83,12 @@ function(halnorm_add_rungen kernel registration)
 endfunction()
 
 # The kernel again, from its assembly, with streaming stores: see streaming_stores.cmake.
-function(halnorm_add_streaming kernel dtype target assembly)
+function(halnorm_add_streaming kernel assembly)
   set(rewritten "${CMAKE_CURRENT_BINARY_DIR}/${kernel}.streaming.s")
   set(script "${PROJECT_SOURCE_DIR}/cmake/streaming_stores.cmake")
-  set(narrow "")
-  if(dtype MATCHES "16$" AND target STREQUAL "avx512")
-    set(narrow ymm)
-  elseif(dtype MATCHES "16$")
-    set(narrow xmm)
-  endif()
   add_custom_command(
     OUTPUT "${rewritten}"
-    COMMAND "${CMAKE_COMMAND}" -D "from=${assembly}" -D "to=${rewritten}"
-            -D "narrow=${narrow}" -P "${script}"
+    COMMAND "${CMAKE_COMMAND}" -D "from=${assembly}" -D "to=${rewritten}" -P "${script}"
     DEPENDS "${assembly}" "${script}"
     COMMENT "Streaming stores for ${kernel}"
     VERBATIM
@@ -137,7 +130,7 @@ function(halnorm_add_kernel operation layout dtype target)
     halnorm_add_rungen(${name} "${registration_file}")
   endif()
   if(assembly)
-    halnorm_add_streaming(${name} ${dtype} ${target} "${assembly}")
+    halnorm_add_streaming(${name} "${assembly}")
     set(name ${name}_streaming)
   endif()
   set_property(GLOBAL APPEND PROPERTY HALNORM_KERNELS ${name})

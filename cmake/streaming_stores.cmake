@@ -1,31 +1,30 @@
-# Turns the stores of a kernel's output into streaming ones, which Halide 21 cannot make: in the
-# assembly `from`, written to `to`, a store of a whole vector at an aligned address becomes a store
-# past the caches of the same operands, which asks for the same alignment. Floats come by vmovaps
-# and vmovapd; narrow data, of half a vector, by vmovdqa of the registers `narrow` (xmm or ymm) with
-# an index, without which it clears sums on the stack.
-# Stores with a mask have no such form; those to the stack stay.
+# Turns the stores of a kernel's output into streaming ones, which Halide 21 cannot make: of the
+# assembly `from`, written to `to`, the loop over whole lines of the cache, which LLVM's comments
+# name. There a store of a vector at an aligned address becomes a store past the caches of the same
+# operands, which asks for the same alignment. Stores with a mask have no such form; those to the
+# stack stay.
 
-file(READ "${from}" assembly)
-# A CMake list would take what follows a semicolon, or stands in brackets, apart.
-if(narrow)
-  set(plain "(\tvmov)dqa(\t%${narrow}[0-9]+, -?[0-9]*\\(%[a-z0-9]+,[^\n{]*\\))\n")
-  set(streaming "\\1nt>dq\\2\n")
-else()
-  set(plain "(\tvmov)ap([sd]\t%[yz]mm[0-9]+, [^\n{]*\\(%[^\n{]*\\))\n")
-  set(streaming "\\1nt>p\\2\n")
-endif()
-string(REGEX REPLACE "${plain}" "${streaming}" assembly "${assembly}")
-# Back again: to the stack.
-string(REGEX REPLACE "nt>(p[sd]\t%[yz]mm[0-9]+, [^\n(]*\\(%rsp[^\n]*\n)" "a\\1" assembly
-       "${assembly}")
-string(REGEX REPLACE "nt>(p[sd]\t%[yz]mm[0-9]+, -[0-9]+\\(%rbp\\)\n)" "a\\1" assembly "${assembly}")
-string(REGEX REPLACE "nt>dq(\t%[xy]mm[0-9]+, [^\n(]*\\(%rsp[^\n]*\n)" "dqa\\1" assembly
-       "${assembly}")
-string(REGEX REPLACE "nt>dq(\t%[xy]mm[0-9]+, -[0-9]+\\(%rbp[^\n]*\n)" "dqa\\1" assembly
-       "${assembly}")
-string(REPLACE "nt>" "nt" assembly "${assembly}")
-string(FIND "${assembly}" "vmovnt" at)
-if(at EQUAL -1)
+file(READ "${from}" rest)
+set(lines_loop "\n\\.LBB[^\n]*_for_[^\n]*_in_lines\\.s1\\.[^\n]*\\$y\\.rebased[^\n]*\n")
+set(aligned "(\tvmov)(ap[sd]|dqa)(64|32)?(\t%[xyz]mm[0-9]+, [^\n{]*\\(%[^\n{]*\\))\n")
+set(to_stack "nt>(ap[sd]|dqa)(\t%[xyz]mm[0-9]+, -?[0-9]*\\(%r[sb]p[^\n]*\n)")
+set(assembly "")
+while(rest MATCHES "${lines_loop}")
+  string(FIND "${rest}" "${CMAKE_MATCH_0}" at)
+  string(LENGTH "${CMAKE_MATCH_0}" length)
+  math(EXPR begin "${at} + ${length}")
+  string(SUBSTRING "${rest}" 0 ${begin} before)
+  string(SUBSTRING "${rest}" ${begin} -1 rest)
+  string(FIND "${rest}" "\n.LBB" end)
+  string(SUBSTRING "${rest}" 0 ${end} loop)
+  string(SUBSTRING "${rest}" ${end} -1 rest)
+  string(REGEX REPLACE "${aligned}" "\\1nt>\\2\\4\n" loop "${loop}\n")
+  string(REGEX REPLACE "${to_stack}" "\\1\\2" loop "${loop}")
+  string(REGEX REPLACE "nt>ap([sd])" "ntp\\1" loop "${loop}")
+  string(REPLACE "nt>dqa" "ntdq" loop "${loop}")
+  string(APPEND assembly "${before}${loop}")
+endwhile()
+if(NOT assembly MATCHES "vmovnt")
   message(FATAL_ERROR "${from} has no aligned stores of whole vectors to turn into streaming ones")
 endif()
-file(WRITE "${to}" "${assembly}")
+file(WRITE "${to}" "${assembly}${rest}")

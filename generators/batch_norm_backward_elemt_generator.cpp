@@ -29,7 +29,7 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
   void generate() {
     gradient_ = algorithm::input_gradient(values(dy), values(x), domain(x), mean, invstd, weight,
                                           sum_dy, sum_dy_xmu, count);
-    gradient_.dx = stored(gradient_.dx);
+    gradient_.dx = laid_out(gradient_.dx, gradient_.lines, domain(x));
     dx = gradient_.dx;
   }
 

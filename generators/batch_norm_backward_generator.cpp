@@ -36,7 +36,7 @@ class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
     gradient_ = algorithm::input_gradient(values(dy), values(x), d, mean, invstd, weight,
                                           sums_.sum_dy, sums_.sum_dy_xmu, d.count());
     Var c("c");
-    gradient_.dx = stored(gradient_.dx);
+    gradient_.dx = laid_out(gradient_.dx, gradient_.lines, d);
     dx = gradient_.dx;
     dweight(c) = cast(gradient_type(), sums_.sum_dy_xmu(c) * invstd(c));
     dbias(c) = cast(gradient_type(), sums_.sum_dy(c));

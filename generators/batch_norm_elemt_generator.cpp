@@ -25,7 +25,7 @@ class BatchNormElemt : public halnorm::Operation<BatchNormElemt> {
 
   void generate() {
     normalize_ = algorithm::normalize(values(x), domain(x), mean, invstd, weight, bias);
-    normalize_.y = stored(normalize_.y);
+    normalize_.y = laid_out(normalize_.y, normalize_.lines, domain(x));
     y = normalize_.y;
   }
 

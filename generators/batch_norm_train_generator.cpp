@@ -35,7 +35,7 @@ class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
     mean_(c) = moments_.total(c)[0];
     invstd_(c) = 1 / sqrt(moments_.total(c)[1] * (1 / d.count()) + eps);
     normalize_ = algorithm::normalize(values(x), d, mean_, invstd_, weight, bias);
-    normalize_.y = stored(normalize_.y);
+    normalize_.y = laid_out(normalize_.y, normalize_.lines, d);
     y = normalize_.y;
     mean(c) = mean_(c);
     invstd(c) = normalize_.invstd(c);

@@ -4,6 +4,7 @@
 
 #include "algorithm/carrier.h"
 #include "algorithm/layout.h"
+#include "algorithm/lines.h"
 #include "schedule/schedule.h"
 
 namespace halnorm {
@@ -26,7 +27,7 @@ class Operation : public Halide::Generator<Derived> {
   Halide::GeneratorParam<int> tune_near_elements{"tune_near_elements", 0};
   Halide::GeneratorParam<int> tune_cached_bytes{"tune_cached_bytes", 0};
 
-  /// Of x86: rows of the output start at whole vectors, which cmake/streaming_stores.cmake needs.
+  /// Of x86: the output is written in whole cache lines, which cmake/streaming_stores.cmake needs.
   Halide::GeneratorParam<bool> streams{"streams", false};
 
   /// Of CUDA alone: in NCL the partial sums of a warp meet by shuffles, not through shared memory.
@@ -37,6 +38,7 @@ class Operation : public Halide::Generator<Derived> {
 
   // A middling size, for Halide's autoschedulers and for RunGen; kernels take every size.
   static constexpr int estimate_l = 512, estimate_c = 256, estimate_n = 64;
+  static constexpr int line_bytes = 64;  // of a cache
 
   [[nodiscard]] int estimate(int dimension) const {
     if (layout == algorithm::Layout::NLC) {
@@ -117,18 +119,24 @@ class Operation : public Halide::Generator<Derived> {
     note_strides(b);
   }
 
+  /// What writes the data, as it is stored; `lines` is set where that is done line by line.
+  [[nodiscard]] Halide::Func laid_out(const Halide::Func& f, Halide::RDom& lines,
+                                      const algorithm::Domain& d) const {
+    if (!streams) {
+      return stored(f);
+    }
+    const Halide::Type data = dtype;
+    const algorithm::Lines in_lines = algorithm::in_lines(f, d, line_bytes / data.bytes());
+    lines = in_lines.r;
+    return in_lines.y;
+  }
+
   /// Like x, and the data that the kernel writes.
   template <class Buffer, class X>
   void written(Buffer& b, const X& x) {
     like(b, x);
     if (streams) {
-      constexpr int widest = 64;
-      const Halide::Type data = dtype;
-      const int step = widest / data.bytes();
-      b.set_host_alignment(widest);
-      for (int i = 1; i < rank(); ++i) {
-        b.dim(i).set_stride(b.dim(i).stride() / step * step);
-      }
+      b.set_host_alignment(line_bytes);
     }
   }
 

@@ -1,6 +1,7 @@
 #include "fold.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "strided.h"
 
@@ -20,6 +21,9 @@ constexpr std::int64_t group_columns = 768;
 constexpr std::int64_t group_elements = 131072;
 // Channels at whose multiples groups start, so that rows of data do where whole cache lines do.
 constexpr std::int64_t group_step = 16;
+// Bytes of a row whose lines are found once for all of them, and at most for it to start at a line.
+constexpr std::int64_t streaming_row = 4096;
+constexpr std::int64_t longest_aligned_row = 16384;
 // What is done once per column is paid back by this many rows.
 constexpr std::int64_t enough_rows = 16;
 
@@ -95,6 +99,23 @@ std::optional<Fold> find_fold(std::initializer_list<const View*> views) noexcept
                       return fold->repeat == 1 ? v->planes_are_dense() : v->is_dense();
                     });
   return fits ? fold : std::nullopt;
+}
+
+std::optional<Fold> find_streaming_fold(std::initializer_list<const View*> views) noexcept {
+  const View x = flat(**views.begin());
+  if (x.layout == Layout::ncl) {
+    return find_fold(views);
+  }
+  const std::int64_t row = x.C * static_cast<std::int64_t>(size_of(x.dtype));
+  const std::int64_t to_line = line_bytes / std::gcd(row, line_bytes);
+  const std::int64_t unit = row * to_line > longest_aligned_row ? 1 : to_line;
+  const std::int64_t repeat = (streaming_row + row * unit - 1) / (row * unit) * unit;
+  const bool fits =
+      std::all_of(views.begin(), views.end(), [](const View* v) { return v->is_dense(); });
+  if (!fits || row >= streaming_row || x.N < repeat * enough_rows) {
+    return std::nullopt;
+  }
+  return Fold{x.C, repeat, 1};
 }
 
 std::int64_t channels_per_group(std::initializer_list<const View*> views) noexcept {

@@ -42,6 +42,12 @@ struct Fold {
 /// The fold that makes kernels on such data faster, if there is one. All views have one shape.
 std::optional<Fold> find_fold(std::initializer_list<const View*> views) noexcept;
 
+/// The same for output that goes past the caches: (N, C) as rows that are long, and start where
+/// lines of the caches do.
+std::optional<Fold> find_streaming_fold(std::initializer_list<const View*> views) noexcept;
+
+inline constexpr std::int64_t line_bytes = 64;  ///< of a cache
+
 /// Channels of one of in_groups(); all of them if there is one group.
 std::int64_t channels_per_group(std::initializer_list<const View*> views) noexcept;
 

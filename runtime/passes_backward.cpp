@@ -34,8 +34,8 @@ struct Coefficients {
   }
 };
 
-void run_gradient(const char* function, const Kernel& kernel, const View& dy, const View& x,
-                  const Coefficients& k, double count, const View& dx) {
+void run_gradient(const char* function, const View& dy, const View& x, const Coefficients& k,
+                  double count, const View& dx, bool streams) {
   KernelBuffer dy_buffer = dy.buffer();
   KernelBuffer x_buffer = x.buffer();
   KernelBuffer weight_buffer = k.weight.buffer();
@@ -44,7 +44,9 @@ void run_gradient(const char* function, const Kernel& kernel, const View& dy, co
   KernelBuffer sum_buffer = k.sum_dy.buffer();
   KernelBuffer xmu_buffer = k.sum_dy_xmu.buffer();
   KernelBuffer dx_buffer = dx.buffer();
-  run_kernel(function, kernel,
+  const Operation form =
+      form_of(Operation::batch_norm_backward_elemt, streams && starts_at_line(dx));
+  run_kernel(function, kernel_for(form, x),
              {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(),
               invstd_buffer.get(), sum_buffer.get(), xmu_buffer.get(), &count, dx_buffer.get()});
 }
@@ -100,8 +102,7 @@ void gradient_of_columns(const char* function, const Fold& fold, const View& dy,
                 fold.folded(dx));
   const View rest = fold.left_over(x);
   if (rest.N > 0) {
-    run_gradient(function, kernel_for(Operation::batch_norm_backward_elemt, rest),
-                 fold.left_over(dy), rest, k, count, fold.left_over(dx));
+    run_gradient(function, fold.left_over(dy), rest, k, count, fold.left_over(dx), false);
   }
 }
 
@@ -173,20 +174,19 @@ void gradient_pass(const char* function, const View& dy, const View& x, const Ch
                    const Channels& mean, const Channels& invstd, const Channels& sum_dy,
                    const Channels& sum_dy_xmu, double count, const View& dx) {
   const Coefficients k{weight, mean, invstd, sum_dy, sum_dy_xmu};
-  if (const auto fold = find_fold({&x, &dy, &dx})) {
+  const bool streams = should_stream(dx, {&x, &dy, &dx});
+  if (const auto fold = streams ? find_streaming_fold({&x, &dy, &dx}) : find_fold({&x, &dy, &dx})) {
     gradient_of_columns(function, *fold, dy, x, k, count, dx);
     return;
   }
-  const bool streams = should_stream(dx, {&x, &dy, &dx});
-  const Kernel& kernel = kernel_for(form_of(Operation::batch_norm_backward_elemt, streams), x);
   if (!fit_kernel(dy, x, dx)) {
     const Boxes boxes = boxes_of(dy, x, dx);
     for (std::int64_t i = 0; i < boxes.size(); ++i) {
       const Box b = boxes[i];
-      run_gradient(function, kernel, dy.part(b), x.part(b), k.part(b), count, dx.part(b));
+      run_gradient(function, dy.part(b), x.part(b), k.part(b), count, dx.part(b), streams);
     }
   } else {
-    run_gradient(function, kernel, dy, x, k, count, dx);
+    run_gradient(function, dy, x, k, count, dx, streams);
   }
   if (streams) {
     finish_streaming();

@@ -20,16 +20,17 @@ void run_moments(const char* function, const Kernel& kernel, const View& x, cons
   run_kernel(function, kernel, {x_buffer.get(), mean_buffer.get(), m2_buffer.get()});
 }
 
-void run_normalize(const char* function, const Kernel& kernel, const View& x,
-                   const Channels& weight, const Channels& bias, const Channels& mean,
-                   const Channels& invstd, const View& y) {
+void run_normalize(const char* function, const View& x, const Channels& weight,
+                   const Channels& bias, const Channels& mean, const Channels& invstd,
+                   const View& y, bool streams) {
   KernelBuffer x_buffer = x.buffer();
   KernelBuffer weight_buffer = weight.buffer();
   KernelBuffer bias_buffer = bias.buffer();
   KernelBuffer mean_buffer = mean.buffer();
   KernelBuffer invstd_buffer = invstd.buffer();
   KernelBuffer y_buffer = y.buffer();
-  run_kernel(function, kernel,
+  const Operation form = form_of(Operation::batch_norm_elemt, streams && starts_at_line(y));
+  run_kernel(function, kernel_for(form, x),
              {x_buffer.get(), weight_buffer.get(), bias_buffer.get(), mean_buffer.get(),
               invstd_buffer.get(), y_buffer.get()});
 }
@@ -94,8 +95,7 @@ void normalize_columns(const char* function, const Fold& fold, const View& x,
                  Columns(fold, mean).get(), Columns(fold, invstd).get(), fold.folded(y));
   const View rest = fold.left_over(x);
   if (rest.N > 0) {
-    run_normalize(function, kernel_for(Operation::batch_norm_elemt, rest), rest, weight, bias, mean,
-                  invstd, fold.left_over(y));
+    run_normalize(function, rest, weight, bias, mean, invstd, fold.left_over(y), false);
   }
 }
 
@@ -127,22 +127,20 @@ void moments_pass(const char* function, const View& x, const Channels& mean, con
 void normalize_pass(const char* function, const View& x, const Channels& weight,
                     const Channels& bias, const Channels& mean, const Channels& invstd,
                     const View& y) {
-  if (const auto fold = find_fold({&x, &y})) {
+  const bool streams = should_stream(y, {&x, &y});
+  if (const auto fold = streams ? find_streaming_fold({&x, &y}) : find_fold({&x, &y})) {
     normalize_columns(function, *fold, x, weight, bias, mean, invstd, y);
     return;
   }
-  const bool streams = should_stream(y, {&x, &y});
-  const Kernel& kernel = kernel_for(form_of(Operation::batch_norm_elemt, streams), x);
   if (!x.fits_kernel() || !y.fits_kernel()) {
     const Boxes boxes = kernel_boxes(x, y);
     for (std::int64_t i = 0; i < boxes.size(); ++i) {
       const Box b = boxes[i];
-      run_normalize(function, kernel, x.part(b), weight.part(b.first_c, b.c),
-                    bias.part(b.first_c, b.c), mean.part(b.first_c, b.c),
-                    invstd.part(b.first_c, b.c), y.part(b));
+      run_normalize(function, x.part(b), weight.part(b.first_c, b.c), bias.part(b.first_c, b.c),
+                    mean.part(b.first_c, b.c), invstd.part(b.first_c, b.c), y.part(b), streams);
     }
   } else {
-    run_normalize(function, kernel, x, weight, bias, mean, invstd, y);
+    run_normalize(function, x, weight, bias, mean, invstd, y, streams);
   }
   if (streams) {
     finish_streaming();

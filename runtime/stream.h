@@ -14,6 +14,9 @@ namespace halnorm::detail {
 /// CPU's caches anyway, and there is a kernel with streaming stores for such an output.
 bool should_stream(const View& out, std::initializer_list<const View*> views);
 
+/// What the kernels with streaming stores want of their output; its rows may start anywhere.
+bool starts_at_line(const View& v) noexcept;
+
 /// The operation, or its form whose stores go past the caches.
 Operation form_of(Operation operation, bool streams) noexcept;
 

@@ -27,7 +27,10 @@ const std::vector<shapes::Extents> unusual = {
     {40, 3, 2100, "few channels of many elements in boxes of rows"},
     {1, 2, 150001, "the same in boxes along L"},
     {9, 40, 100, "nothing unusual"},
-    {9, 48, 96, "rows of whole vectors in either layout"},
+    {9, 48, 96, "rows of whole cache lines in either layout"},
+    {5, 6, 701, "long rows that start anywhere"},
+    {3, 5, 8209, "the same, of narrow data too"},
+    {300, 70, 1, "rows that start anywhere, put together for whole lines"},
     {30, 3, 1024, "few channels in boxes, of whole vectors"},
 };
 
@@ -156,7 +159,9 @@ TEST(StreamingThreshold, ChoosesTheKernels) {
     EXPECT_EQ(writes(target, {16, 16, 64}, false),
               "halnorm_batch_norm_train" + form + "_ncl_f32__" + target);
     EXPECT_EQ(writes(target, {16, 16, 64}, true), plain);
-    EXPECT_EQ(writes(target, {16, 17, 65}, false), plain) << "rows start anywhere";
+    EXPECT_EQ(writes(target, {16, 17, 65}, false), plain) << "short rows start anywhere";
+    EXPECT_EQ(writes(target, {16, 17, 301}, false),
+              "halnorm_batch_norm_train" + form + "_ncl_f32__" + target);
     halnorm::set_streaming_threshold(bytes);
     EXPECT_EQ(writes(target, {16, 16, 64}, false), plain);
     halnorm::set_streaming_threshold(0);

@@ -1,6 +1,6 @@
 """OneFlow's batch normalization on the CPU, on the same shapes, inputs and threads.
 
-Needs Python 3.10: there is no wheel of OneFlow 0.9.0 for a later one. Float32. Training and
+Needs Python 3.9 or 3.10: there is no wheel of OneFlow 0.9.0 for a later one. Float32. Training and
 inference are the function that nn.BatchNorm1d calls, backward is its autograd; y and dx are its own
 memory, since it has no out= here. Of three dimensions only NCL: with axis=2 its CPU kernel gives
 wrong results.
@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-if sys.version_info[:2] != (3, 10):
-    sys.exit("oneflow: needs Python 3.10, and oneflow.txt of this folder installed for it")
+if sys.version_info[:2] not in ((3, 9), (3, 10)):
+    sys.exit("oneflow: needs Python 3.9 or 3.10, and oneflow.txt of this folder installed for it")
 
 import numpy as np
 import oneflow

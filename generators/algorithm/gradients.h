@@ -32,6 +32,7 @@ struct InputGradient {
   Halide::Func origin{"dx_origin"};     ///< (c): the same, as dx takes it
   Halide::Func a{"a"}, b{"b"}, d{"d"};  ///< (c), in the accumulator's type
   Halide::Func dx{"dx"};                ///< (l, c, n) or (c, n)
+  Halide::RDom lines;                   ///< where dx is in lines: see lines.h
   Halide::Func daddend{"daddend"};      ///< like dx: a second output of the same pass, if defined
 };
 InputGradient input_gradient(const Halide::Func& dy, const Halide::Func& x, const Domain& domain,

@@ -13,6 +13,7 @@ struct Normalize {
   Halide::Func scale{"scale"};    ///< (c): weight * invstd
   Halide::Func offset{"offset"};  ///< (c): bias - (mean - center) * scale
   Halide::Func y{"y"};            ///< (l, c, n) or (c, n)
+  Halide::RDom lines;             ///< where y is in lines: see lines.h
   bool rectifies = false;         ///< y ends in relu()
 };
 

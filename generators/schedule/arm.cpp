@@ -4,7 +4,7 @@ namespace halnorm::schedule {
 
 using algorithm::BlockSizes;
 using algorithm::Layout;
-using Halide::Func, Halide::Stage, Halide::Var;
+using Halide::Stage, Halide::Var;
 
 namespace {
 
@@ -73,12 +73,12 @@ BlockSizes Arm::block_sizes(Layout layout, Halide::Type data) const {
 /// A line at a time, as pairs of registers: one instruction loads or stores two of them. A vector
 /// is guarded first, and then the line: NEON has no masks, so that a guarded vector is scalar code,
 /// even if it is empty; this way a row has one, and an empty one is passed over.
-void Arm::write_along(Func y, const Var& l) const {
+void Arm::write_along(Stage y, const Var& l, const Halide::Type& data) const {
   const Var li("li"), line("line");
-  const int step = step_of(y.type());
+  const int step = step_of(data);
   y.split(l, l, li, step, guarded)
       .vectorize(li)
-      .split(l, l, line, line_bytes / y.type().bytes() / step, guarded)
+      .split(l, l, line, line_bytes / data.bytes() / step, guarded)
       .reorder(li, line, l)
       .unroll(line);
 }

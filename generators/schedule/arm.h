@@ -15,7 +15,7 @@ class Arm final : public Cpu {
 
  protected:
   [[nodiscard]] int step_of(Halide::Type data) const override;
-  void write_along(Halide::Func y, const Halide::Var& l) const override;
+  void write_along(Halide::Stage y, const Halide::Var& l, const Halide::Type& data) const override;
   void write_across(Halide::Stage y, const Halide::Var& c, const Halide::Var& n,
                     const Halide::Type& data) const override;
 

@@ -10,13 +10,9 @@ using algorithm::InputGradient;
 using algorithm::Layout;
 using algorithm::Normalize;
 using algorithm::Reduction;
-using Halide::clamp, Halide::max, Halide::min;
-using Halide::Expr, Halide::Func, Halide::LoopLevel, Halide::Stage, Halide::Var;
+using Halide::Expr, Halide::Func, Halide::LoopLevel, Halide::Var;
 
 namespace {
-
-// Bytes of one coefficient of all channels, of three or four.
-constexpr int coefficients_in_l1 = 8192;
 
 constexpr int value_or(int tuned, int otherwise) { return tuned != 0 ? tuned : otherwise; }
 
@@ -88,31 +84,6 @@ Cpu::Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own, S
               .cached_bytes = value_or(tuned.cached_bytes, own.cached_bytes)},
       strides_(std::move(strides)) {}
 
-/// Channels per task, NCL: neighbours, so that a task reads long pieces of memory, and few enough
-/// that what it reads a second time, `bytes` of each element, is still in L2.
-Expr Cpu::channels_per_task(const Domain& d, int bytes) const {
-  const Expr row = max(d.L, 1), rows = max(d.N, 1);
-  Expr most = min(max(tuning_.near_elements / row, 1), (d.C + 3) / 4);
-  if (bytes > 0) {
-    most = min(most, tuning_.cached_bytes / bytes / row / rows);
-  }
-  return max(most, clamp(tuning_.task_elements / row / rows, 1, 64));
-}
-
-/// Rows per task, NLC.
-Expr Cpu::rows_per_task(const Domain& d) const {
-  return clamp(tuning_.task_elements / max(d.C, 1), 1, 4096);
-}
-
-/// Channels per strip, NLC: all of them up to a limit, else equal shares, in whole vectors: a loop
-/// then has at most one vector with a guard, and none that is empty: on AVX-512 that costs as much
-/// as ten.
-Expr Cpu::strip_of(const Domain& d, int width) const {
-  const Expr vectors = max((d.C + width - 1) / width, 1);
-  const Expr strips = (vectors + tuning_.strip_vectors - 1) / tuning_.strip_vectors;
-  return (vectors + strips - 1) / strips * width;
-}
-
 /// Blocks of whole rows in parallel; then a short serial merge. Several rows are added up in
 /// registers before they meet the block's sums: side by side, each is read from end to end, which
 /// is what the prefetcher follows.
@@ -138,38 +109,6 @@ void Cpu::reduce_rows(Reduction& r) const {
   r.part.together.vectorize(r.part.c);
 }
 
-/// Channel groups in parallel, for y or dx in NCL.
-void Cpu::write_channels(Func y, const Axes& v, const Var& co, const Var& ci,
-                         const Expr& group) const {
-  write_along(y, v.l);
-  y.split(v.c, co, ci, group, guarded).reorder(v.l, ci, v.n, co).parallel(co);
-}
-
-/// Whole rows in parallel, for y or dx in NLC.
-void Cpu::write_rows(Func y, const Axes& v, const Domain& d) const {
-  const Var no("no");
-  y.split(v.n, no, v.n, rows_per_task(d), guarded);
-  write_across(y, v.c, v.n, y.types()[0]);
-  y.reorder(v.c, v.n, no).parallel(no);
-}
-
-/// A task's rows strip by strip, where the coefficients of whole rows would not stay in L1:
-/// inference on (128, 4096) 110 to 76 us, backward on (64, 512, 7) 116 to 99 (Zen 4, 1 thread).
-/// Narrower rows lose a quarter by a second loop. Called before write_rows(): a specialization has
-/// the schedule of that moment.
-void Cpu::write_wide_rows(Func y, const Axes& v, const Domain& d) const {
-  if (d.layout != Layout::NLC) {
-    return;
-  }
-  const Var no("no"), strip("strip");
-  const Halide::Type data = y.types()[0];
-  Stage wide = y.specialize(d.C * algorithm::accumulator_of(data).bytes() > coefficients_in_l1);
-  wide.split(v.n, no, v.n, rows_per_task(d), guarded)
-      .split(v.c, strip, v.c, strip_of(d, step_of(data)), guarded);
-  write_across(wide, v.c, v.n, data);
-  wide.reorder(v.c, v.n, strip, no).parallel(no);
-}
-
 /// Statistics and what is made of them: in one parallel region (NCL), where a task comes back to
 /// its channels while they are in cache, or in two (NLC), since all channels of a row lie together.
 /// Of each element, `bytes` are read twice.
@@ -191,27 +130,15 @@ void Cpu::reduce_and_write(Reduction& r, Func y, const Axes& v,
   }
   const Var co("co"), ci("ci");
   const Expr group = channels_per_task(d, bytes);
-  write_channels(y, v, co, ci, group);
+  write_channels(y, v, d, co, ci, group);
   reduce_channels(r, LoopLevel(y, co));
   for (Func f : coefficients) {
     f.compute_at(y, co);
     in_vectors(f, natural(Halide::Float(64)), strides_);
   }
   for (Func f : outputs) {
-    f.split(f.args()[0], co, ci, group, guarded).parallel(co).compute_with(y, co);
+    f.split(f.args()[0], co, ci, group, guarded).parallel(co).compute_with(loops_of(y, v), co);
   }
-}
-
-/// A second output of dx's pass, in the same loops: what both read is read once.
-void Cpu::write_beside(Func second, const Func& dx, const Axes& v, const Domain& d,
-                       int bytes) const {
-  if (d.layout == Layout::NLC) {
-    write_rows(second, v, d);
-    second.compute_with(dx, v.c);
-    return;
-  }
-  write_channels(second, v, Var("co"), Var("ci"), channels_per_task(d, bytes));
-  second.compute_with(dx, v.l);
 }
 
 /// Statistics alone.
@@ -231,45 +158,23 @@ void Cpu::reduce_only(Reduction& r, const PerChannel& outputs) const {
   reduce_channels(r, LoopLevel(first, co));
 }
 
-/// One pass without a reduction: the coefficients first, then rows in parallel.
-void Cpu::write_only(Func y, const Axes& v, const Domain& d,
-                     const std::vector<Func>& coefficients) const {
-  const int step = step_of(y.type());
-  for (Func f : coefficients) {
-    f.compute_root();
-    in_vectors(f, step, strides_);
-  }
-  if (d.layout == Layout::NLC) {
-    write_rows(y, v, d);
-    return;
-  }
-  const Var co("co"), ci("ci"), no("no"), ni("ni"), task("task");
-  const Expr row = max(d.L, 1);
-  const Expr channels = clamp(tuning_.task_elements / row, 1, max(d.C, 1));
-  const Expr rows = clamp(tuning_.task_elements / row / max(d.C, 1), 1, 4096);
-  write_along(y, v.l);
-  y.split(v.c, co, ci, channels, guarded)
-      .split(v.n, no, ni, rows, guarded)
-      .reorder(v.l, ci, ni, co, no)
-      .fuse(co, no, task)
-      .parallel(task);
-}
-
 void Cpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
-  write_wide_rows(s.y, {s.l, s.c, s.n}, m.grid.domain);
-  reduce_and_write(m, s.y, {s.l, s.c, s.n}, {s.invstd, s.center, s.scale, s.offset}, statistics,
+  const Axes axes = axes_of({s.l, s.c, s.n, s.lines}, m.grid.domain);
+  write_wide_rows(s.y, axes, m.grid.domain);
+  reduce_and_write(m, s.y, axes, {s.invstd, s.center, s.scale, s.offset}, statistics,
                    s.y.types()[0].bytes());
 }
 
 void Cpu::elementwise(Normalize& s, const Domain& d) const {
-  write_wide_rows(s.y, {s.l, s.c, s.n}, d);
-  write_only(s.y, {s.l, s.c, s.n}, d, {s.invstd, s.center, s.scale, s.offset});
+  const Axes axes = axes_of({s.l, s.c, s.n, s.lines}, d);
+  write_wide_rows(s.y, axes, d);
+  write_only(s.y, axes, d, {s.invstd, s.center, s.scale, s.offset});
 }
 
 void Cpu::moments(Reduction& m, const PerChannel& statistics) const { reduce_only(m, statistics); }
 
 void Cpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
-  const Axes axes{g.l, g.c, g.n};
+  const Axes axes = axes_of({g.l, g.c, g.n, g.lines}, s.about_center.grid.domain);
   const int bytes = 2 * g.dx.types()[0].bytes();
   if (!g.daddend.defined()) {  // its loops could not be those of dx
     write_wide_rows(g.dx, axes, s.about_center.grid.domain);
@@ -286,8 +191,9 @@ void Cpu::backward_reduce(GradientSums& s, const PerChannel& sums) const {
 }
 
 void Cpu::backward_elementwise(InputGradient& g, const Domain& d) const {
-  write_wide_rows(g.dx, {g.l, g.c, g.n}, d);
-  write_only(g.dx, {g.l, g.c, g.n}, d, {g.center, g.a, g.b, g.d});
+  const Axes axes = axes_of({g.l, g.c, g.n, g.lines}, d);
+  write_wide_rows(g.dx, axes, d);
+  write_only(g.dx, axes, d, {g.center, g.a, g.b, g.d});
 }
 
 void Cpu::per_channel(const PerChannel& outputs) const {

@@ -35,9 +35,11 @@ class Cpu : public Schedule {
   void per_channel(const PerChannel& outputs) const final;
 
  protected:
-  /// The three axes of y or dx.
+  /// The three axes of y or dx. In lines of the caches, the innermost is that of a row's lines.
   struct Axes {
-    Halide::Var l, c, n;
+    Halide::VarOrRVar l, c;
+    Halide::Var n;
+    Halide::RDom lines;
   };
 
   /// `tuned` where it is set, `own` where not.
@@ -46,7 +48,8 @@ class Cpu : public Schedule {
   /// Elements of data that an innermost loop takes at a time.
   [[nodiscard]] virtual int step_of(Halide::Type data) const = 0;
   /// The loop along a row of y, NCL. What stays a loop keeps the name l.
-  virtual void write_along(Halide::Func y, const Halide::Var& l) const = 0;
+  virtual void write_along(Halide::Stage y, const Halide::Var& l,
+                           const Halide::Type& data) const = 0;
   /// The loops over channels and a task's rows, NLC. What stay loops keep the names c and n.
   virtual void write_across(Halide::Stage y, const Halide::Var& c, const Halide::Var& n,
                             const Halide::Type& data) const = 0;
@@ -54,11 +57,16 @@ class Cpu : public Schedule {
   [[nodiscard]] int natural(Halide::Type t) const { return target_.natural_vector_size(t); }
 
  private:
+  [[nodiscard]] static Axes axes_of(Axes v, const algorithm::Domain& d);
+  [[nodiscard]] static Halide::Stage loops_of(Halide::Func y, const Axes& v);
   [[nodiscard]] Halide::Expr channels_per_task(const algorithm::Domain& d, int bytes) const;
   [[nodiscard]] Halide::Expr rows_per_task(const algorithm::Domain& d) const;
   [[nodiscard]] Halide::Expr strip_of(const algorithm::Domain& d, int width) const;
   void reduce_rows(algorithm::Reduction& r) const;
-  void write_channels(Halide::Func y, const Axes& v, const Halide::Var& co, const Halide::Var& ci,
+  void write_row(Halide::Stage y, const Axes& v, const algorithm::Domain& d,
+                 const Halide::Type& data) const;
+  void write_channels(Halide::Func y, const Axes& v, const algorithm::Domain& d,
+                      const Halide::Var& co, const Halide::Var& ci,
                       const Halide::Expr& group) const;
   void write_rows(Halide::Func y, const Axes& v, const algorithm::Domain& d) const;
   void write_wide_rows(Halide::Func y, const Axes& v, const algorithm::Domain& d) const;

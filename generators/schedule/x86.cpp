@@ -4,7 +4,7 @@ namespace halnorm::schedule {
 
 using algorithm::BlockSizes;
 using algorithm::Layout;
-using Halide::Func, Halide::Stage, Halide::Var;
+using Halide::Stage, Halide::Var;
 
 namespace {
 
@@ -53,9 +53,9 @@ BlockSizes X86::block_sizes(Layout layout, Halide::Type data) const {
           .max_rows = 64};
 }
 
-void X86::write_along(Func y, const Var& l) const {
+void X86::write_along(Stage y, const Var& l, const Halide::Type& data) const {
   const Var li("li");
-  y.split(l, l, li, step_of(y.type()), guarded).vectorize(li);
+  y.split(l, l, li, step_of(data), guarded).vectorize(li);
 }
 
 /// One row after another: four side by side, which share their coefficients, took 22 instead of 14

@@ -44,9 +44,9 @@ int get_num_threads();
 inline constexpr std::int64_t default_streaming_threshold = std::int64_t{96} << 20;
 
 /// Calls that touch more bytes than this (inputs and output together) write their output past the
-/// caches, which the writes would only flush; 0 means never. x86 with AVX2, Float32 and Float64,
-/// where the output is another tensor than the inputs and its rows start at 64 bytes: others are
-/// written as ever. Less is better where the last-level cache is small, more where what comes next
+/// caches, which the writes would only flush; 0 means never. x86 with AVX2, where the output is
+/// another tensor than the inputs, starts at a multiple of 64 bytes and has rows of some hundred
+/// bytes (in (N, C) any): others are written as ever. Less is better where the last-level cache is small, more where what comes next
 /// finds the output in a large one. Affects all threads. @throws ValueError if negative.
 void set_streaming_threshold(std::int64_t bytes);
 

@@ -1,0 +1,138 @@
+#include "cpu.h"
+
+namespace halnorm::schedule {
+
+using algorithm::Domain;
+using algorithm::Layout;
+using Halide::clamp, Halide::max, Halide::min;
+using Halide::Expr, Halide::Func, Halide::Stage, Halide::Var;
+
+namespace {
+
+// Bytes of one coefficient of all channels, of three or four.
+constexpr int coefficients_in_l1 = 8192;
+
+}  // namespace
+
+/// Where y's loops are: an output in lines has them in its update.
+Stage Cpu::loops_of(Func y, const Axes& v) { return v.lines.defined() ? y.update() : Stage(y); }
+
+Cpu::Axes Cpu::axes_of(Axes v, const Domain& d) {
+  if (v.lines.defined()) {
+    (d.layout == Layout::NCL ? v.l : v.c) = v.lines.y;
+  }
+  return v;
+}
+
+/// Channels per task, NCL: neighbours, so that a task reads long pieces of memory, and few enough
+/// that what it reads a second time, `bytes` of each element, is still in L2.
+Expr Cpu::channels_per_task(const Domain& d, int bytes) const {
+  const Expr row = max(d.L, 1), rows = max(d.N, 1);
+  Expr most = min(max(tuning_.near_elements / row, 1), (d.C + 3) / 4);
+  if (bytes > 0) {
+    most = min(most, tuning_.cached_bytes / bytes / row / rows);
+  }
+  return max(most, clamp(tuning_.task_elements / row / rows, 1, 64));
+}
+
+/// Rows per task, NLC.
+Expr Cpu::rows_per_task(const Domain& d) const {
+  return clamp(tuning_.task_elements / max(d.C, 1), 1, 4096);
+}
+
+/// Channels per strip, NLC: all of them up to a limit, else equal shares, in whole vectors: a loop
+/// then has at most one vector with a guard, and none that is empty: on AVX-512 that costs as much
+/// as ten.
+Expr Cpu::strip_of(const Domain& d, int width) const {
+  const Expr vectors = max((d.C + width - 1) / width, 1);
+  const Expr strips = (vectors + tuning_.strip_vectors - 1) / tuning_.strip_vectors;
+  return (vectors + strips - 1) / strips * width;
+}
+
+/// The loop along a row.
+void Cpu::write_row(Stage y, const Axes& v, const Domain& d, const Halide::Type& data) const {
+  if (v.lines.defined()) {
+    // Each line has elements of its own, and the compiler cannot know.
+    y.allow_race_conditions().vectorize(v.lines.x);
+  } else if (d.layout == Layout::NCL) {
+    write_along(y, v.l.var, data);
+  } else {
+    write_across(y, v.c.var, v.n, data);
+  }
+}
+
+/// Channel groups in parallel, for y or dx in NCL.
+void Cpu::write_channels(Func y, const Axes& v, const Domain& d, const Var& co, const Var& ci,
+                         const Expr& group) const {
+  Stage loops = loops_of(y, v);
+  write_row(loops, v, d, y.type());
+  loops.split(v.c, co, ci, group, guarded).reorder(v.l, ci, v.n, co).parallel(co);
+  if (v.lines.defined()) {
+    loops.never_partition(co);  // or the last group's lines were not, where it is the smaller
+  }
+}
+
+/// Whole rows in parallel, for y or dx in NLC.
+void Cpu::write_rows(Func y, const Axes& v, const Domain& d) const {
+  const Var no("no");
+  Stage loops = loops_of(y, v);
+  loops.split(v.n, no, v.n, rows_per_task(d), guarded);
+  write_row(loops, v, d, y.types()[0]);
+  loops.reorder(v.c, v.n, no).parallel(no);
+}
+
+/// A task's rows strip by strip, where the coefficients of whole rows would not stay in L1:
+/// inference on (128, 4096) 110 to 76 us, backward on (64, 512, 7) 116 to 99 (Zen 4, 1 thread).
+/// Narrower rows lose a quarter by a second loop. Called before write_rows(): a specialization has
+/// the schedule of that moment.
+void Cpu::write_wide_rows(Func y, const Axes& v, const Domain& d) const {
+  if (d.layout != Layout::NLC || v.lines.defined()) {
+    return;
+  }
+  const Var no("no"), strip("strip");
+  const Halide::Type data = y.types()[0];
+  Stage wide = y.specialize(d.C * algorithm::accumulator_of(data).bytes() > coefficients_in_l1);
+  wide.split(v.n, no, v.n, rows_per_task(d), guarded)
+      .split(v.c, strip, v.c, strip_of(d, step_of(data)), guarded);
+  write_across(wide, v.c.var, v.n, data);
+  wide.reorder(v.c, v.n, strip, no).parallel(no);
+}
+
+/// A second output of dx's pass, in the same loops: what both read is read once.
+void Cpu::write_beside(Func second, const Func& dx, const Axes& v, const Domain& d,
+                       int bytes) const {
+  if (d.layout == Layout::NLC) {
+    write_rows(second, v, d);
+    second.compute_with(dx, v.c.var);
+    return;
+  }
+  write_channels(second, v, d, Var("co"), Var("ci"), channels_per_task(d, bytes));
+  second.compute_with(dx, v.l.var);
+}
+
+/// One pass without a reduction: the coefficients first, then rows in parallel.
+void Cpu::write_only(Func y, const Axes& v, const Domain& d,
+                     const std::vector<Func>& coefficients) const {
+  const int step = step_of(y.type());
+  for (Func f : coefficients) {
+    f.compute_root();
+    in_vectors(f, step, strides_);
+  }
+  if (d.layout == Layout::NLC) {
+    write_rows(y, v, d);
+    return;
+  }
+  const Var co("co"), ci("ci"), no("no"), ni("ni"), task("task");
+  const Expr row = max(d.L, 1);
+  const Expr channels = clamp(tuning_.task_elements / row, 1, max(d.C, 1));
+  const Expr rows = clamp(tuning_.task_elements / row / max(d.C, 1), 1, 4096);
+  Stage loops = loops_of(y, v);
+  write_row(loops, v, d, y.type());
+  loops.split(v.c, co, ci, channels, guarded)
+      .split(v.n, no, ni, rows, guarded)
+      .reorder(v.l, ci, ni, co, no)
+      .fuse(co, no, task)
+      .parallel(task);
+}
+
+}  // namespace halnorm::schedule
