@@ -102,7 +102,7 @@ std::optional<Fold> find_fold(std::initializer_list<const View*> views) noexcept
 }
 
 std::optional<Fold> find_streaming_fold(std::initializer_list<const View*> views) noexcept {
-  const View x = flat(**views.begin());
+  const View& x = **views.begin();
   if (x.layout == Layout::ncl) {
     return find_fold(views);
   }

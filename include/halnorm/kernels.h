@@ -46,8 +46,9 @@ inline constexpr std::int64_t default_streaming_threshold = std::int64_t{96} << 
 /// Calls that touch more bytes than this (inputs and output together) write their output past the
 /// caches, which the writes would only flush; 0 means never. x86 with AVX2, where the output is
 /// another tensor than the inputs, starts at a multiple of 64 bytes and has rows of some hundred
-/// bytes (in (N, C) any): others are written as ever. Less is better where the last-level cache is small, more where what comes next
-/// finds the output in a large one. Affects all threads. @throws ValueError if negative.
+/// bytes (in (N, C) any): others are written as ever. Less is better where the last-level cache is
+/// small, more where what comes next finds the output in a large one. Affects all threads.
+/// @throws ValueError if negative.
 void set_streaming_threshold(std::int64_t bytes);
 
 }  // namespace halnorm
