@@ -125,16 +125,23 @@ TEST_P(Passes, AreTheSameBitsForAnyNumberOfThreads) {
       const auto s = F::batch_norm_backward_reduce(p.dy.tensor(), p.x.tensor(), m.mean, m.mean, {});
       const auto f = F::batch_norm_train(p.x.tensor(), p.weight, p.bias, eps, p.out.tensor());
       std::vector<double> bits = p.out.batch().values;
+      F::batch_norm_backward(p.dy.tensor(), p.x.tensor(), p.weight, f.mean, f.invstd,
+                             p.out.tensor());
+      const std::vector<double> dx = p.out.batch().values;
+      bits.insert(bits.end(), dx.begin(), dx.end());
       for (const Tensor& t : {m.mean, m.m2, s.sum_dy, s.sum_dy_xmu, f.mean, f.invstd}) {
         const std::vector<double> values = inputs::doubles(t);
         bits.insert(bits.end(), values.begin(), values.end());
       }
       return bits;
     };
-    halnorm::set_num_threads(1);
-    const std::vector<double> alone = all_bits();
-    halnorm::set_num_threads(3);
-    EXPECT_TRUE(same_bits(all_bits(), alone));
+    for (const std::int64_t bytes : {halnorm::default_streaming_threshold, std::int64_t{1}}) {
+      halnorm::set_streaming_threshold(bytes);
+      halnorm::set_num_threads(1);
+      const std::vector<double> alone = all_bits();
+      halnorm::set_num_threads(3);
+      EXPECT_TRUE(same_bits(all_bits(), alone)) << "streaming above " << bytes;
+    }
   }
 }
 
