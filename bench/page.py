@@ -9,6 +9,7 @@ from pathlib import Path
 
 import charts
 import markdown
+import narrow
 import tables
 from growth import Ceiling, Curve
 from measurements import LAYOUTS, OPERATION_TITLES, Measurements, Row
@@ -37,6 +38,7 @@ class Report:
     command: str
     ceilings: list[Ceiling]
     growth: list[Curve]
+    every_dtype: Measurements  # on shapes beyond the caches
 
 
 def _cpu_model() -> str:
@@ -152,6 +154,8 @@ def write(report: Report, root: Path) -> list[Path]:
         f"{_machine(report)}\n{pictures}\n"
         f"## Geometric means over the shapes\n\n{tables.summary(results, markdown=True)}\n"
         f"## Small calls on (20, 100), default threads\n\n{tables.calls(results, markdown=True)}\n"
+        "## Half as many bytes: our float32's time over float16's and bfloat16's\n\n"
+        f"{narrow.table(report.every_dtype, markdown=True)}\n"
         f"## What copying reaches\n\n{_ceilings(report.ceilings)}\n"
         f"## Every shape\n\n{_every_shape(results)}\n"
         f"## The shapes\n\n{tables.table(['shape', 'why it is here'], shapes, markdown=True)}"

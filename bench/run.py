@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import growth
+import narrow
 import programs
 import tables
 from measurements import DTYPE_BYTES, OPERATIONS, Measurements, Shape
@@ -170,9 +171,13 @@ def write_report(
 ) -> None:
     import page  # only here: it needs packages that the text does not
 
-    ceilings = growth.measure_ceilings(programs.ours(arguments.build_dir), results, arguments)
+    program = programs.ours(arguments.build_dir)
+    ceilings = growth.measure_ceilings(program, results, arguments)
     command = " ".join(["./dev bench", *tables.without_build_dir(sys.argv[1:])])
-    for path in page.write(page.Report(results, command, ceilings, grown), ROOT):
+    every_dtype = narrow.with_every_dtype(arguments)
+    large = select(narrow.beyond_cache(results.shapes), every_dtype)
+    halved = run_rounds([program], large, every_dtype)
+    for path in page.write(page.Report(results, command, ceilings, grown, halved), ROOT):
         print(f"written: {path}")
 
 

@@ -156,8 +156,7 @@ Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const E
     ++*count;
   }
   if (!input.defined()) {
-    room.mean = std::move(result.mean);
-    room.invstd = std::move(result.invstd);
+    saved_->give_room({std::move(result.mean), std::move(result.invstd), std::move(room.m2)});
   } else {
     saved_->push({.x = std::move(input),
                   .weight = weight,
@@ -167,9 +166,9 @@ Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const E
                   .spread = std::move(result.invstd),
                   .eps = options_.eps,
                   .y = epilogue.add_relu ? result.y : Tensor(),
-                  .has_addend = epilogue.addend.defined()});
+                  .has_addend = epilogue.addend.defined()},
+                 std::move(room));
   }
-  saved_->give_room(std::move(room));
   return std::move(result.y);
 }
 

@@ -14,10 +14,12 @@ void move_if_free(Tensor& place, Tensor& tensor) noexcept {
 
 }  // namespace
 
-void SavedForwards::push(SavedForward&& forward) noexcept {
+void SavedForwards::push(SavedForward&& forward, halnorm::detail::TrainStatistics&& room) noexcept {
   // Swapped out and destroyed after the lock is gone: freeing a batch takes long.
   SavedForward dropped = std::move(forward);
+  halnorm::detail::TrainStatistics given = std::move(room);
   const std::scoped_lock lock(mutex_);
+  keep(given);
   std::swap(ring_[end_], dropped);
   if (dropped.batch_statistics) {
     move_if_free(room_.mean, dropped.mean);
@@ -52,9 +54,13 @@ halnorm::detail::TrainStatistics SavedForwards::take_room() noexcept {
 void SavedForwards::give_room(halnorm::detail::TrainStatistics&& room) noexcept {
   halnorm::detail::TrainStatistics given = std::move(room);
   const std::scoped_lock lock(mutex_);
-  move_if_free(room_.mean, given.mean);
-  move_if_free(room_.invstd, given.invstd);
-  move_if_free(room_.m2, given.m2);
+  keep(given);
+}
+
+void SavedForwards::keep(halnorm::detail::TrainStatistics& room) noexcept {
+  move_if_free(room_.mean, room.mean);
+  move_if_free(room_.invstd, room.invstd);
+  move_if_free(room_.m2, room.m2);
 }
 
 }  // namespace halnorm::nn::detail

@@ -29,8 +29,8 @@ class SavedForwards {
  public:
   explicit SavedForwards(std::size_t capacity) : ring_(capacity) {}
 
-  /// Drops the oldest when full.
-  void push(SavedForward&& forward) noexcept;
+  /// Drops the oldest when full. `room` is given back with it, under one lock.
+  void push(SavedForward&& forward, halnorm::detail::TrainStatistics&& room = {}) noexcept;
   /// The latest, or none.
   std::optional<SavedForward> pop() noexcept;
   void clear() noexcept;
@@ -40,6 +40,8 @@ class SavedForwards {
   void give_room(halnorm::detail::TrainStatistics&& room) noexcept;
 
  private:
+  void keep(halnorm::detail::TrainStatistics& room) noexcept;
+
   std::mutex mutex_;
   std::vector<SavedForward> ring_;
   std::size_t end_ = 0;  ///< where the next one goes

@@ -75,7 +75,7 @@ bool fits(const Tensor& x, Layout layout) {
 
 Layout layout_of(const Tensor& x) {
   // Without an L axis the channels are innermost, whatever their stride says.
-  if (x.dim() == 2 || extents_of(x).L == 1) {
+  if (extents_of(x).L == 1) {
     return Layout::nlc;
   }
   return !fits(x, Layout::ncl) && fits(x, Layout::nlc) ? Layout::nlc : Layout::ncl;
@@ -118,11 +118,6 @@ View view_of(const Tensor& x, Layout layout) {
     return {data, fields.dtype, layout, e.N, e.C, e.L, s.n, s.c, memory_of(x)};
   }
   return {data, fields.dtype, layout, e.N * e.L, e.C, 1, e.L == 1 ? s.n : s.l, 1, memory_of(x)};
-}
-
-Channels channels_of(const Tensor& values) {
-  const auto& fields = TensorAccess::of(values);
-  return {fields.data, fields.dtype, fields.shape[0], fields.strides[0], memory_of(values)};
 }
 
 Channels weight_channels(const Tensor& weight, std::int64_t channels, const Tensor& data) {

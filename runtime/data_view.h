@@ -5,6 +5,7 @@
 
 #include "halide_glue.h"
 #include "halnorm/tensor.h"
+#include "tensor_impl.h"
 #include "view.h"
 
 /// @file
@@ -44,7 +45,10 @@ Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype);
 View view_of(const Tensor& x, Layout layout);
 
 /// One value per channel.
-Channels channels_of(const Tensor& values);
+inline Channels channels_of(const Tensor& values) {
+  const auto& fields = TensorAccess::of(values);
+  return {fields.data, fields.dtype, fields.shape[0], fields.strides[0], fields.memory.get()};
+}
 
 /// One value per channel; without a tensor, a weight of 1 or a bias of 0 for all channels, of the
 /// type and on the device that go with the data.

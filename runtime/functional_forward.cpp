@@ -6,6 +6,7 @@
 #include "parameter_types.h"
 #include "passes.h"
 #include "strided.h"
+#include "tensor_impl.h"
 #include "train_statistics.h"
 #include "validate.h"
 #include "wide.h"
@@ -50,8 +51,9 @@ struct Trained {
 /// a backward pass that is queued in another stream may still read the old.
 Tensor take(Tensor& held, std::int64_t channels, Device device) {
   Tensor taken = std::move(held);
-  const bool fits = device == Device::cpu() && taken.defined() && taken.numel() == channels &&
-                    taken.device() == device;
+  const bool fits = device == Device::cpu() && taken.defined() &&
+                    detail::TensorAccess::of(taken).numel == channels &&
+                    detail::TensorAccess::of(taken).device == device;
   return fits ? taken : Tensor::empty({channels}, DType::Float64, device);
 }
 

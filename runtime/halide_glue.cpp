@@ -128,36 +128,9 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& t
   }
 }
 
-halide_type_t halide_type(DType dtype) noexcept {
-  switch (dtype) {
-    case DType::Float16:
-      return {halide_type_float, 16};
-    case DType::BFloat16:
-      return {halide_type_bfloat, 16};
-    case DType::Float32:
-      return {halide_type_float, 32};
-    case DType::Float64:
-      return {halide_type_float, 64};
-    case DType::Int64:
-      break;
-  }
-  return {halide_type_int, 64};
-}
-
-KernelBuffer::KernelBuffer(void* data, DType dtype, std::initializer_list<Axis> axes,
-                           const DeviceMemory* memory) {
-  std::transform(axes.begin(), axes.end(), axes_.begin(), [](const Axis& a) {
-    return halide_dimension_t(0, static_cast<std::int32_t>(a.extent),
-                              static_cast<std::int32_t>(a.stride));
-  });
-  buffer_.type = memory == nullptr ? halide_type(dtype) : DeviceMemory::type_of(dtype);
-  if (memory == nullptr) {
-    buffer_.host = static_cast<std::uint8_t*>(data);
-  } else {
-    memory->place(buffer_, data);
-  }
-  buffer_.dimensions = static_cast<std::int32_t>(axes.size());
-  buffer_.dim = axes_.data();
+void KernelBuffer::place(const DeviceMemory& memory, void* data, DType dtype) {
+  buffer_.type = DeviceMemory::type_of(dtype);
+  memory.place(buffer_, data);
 }
 
 void run_kernel(const char* function, const Kernel& kernel,

@@ -18,7 +18,21 @@ namespace halnorm::detail {
 class DeviceMemory;
 
 /// Halide's name of a dtype.
-halide_type_t halide_type(DType dtype) noexcept;
+inline halide_type_t halide_type(DType dtype) noexcept {
+  switch (dtype) {
+    case DType::Float16:
+      return {halide_type_float, 16};
+    case DType::BFloat16:
+      return {halide_type_bfloat, 16};
+    case DType::Float32:
+      return {halide_type_float, 32};
+    case DType::Float64:
+      return {halide_type_float, 64};
+    case DType::Int64:
+      break;
+  }
+  return {halide_type_int, 64};
+}
 
 /// A buffer descriptor over memory that someone else owns, made on the stack.
 class KernelBuffer {
@@ -29,13 +43,28 @@ class KernelBuffer {
 
   /// Axes innermost first; extents and strides fit in 32 bits. `memory` is null for the host.
   KernelBuffer(void* data, DType dtype, std::initializer_list<Axis> axes,
-               const DeviceMemory* memory = nullptr);
+               const DeviceMemory* memory = nullptr) {
+    halide_dimension_t* next = axes_.data();
+    for (const Axis& axis : axes) {
+      *next++ = {0, static_cast<std::int32_t>(axis.extent), static_cast<std::int32_t>(axis.stride)};
+    }
+    buffer_.dimensions = static_cast<std::int32_t>(axes.size());
+    buffer_.dim = axes_.data();
+    if (memory != nullptr) {
+      place(*memory, data, dtype);
+      return;
+    }
+    buffer_.type = halide_type(dtype);
+    buffer_.host = static_cast<std::uint8_t*>(data);
+  }
   KernelBuffer(const KernelBuffer&) = delete;
   KernelBuffer& operator=(const KernelBuffer&) = delete;
 
   halide_buffer_t* get() noexcept { return &buffer_; }
 
  private:
+  void place(const DeviceMemory& memory, void* data, DType dtype);
+
   std::array<halide_dimension_t, 3> axes_;
   halide_buffer_t buffer_{};
 };

@@ -70,18 +70,13 @@ bool meet(const Places& a, const Places& b, std::size_t depth, std::int64_t ahea
          (both_exist(behind + 1) && meet(a, b, depth + 1, within - pitch));
 }
 
-/// The bytes from a tensor's lowest to past its highest element, without an allocation.
-struct Range {
-  std::int64_t first, past;
-};
+}  // namespace
 
-Range range_of(const Tensor& tensor) {
-  const auto& fields = TensorAccess::of(tensor);
-  const auto size = static_cast<std::int64_t>(size_of(fields.dtype));
-  const auto start = static_cast<std::int64_t>(std::bit_cast<std::uintptr_t>(fields.data));
-  Range range{start, start + size};
-  const Shape& shape = fields.shape;
-  const auto& strides = fields.strides;
+ByteRange byte_range(const void* first, const Shape& shape, const Strides& strides,
+                     std::size_t element_size) noexcept {
+  const auto size = static_cast<std::int64_t>(element_size);
+  const auto start = static_cast<std::int64_t>(std::bit_cast<std::uintptr_t>(first));
+  ByteRange range{start, start + size};
   for (std::size_t axis = 0; axis < shape.size(); ++axis) {
     const std::int64_t reach = strides[axis] * (shape[axis] - 1) * size;
     (reach < 0 ? range.first : range.past) += reach;
@@ -89,16 +84,12 @@ Range range_of(const Tensor& tensor) {
   return range;
 }
 
-}  // namespace
-
 bool may_overlap(const Tensor& a, const Tensor& b) {
-  if (a.numel() == 0 || b.numel() == 0) {
+  const auto& one = TensorAccess::of(a);
+  const auto& other = TensorAccess::of(b);
+  const bool apart = one.bytes.past <= other.bytes.first || other.bytes.past <= one.bytes.first;
+  if (apart || one.numel == 0 || other.numel == 0) {  // apart nearly always
     return false;
-  }
-  const Range one = range_of(a);
-  const Range other = range_of(b);
-  if (one.past <= other.first || other.past <= one.first) {
-    return false;  // nearly always
   }
   const Places first = places_of(a);
   const Places second = places_of(b);

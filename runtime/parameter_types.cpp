@@ -4,18 +4,20 @@
 
 #include "data_view.h"
 #include "element.h"
+#include "tensor_impl.h"
 
 namespace halnorm::detail {
 
 LoadedParameter::LoadedParameter(const Tensor& given, DType data)
     : given_(given),
-      converted_(given.defined() && given.dtype() != parameter_dtype(data)),
+      converted_(given.defined() && TensorAccess::of(given).dtype != parameter_dtype(data)),
       copy_(converted_ ? given.to(parameter_dtype(data)) : Tensor()) {}
 
 bool wants_wide_data(const Tensor& x, std::initializer_list<const Tensor*> parameters) noexcept {
-  return x.dtype() != DType::Float64 &&
-         std::any_of(parameters.begin(), parameters.end(),
-                     [](const Tensor* t) { return t->defined() && t->dtype() == DType::Float64; });
+  return TensorAccess::of(x).dtype != DType::Float64 &&
+         std::any_of(parameters.begin(), parameters.end(), [](const Tensor* t) {
+           return t->defined() && TensorAccess::of(*t).dtype == DType::Float64;
+         });
 }
 
 Tensor widened(const Tensor& data) {

@@ -55,6 +55,14 @@ struct Extremes {
 Extremes checked_extremes(const char* function, const Shape& shape, const Strides& strides,
                           std::size_t element_size);
 
+/// The addresses from a block's lowest to past its highest element.
+struct ByteRange {
+  std::int64_t first = 0;
+  std::int64_t past = 0;
+};
+ByteRange byte_range(const void* first, const Shape& shape, const Strides& strides,
+                     std::size_t element_size) noexcept;
+
 /// Whether two tensors may have a byte in common. Exact for windows cut out of one block, which may
 /// interleave (the two halves of each row, say); true for others whose ranges of addresses meet.
 bool may_overlap(const Tensor& a, const Tensor& b);

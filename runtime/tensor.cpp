@@ -42,6 +42,12 @@ Halide::Runtime::Buffer<> halide_view(void* data, const Shape& shape,
   return Halide::Runtime::Buffer<>(detail::halide_type(dtype), data, dims);
 }
 
+/// Apart, so that the check itself is short enough to be part of each accessor.
+[[noreturn, gnu::cold]] void throw_undefined(const char* function) {
+  throw ValueError(std::string("Tensor::") + function +
+                   ": got an undefined tensor, wanted a defined one");
+}
+
 }  // namespace
 
 Tensor::Impl::Impl(std::shared_ptr<void> owner, void* first, Shape extents, detail::Strides steps,
@@ -52,6 +58,7 @@ Tensor::Impl::Impl(std::shared_ptr<void> owner, void* first, Shape extents, deta
       strides(std::move(steps)),
       numel(count),
       dtype(type),
+      bytes(detail::byte_range(data, shape, strides, size_of(dtype))),
       contiguous(detail::is_contiguous(shape, strides)),
       fits_halide(all_fit_32_bits(shape) && all_fit_32_bits(strides)),
       view(fits_halide ? halide_view(data, shape, strides, dtype) : Halide::Runtime::Buffer<>()) {}
@@ -65,6 +72,7 @@ Tensor::Impl::Impl(std::shared_ptr<const detail::DeviceMemory> place, void* firs
       numel(count),
       dtype(type),
       device(memory->device()),
+      bytes(detail::byte_range(data, shape, strides, size_of(dtype))),
       contiguous(detail::is_contiguous(shape, strides)),
       fits_halide(false) {}
 
@@ -83,8 +91,7 @@ std::shared_ptr<Tensor::Impl> Tensor::Impl::view_of(void* first, Shape extents,
 
 Tensor::Impl& Tensor::impl(const char* function) const {
   if (!impl_) {
-    throw ValueError(std::string("Tensor::") + function +
-                     ": got an undefined tensor, wanted a defined one");
+    throw_undefined(function);
   }
   return *impl_;
 }

@@ -19,6 +19,9 @@ constexpr std::int64_t kernel_elements = std::int64_t{1} << 30;
 /// Elements that a CPU takes in one loop: what one task of a larger kernel has at least.
 constexpr std::int64_t small_elements = 16384;
 
+// Its rows are added up in one block, eight at a time: 64 additions to a sum, as elsewhere.
+constexpr std::int64_t small_rows = 512;
+
 std::int64_t div_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 /// Elements between the first and the last one along an axis; far away if that overflows.
@@ -35,7 +38,7 @@ std::byte* offset(std::byte* data, std::int64_t elements, DType dtype) {
 
 bool is_small(const View& x) noexcept {
   if (x.memory == nullptr) {
-    return x.layout == Layout::nlc && x.N <= small_elements && x.C <= small_elements &&
+    return x.layout == Layout::nlc && x.N <= small_rows && x.C <= small_elements &&
            x.N * x.C <= small_elements;
   }
   // Measured on an H100: from about there on, the one block of threads that has a channel is slower
@@ -99,10 +102,6 @@ Channels Channels::part(std::int64_t first, std::int64_t length) const noexcept 
   p.data = offset(static_cast<std::byte*>(data), first * stride, dtype);
   p.count = length;
   return p;
-}
-
-KernelBuffer Channels::buffer() const {
-  return {data, dtype, {{count, count == 1 && stride != 0 ? 1 : stride}}, memory};
 }
 
 double Channels::at(std::int64_t channel) const noexcept {

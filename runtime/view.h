@@ -52,7 +52,9 @@ struct Channels {
   const DeviceMemory* memory = nullptr;  ///< null for the host
 
   [[nodiscard]] Channels part(std::int64_t first, std::int64_t length) const noexcept;
-  [[nodiscard]] KernelBuffer buffer() const;
+  [[nodiscard]] KernelBuffer buffer() const {
+    return {data, dtype, {{count, count == 1 && stride != 0 ? 1 : stride}}, memory};
+  }
   [[nodiscard]] double at(std::int64_t channel) const noexcept;  ///< Float32 or Float64
   /// The values of Float64 statistics, which are dense.
   [[nodiscard]] double* doubles() const noexcept { return static_cast<double*>(data); }

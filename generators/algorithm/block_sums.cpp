@@ -81,8 +81,11 @@ void sum_rows_of_lanes(BlockSums& b, const BlockGrid& g, const Terms& terms) {
 /// The terms of `count` rows from row `first` on.
 Tuple sum_of_rows(const BlockSums& b, const BlockGrid& g, const Terms& terms, const Expr& first,
                   int count) {
+  // Clamped as one, so that the rows' distances are the same for every group.
+  const Expr last = g.domain.N - 1;
+  const Expr start = Halide::clamp(g.first_n(b.jn) + first, 0, Halide::max(g.domain.N - count, 0));
   return sum_in_pairs(0, count, [&](int i) {
-    return terms({0, b.c, g.row(b.jn, first + i), b.jl, b.jn});
+    return terms({0, b.c, start + min(i, last), b.jl, b.jn});
   });
 }
 
@@ -113,19 +116,26 @@ Halide::Type sum_type_of(const Halide::Type& data, const BlockSizes& sizes) {
 }
 
 BlockGrid::BlockGrid(const Domain& d, const BlockSizes& sizes)
-    : domain(d), width(sizes.width), lanes(sizes.lanes), walkers(sizes.walkers) {
+    : domain(d),
+      width(sizes.width),
+      lanes(sizes.lanes),
+      whole(sizes.whole),
+      walkers(sizes.walkers) {
   if (walkers.warps > 0) {
     cut_for_walkers(sizes);
   } else {
     cut_for_vectors(sizes);
   }
-  cuts = walkers.whole ? Expr(1) : div_up(d.L, row_length);
-  groups = walkers.whole ? Expr(1) : div_up(d.N, rows);
+  cuts = whole ? Expr(1) : div_up(d.L, row_length);
+  groups = whole ? Expr(1) : div_up(d.N, rows);
 }
 
 void BlockGrid::cut_for_vectors(const BlockSizes& sizes) {
   const Expr values = sizes.block_values;
-  if (domain.layout == Layout::NCL) {
+  if (whole) {
+    row_length = domain.L;
+    rows = domain.N;
+  } else if (domain.layout == Layout::NCL) {
     row_length = sizes.row_length;
     rows = Halide::clamp(values / Halide::clamp(domain.L, 1, row_length), 1, sizes.max_rows);
   } else {

@@ -15,7 +15,6 @@ struct Walkers {
   int together = 1;          ///< values whose loads are on their way at a time
   int channels = 1;          ///< NLC: neighbouring channels of a block
   bool halving = false;      ///< a warp's sums are added half to half, not in a row
-  bool whole = false;        ///< a channel is one block
 };
 
 /// How many values enter one sum in the data's own precision before double takes over: a block's
@@ -28,6 +27,7 @@ struct BlockSizes {
   int block_values = 1;    ///< rows are grouped until a block holds about this many values,
   int min_rows = 1;        ///< NLC: and not fewer,
   int max_rows = 1;        ///< and never more: one lane may have to add them all
+  bool whole = false;      ///< or a channel is one block, however many they are
   bool in_double = false;  ///< double from the first addition on, whatever the data's type
   bool shift_by_first = false;  ///< each channel's first value is subtracted, not one of the block
   bool guards_nan = false;      ///< the target's maximum may lose a NaN
@@ -43,6 +43,7 @@ struct BlockSizes {
 struct BlockGrid {
   Domain domain;
   int width = 1, lanes = 1;
+  bool whole = false;
   Walkers walkers;
   Halide::Expr warps;             ///< of walkers, no more than there are
   Halide::Expr row_length, rows;  ///< a full block's extents; the last one may be smaller

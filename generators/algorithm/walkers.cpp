@@ -175,7 +175,7 @@ Expr BlockGrid::count() const { return warps * walkers.width; }
 
 void BlockGrid::cut_for_walkers(const BlockSizes& sizes) {
   warps = walkers.warps;
-  if (walkers.whole) {
+  if (whole) {
     row_length = domain.L;
     rows = domain.N;
     if (domain.layout == Layout::NCL) {

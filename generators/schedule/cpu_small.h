@@ -11,13 +11,15 @@ namespace halnorm::schedule {
 /// operations are not called.
 class CpuSmall final : public Schedule {
  public:
-  /// With the block sizes of `architecture`.
+  /// With the block sizes of `architecture`, but one block: the caller's rows are few enough.
   CpuSmall(std::unique_ptr<Schedule> architecture, Strides strides)
       : architecture_(std::move(architecture)), strides_(std::move(strides)) {}
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
                                                   Halide::Type data) const override {
-    return architecture_->block_sizes(layout, data);
+    algorithm::BlockSizes sizes = architecture_->block_sizes(layout, data);
+    sizes.whole = true;
+    return sizes;
   }
   void train(algorithm::Reduction& m, algorithm::Normalize& s,
              const PerChannel& statistics) const override;

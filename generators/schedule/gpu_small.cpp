@@ -74,15 +74,15 @@ BlockSizes GpuSmall::block_sizes(Layout layout, Halide::Type data) const {
   const int channels = layout == Layout::NCL ? 1 : 32 / data.bytes();
   const int walkers = threads / channels;
   const int width = layout == Layout::NCL ? warp : 4;
-  return {.in_double = true,
+  return {.whole = true,
+          .in_double = true,
           .shift_by_first = data.bytes() < 8,
           .guards_nan = true,
           .walkers = {.width = width,
                       .warps = walkers / width,
                       .together = together(data),
                       .channels = channels,
-                      .halving = shuffles(layout),
-                      .whole = true}};
+                      .halving = shuffles(layout)}};
 }
 
 void GpuSmall::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
