@@ -90,6 +90,8 @@ TEST_F(Kernels, AreOfTheirOwnForFewValues) {
     const std::string form = target == "avx512" || target == "avx2" ? "_small" : "";
     EXPECT_EQ(trained({128, 128}), "halnorm_batch_norm_train" + form + "_nlc_f32__" + target);
     EXPECT_EQ(trained({129, 128}), "halnorm_batch_norm_train_nlc_f32__" + target);
+    EXPECT_EQ(trained({512, 31}), "halnorm_batch_norm_train" + form + "_nlc_f32__" + target);
+    EXPECT_EQ(trained({513, 31}), "halnorm_batch_norm_train_nlc_f32__" + target);
     EXPECT_EQ(trained({1, 128, 128}), "halnorm_batch_norm_train_ncl_f32__" + target);
   }
 }
