@@ -46,8 +46,6 @@ std::optional<Fold> find_fold(std::initializer_list<const View*> views) noexcept
 /// lines of the caches do.
 std::optional<Fold> find_streaming_fold(std::initializer_list<const View*> views) noexcept;
 
-inline constexpr std::int64_t line_bytes = 64;  ///< of a cache
-
 /// Channels of one of in_groups(); all of them if there is one group.
 std::int64_t channels_per_group(std::initializer_list<const View*> views) noexcept;
 

@@ -22,10 +22,16 @@ namespace detail {
 
 namespace {
 
+constexpr std::uint8_t vector_bytes_of(std::string_view target) {
+  const bool on_device = target == "cuda" || target == "opencl";
+  return target == "avx512" ? 64 : target == "avx2" ? 32 : on_device ? 0 : 16;
+}
+
 #define HALNORM_KERNEL(operation, layout, dtype, target)            \
   Kernel{Operation::operation,                                      \
          Layout::layout,                                            \
          Element::dtype,                                            \
+         vector_bytes_of(#target),                                  \
          #operation,                                                \
          #layout,                                                   \
          #dtype,                                                    \
@@ -140,12 +146,12 @@ const Choice& choice_for(DeviceType where) {
 
 }  // namespace
 
-bool has_kernel(Operation operation, Layout layout, Element element, DeviceType where) {
-  return choice_for(where)[slot(operation, layout, element)] != nullptr;
+const Kernel* find_kernel(Operation operation, Layout layout, Element element, DeviceType where) {
+  return choice_for(where)[slot(operation, layout, element)];
 }
 
 const Kernel& select_kernel(Operation operation, Layout layout, Element element, DeviceType where) {
-  last = choice_for(where)[slot(operation, layout, element)];
+  last = find_kernel(operation, layout, element, where);
   return *last;
 }
 

@@ -40,6 +40,7 @@ struct Kernel {
   Operation operation;
   Layout layout;
   Element element;
+  std::uint8_t vector_bytes;  ///< of the CPU's registers; 0 on a device
   const char* operation_name;
   const char* layout_name;
   const char* element_name;
@@ -48,9 +49,9 @@ struct Kernel {
   int (*run)(void** arguments);
 };
 
-/// Whether there is one: not every target has the forms for few values and for outputs beyond the
-/// caches, nor in every layout and dtype.
-bool has_kernel(Operation operation, Layout layout, Element element, DeviceType where);
+/// Null where there is none: not every target has the forms for few values and for outputs beyond
+/// the caches, nor in every layout and dtype.
+const Kernel* find_kernel(Operation operation, Layout layout, Element element, DeviceType where);
 
 /// The kernel to run, remembered as this thread's last one.
 /// @throws KernelError if HALNORM_TARGET names no target that runs here.

@@ -63,8 +63,8 @@ bool should_stream(const View& out, std::initializer_list<const View*> views) {
   // What overwrites its own input finds its lines in cache.
   const bool in_place = std::any_of(
       views.begin(), views.end(), [&](const View* v) { return v != &out && v->data == out.data; });
-  return !in_place && has_kernel(Operation::batch_norm_elemt_stream, out.layout,
-                                 element_of(out.dtype), DeviceType::CPU);
+  return !in_place && find_kernel(Operation::batch_norm_elemt_stream, out.layout,
+                                  element_of(out.dtype), DeviceType::CPU) != nullptr;
 }
 
 Operation form_of(Operation operation, bool streams) noexcept {

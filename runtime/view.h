@@ -12,6 +12,8 @@
 
 namespace halnorm::detail {
 
+inline constexpr std::int64_t line_bytes = 64;  ///< of a cache
+
 /// A part of a data tensor: ranges of each axis.
 struct Box {
   std::int64_t first_n, n, first_c, c, first_l, l;

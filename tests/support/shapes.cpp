@@ -41,7 +41,7 @@ std::vector<Extents> trainable() {
       {300, 70, 1, "more rows than a block of 512 and some, more than 64 channels"},
       {1030, 1, 7, "one channel, short rows"},
       {4, 96, 49, "channels in groups of 32, positions of a 7 x 7 image"},
-      {512, 31, 1, "the most rows of a small call, a vector and a rest"},
+      {512, 17, 1, "the most rows of a small call, a vector and a rest"},
       {1030, 16, 1, "one vector of channels, and too many rows for one loop"},
       {600, 31, 1, "the same with a vector and a rest"},
       {7, 4099, 1, "so many channels that their coefficients outgrow a first-level cache"},
