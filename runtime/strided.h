@@ -55,7 +55,7 @@ struct Extremes {
 Extremes checked_extremes(const char* function, const Shape& shape, const Strides& strides,
                           std::size_t element_size);
 
-/// The addresses from a block's lowest to past its highest element.
+/// The addresses from the lowest to past the highest element of a block that has some.
 struct ByteRange {
   std::int64_t first = 0;
   std::int64_t past = 0;

@@ -58,7 +58,8 @@ Tensor::Impl::Impl(std::shared_ptr<void> owner, void* first, Shape extents, deta
       strides(std::move(steps)),
       numel(count),
       dtype(type),
-      bytes(detail::byte_range(data, shape, strides, size_of(dtype))),
+      bytes(numel == 0 ? detail::ByteRange{}
+                       : detail::byte_range(data, shape, strides, size_of(dtype))),
       contiguous(detail::is_contiguous(shape, strides)),
       fits_halide(all_fit_32_bits(shape) && all_fit_32_bits(strides)),
       view(fits_halide ? halide_view(data, shape, strides, dtype) : Halide::Runtime::Buffer<>()) {}
@@ -72,7 +73,8 @@ Tensor::Impl::Impl(std::shared_ptr<const detail::DeviceMemory> place, void* firs
       numel(count),
       dtype(type),
       device(memory->device()),
-      bytes(detail::byte_range(data, shape, strides, size_of(dtype))),
+      bytes(numel == 0 ? detail::ByteRange{}
+                       : detail::byte_range(data, shape, strides, size_of(dtype))),
       contiguous(detail::is_contiguous(shape, strides)),
       fits_halide(false) {}
 

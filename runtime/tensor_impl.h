@@ -20,7 +20,7 @@ struct Tensor::Impl {
   std::int64_t numel = 0;
   DType dtype = DType::Float32;
   Device device;
-  detail::ByteRange bytes;  ///< of a tensor that has elements
+  detail::ByteRange bytes;  ///< nowhere if it has no elements
   bool contiguous = true;
   bool fits_halide = true;         ///< every extent and stride fits in 32 bits
   Halide::Runtime::Buffer<> view;  ///< never owns; meaningful if fits_halide
