@@ -56,6 +56,14 @@ TEST(Overlap, RunningStatisticsThatShareAPlace) {
   expect_refused<ShapeError>(calls::train_update, b, {"running_mean", "running_var"});
 }
 
+// The sanitizer of undefined behaviour sees it if a stride is multiplied for nothing.
+TEST(Overlap, TensorsWithoutElementsLieNowhere) {
+  float memory[3] = {};
+  Tensor none = Tensor::from_blob(memory, {0, 3}, DType::Float32, {std::int64_t{1} << 62, 1});
+  EXPECT_EQ(none.numel(), 0);
+  EXPECT_NO_THROW(none.copy_(Tensor::from_blob(memory, {0, 3}, DType::Float32)));
+}
+
 TEST(Overlap, WindowsOfOneBlockMayInterleave) {
   const Tensor block = Tensor::randn({4, 6, 10}, 1);
   Arguments a;
