@@ -12,6 +12,7 @@ from pathlib import Path
 
 import compare
 import growth
+import narrow
 import numpy as np
 import page
 import peer_suite
@@ -47,6 +48,17 @@ def measurements() -> Measurements:
     results.calls["module"] = [900.0, 950.0]
     results.context = {"date": "2026-01-01T00:00", "num_cpus": 2, "caches": CACHES}
     results.context |= {"halnorm_version": "0", "compiler": "GCC", "torch_version": "2"}
+    return results
+
+
+def narrow_measurements() -> Measurements:
+    """Two rounds in which float16 takes half of float32's time in NCL, and two thirds in NLC."""
+    results = Measurements(SHAPES)
+    for scale in (1.0, 1.1):
+        for layout, wide in (("ncl", 200), ("nlc", 150)):
+            for dtype, time in (("f32", wide), ("f16", 100)):
+                name = f"train/{layout}/{dtype}/8x512x64/threads:1/{OURS}/manual_time"
+                results.add(name, time * scale, "kernel")
     return results
 
 
@@ -89,7 +101,9 @@ class PageTest(unittest.TestCase):
             for layout in ("any", "ncl", "nlc")
         ]
         with tempfile.TemporaryDirectory() as folder:
-            report = page.Report(measurements(), "./dev bench", ceilings, curves)
+            report = page.Report(
+                measurements(), "./dev bench", ceilings, curves, narrow_measurements()
+            )
             written = page.write(report, Path(folder))
             text, html = (path.read_text() for path in written[:2])
             for path in written:
@@ -100,6 +114,26 @@ class PageTest(unittest.TestCase):
         for shape in SHAPES:
             self.assertIn(shape.name, text)
         self.assertIn("<table>", html)
+        self.assertIn("1.73", text)  # narrow data's mean
+
+
+class NarrowTest(unittest.TestCase):
+    def test_only_large_shapes_are_beyond_the_caches(self) -> None:
+        large = Shape("32x1024x1024", 32, 1024, 1024, 3, True, "134 MB")
+        self.assertEqual(narrow.beyond_cache([*SHAPES, large]), [large])
+
+    def test_table_has_the_mean_and_the_least(self) -> None:
+        lines = narrow.table(narrow_measurements(), markdown=False).splitlines()
+        self.assertEqual(len(lines), 2)
+        self.assertEqual(
+            lines[1].split(),
+            ["training", "forward", "f16", "1", "2", f"{3**0.5:.2f}", "1.50", "NLC", "8x512x64"],
+        )
+
+    def test_a_dtype_alone_has_nothing_beside_it(self) -> None:
+        results = Measurements(SHAPES)
+        results.add(f"train/ncl/f16/8x512x64/threads:1/{OURS}/manual_time", 100, "kernel")
+        self.assertEqual(len(narrow.table(results, markdown=False).splitlines()), 1)
 
 
 class GrowthTest(unittest.TestCase):
