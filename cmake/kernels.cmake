@@ -39,10 +39,16 @@ set(HALNORM_SMALL_OPERATIONS batch_norm_train_small batch_norm_backward_small)
 # The CPU targets that gain by it: what a row has beyond whole vectors takes masks, and without them
 # a training call on (20, 100) became 1 to 6 % slower.
 set(HALNORM_SMALL_CPUS avx512 avx2)
-# The same for outputs beyond the caches, whose rows start at whole vectors: decision 013. In NLC
-# the statistics come in a pass of their own anyway.
-set(HALNORM_STREAM_OPERATIONS batch_norm_train_stream batch_norm_backward_stream
-                              batch_norm_elemt_stream batch_norm_backward_elemt_stream)
+# The same for data beyond the caches: decisions 013 and 015. In NLC the statistics come in a pass
+# of their own anyway.
+set(HALNORM_STREAM_OPERATIONS
+    batch_norm_train_stream
+    batch_norm_backward_stream
+    batch_norm_moments_stream
+    batch_norm_elemt_stream
+    batch_norm_backward_reduce_stream
+    batch_norm_backward_elemt_stream
+)
 set(HALNORM_STREAM_CPUS avx512 avx2)
 
 # update_running_stats has one value a channel, and so no layout of its own. In NCL a CPU's kernel
@@ -82,15 +88,20 @@ function(halnorm_add_rungen kernel registration)
   target_link_libraries(${kernel}.rungen PRIVATE ${kernel})
 endfunction()
 
-# The kernel again, from its assembly, with streaming stores: see streaming_stores.cmake.
-function(halnorm_add_streaming kernel assembly)
+# The kernel again, from its assembly, with streaming stores and fetches: see streaming.cmake.
+function(halnorm_add_streaming operation kernel assembly)
+  set(writes ON)
+  if(operation MATCHES "moments|reduce")
+    set(writes OFF)
+  endif()
   set(rewritten "${CMAKE_CURRENT_BINARY_DIR}/${kernel}.streaming.s")
-  set(script "${PROJECT_SOURCE_DIR}/cmake/streaming_stores.cmake")
+  set(script "${PROJECT_SOURCE_DIR}/cmake/streaming.cmake")
   add_custom_command(
     OUTPUT "${rewritten}"
-    COMMAND "${CMAKE_COMMAND}" -D "from=${assembly}" -D "to=${rewritten}" -P "${script}"
+    COMMAND "${CMAKE_COMMAND}" -D "from=${assembly}" -D "to=${rewritten}" -D writes=${writes}
+            -P "${script}"
     DEPENDS "${assembly}" "${script}"
-    COMMENT "Streaming stores for ${kernel}"
+    COMMENT "Streaming of ${kernel}"
     VERBATIM
   )
   add_library(${kernel}_streaming STATIC "${rewritten}")
@@ -130,7 +141,7 @@ function(halnorm_add_kernel operation layout dtype target)
     halnorm_add_rungen(${name} "${registration_file}")
   endif()
   if(assembly)
-    halnorm_add_streaming(${name} "${assembly}")
+    halnorm_add_streaming(${operation} ${name} "${assembly}")
     set(name ${name}_streaming)
   endif()
   set_property(GLOBAL APPEND PROPERTY HALNORM_KERNELS ${name})

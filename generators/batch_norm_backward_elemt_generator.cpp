@@ -44,6 +44,7 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
     per_channel_input(sum_dy_xmu, x);
     count.set_estimate(estimate_l * estimate_n);
     architecture()->backward_elementwise(gradient_, domain(x));
+    reads(halnorm::schedule::Reading::end_to_end);
   }
 
  private:

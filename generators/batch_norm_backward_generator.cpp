@@ -52,6 +52,7 @@ class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
     per_channel(dweight, x);
     per_channel(dbias, x);
     architecture(small)->backward(sums_, gradient_, {dweight, dbias});
+    reads(halnorm::schedule::Reading::in_pieces);
   }
 
  private:

@@ -35,6 +35,7 @@ class BatchNormBackwardReduce : public halnorm::Operation<BatchNormBackwardReduc
     per_channel(sum_dy, x);
     per_channel(sum_dy_xmu, x);
     architecture()->backward_reduce(sums_, {sum_dy, sum_dy_xmu});
+    reads(halnorm::schedule::Reading::in_pieces);
   }
 
  private:
@@ -44,3 +45,5 @@ class BatchNormBackwardReduce : public halnorm::Operation<BatchNormBackwardReduc
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormBackwardReduce, batch_norm_backward_reduce)
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_reduce_stream, batch_norm_backward_reduce,
+                                {{"streams", "true"}})

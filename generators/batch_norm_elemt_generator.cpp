@@ -37,6 +37,7 @@ class BatchNormElemt : public halnorm::Operation<BatchNormElemt> {
     per_channel_input(mean, x);
     per_channel_input(invstd, x);
     architecture()->elementwise(normalize_, domain(x));
+    reads(halnorm::schedule::Reading::end_to_end);
   }
 
  private:

@@ -27,6 +27,7 @@ class BatchNormMoments : public halnorm::Operation<BatchNormMoments> {
     per_channel(mean, x);
     per_channel(m2, x);
     architecture()->moments(moments_, {mean, m2});
+    reads(halnorm::schedule::Reading::in_pieces);
   }
 
  private:
@@ -36,3 +37,5 @@ class BatchNormMoments : public halnorm::Operation<BatchNormMoments> {
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormMoments, batch_norm_moments)
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_moments_stream, batch_norm_moments,
+                                {{"streams", "true"}})

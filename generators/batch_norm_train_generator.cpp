@@ -52,6 +52,7 @@ class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
     per_channel(m2, x);
     eps.set_estimate(1e-5);
     architecture(small)->train(moments_, normalize_, {mean, invstd, m2});
+    reads(halnorm::schedule::Reading::in_pieces);
   }
 
  private:

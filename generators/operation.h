@@ -5,6 +5,7 @@
 #include "algorithm/carrier.h"
 #include "algorithm/layout.h"
 #include "algorithm/lines.h"
+#include "schedule/prefetch.h"
 #include "schedule/schedule.h"
 
 namespace halnorm {
@@ -27,7 +28,8 @@ class Operation : public Halide::Generator<Derived> {
   Halide::GeneratorParam<int> tune_near_elements{"tune_near_elements", 0};
   Halide::GeneratorParam<int> tune_cached_bytes{"tune_cached_bytes", 0};
 
-  /// Of x86: the output is written in whole cache lines, which cmake/streaming_stores.cmake needs.
+  /// Of x86, for data beyond the caches: it is fetched ahead, and the output is written in whole
+  /// lines; cmake/streaming.cmake makes of both what Halide cannot.
   Halide::GeneratorParam<bool> streams{"streams", false};
 
   /// Of CUDA alone: in NCL the partial sums of a warp meet by shuffles, not through shared memory.
@@ -38,7 +40,6 @@ class Operation : public Halide::Generator<Derived> {
 
   // A middling size, for Halide's autoschedulers and for RunGen; kernels take every size.
   static constexpr int estimate_l = 512, estimate_c = 256, estimate_n = 64;
-  static constexpr int line_bytes = 64;  // of a cache
 
   [[nodiscard]] int estimate(int dimension) const {
     if (layout == algorithm::Layout::NLC) {
@@ -126,7 +127,8 @@ class Operation : public Halide::Generator<Derived> {
       return stored(f);
     }
     const Halide::Type data = dtype;
-    const algorithm::Lines in_lines = algorithm::in_lines(f, d, line_bytes / data.bytes());
+    const algorithm::Lines in_lines =
+        algorithm::in_lines(f, d, schedule::line_bytes / data.bytes());
     lines = in_lines.r;
     return in_lines.y;
   }
@@ -136,7 +138,7 @@ class Operation : public Halide::Generator<Derived> {
   void written(Buffer& b, const X& x) {
     like(b, x);
     if (streams) {
-      b.set_host_alignment(line_bytes);
+      b.set_host_alignment(schedule::line_bytes);
     }
   }
 
@@ -158,6 +160,13 @@ class Operation : public Halide::Generator<Derived> {
     per_channel(b, x);
     b.dim(0).set_stride(Halide::Expr());
     strides_.channels.push_back(b.dim(0).stride());
+  }
+
+  /// Comes last in a schedule: the order in which the kernel reads its data.
+  void reads(schedule::Reading reading) {
+    if (streams) {
+      schedule::fetch_ahead(this->get_pipeline(), reading);
+    }
   }
 
   template <class X>

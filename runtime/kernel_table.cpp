@@ -44,12 +44,10 @@ const Kernel table[] = {
 };
 #undef HALNORM_KERNEL
 
-constexpr std::size_t operations = 19;
-constexpr std::size_t layouts = 3;
-using Choice = std::array<const Kernel*, operations * layouts * element_count>;
+using Choice = std::array<const Kernel*, operation_count * layout_count * element_count>;
 
 std::size_t slot(Operation operation, Layout layout, Element element) {
-  return (static_cast<std::size_t>(operation) * layouts + static_cast<std::size_t>(layout)) *
+  return (static_cast<std::size_t>(operation) * layout_count + static_cast<std::size_t>(layout)) *
              element_count +
          static_cast<std::size_t>(element);
 }

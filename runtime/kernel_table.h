@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "data_types.h"
@@ -27,12 +28,17 @@ enum class Operation : std::uint8_t {
   update_running_stats,
   batch_norm_train_small,      ///< for few values: see kernel_for()
   batch_norm_backward_small,   ///< likewise
-  batch_norm_train_stream,     ///< for outputs beyond the caches: see stream.h
+  batch_norm_train_stream,     ///< for data beyond the caches: see stream.h
   batch_norm_backward_stream,  ///< likewise, and so are those below
+  batch_norm_moments_stream,
   batch_norm_elemt_stream,
+  batch_norm_backward_reduce_stream,
   batch_norm_backward_elemt_stream,
 };
+inline constexpr auto operation_count =
+    static_cast<std::size_t>(Operation::batch_norm_backward_elemt_stream) + 1;
 enum class Layout : std::uint8_t { ncl, nlc, c };
+inline constexpr auto layout_count = static_cast<std::size_t>(Layout::c) + 1;
 
 /// One row of the table. A kernel takes its arguments as an array of pointers: a halide_buffer_t
 /// for a buffer, the value's address for a scalar; it returns 0 or Halide's error code.
@@ -49,8 +55,8 @@ struct Kernel {
   int (*run)(void** arguments);
 };
 
-/// Null where there is none: not every target has the forms for few values and for outputs beyond
-/// the caches, nor in every layout and dtype.
+/// Null where there is none: not every target has the forms for few values and for data beyond the
+/// caches, nor in every layout and dtype.
 const Kernel* find_kernel(Operation operation, Layout layout, Element element, DeviceType where);
 
 /// The kernel to run, remembered as this thread's last one.

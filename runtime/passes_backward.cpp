@@ -24,6 +24,10 @@ void run_sums(const char* function, const Kernel& kernel, const View& dy, const 
       {dy_buffer.get(), x_buffer.get(), mean_buffer.get(), sum_buffer.get(), xmu_buffer.get()});
 }
 
+const Kernel& sums_kernel(const View& dy, const View& x) {
+  return kernel_for(form_of(Operation::batch_norm_backward_reduce, should_fetch({&dy, &x})), x);
+}
+
 /// What dx is made of besides dy and x.
 struct Coefficients {
   Channels weight, mean, invstd, sum_dy, sum_dy_xmu;
@@ -56,7 +60,7 @@ template <class Run>
 void sums_of_boxes(const char* function, const View& dy, const View& x, const Boxes& boxes,
                    const Channels& mean, const Channels& sum_dy, const Channels& sum_dy_xmu,
                    Run run) {
-  const Kernel& kernel = kernel_for(Operation::batch_norm_backward_reduce, x);
+  const Kernel& kernel = sums_kernel(dy, x);
   const Scratch sums(boxes.size() * x.C);
   const Scratch xmu(boxes.size() * x.C);
   run(boxes.size(), [&](std::int64_t i) {
@@ -85,8 +89,9 @@ void sums_of_columns(const char* function, const Fold& fold, const View& dy, con
   add_columns(fold, xmu.get(), sum_dy_xmu.doubles());
   const View rest = fold.left_over(x);
   if (rest.N > 0) {
-    run_sums(function, kernel_for(Operation::batch_norm_backward_reduce, rest), fold.left_over(dy),
-             rest, mean, sums.channels().part(0, x.C), xmu.channels().part(0, x.C));
+    const View rest_dy = fold.left_over(dy);
+    run_sums(function, sums_kernel(rest_dy, rest), rest_dy, rest, mean,
+             sums.channels().part(0, x.C), xmu.channels().part(0, x.C));
     for (std::int64_t c = 0; c < x.C; ++c) {
       sum_dy.doubles()[c] += sums.get()[c];
       sum_dy_xmu.doubles()[c] += xmu.get()[c];
@@ -165,8 +170,7 @@ void sums_pass(const char* function, const View& dy, const View& x, const Channe
     sums_of_boxes(function, dy, x, split_boxes(x), mean, sum_dy, sum_dy_xmu,
                   [](std::int64_t count, auto task) { parallel_for(count, std::ref(task)); });
   } else {
-    run_sums(function, kernel_for(Operation::batch_norm_backward_reduce, x), dy, x, mean, sum_dy,
-             sum_dy_xmu);
+    run_sums(function, sums_kernel(dy, x), dy, x, mean, sum_dy, sum_dy_xmu);
   }
 }
 

@@ -20,6 +20,10 @@ void run_moments(const char* function, const Kernel& kernel, const View& x, cons
   run_kernel(function, kernel, {x_buffer.get(), mean_buffer.get(), m2_buffer.get()});
 }
 
+const Kernel& moments_kernel(const View& x) {
+  return kernel_for(form_of(Operation::batch_norm_moments, should_fetch({&x})), x);
+}
+
 void run_normalize(const char* function, const View& x, const Channels& weight,
                    const Channels& bias, const Channels& mean, const Channels& invstd,
                    const View& y, bool streams) {
@@ -50,7 +54,7 @@ void merge_part(double count, const Channels& mean, const Channels& m2, double p
 template <class Run>
 void moments_of_boxes(const char* function, const View& x, const Boxes& boxes, const Channels& mean,
                       const Channels& m2, Run run) {
-  const Kernel& kernel = kernel_for(Operation::batch_norm_moments, x);
+  const Kernel& kernel = moments_kernel(x);
   const Scratch means(boxes.size() * x.C);
   const Scratch squares(boxes.size() * x.C);
   run(boxes.size(), [&](std::int64_t i) {
@@ -82,8 +86,8 @@ void moments_of_columns(const char* function, const Fold& fold, const View& x, c
   moments_pass(function, folded, means.channels(), squares.channels());
   merge_columns(fold, folded.count(), means.get(), squares.get(), mean.doubles(), m2.doubles());
   if (rest.N > 0) {
-    run_moments(function, kernel_for(Operation::batch_norm_moments, rest), rest,
-                means.channels().part(0, x.C), squares.channels().part(0, x.C));
+    run_moments(function, moments_kernel(rest), rest, means.channels().part(0, x.C),
+                squares.channels().part(0, x.C));
     merge_part(x.count() - rest.count(), mean, m2, rest.count(), means.get(), squares.get());
   }
 }
@@ -120,7 +124,7 @@ void moments_pass(const char* function, const View& x, const Channels& mean, con
     moments_of_boxes(function, x, split_boxes(x), mean, m2,
                      [](std::int64_t count, auto task) { parallel_for(count, std::ref(task)); });
   } else {
-    run_moments(function, kernel_for(Operation::batch_norm_moments, x), x, mean, m2);
+    run_moments(function, moments_kernel(x), x, mean, m2);
   }
 }
 

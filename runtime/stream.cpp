@@ -20,12 +20,12 @@ constexpr std::int64_t never = std::int64_t{1} << 62;
 std::atomic<std::int64_t> threshold{default_streaming_threshold};
 
 // A row of so many bytes pays for its first and its last line, which are written with masks: of
-// narrow data one element after another. Where it starts at a line it has fewer of them. Backward
-// on (600, 256, 157) in Float32, with rows of 628 bytes, took 1.08 times as long with streaming
-// stores, on (512, 256, 300) 0.94; inference on (600, 256, 701) in Float16 1.36, on (255, 65, 4095)
-// 0.99.
+// narrow data one element after another. Where it starts at a line it has fewer of them. With
+// streaming stores inference on (600, 256, 225) in Float32, with rows of 900 bytes, took 1.05 times
+// as long, on (512, 256, 299) 1.02, and training 0.91 and 0.97; in Float16 inference on (600, 256,
+// 701) 1.12, on (500, 100, 1501) 0.91.
 constexpr std::int64_t long_row = 1152;
-constexpr std::int64_t long_narrow_row = 16384;
+constexpr std::int64_t long_narrow_row = 2048;
 constexpr std::int64_t long_row_from_line = 256;
 
 bool rows_are_long(const View& v) noexcept {
@@ -39,6 +39,18 @@ bool rows_are_long(const View& v) noexcept {
   return size * (channels ? v.C : v.L) >= least;
 }
 
+std::int64_t bytes_of(std::initializer_list<const View*> views) noexcept {
+  std::int64_t bytes = 0;
+  for (const View* v : views) {
+    bytes += v->bytes();
+  }
+  return bytes;
+}
+
+bool has_form(Operation streaming, const View& v) {
+  return find_kernel(streaming, v.layout, element_of(v.dtype), DeviceType::CPU) != nullptr;
+}
+
 }  // namespace
 
 bool starts_at_line(const View& v) noexcept {
@@ -49,11 +61,7 @@ bool should_stream(const View& out, std::initializer_list<const View*> views) {
   if (out.memory != nullptr) {
     return false;
   }
-  std::int64_t bytes = 0;
-  for (const View* v : views) {
-    bytes += v->bytes();
-  }
-  if (bytes <= threshold.load(std::memory_order_relaxed) || !starts_at_line(out)) {
+  if (bytes_of(views) <= threshold.load(std::memory_order_relaxed) || !starts_at_line(out)) {
     return false;
   }
   const std::optional<Fold> fold = find_streaming_fold(views);
@@ -63,8 +71,14 @@ bool should_stream(const View& out, std::initializer_list<const View*> views) {
   // What overwrites its own input finds its lines in cache.
   const bool in_place = std::any_of(
       views.begin(), views.end(), [&](const View* v) { return v != &out && v->data == out.data; });
-  return !in_place && find_kernel(Operation::batch_norm_elemt_stream, out.layout,
-                                  element_of(out.dtype), DeviceType::CPU) != nullptr;
+  return !in_place && has_form(Operation::batch_norm_elemt_stream, out);
+}
+
+/// The sums of a training call read half of what the call touches.
+bool should_fetch(std::initializer_list<const View*> views) {
+  const View& x = **views.begin();
+  return x.memory == nullptr && bytes_of(views) > threshold.load(std::memory_order_relaxed) / 2 &&
+         has_form(Operation::batch_norm_moments_stream, x);
 }
 
 Operation form_of(Operation operation, bool streams) noexcept {
@@ -76,6 +90,10 @@ Operation form_of(Operation operation, bool streams) noexcept {
       return Operation::batch_norm_train_stream;
     case Operation::batch_norm_backward:
       return Operation::batch_norm_backward_stream;
+    case Operation::batch_norm_moments:
+      return Operation::batch_norm_moments_stream;
+    case Operation::batch_norm_backward_reduce:
+      return Operation::batch_norm_backward_reduce_stream;
     case Operation::batch_norm_backward_elemt:
       return Operation::batch_norm_backward_elemt_stream;
     case Operation::batch_norm_elemt:

@@ -145,6 +145,25 @@ TEST_P(Passes, AreTheSameBitsForAnyNumberOfThreads) {
   }
 }
 
+TEST_P(Passes, SumsAreTheSameBitsWhereDataIsFetchedAhead) {
+  for (const shapes::Extents& extents : unusual) {
+    SCOPED_TRACE(describe(extents));
+    Problem p(source(extents), layout(), extents, dtype(), 1e2);
+    const auto sums = [&](std::int64_t threshold) {
+      halnorm::set_streaming_threshold(threshold);
+      const auto m = F::batch_norm_moments(p.x.tensor());
+      const auto s = F::batch_norm_backward_reduce(p.dy.tensor(), p.x.tensor(), m.mean, m.mean, {});
+      std::vector<double> all;
+      for (const Tensor& t : {m.mean, m.m2, s.sum_dy, s.sum_dy_xmu}) {
+        const std::vector<double> values = inputs::doubles(t);
+        all.insert(all.end(), values.begin(), values.end());
+      }
+      return all;
+    };
+    EXPECT_TRUE(same_bits(sums(1), sums(0)));
+  }
+}
+
 namespace {
 
 /// The kernel that wrote y last, of the target and of (n, c, l) in Float32.
@@ -173,6 +192,29 @@ TEST(StreamingThreshold, ChoosesTheKernels) {
     EXPECT_EQ(writes(target, {16, 16, 64}, false), plain);
     halnorm::set_streaming_threshold(0);
     EXPECT_EQ(writes(target, {16, 16, 64}, false), plain);
+  }
+  halnorm::set_streaming_threshold(halnorm::default_streaming_threshold);
+  halnorm::force_target("");
+}
+
+TEST(StreamingThreshold, ChoosesTheSums) {
+  const Tensor x = Tensor::randn({16, 16, 64}, 1);
+  const std::int64_t bytes = x.numel() * 4;
+  for (const std::string& target : halnorm::targets()) {
+    halnorm::force_target(target);
+    const std::string end = "_ncl_f32__" + target;
+    const std::string form = target.starts_with("avx") ? "_stream" : "";
+    halnorm::set_streaming_threshold(2 * bytes - 1);
+    const auto m = F::batch_norm_moments(x);
+    EXPECT_EQ(halnorm::last_kernel(), "halnorm_batch_norm_moments" + form + end);
+    halnorm::set_streaming_threshold(2 * bytes);
+    F::batch_norm_moments(x);
+    EXPECT_EQ(halnorm::last_kernel(), "halnorm_batch_norm_moments" + end);
+    F::batch_norm_backward_reduce(x, x, m.mean, m.mean, {});
+    EXPECT_EQ(halnorm::last_kernel(), "halnorm_batch_norm_backward_reduce" + form + end);
+    halnorm::set_streaming_threshold(0);
+    F::batch_norm_backward_reduce(x, x, m.mean, m.mean, {});
+    EXPECT_EQ(halnorm::last_kernel(), "halnorm_batch_norm_backward_reduce" + end);
   }
   halnorm::set_streaming_threshold(halnorm::default_streaming_threshold);
   halnorm::force_target("");

@@ -1,8 +1,11 @@
-# Turns the stores of a kernel's output into streaming ones, which Halide 21 cannot make: of the
-# assembly `from`, written to `to`, the loop over whole lines of the cache, which LLVM's comments
-# name. There a store of a vector at an aligned address becomes a store past the caches of the same
-# operands, which asks for the same alignment. Stores with a mask have no such form; those to the
-# stack stay.
+# What Halide 21 cannot say of a kernel for data beyond the caches, said in its assembly: `from`,
+# written to `to`.
+# - The stores of its output, if it `writes` one, go past the caches: in the loop over whole lines,
+#   which LLVM's comments name, a store of a vector at an aligned address becomes such a store of the
+#   same operands, which asks for the same alignment. Stores with a mask have no such form; those to
+#   the stack stay.
+# - What it fetches ahead goes into the nearest cache. Halide's fetches ask to be kept out of the
+#   others, which costs more than they gain: decision 015.
 
 file(READ "${from}" rest)
 set(lines_loop "\n\\.LBB[^\n]*_for_[^\n]*_in_lines\\.s1\\.[^\n]*\\$y\\.rebased[^\n]*\n")
@@ -24,7 +27,11 @@ while(rest MATCHES "${lines_loop}")
   string(REPLACE "nt>dqa" "ntdq" loop "${loop}")
   string(APPEND assembly "${before}${loop}")
 endwhile()
-if(NOT assembly MATCHES "vmovnt")
+if(writes AND NOT assembly MATCHES "vmovnt")
   message(FATAL_ERROR "${from} has no aligned stores of whole vectors to turn into streaming ones")
 endif()
-file(WRITE "${to}" "${assembly}${rest}")
+string(REPLACE "\tprefetchnta\t" "\tprefetcht0\t" assembly "${assembly}${rest}")
+if(NOT assembly MATCHES "prefetcht0")
+  message(FATAL_ERROR "${from} fetches nothing ahead")
+endif()
+file(WRITE "${to}" "${assembly}")

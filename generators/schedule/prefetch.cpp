@@ -1,0 +1,175 @@
+#include "prefetch.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <ranges>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace halnorm::schedule {
+
+using Halide::cast, Halide::max, Halide::select;
+using Halide::Expr;
+using namespace Halide::Internal;
+
+namespace {
+
+// How far ahead, in bytes. Memory answers after some hundred cycles, in which a loop takes 1 to 2
+// KB. Inference NLC on (160000, 256) in Float16 with 1, 2 and 4 KB: 0.74, 0.66 and 0.66 of the time
+// of none (Sapphire Rapids, 1 thread).
+constexpr int ahead = 2048;
+// Where sums read in pieces, the last is fetched in vain: backward NCL on (32, 1024, 1024) with 1
+// and 2 KB 0.84 and 1.08. What is written later has them in cache.
+constexpr int ahead_in_piece = 1024;
+// From here on a row of NCL is a piece by itself; of shorter ones the next row is fetched, at the
+// same place in it.
+constexpr int long_row = 4096;
+// Rows that the sums of NLC read side by side. What comes next lies so many rows further.
+constexpr int rows_together = 8;
+
+/// A whole vector of the data, and its first element.
+struct DataLoad {
+  const Load* load;
+  Expr first;
+
+  [[nodiscard]] int size() const { return load->type.bytes(); }
+  [[nodiscard]] int bytes() const { return size() * load->type.lanes(); }
+  [[nodiscard]] Expr field(const std::string& name) const {
+    return cast<std::int64_t>(Variable::make(Halide::Int(32), load->name + name, load->param));
+  }
+};
+
+/// Those that an expression loads. Data is what has more than one dimension.
+class DataLoads : public IRVisitor {
+ public:
+  explicit DataLoads(const Expr& e) { e.accept(this); }
+
+  std::vector<DataLoad> found;
+
+ protected:
+  using IRVisitor::visit;
+
+  void visit(const Let* op) override {
+    op->value.accept(this);
+    lets_.emplace_back(op->name, op->value);
+    op->body.accept(this);
+    lets_.pop_back();
+  }
+
+  void visit(const Load* op) override {
+    IRVisitor::visit(op);
+    const auto* index = op->index.as<Ramp>();
+    if (op->param.defined() && op->param.dimensions() > 1 && index != nullptr &&
+        is_const_one(index->stride) && is_const_one(op->predicate)) {
+      Expr first = index->base;
+      for (const auto& [name, value] : std::views::reverse(lets_)) {
+        first = substitute(name, value, first);
+      }
+      found.push_back({op, first});
+    }
+  }
+
+ private:
+  std::vector<std::pair<std::string, Expr>> lets_;  ///< around the load
+};
+
+/// Whether a loop writes data, and does not only sum up.
+class Writes : public IRVisitor {
+ public:
+  explicit Writes(const Stmt& s) { s.accept(this); }
+
+  bool data = false;
+
+ protected:
+  using IRVisitor::visit;
+
+  void visit(const Store* op) override {
+    data = data || (op->param.defined() && op->param.dimensions() > 1);
+  }
+};
+
+/// Elements from what is loaded to what is fetched, in 64 bits: it may lie far beyond a tensor's
+/// end, and nothing has to be there.
+Expr distance(const DataLoad& data, Reading reading, bool writes) {
+  if (reading == Reading::end_to_end) {
+    return cast<std::int64_t>(ahead / data.size());
+  }
+  const Expr piece = cast<std::int64_t>((writes ? ahead : ahead_in_piece) / data.size());
+  if (data.load->param.dimensions() == 2) {
+    const Expr row = data.field(".stride.1");
+    return row * max(cast<std::int64_t>(rows_together), piece / max(row, 1));
+  }
+  const Expr length = data.field(".extent.0");
+  const Expr rows = piece / max(length, 1) + 1;
+  return select(length >= long_row / data.size(), piece, data.field(".stride.2") * rows);
+}
+
+class FetchAhead : public IRMutator {
+ public:
+  explicit FetchAhead(Reading reading) : reading_(reading) {}
+
+ protected:
+  using IRMutator::visit;
+
+  Stmt visit(const For* op) override {
+    Loop outer{.writes = Writes(op->body).data, .fetched = {}};
+    std::swap(outer, loop_);
+    Stmt s = IRMutator::visit(op);
+    std::swap(outer, loop_);
+    return s;
+  }
+
+  Stmt visit(const LetStmt* op) override { return after_fetches(op->value, IRMutator::visit(op)); }
+  Stmt visit(const Store* op) override { return after_fetches(op->value, IRMutator::visit(op)); }
+
+ private:
+  Stmt after_fetches(const Expr& value, Stmt s) {
+    for (const DataLoad& data : DataLoads(value).found) {
+      for (int at = 0; at < data.bytes(); at += line_bytes) {
+        const Expr element = simplify(data.first + at / data.size());
+        if (is_new(data, element)) {
+          s = Block::make(fetch(data, element), s);
+        }
+      }
+    }
+    return s;
+  }
+
+  /// Whether the loop has not asked for this line yet.
+  bool is_new(const DataLoad& data, const Expr& element) {
+    std::vector<Expr>& fetched = loop_.fetched[data.load->name];
+    const int line = line_bytes / data.size();
+    const bool known = std::any_of(fetched.begin(), fetched.end(), [&](const Expr& other) {
+      const auto apart = as_const_int(simplify(element - other));
+      return apart && std::abs(*apart) < line;
+    });
+    if (!known) {
+      fetched.push_back(element);
+    }
+    return !known;
+  }
+
+  [[nodiscard]] Stmt fetch(const DataLoad& data, const Expr& element) const {
+    const Expr there = cast<std::int64_t>(element) + distance(data, reading_, loop_.writes);
+    return Evaluate::make(Call::make(
+        data.load->type.element_of(), Call::prefetch,
+        {Variable::make(Halide::Handle(), data.load->name), there, 1, 1}, Call::Intrinsic));
+  }
+
+  Reading reading_;
+  struct Loop {
+    bool writes = false;
+    std::map<std::string, std::vector<Expr>> fetched;
+  } loop_;  // the innermost
+};
+
+}  // namespace
+
+void fetch_ahead(Halide::Pipeline kernel, Reading reading) {
+  kernel.add_custom_lowering_pass(new FetchAhead(reading));
+}
+
+}  // namespace halnorm::schedule
