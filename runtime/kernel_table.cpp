@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -39,18 +40,24 @@ constexpr std::uint8_t vector_bytes_of(std::string_view target) {
          "halnorm_" #operation "_" #layout "_" #dtype "__" #target, \
          &halnorm_##operation##_##layout##_##dtype##__##target##_argv},
 /// Fastest target first within each operation, layout and dtype; the portable one last.
-const Kernel table[] = {
+constexpr Kernel table[] = {
 #include "halnorm_kernels.inc"
 };
 #undef HALNORM_KERNEL
 
 using Choice = std::array<const Kernel*, operation_count * layout_count * element_count>;
 
-std::size_t slot(Operation operation, Layout layout, Element element) {
+constexpr std::size_t slot(Operation operation, Layout layout, Element element) {
   return (static_cast<std::size_t>(operation) * layout_count + static_cast<std::size_t>(layout)) *
              element_count +
          static_cast<std::size_t>(element);
 }
+
+static_assert(std::all_of(std::begin(table), std::end(table),
+                          [](const Kernel& k) {
+                            return slot(k.operation, k.layout, k.element) < Choice().size();
+                          }),
+              "an operation behind the one that operation_count names");
 
 Choice choice_of(std::string_view target) {
   Choice choice{};
