@@ -2,8 +2,8 @@
 # written to `to`.
 # - The stores of its output, if it `writes` one, go past the caches: in the loop over whole lines,
 #   which LLVM's comments name, a store of a vector at an aligned address becomes such a store of
-#   the same operands, which asks for the same alignment. Stores with a mask have no such form; those
-#   to the stack stay.
+#   the same operands, which asks for the same alignment. Stores with a mask have no such form, and
+#   those to the stack stay.
 # - What it fetches ahead goes into the nearest cache. Halide's fetches ask to be kept out of the
 #   others, which costs more than they gain: decision 015.
 
