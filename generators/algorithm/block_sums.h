@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "layout.h"
+#include "meeting.h"
 
 namespace halnorm::algorithm {
 
@@ -13,6 +14,7 @@ namespace halnorm::algorithm {
 struct Walkers {
   int width = 1, warps = 0;  ///< no warps, no walkers
   int together = 1;          ///< values whose loads are on their way at a time
+  int piece = 1;             ///< NCL: neighbours that one load brings, where rows consist of such
   int channels = 1;          ///< NLC: neighbouring channels of a block
   bool halving = false;      ///< a warp's sums are added half to half, not in a row
 };
@@ -32,9 +34,11 @@ struct BlockSizes {
   bool shift_by_first = false;  ///< each channel's first value is subtracted, not one of the block
   bool guards_nan = false;      ///< the target's maximum may lose a NaN
   Walkers walkers{};            ///< devices: who takes a block's values
-  int blocks = 0;     ///< with walkers: a block grows until there are no more than about so many
-  int gatherers = 1;  ///< how many add up the blocks of a channel side by side
+  int blocks = 0;           ///< with walkers: a block grows until there are no more than so many,
+  int most_in_channel = 0;  ///< and of one channel no more than so many
 
+  /// Whether the blocks of a channel are added up by walkers too.
+  [[nodiscard]] bool gathers() const { return walkers.warps > 0 && !whole; }
   /// For sums of so many tensors, which share the registers.
   [[nodiscard]] BlockSizes reading(int tensors) const;
 };
@@ -63,21 +67,35 @@ struct BlockGrid {
   /// Values per channel in block (jl, jn), and in all the blocks before it; double.
   [[nodiscard]] Halide::Expr size(const Halide::Expr& jl, const Halide::Expr& jn) const;
   [[nodiscard]] Halide::Expr before(const Halide::Expr& jl, const Halide::Expr& jn) const;
-  /// All walkers of a block; those that stand side by side along a row; the rows in which they
-  /// stand.
+  /// NCL: whether rows consist of pieces, and the values that a walker takes as one.
+  [[nodiscard]] Halide::Expr in_pieces() const;
+  [[nodiscard]] Halide::Expr piece() const;
+  /// All walkers of a channel in a block; those that stand side by side along a row; the rows in
+  /// which they stand.
   [[nodiscard]] Halide::Expr count() const;
-  [[nodiscard]] Halide::Expr across() const;
-  [[nodiscard]] Halide::Expr down() const;
+  [[nodiscard]] Halide::Expr across() const { return across(row_length / piece()); }
+  [[nodiscard]] Halide::Expr down() const { return down(row_length / piece()); }
+  /// The same where a row has so many pieces.
+  [[nodiscard]] Halide::Expr across(const Halide::Expr& pieces) const;
+  [[nodiscard]] Halide::Expr down(const Halide::Expr& pieces) const;
 
  private:
   void cut_for_vectors(const BlockSizes& sizes);
   void cut_for_walkers(const BlockSizes& sizes);
+  void cut_for_walkers_along_rows(const BlockSizes& sizes);
 };
 
 /// One element and the block it belongs to.
 struct Place {
   Halide::Expr l, c, n, jl, jn;
   Halide::Expr counts{};  ///< if defined, whether the element is there, or stands in for none
+  /// If defined, where the elements of a tensor come from.
+  std::function<Halide::Expr(const Halide::Func&)> loaded = nullptr;
+
+  /// The element of a tensor.
+  [[nodiscard]] Halide::Expr of(const Halide::Func& tensor, const Domain& domain) const {
+    return loaded ? loaded(tensor) : domain.at(tensor, l, c, n);
+  }
 
   [[nodiscard]] Halide::Expr or_zero(const Halide::Expr& value) const;
 };
@@ -96,12 +114,15 @@ struct BlockSums {
   Halide::RDom few, rows;  ///< NCL: the values of rows that hold no whole vector, and these
   Halide::RDom across;     ///< NCL: a vector's values; NLC: the groups of rows
 
-  Halide::Var g{"g"};
-  Halide::Func path{"path"};         ///< (w, g, jl, jn): where it leads a walker
+  Halide::Var g{"g"}, e{"e"}, t{"t"}, turn{"turn"}, other{"other"};
+  Halide::Func path{"path"};  ///< (w, g, jl, jn): where it leads a walker
+  /// Pieces of the tensors on their way, (e, t, w, g, c, jl, jn, turn, other): e is a piece's
+  /// value, t its turn in a step.
+  std::vector<Halide::Func> pieces;
   Halide::Func walk{"walk"};         ///< walkers, (w, g, c, jl, jn): what one comes by
   Halide::Func walked{"walked"};     ///< the same, for the others to see
-  std::vector<Halide::Func> halves;  ///< halving, likewise: `width` sums, half as many, ..., 4
-  Halide::Func warp{"warp"};         ///< (g, c, jl, jn): those of a warp together
+  std::vector<Halide::Func> halves;  ///< halving, likewise: a warp's sums, half as many, ..., 4
+  Meeting meeting;                   ///< their sums come together, (c, jl, jn)
 };
 
 using Terms = std::function<Halide::Tuple(const Place&)>;
@@ -119,11 +140,12 @@ struct Reduction {
   Halide::Func merged{"merged"};  ///< (c): the pair of all blocks, double
   Halide::Func total{"total"};    ///< (c): the pair that is wanted, if it is not merged itself
 
-  Halide::Var k{"k"};
-  std::vector<Halide::Func> gathering;  ///< gatherers, (c, k): what each adds up in each round,
+  Halide::Func pivot{"pivot"};  ///< (c, jl, jn): see moments.cpp; as a block's kernel leaves it
+
+  Halide::Var w{"w"}, g{"g"};
+  std::vector<Halide::Func> gathering;  ///< walkers, (w, g, c): what each adds up in each round,
   std::vector<Halide::Func> gathered;   ///< the same, for the others to see,
-  std::vector<Halide::Func> parts;      ///< (c, k): several of them together,
-  std::vector<Halide::Func> met;        ///< (c): and all
+  std::vector<Meeting> met;             ///< (c): and all
 };
 
 /// The type that a value of the data is computed with.

@@ -33,16 +33,14 @@ GradientSums gradient_sums(const Func& dy, const Func& x, const Domain& dom, con
   const Halide::Type acc = sum_type_of(x.type(), sizes);
   s.center(s.c) = cast(acc, mean(s.c));
   r.part = block_sums(r.grid, [&](const Place& p) {
-    const Expr g = p.or_zero(cast(acc, dom.at(dy, p.l, p.c, p.n)));
-    const Expr v =
-        p.or_zero(Halide::strict_float(cast(acc, dom.at(x, p.l, p.c, p.n)) - s.center(p.c)));
+    const Expr g = p.or_zero(cast(acc, p.of(dy, dom)));
+    const Expr v = p.or_zero(Halide::strict_float(cast(acc, p.of(x, dom)) - s.center(p.c)));
     return Tuple(g, g * v);
   });
   r.block(r.c, r.jl, r.jn) = Tuple(cast<double>(r.part.sums(r.c, r.jl, r.jn)[0]),
                                    cast<double>(r.part.sums(r.c, r.jl, r.jn)[1]));
-  if (sizes.gatherers > 1) {
-    const Func all =
-        gather_blocks(r, sizes.gatherers, [](const Tuple& block, const Expr&) { return block; });
+  if (sizes.gathers()) {
+    const Func all = gather_blocks(r, [](const Tuple& block, const Expr&) { return block; });
     r.merged(r.c) = Tuple(all(r.c));
   } else {
     merge_blocks(

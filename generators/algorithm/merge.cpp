@@ -28,6 +28,10 @@ Tuple share_of(const Reduction& r, const Expr& j, const Share& share) {
 }  // namespace
 
 void merge_blocks(Reduction& r, const Merge& merge) {
+  if (r.grid.whole && r.grid.walkers.warps > 0) {
+    r.merged(r.c) = Tuple(r.block(r.c, 0, 0));
+    return;
+  }
   r.merged(r.c) = zeros();
   r.order = RDom(0, r.grid.cuts, 0, r.grid.groups, "order");
   const Expr jl = r.order.x;
@@ -36,29 +40,25 @@ void merge_blocks(Reduction& r, const Merge& merge) {
                         r.grid.size(jl, jn));
 }
 
-Func gather_blocks(Reduction& r, int gatherers, const Share& share) {
+Func gather_blocks(Reduction& r, const Share& share) {
   constexpr int together = 4;
   const Expr blocks = r.grid.cuts * r.grid.groups;
-  const int step = gatherers * together;
+  const Expr step = r.grid.count() * together;
+  const Expr walker = r.g * r.grid.walkers.width + r.w;
   const RDom turns(0, (blocks + step - 1) / step, "turns");
   Func gathering("gathering");
-  gathering(r.c, r.k) = zeros();
-  gathering(r.c, r.k) = Tuple(gathering(r.c, r.k)) + sum_in_pairs(0, together, [&](int i) {
-                          return share_of(r, turns.x * step + r.k + i * gatherers, share);
-                        });
+  gathering(r.w, r.g, r.c) = zeros();
+  gathering(r.w, r.g, r.c) =
+      Tuple(gathering(r.w, r.g, r.c)) + sum_in_pairs(0, together, [&](int i) {
+        return share_of(r, turns.x * step + i * r.grid.count() + walker, share);
+      });
   Func gathered("gathered");
-  gathered(r.c, r.k) = Tuple(gathering(r.c, r.k));
-  constexpr int some = 8;
-  Func parts("parts");
-  parts(r.c, r.k) =
-      sum_in_pairs(0, some, [&](int i) { return Tuple(gathered(r.c, r.k * some + i)); });
-  Func met("met");
-  met(r.c) = sum_in_pairs(0, gatherers / some, [&](int i) { return Tuple(parts(r.c, i)); });
+  gathered(r.w, r.g, r.c) = Tuple(gathering(r.w, r.g, r.c));
   r.gathering.push_back(gathering);
   r.gathered.push_back(gathered);
-  r.parts.push_back(parts);
-  r.met.push_back(met);
-  return met;
+  r.met.push_back(meet(r.grid, r.g, {r.c}, r.grid.walkers.width,
+                       [&](const Expr& w, const Expr& g) { return Tuple(gathered(w, g, r.c)); }));
+  return r.met.back().all;
 }
 
 }  // namespace halnorm::algorithm

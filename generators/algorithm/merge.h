@@ -17,8 +17,8 @@ void merge_blocks(Reduction& r, const Merge& merge);
 /// What a block's pair, of `size` values, adds to a sum of all blocks.
 using Share = std::function<Halide::Tuple(const Halide::Tuple& block, const Halide::Expr& size)>;
 
-/// Sums over all blocks of a channel, by gatherers who each take every so manieth block: a round.
-/// The sum, (c), is r.met's last.
-Halide::Func gather_blocks(Reduction& r, int gatherers, const Share& share);
+/// Sums over all blocks of a channel, by as many walkers as a block has, who each take every so
+/// manieth one: a round. Returns the sum, (c).
+Halide::Func gather_blocks(Reduction& r, const Share& share);
 
 }  // namespace halnorm::algorithm

@@ -51,18 +51,31 @@ Expr not_negative(const Expr& m2, const BlockSizes& sizes) {
   return sizes.guards_nan ? Halide::select(has_nan_bits(m2), m2, limited) : limited;
 }
 
-/// The mean of all blocks' means first, then their squared deviations about it: sums, which many
-/// can add up side by side, without a division for each block.
-void gather_moments(Reduction& m, int gatherers) {
-  const Func sums = gather_blocks(m, gatherers, [](const Tuple& block, const Expr& size) {
-    return Tuple(size * block[0], cast<double>(0));
+/// All blocks at once, which many can add up side by side without a division for each: sums about
+/// the first block's mean. That lies no farther from the mean than the root of as many of their
+/// spread as there are blocks, whose square costs that many of 2^53.
+void gather_moments(Reduction& m, const BlockSizes& sizes) {
+  const Expr about = m.block(m.c, 0, 0)[0];
+  const Func sums = gather_blocks(m, [&](const Tuple& block, const Expr& size) {
+    const Expr apart = block[0] - about;
+    return Tuple(size * apart, block[1] + size * apart * apart);
   });
-  const Expr mean = sums(m.c)[0] / m.grid.domain.count();
-  const Func spread = gather_blocks(m, gatherers, [&](const Tuple& block, const Expr& size) {
-    const Expr apart = block[0] - mean;
-    return Tuple(block[1] + size * apart * apart, cast<double>(0));
-  });
-  m.merged(m.c) = Tuple(mean, spread(m.c)[0]);
+  const Expr above = sums(m.c)[0] / m.grid.domain.count();
+  m.merged(m.c) = Tuple(about + above, not_negative(sums(m.c)[1] - sums(m.c)[0] * above, sizes));
+}
+
+/// A block's mean, above the pivot, and its sum of squared deviations.
+void define_block(Reduction& m, const Expr& pivot, const BlockSizes& sizes) {
+  const Expr s1 = cast<double>(m.part.sums(m.c, m.jl, m.jn)[0]);
+  const Expr s2 = cast<double>(m.part.sums(m.c, m.jl, m.jn)[1]);
+  // Times one inverse for all channels: a division for each took a tenth of a small call.
+  const Expr above = s1 * (1 / m.grid.size(m.jl, m.jn));
+  const Expr m2 = s2 - s1 * above;
+  // Strict, or above - pivot may be formed first, which a large mean rounds.
+  const Expr apart = m.shift_is_first
+                         ? cast<double>(0)
+                         : Halide::strict_float(cast<double>(m.shift(m.c, m.jl, m.jn)) - pivot);
+  m.block(m.c, m.jl, m.jn) = Tuple(apart + above, not_negative(m2, sizes));
 }
 
 }  // namespace
@@ -84,28 +97,20 @@ Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
   }
   m.part = block_sums(m.grid, [&](const Place& p) {
     // strict: sum(x) - n * shift, which a compiler may make of it, loses all that a shift is for.
-    const Expr v = p.or_zero(
-        Halide::strict_float(cast(acc, d.at(x, p.l, p.c, p.n)) - m.shift(p.c, p.jl, p.jn)));
+    const Expr v =
+        p.or_zero(Halide::strict_float(cast(acc, p.of(x, d)) - m.shift(p.c, p.jl, p.jn)));
     return Tuple(v, v * v);
   });
 
-  const Expr s1 = cast<double>(m.part.sums(m.c, m.jl, m.jn)[0]);
-  const Expr s2 = cast<double>(m.part.sums(m.c, m.jl, m.jn)[1]);
-  // Times one inverse for all channels: a division for each took a tenth of a small call.
-  const Expr above = s1 * (1 / m.grid.size(m.jl, m.jn));
-  const Expr m2 = s2 - s1 * above;
-  const Expr pivot = cast<double>(first);
-  // Strict, or above - pivot may be formed first, which a large mean rounds.
-  const Expr apart = m.shift_is_first
-                         ? cast<double>(0)
-                         : Halide::strict_float(cast<double>(m.shift(m.c, m.jl, m.jn)) - pivot);
-  m.block(m.c, m.jl, m.jn) = Tuple(apart + above, not_negative(m2, sizes));
-  if (sizes.gatherers > 1) {
-    gather_moments(m, sizes.gatherers);
+  define_block(m, cast<double>(first), sizes);
+  if (sizes.gathers()) {
+    gather_moments(m, sizes);
   } else {
     merge_blocks(m, merged_moments);
   }
-  m.total(m.c) = Tuple(pivot + m.merged(m.c)[0], m.merged(m.c)[1]);
+  // x may be overwritten when the blocks are merged.
+  m.pivot(m.c, m.jl, m.jn) = cast<double>(first);
+  m.total(m.c) = Tuple(m.pivot(m.c, 0, 0) + m.merged(m.c)[0], m.merged(m.c)[1]);
   return m;
 }
 

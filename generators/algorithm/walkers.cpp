@@ -1,5 +1,8 @@
 #include "walkers.h"
 
+#include <map>
+#include <string>
+
 #include "pairs.h"
 
 namespace halnorm::algorithm {
@@ -20,6 +23,9 @@ namespace {
 Expr div_up(const Expr& a, const Expr& b) {
   return cast<int>(cast<unsigned>(a + b - 1) / cast<unsigned>(b));
 }
+
+/// The same of extents, of which Halide derives others: it does not follow them through casts.
+Expr quotient_up(const Expr& a, const Expr& b) { return (a + b - 1) / b; }
 
 /// Two float64 as the halves of their bits: Halide 21 shuffles nothing wider than 32 bits.
 Tuple in_words(const Tuple& pair) {
@@ -54,8 +60,8 @@ Tuple sum_of_halves(BlockSums& b, const BlockGrid& g) {
 }
 
 /// What a walker has to know, worked out once: where it stands, where a turn leads, and how many
-/// there are. Its turns lead along the row, or down the rows where there are more of these; and all
-/// again in each turn the other way.
+/// there are; along a row all in pieces. Its turns lead along the row, or down the rows where there
+/// are more of these; and all again in each turn the other way.
 struct Path {
   Expr l, n;              ///< where it stands
   Expr turn_l, turn_n;    ///< how far a turn leads,
@@ -82,7 +88,7 @@ struct Turns {
   Expr along_row, most, others;
 
   explicit Turns(const BlockGrid& g) {
-    const Expr along = div_up(g.row_length, g.across());
+    const Expr along = div_up(g.row_length / g.piece(), g.across());
     const Expr below = div_up(g.rows, g.down());
     along_row = g.domain.layout == Layout::NCL && along > below;
     most = select(along_row, along, below);
@@ -102,7 +108,7 @@ void define_path(BlockSums& b, const BlockGrid& g) {
   p.turn_n = select(along_row, 0, down);
   p.other_l = select(along_row, 0, across);
   p.other_n = select(along_row, down, 0);
-  const Expr left_l = max(g.length_at(b.jl) - p.l, 0);
+  const Expr left_l = max(g.length_at(b.jl) / g.piece() - p.l, 0);
   const Expr left_n = max(g.rows_at(b.jn) - p.n, 0);
   p.turns = div_up(select(along_row, left_l, left_n), select(along_row, across, down));
   p.others = select(p.n < down,
@@ -110,38 +116,93 @@ void define_path(BlockSums& b, const BlockGrid& g) {
   b.path(b.w, b.g, b.jl, b.jn) = p.packed();
 }
 
-Tuple term(const BlockSums& b, const BlockGrid& g, const Terms& terms, const Expr& l, const Expr& n,
-           const Expr& counts) {
-  return terms({within(g.first_l(b.jl) + l, g.domain.L - 1), b.c,
-                within(g.first_n(b.jn) + n, g.domain.N - 1), b.jl, b.jn, counts});
+/// The values that a walker loads together: so many turns of a piece each, or where rows do not
+/// consist of pieces, as many turns of one value.
+struct Step {
+  const BlockGrid& g;
+  Expr turns;  ///< of a step
+
+  explicit Step(const BlockGrid& grid)
+      : g(grid),
+        turns(select(g.in_pieces(), g.walkers.together / g.walkers.piece, g.walkers.together)) {}
+
+  /// Which turn value e of piece t belongs to, and where it lies in it.
+  [[nodiscard]] Expr turn(const Expr& e, const Expr& t) const {
+    return select(g.in_pieces(), t, t * g.walkers.piece + e);
+  }
+  [[nodiscard]] Expr in_piece(const Expr& e) const { return select(g.in_pieces(), e, 0); }
+};
+
+/// One value of a step; those that are left when no full step is may stand in for none.
+Place place(const BlockSums& b, const BlockGrid& g, const Path& p, const Expr& e, const Expr& t,
+            const Expr& turn, const Expr& other, bool full) {
+  const Step step(g);
+  const Expr first = full ? turn * step.turns : p.turns / step.turns * step.turns;
+  const Expr wanted = first + step.turn(e, t);
+  const Expr at = full ? wanted : min(wanted, p.turns - 1);
+  const Expr l = (b.jl * (g.row_length / g.piece()) + p.l_at(at, other)) * g.piece();
+  return {within(l + step.in_piece(e), g.domain.L - 1),
+          b.c,
+          within(g.first_n(b.jn) + p.n_at(at, other), g.domain.N - 1),
+          b.jl,
+          b.jn,
+          full ? Expr() : wanted < p.turns};
+}
+
+/// The sum of the terms of a full step. What they take from the tensors goes through b.pieces,
+/// which can be loaded as such.
+Tuple sum_of_step(BlockSums& b, const BlockGrid& g, const Terms& terms) {
+  const Path p = Path::of(b.path, b);
+  const int piece = g.walkers.piece;
+  std::map<std::string, Func> of_tensor;
+  const auto piece_of = [&](const Func& tensor) {
+    const auto [entry, is_new] = of_tensor.try_emplace(tensor.name(), tensor.name() + "_piece");
+    if (is_new) {
+      const Place any = place(b, g, p, b.e, b.t, b.turn, b.other, true);
+      entry->second(b.e, b.t, b.w, b.g, b.c, b.jl, b.jn, b.turn, b.other) =
+          any.of(tensor, g.domain);
+      b.pieces.push_back(entry->second);
+    }
+    return entry->second;
+  };
+  return sum_in_pairs(0, g.walkers.together, [&](int i) {
+    Place at = place(b, g, p, i % piece, i / piece, b.full.x, b.full.y, true);
+    if (piece > 1) {
+      at.loaded = [&, i](const Func& tensor) {
+        return piece_of(tensor)(i % piece, i / piece, b.w, b.g, b.c, b.jl, b.jn, b.full.x,
+                                b.full.y);
+      };
+    }
+    return terms(at);
+  });
+}
+
+/// The same of what is left over. (Halide 21 loses track of Funcs that are used on conditions where
+/// others share a loop: these values are loaded one by one.)
+Tuple sum_of_rest(const BlockSums& b, const BlockGrid& g, const Terms& terms) {
+  const Path p = Path::of(b.path, b);
+  const int piece = g.walkers.piece;
+  return sum_in_pairs(0, g.walkers.together, [&](int i) {
+    return terms(place(b, g, p, i % piece, i / piece, 0, b.rest.x, false));
+  });
 }
 
 /// What each walker comes by. In the last step those that have fewer turns left stand in their
 /// last.
 void define_walk(BlockSums& b, const BlockGrid& g, const Terms& terms) {
-  const int together = g.walkers.together;
   const Turns turns(g);
   const Path p = Path::of(b.path, b);
+  const Step step(g);
   b.walk(b.w, b.g, b.c, b.jl, b.jn) = zeros();
   const auto so_far = [&] { return Tuple(b.walk(b.w, b.g, b.c, b.jl, b.jn)); };
 
-  b.full = RDom(0, turns.most / together, 0, turns.others, "full");
-  const Expr steps = p.turns / together;
-  b.full.where(b.full.x < steps && b.full.y < p.others);
-  b.walk(b.w, b.g, b.c, b.jl, b.jn) =
-      so_far() + sum_in_pairs(0, together, [&](int i) {
-        const Expr turn = b.full.x * together + i;
-        return term(b, g, terms, p.l_at(turn, b.full.y), p.n_at(turn, b.full.y), Expr());
-      });
+  b.full = RDom(0, turns.most / step.turns, 0, turns.others, "full");
+  b.full.where(b.full.x < p.turns / step.turns && b.full.y < p.others);
+  b.walk(b.w, b.g, b.c, b.jl, b.jn) = so_far() + sum_of_step(b, g, terms);
 
   b.rest = RDom(0, turns.others, "rest");
-  const Expr first = steps * together;
-  b.rest.where(first < p.turns && b.rest.x < p.others);
-  b.walk(b.w, b.g, b.c, b.jl, b.jn) = so_far() + sum_in_pairs(0, together, [&](int i) {
-                                        const Expr turn = min(first + i, p.turns - 1);
-                                        return term(b, g, terms, p.l_at(turn, b.rest.x),
-                                                    p.n_at(turn, b.rest.x), first + i < p.turns);
-                                      });
+  b.rest.where(p.turns % step.turns > 0 && b.rest.x < p.others);
+  b.walk(b.w, b.g, b.c, b.jl, b.jn) = so_far() + sum_of_rest(b, g, terms);
 }
 
 }  // namespace
@@ -152,50 +213,65 @@ Expr Place::or_zero(const Expr& value) const {
 
 BlockSizes BlockSizes::reading(int tensors) const {
   BlockSizes sizes = *this;
-  while (tensors > 1 && sizes.walkers.together > 1) {
+  while (tensors > 1 && sizes.walkers.together > sizes.walkers.piece) {
     sizes.walkers.together /= 2;
     tensors = (tensors + 1) / 2;
   }
   return sizes;
 }
 
-Expr BlockGrid::across() const {
+Expr BlockGrid::in_pieces() const {
+  return walkers.piece > 1 ? domain.L % walkers.piece == 0 : Halide::Internal::const_true();
+}
+
+Expr BlockGrid::piece() const { return select(in_pieces(), walkers.piece, 1); }
+
+Expr BlockGrid::across(const Expr& pieces) const {
   if (domain.layout == Layout::NLC) {
     return 1;
   }
   // As many as divide the row into equal turns.
-  return clamp(div_up(row_length, div_up(row_length, count())), 1, count());
+  return clamp(div_up(pieces, div_up(pieces, count())), 1, count());
 }
 
-Expr BlockGrid::down() const {
-  return domain.layout == Layout::NLC ? count() : max(count() / across(), 1);
+Expr BlockGrid::down(const Expr& pieces) const {
+  return domain.layout == Layout::NLC ? count() : max(count() / across(pieces), 1);
 }
 
 Expr BlockGrid::count() const { return warps * walkers.width; }
 
 void BlockGrid::cut_for_walkers(const BlockSizes& sizes) {
+  const bool along_rows = domain.layout == Layout::NCL;
   warps = walkers.warps;
   if (whole) {
     row_length = domain.L;
     rows = domain.N;
-    if (domain.layout == Layout::NCL) {
+    if (along_rows) {
       // Each walker costs as much as some values. (In NLC Halide would loop over all blocks to find
       // out how much they share.)
       const int least = walkers.width * walkers.together;
       warps = clamp(domain.L * domain.N / least, 1, walkers.warps);
     }
-    return;
-  }
-  if (domain.layout == Layout::NLC) {
-    const Expr columns = div_up(domain.C, walkers.channels);
+  } else if (along_rows) {
+    cut_for_walkers_along_rows(sizes);
+  } else {
+    const Expr columns = quotient_up(domain.C, walkers.channels);
+    const Expr in_channel = clamp(sizes.blocks / columns, 1, sizes.most_in_channel);
     row_length = 1;
-    rows = max(domain.N / max(sizes.blocks / columns, 1), sizes.min_rows);
-    return;
+    rows = max(quotient_up(domain.N, in_channel), sizes.min_rows);
   }
-  const Expr share = domain.L * domain.C * domain.N / sizes.blocks;
-  const Expr values = max(share / walkers.width * walkers.width, sizes.block_values);
-  row_length = min(domain.L, values);
-  rows = max(values / max(domain.L, 1), 1);
+}
+
+/// Rows are cut into equal parts, or come together, until a block has its share of values. No more
+/// blocks are made than are wanted: those that a device does not take at once would keep it for as
+/// long again.
+void BlockGrid::cut_for_walkers_along_rows(const BlockSizes& sizes) {
+  const Expr of_channel = domain.L * domain.N;
+  const Expr share = max(of_channel * domain.C / sizes.blocks, of_channel / sizes.most_in_channel);
+  const Expr values = max(share, sizes.block_values);
+  const Expr part = quotient_up(domain.L, max(domain.L / values, 1));
+  row_length = max(min(domain.L, quotient_up(part, walkers.width) * walkers.width), 1);
+  rows = max(quotient_up(values, max(domain.L, 1)), 1);
 }
 
 void sum_by_walkers(BlockSums& b, const BlockGrid& g, const Terms& terms) {
@@ -204,14 +280,10 @@ void sum_by_walkers(BlockSums& b, const BlockGrid& g, const Terms& terms) {
   define_walk(b, g, terms);
   b.walked(b.w, b.g, b.c, b.jl, b.jn) =
       walkers.halving ? sum_of_halves(b, g) : Tuple(b.walk(b.w, b.g, b.c, b.jl, b.jn));
-  b.warp(b.g, b.c, b.jl, b.jn) = sum_in_pairs(0, walkers.halving ? 2 : walkers.width, [&](int w) {
-    return Tuple(b.walked(w, b.g, b.c, b.jl, b.jn));
-  });
-  b.sums(b.c, b.jl, b.jn) = sum_in_pairs(0, walkers.warps, [&](int i) {
-    const Tuple sums = b.warp(min(i, g.warps - 1), b.c, b.jl, b.jn);
-    return Tuple(select(i < g.warps, sums[0], cast<double>(0)),
-                 select(i < g.warps, sums[1], cast<double>(0)));
-  });
+  b.meeting = meet(
+      g, b.g, {b.c, b.jl, b.jn}, walkers.halving ? 2 : walkers.width,
+      [&](const Expr& w, const Expr& warp) { return Tuple(b.walked(w, warp, b.c, b.jl, b.jn)); });
+  b.sums(b.c, b.jl, b.jn) = Tuple(b.meeting.all(b.c, b.jl, b.jn));
 }
 
 }  // namespace halnorm::algorithm

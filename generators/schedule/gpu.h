@@ -1,5 +1,6 @@
 #pragma once
 
+#include "gpu_write.h"
 #include "schedule.h"
 
 namespace halnorm::schedule {
@@ -31,10 +32,16 @@ class Gpu : public Schedule {
     return shuffles_ && layout == algorithm::Layout::NCL && !on_opencl();
   }
 
- private:
-  /// Whether y may be computed in vectors.
-  [[nodiscard]] bool in_vectors(const algorithm::Normalize& s) const;
+  [[nodiscard]] Written written(const algorithm::Normalize& s, const algorithm::Domain& d) const;
+  [[nodiscard]] Written written(const algorithm::InputGradient& g,
+                                const algorithm::Domain& d) const;
+  /// What y or dx is made of, and the outputs of a channel, from what a block of threads knows.
+  static void finish(const algorithm::Normalize& s, const Written& y,
+                     const algorithm::BlockGrid& grid, const PerChannel& statistics);
+  static void finish(const algorithm::InputGradient& g, const Written& dx,
+                     const algorithm::BlockGrid& grid, const PerChannel& gradients);
 
+ private:
   Halide::Target target_;
   std::vector<Halide::Expr> strides_;
   bool shuffles_;

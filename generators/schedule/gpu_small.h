@@ -8,7 +8,7 @@ namespace halnorm::schedule {
 /// them, and writes them while they are in cache. The other operations are not called.
 class GpuSmall final : public Gpu {
  public:
-  GpuSmall(const Halide::Target& target, bool shuffles) : Gpu(target, {}, shuffles) {}
+  using Gpu::Gpu;
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
                                                   Halide::Type data) const override;

@@ -2,6 +2,7 @@
 
 namespace halnorm::schedule {
 
+using algorithm::BlockGrid;
 using algorithm::BlockSums;
 using algorithm::Layout;
 using algorithm::Reduction;
@@ -9,15 +10,30 @@ using Halide::Func, Halide::Stage, Halide::Var;
 
 namespace {
 
-/// A thread for each walker, whose neighbours read the neighbouring values. The warps of walkers
-/// are the second axis of the block's threads in NCL; in NLC the first is the channels.
-void walk(Stage f, const BlockSums& b, Layout layout) {
-  if (layout == Layout::NCL) {
-    f.reorder(b.w, b.g, b.c).gpu_threads(b.w, b.g);
-  } else {
-    const Var t("t");
-    f.fuse(b.w, b.g, t).reorder(b.c, t).gpu_threads(b.c, t);
+/// A thread for each of a block's channels. In NLC Halide does not always see that they are no more
+/// than those, and each does the next ones as well, which there are not. Returns its inner loop.
+Var one_for_each_channel(Stage f, const Var& c, int channels) {
+  if (channels == 1) {
+    return c;
   }
+  const Var more("more");
+  f.split(c, more, c, channels, Halide::TailStrategy::GuardWithIf).reorder(more, c);
+  return more;
+}
+
+/// A thread for each walker, whose neighbours read the neighbouring values. The warps of walkers
+/// are the second axis of the block's threads in NCL; in NLC the first is the channels. Returns the
+/// innermost loop.
+Var share_threads(Stage f, const Var& w, const Var& g, const Var& c, const BlockGrid& grid) {
+  if (grid.domain.layout == Layout::NCL) {
+    f.reorder(w, g, c).gpu_threads(w, g);
+    return w;
+  }
+  const Var t("t");
+  f.fuse(w, g, t).reorder(c, t);
+  const Var innermost = one_for_each_channel(f, c, grid.walkers.channels);
+  f.gpu_threads(c, t);
+  return innermost;
 }
 
 /// The sums of a warp meet in registers of its lanes, down to two.
@@ -32,38 +48,75 @@ void shuffle(BlockSums& b) {
   }
 }
 
+/// All the loads of a step are on their way before the first value is added.
+void load_pieces(const BlockSums& b, int piece) {
+  for (Func f : b.pieces) {
+    f.compute_at(b.walk, b.full.x)
+        .store_in(Halide::MemoryType::Register)
+        .bound_extent(b.e, piece)
+        .vectorize(b.e, piece)
+        .unroll(b.t);
+  }
+}
+
+void meet_in_block(algorithm::Meeting& m, const Var& g, const Var& c, const Func& at,
+                   const Var& block, const BlockGrid& grid) {
+  m.warp.compute_at(at, block).reorder(c, g);
+  one_for_each_channel(m.warp, c, grid.walkers.channels);
+  m.warp.gpu_threads(c, g);
+  keep_in_block(m.all, at, block, grid);
+}
+
 }  // namespace
 
-void keep_in_block(Func f, const Func& at, const Var& block) {
-  f.compute_at(at, block).gpu_threads(f.args()[0]);
+void keep_in_block(Func f, const Func& at, const Var& block, const BlockGrid& grid) {
+  const Var c = f.args()[0];
+  f.compute_at(at, block);
+  one_for_each_channel(f, c, grid.walkers.channels);
+  f.gpu_threads(c);
   if (f.has_update_definition()) {
-    f.update().gpu_threads(f.args()[0]);
+    one_for_each_channel(f.update(), c, grid.walkers.channels);
+    f.update().gpu_threads(c);
   }
 }
 
 void sum_in_block(Reduction& r, const Func& at, const Var& block) {
   BlockSums& b = r.part;
-  const Layout layout = r.grid.domain.layout;
   if (r.shift.defined() && !r.shift_is_first) {
-    keep_in_block(r.shift, at, block);
-  }
-  // What belongs to one walker is in registers.
-  const bool halving = r.grid.walkers.halving;
-  const Func& walker = halving ? b.halves.front() : b.walked;
-  const Var& innermost = layout == Layout::NCL ? b.w : b.c;
-  b.path.compute_at(walker, innermost);
-  b.walk.compute_at(walker, innermost);
-  if (r.shift_is_first) {
-    r.shift.compute_at(walker, innermost);
+    keep_in_block(r.shift, at, block, r.grid);
   }
   b.walked.compute_at(at, block);
+  const bool halving = r.grid.walkers.halving;
+  Var innermost = b.w;
   if (halving) {
     shuffle(b);
   } else {
-    walk(b.walked, b, layout);
+    innermost = share_threads(b.walked, b.w, b.g, b.c, r.grid);
   }
-  b.warp.compute_at(at, block).reorder(b.c, b.g).gpu_threads(b.c, b.g);
-  keep_in_block(b.sums, at, block);
+  // What belongs to one walker is in registers.
+  const Func& walker = halving ? b.halves.front() : b.walked;
+  b.path.compute_at(walker, innermost);
+  b.walk.compute_at(walker, innermost);
+  load_pieces(b, r.grid.walkers.piece);
+  if (r.shift_is_first) {
+    r.shift.compute_at(walker, innermost);
+  }
+  meet_in_block(b.meeting, b.g, b.c, at, block, r.grid);
+  keep_in_block(b.sums, at, block, r.grid);
+}
+
+void merge_in_block(Reduction& r, const std::vector<Func>& kept, const Func& at, const Var& block) {
+  for (std::size_t round = 0; round < r.met.size(); ++round) {
+    Func gathered = r.gathered[round].compute_at(at, block);
+    const Var innermost = share_threads(gathered, r.w, r.g, r.c, r.grid);
+    // The sum is in registers: PoCL 3.1 runs what lies between two barriers more than once where
+    // both are under a condition.
+    r.gathering[round].compute_at(gathered, innermost);
+    meet_in_block(r.met[round], r.g, r.c, at, block, r.grid);
+  }
+  for (const Func& f : kept) {
+    keep_in_block(f, at, block, r.grid);
+  }
 }
 
 }  // namespace halnorm::schedule

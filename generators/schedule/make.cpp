@@ -49,7 +49,7 @@ std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tunin
 std::unique_ptr<Schedule> make_small(const Halide::Target& target, const Strides& strides,
                                      bool gpu_lanes) {
   if (target.has_gpu_feature()) {
-    return std::make_unique<GpuSmall>(target, gpu_lanes);
+    return std::make_unique<GpuSmall>(target, strides.rows, gpu_lanes);
   }
   return std::make_unique<CpuSmall>(make(target, {}, strides), strides);
 }

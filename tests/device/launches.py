@@ -1,5 +1,6 @@
-"""Counts the kernels of each device pipeline: one whose operation ends in _small has just one, and
-so is one launch."""
+"""Which Funcs are kernels of their own in the training pipelines of devices: the output alone where
+the operation ends in _small, so that a call is one launch, else the blocks' sums and the output. A
+Func has a kernel for each alignment of its rows, of which a call launches one."""
 
 import argparse
 import csv
@@ -12,17 +13,26 @@ from pathlib import Path
 
 from cuda_assembly import device_code
 
-# A function that is launched, in PTX and in OpenCL's C; the C has an empty one besides.
+# A function that is launched, in PTX and in OpenCL's C, and the Func that it computes.
 KERNELS = {
-    "cuda": re.compile(r"\.visible \.entry"),
-    "opencl": re.compile(r"__kernel void _kernel_"),
+    "cuda": re.compile(r"\.visible \.entry _kernel_([a-z]+)"),
+    "opencl": re.compile(r"__kernel void _kernel_([a-z]+)"),
 }
+OUTPUTS = {"batch_norm_train": "y", "batch_norm_backward": "dx"}
 
 
-def launches(generator: Path, recipe: list[str], folder: Path) -> int:
+def output_of(recipe: list[str]) -> str | None:
+    return OUTPUTS.get(recipe[0].removesuffix("_small"))
+
+
+def launched(generator: Path, recipe: list[str], folder: Path) -> set[str]:
     place = folder / recipe[3]
     place.mkdir(exist_ok=True)
-    return len(KERNELS[recipe[3]].findall(device_code(generator, recipe, place).read_text()))
+    return set(KERNELS[recipe[3]].findall(device_code(generator, recipe, place).read_text()))
+
+
+def wanted(recipe: list[str]) -> set[str]:
+    return {output_of(recipe) or ""} | (set() if recipe[0].endswith("_small") else {"block"})
 
 
 def main() -> int:
@@ -32,16 +42,18 @@ def main() -> int:
     options = parser.parse_args()
     with options.recipes.open() as file:
         rows = [row for row in csv.reader(file, delimiter="\t") if row and row[3] in KERNELS]
-    recipes = [row for row in rows if row[0].endswith("_small")]
+    recipes = [row for row in rows if output_of(row)]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = list(
-            pool.map(lambda recipe: launches(options.generator, recipe, Path(folder)), recipes)
+        found = list(
+            pool.map(lambda recipe: launched(options.generator, recipe, Path(folder)), recipes)
         )
-    for recipe, count in zip(recipes, counts, strict=True):
-        if count != 1:
-            print(f"{' '.join(recipe[:4])}: {count} kernels, wanted 1")
-    print(f"{len(recipes)} pipelines for small calls: {sum(counts)} kernels")
-    return 0 if recipes and all(count == 1 for count in counts) else 1
+    wrong = 0
+    for recipe, kernels in zip(recipes, found, strict=True):
+        if kernels != wanted(recipe):
+            wrong += 1
+            print(f"{' '.join(recipe[:4])}: got {sorted(kernels)}, wanted {sorted(wanted(recipe))}")
+    print(f"{len(recipes)} pipelines, {wrong} of other kernels")
+    return 0 if recipes and not wrong else 1
 
 
 if __name__ == "__main__":

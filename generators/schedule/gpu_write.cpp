@@ -1,0 +1,175 @@
+#include "gpu_write.h"
+
+#include "gpu_sums.h"
+
+namespace halnorm::schedule {
+
+using algorithm::BlockGrid;
+using algorithm::Layout;
+using Halide::Expr, Halide::Func, Halide::Stage, Halide::TailStrategy, Halide::Var;
+
+namespace {
+
+// Threads of a block where they are as many as there is to do: what every device has.
+constexpr int threads = 256;
+// An output may be its own input: no element is computed twice.
+constexpr auto guarded = TailStrategy::GuardWithIf;
+
+const Var across("across"), down("down");  // the threads of a block
+const Var e("e");                          // the values of a vector
+
+Expr div_up(const Expr& a, const Expr& b) { return (a + b - 1) / b; }
+
+TailStrategy tail_of(int size) { return size == 1 ? guarded : TailStrategy::RoundUp; }
+
+/// In vectors where rows hold whole numbers of `least` elements and are aligned, else element by
+/// element.
+template <class Arrange>
+void in_vectors(const Written& y, int least, const Arrange& arrange) {
+  Func f = y.f;
+  f.compute_root();
+  const int size = vector_of(y.data);
+  if (y.vectors && size > 1) {
+    const Expr& row = y.domain.layout == Layout::NCL ? y.domain.L : y.domain.C;
+    arrange(f.specialize(row % least == 0 && aligned(y.strides, row, size)), size);
+  }
+  arrange(Stage(f), 1);
+}
+
+/// y or dx, neighbouring threads side by side along a row, and where it is short, along the next
+/// ones too: as many threads as the row has vectors, or a whole fraction of them. Where there is
+/// more to do than fills a device several times, a thread does more rows: what it has to know of
+/// its channels costs as much as some elements.
+void write_rows(Stage f, const Var& along, const Expr& vectors, const Written& y) {
+  const Var io("io"), no("no"), r("r"), again("again"), tile("tile");
+  constexpr int tiles = 2048;
+  const Expr some = min(vectors, 1 << 16);  // what follows may not pass 2^31
+  const Expr wide = clamp(div_up(some, div_up(some, threads)), 1, threads);
+  const Expr high = max(Expr(threads) / wide, 1);
+  const Expr all = div_up(vectors, wide) * div_up(y.domain.N, high * y.rows);
+  f.split(along, io, across, wide, guarded)
+      .split(y.n, no, down, high * y.rows, guarded)
+      .split(down, r, down, high, guarded)
+      .split(no, no, again, clamp(all / tiles, 1, 8), guarded)
+      .reorder(r, again, across, down, io, no)
+      .unroll(r)
+      .gpu_threads(across, down)
+      .fuse(io, no, tile)  // a grid has one long axis, which takes all that there is to divide
+      .gpu_blocks(tile);
+}
+
+}  // namespace
+
+Expr aligned(const std::vector<Expr>& strides, const Expr& row, int size) {
+  Expr all = row % size == 0;
+  for (const Expr& stride : strides) {
+    all = all && stride % size == 0;
+  }
+  return all;
+}
+
+void write(const Written& y) {
+  in_vectors(y, vector_of(y.data), [&](Stage f, int size) {
+    const Var t("t"), i("i");
+    if (y.domain.layout == Layout::NCL) {
+      f.split(y.l, t, e, size, tail_of(size)).reorder(e, t, y.c, y.n).fuse(t, y.c, i).vectorize(e);
+      write_rows(f, i, y.domain.L / size * y.domain.C, y);
+    } else {
+      f.split(y.c, t, e, size, tail_of(size)).reorder(e, t, y.n).vectorize(e);
+      write_rows(f, t, y.domain.C / size, y);
+    }
+  });
+}
+
+namespace {
+
+// Which block of a grid: its part of the rows, its rows; and its channels, in vectors, and of
+// these.
+const Var along("along"), below("below"), ci("ci"), v("v");
+// Loops of one turn, which become part of those over blocks.
+const Var once("once"), one("one");
+
+/// The channels come with two loops of one turn, so that a function of a channel has the same loops
+/// as y where y also has its blocks of rows.
+template <class Schedule>
+void cut_channels(Schedule& f, const Var& c, const BlockGrid& grid, int size) {
+  const int channels = grid.walkers.channels;
+  if (channels > 1) {
+    f.split(c, c, v, size, tail_of(size));
+  }
+  f.split(c, column, ci, channels / size, tail_of(size));
+  const Var& of_one = channels > 1 ? v : ci;
+  f.split(of_one, once, of_one, size, tail_of(size))
+      .split(of_one, one, of_one, size, tail_of(size));
+}
+
+void walk_rows(Stage f, const Written& y, const BlockGrid& grid, int size) {
+  const Var u("u"), t("t"), jl("jl"), jn("jn");
+  const Expr pieces = max(grid.row_length / size, 1);
+  cut_channels(f, y.c, grid, 1);
+  f.split(y.l, y.l, e, size, tail_of(size))
+      .split(y.l, jl, y.l, pieces, guarded)
+      .split(y.l, y.l, across, grid.across(pieces), guarded)
+      .split(y.n, jn, y.n, grid.rows, guarded)
+      .split(y.n, y.n, down, grid.down(pieces), guarded)
+      .split(y.n, y.n, u, y.rows, guarded)
+      .reorder(e, u, y.l, y.n, across, down, ci, column, once, jl, one, jn)
+      .vectorize(e)
+      .unroll(u)
+      .fuse(across, down, t)
+      .split(t, down, across, warp, guarded)
+      .gpu_threads(across, down)
+      .fuse(once, jl, along)
+      .fuse(one, jn, below);
+}
+
+void walk_columns(Stage f, const Written& y, const BlockGrid& grid, int size) {
+  const Var u("u"), next("next"), jn("jn");
+  cut_channels(f, y.c, grid, size);
+  f.split(y.n, jn, y.n, grid.rows, guarded)
+      .split(y.n, y.n, down, grid.count() * size, guarded)
+      .split(down, down, next, size, guarded)
+      .split(y.n, y.n, u, y.rows, guarded)
+      .reorder(v, u, y.n, ci, next, down, column, once, one, jn)
+      .vectorize(v)
+      .unroll(u)
+      .fuse(ci, next, across)
+      .gpu_threads(across, down)
+      .rename(once, along)
+      .fuse(one, jn, below);
+}
+
+}  // namespace
+
+void write_blocks(const Written& y, const BlockGrid& grid) {
+  const bool along_rows = y.domain.layout == Layout::NCL;
+  // In NLC Halide must see how many threads a block has.
+  const int least = along_rows ? vector_of(y.data) : grid.walkers.channels;
+  in_vectors(y, least, [&](Stage f, int size) {
+    if (along_rows) {
+      walk_rows(f, y, grid, size);
+    } else {
+      walk_columns(f, y, grid, size);
+    }
+    f.gpu_blocks(column, along, below);
+  });
+}
+
+void write_channels(const std::vector<Func>& outputs, const Written& y, const BlockGrid& grid) {
+  for (Func f : outputs) {
+    const Var c = f.args()[0];
+    f.compute_root();
+    cut_channels(f, c, grid, 1);
+    f.rename(once, along).rename(one, below).reorder(ci, column, along, below);
+    if (grid.walkers.channels > 1) {
+      f.reorder(v, ci);
+    }
+    f.gpu_threads(ci).gpu_blocks(column, along, below).compute_with(y.f, column);
+  }
+}
+
+void give_to_threads(Func f, const Written& y) {
+  f.in().compute_at(y.f, across).unroll(f.args()[0]);
+}
+
+}  // namespace halnorm::schedule
