@@ -25,7 +25,6 @@ BlockSizes GpuSmall::block_sizes(Layout layout, Halide::Type data) const {
           .walkers = {.width = width,
                       .warps = threads / channels / width,
                       .together = together(data),
-                      .piece = along_rows ? vector_of(data) : 1,
                       .channels = channels,
                       .halving = shuffles(layout)}};
 }
