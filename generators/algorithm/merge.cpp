@@ -28,6 +28,7 @@ Tuple share_of(const Reduction& r, const Expr& j, const Share& share) {
 }  // namespace
 
 void merge_blocks(Reduction& r, const Merge& merge) {
+  // One block needs no sum, which PoCL 3.1 would add up more than once: see docs/performance.md.
   if (r.grid.whole && r.grid.walkers.warps > 0) {
     r.merged(r.c) = Tuple(r.block(r.c, 0, 0));
     return;
