@@ -15,6 +15,12 @@ bool rows_merge(const Extents& e, const Strides3& s) {
   return e.L == 1 || e.N == 1 || s.n == s.l * e.L;
 }
 
+/// Whether x is one channel on a device, which is walked as one row there, N its length: what
+/// neighbouring threads have is neighbouring values, and rows of one value would leave most without.
+bool is_column(const Tensor& x, const Extents& e) {
+  return e.C == 1 && e.L == 1 && memory_of(x) != nullptr;
+}
+
 /// The values, or one value that every channel reads through a stride of 0.
 Channels channels_or(const Tensor& values, std::int64_t channels, const Tensor& data, float& for32,
                      double& for64) {
@@ -69,13 +75,16 @@ bool fits(const Tensor& x, Layout layout) {
   if (!s.merged) {
     return false;
   }
-  return layout == Layout::ncl ? steps_by_one(e.L, s.l)
-                               : steps_by_one(e.C, s.c) && rows_merge(e, s);
+  if (layout == Layout::nlc) {
+    return steps_by_one(e.C, s.c) && rows_merge(e, s);
+  }
+  return is_column(x, e) ? steps_by_one(e.N, s.n) : steps_by_one(e.L, s.l);
 }
 
 Layout layout_of(const Tensor& x) {
+  const Extents e = extents_of(x);
   // Without an L axis the channels are innermost, whatever their stride says.
-  if (extents_of(x).L == 1) {
+  if (e.L == 1 && !is_column(x, e)) {
     return Layout::nlc;
   }
   return !fits(x, Layout::ncl) && fits(x, Layout::nlc) ? Layout::nlc : Layout::ncl;
@@ -115,7 +124,9 @@ View view_of(const Tensor& x, Layout layout) {
   const auto& fields = TensorAccess::of(x);
   auto* data = static_cast<std::byte*>(fields.data);
   if (layout == Layout::ncl) {
-    return {data, fields.dtype, layout, e.N, e.C, e.L, s.n, s.c, memory_of(x)};
+    const DeviceMemory* memory = memory_of(x);
+    return is_column(x, e) ? View{data, fields.dtype, layout, 1, 1, e.N, e.N, e.N, memory}
+                           : View{data, fields.dtype, layout, e.N, e.C, e.L, s.n, s.c, memory};
   }
   return {data, fields.dtype, layout, e.N * e.L, e.C, 1, e.L == 1 ? s.n : s.l, 1, memory_of(x)};
 }

@@ -68,12 +68,12 @@ bool is_small(const View& x, const Kernel& small) noexcept {
            x.bytes() <= (in_lines ? small_bytes_in_lines : small_bytes_in_parts) &&
            walk_fits(x, backward ? 2 : 1);
   }
-  // Measured on an H100 with the kernels before these: from about there on, the one block of
-  // threads that has a channel was slower than all of them in three launches, which now are two. In
-  // NLC it is sooner, for a block has several channels, more of narrow data. See
+  // From about there on the one block of threads that has a channel is slower than all of them in
+  // two launches, or was, in three: in NCL measured on an H100 with the kernels before these, in
+  // NLC simulated. There a block has several channels, more of narrow data. See
   // docs/performance.md.
   const std::int64_t values =
-      x.layout == Layout::ncl ? 32768 : 1024 * static_cast<std::int64_t>(size_of(x.dtype));
+      x.layout == Layout::ncl ? 32768 : 384 * static_cast<std::int64_t>(size_of(x.dtype));
   return x.N <= values && x.L <= values && x.N * x.L <= values;
 }
 

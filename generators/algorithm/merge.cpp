@@ -13,16 +13,12 @@ using Halide::Tuple;
 
 namespace {
 
-/// What block j adds, and nothing where there is none.
+/// What block j adds.
 Tuple share_of(const Reduction& r, const Expr& j, const Share& share) {
   const BlockGrid& g = r.grid;
-  const Expr blocks = g.cuts * g.groups;
-  const Expr near = min(j, blocks - 1);
-  const Expr jl = within(near % g.cuts, g.cuts - 1);
-  const Expr jn = within(near / g.cuts, g.groups - 1);
-  const Tuple part = share(Tuple(r.block(r.c, jl, jn)), g.size(jl, jn));
-  const Expr is_one = j < blocks;
-  return {select(is_one, part[0], cast<double>(0)), select(is_one, part[1], cast<double>(0))};
+  const Expr jl = within(j % g.cuts, g.cuts - 1);
+  const Expr jn = within(j / g.cuts, g.groups - 1);
+  return share(Tuple(r.block(r.c, jl, jn)), g.size(jl, jn));
 }
 
 }  // namespace
@@ -42,17 +38,15 @@ void merge_blocks(Reduction& r, const Merge& merge) {
 }
 
 Func gather_blocks(Reduction& r, const Share& share) {
-  constexpr int together = 4;
   const Expr blocks = r.grid.cuts * r.grid.groups;
-  const Expr step = r.grid.count() * together;
   const Expr walker = r.g * r.grid.walkers.width + r.w;
-  const RDom turns(0, (blocks + step - 1) / step, "turns");
+  // One after the other: mostly there are no more blocks than walkers.
+  RDom turns(0, (blocks + r.grid.count() - 1) / r.grid.count(), "turns");
+  const Expr j = turns.x * r.grid.count() + walker;
+  turns.where(j < blocks);
   Func gathering("gathering");
   gathering(r.w, r.g, r.c) = zeros();
-  gathering(r.w, r.g, r.c) =
-      Tuple(gathering(r.w, r.g, r.c)) + sum_in_pairs(0, together, [&](int i) {
-        return share_of(r, turns.x * step + i * r.grid.count() + walker, share);
-      });
+  gathering(r.w, r.g, r.c) = Tuple(gathering(r.w, r.g, r.c)) + share_of(r, j, share);
   Func gathered("gathered");
   gathered(r.w, r.g, r.c) = Tuple(gathering(r.w, r.g, r.c));
   r.gathering.push_back(gathering);

@@ -258,7 +258,11 @@ void BlockGrid::cut_for_walkers(const BlockSizes& sizes) {
     const Expr columns = quotient_up(domain.C, walkers.channels);
     const Expr in_channel = clamp(sizes.blocks / columns, 1, sizes.most_in_channel);
     row_length = 1;
-    rows = max(quotient_up(domain.N, in_channel), sizes.min_rows);
+    // Whole steps of all walkers, for what is left after these costs as much as one; or up to a
+    // sixteenth more blocks, not to add a step to each for a few rows.
+    const int step = walkers.warps * walkers.width * walkers.together;
+    const Expr share = quotient_up(domain.N, in_channel) / 16 * 15;
+    rows = max(quotient_up(share, step) * step, sizes.min_rows);
   }
 }
 

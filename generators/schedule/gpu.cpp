@@ -91,6 +91,18 @@ void make_for_threads(const std::vector<Func>& all, const Written& y, const Bloc
   }
 }
 
+/// A kernel of y or dx alone, made of functions of a channel.
+void write_from(const std::vector<Func>& of_channels, const Written& y) {
+  BlockGrid grid;
+  if (y.domain.layout == Layout::NCL) {
+    write_rows(y);
+  } else {
+    grid = columns_of(y);
+    write_blocks(y, grid);
+  }
+  make_for_threads(of_channels, y, grid);
+}
+
 }  // namespace
 
 BlockSizes Gpu::block_sizes(Layout layout, Halide::Type data) const {
@@ -98,7 +110,7 @@ BlockSizes Gpu::block_sizes(Layout layout, Halide::Type data) const {
   // A device takes all of the blocks at once, or they are its time again and again. In NLC they
   // are fewer and larger: each of y's blocks merges as many for all of its channels.
   const int threads = along_rows || on_opencl() ? 256 : 512;
-  const int channels = along_rows ? 1 : warp;
+  const int channels = along_rows ? 1 : channels_of(data);
   const int width = along_rows ? warp : 8;
   const algorithm::Walkers walkers{.width = width,
                                    .warps = threads / channels / width,
@@ -149,8 +161,7 @@ void Gpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const 
 }
 
 void Gpu::elementwise(Normalize& s, const Domain& d) const {
-  each_thread({s.origin, s.scale, s.offset}, s.y);
-  write(written(s, d));
+  write_from({s.origin, s.scale, s.offset}, written(s, d));
 }
 
 void Gpu::moments(Reduction& m, const PerChannel& statistics) const {
@@ -168,7 +179,7 @@ void Gpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradient
   if (g.daddend.defined()) {
     Written daddend = dx;
     daddend.f = g.daddend;
-    write(daddend);
+    write_from({}, daddend);
   }
 }
 
@@ -178,8 +189,7 @@ void Gpu::backward_reduce(GradientSums& s, const PerChannel& sums) const {
 }
 
 void Gpu::backward_elementwise(InputGradient& g, const Domain& d) const {
-  each_thread({g.origin, g.a, g.b, g.d}, g.dx);
-  write(written(g, d));
+  write_from({g.origin, g.a, g.b, g.d}, written(g, d));
 }
 
 void Gpu::per_channel(const PerChannel& outputs) const { each_channel(outputs, few, Var("co")); }

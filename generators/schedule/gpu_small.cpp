@@ -15,8 +15,7 @@ BlockSizes GpuSmall::block_sizes(Layout layout, Halide::Type data) const {
   const bool along_rows = layout == Layout::NCL;
   // Of OpenCL's devices not all have more.
   const int threads = on_opencl() ? 256 : 512;
-  // What one access to memory brings.
-  const int channels = along_rows ? 1 : 32 / data.bytes();
+  const int channels = along_rows ? 1 : channels_of(data);
   const int width = along_rows ? warp : 4;
   return {.whole = true,
           .in_double = true,

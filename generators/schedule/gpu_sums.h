@@ -11,6 +11,9 @@ inline constexpr int warp = 32;
 /// that Halide 21 makes one access of. (It cannot compile vectors of float64 for CUDA.)
 inline int vector_of(const Halide::Type& data) { return data.bytes() == 8 ? 1 : 4; }
 
+/// Channels of a block of threads in NLC: neighbours that one access to memory brings, 32 bytes.
+inline int channels_of(const Halide::Type& data) { return 32 / data.bytes(); }
+
 /// Values of a thread whose loads are on their way at a time: as many as it has registers for, and
 /// they hide the way to memory.
 inline int together(const Halide::Type& data) { return data.bytes() == 8 ? 4 : 8; }

@@ -36,11 +36,11 @@ void in_vectors(const Written& y, int least, const Arrange& arrange) {
   arrange(Stage(f), 1);
 }
 
-/// y or dx, neighbouring threads side by side along a row, and where it is short, along the next
-/// ones too: as many threads as the row has vectors, or a whole fraction of them. Where there is
-/// more to do than fills a device several times, a thread does more rows: what it has to know of
-/// its channels costs as much as some elements.
-void write_rows(Stage f, const Var& along, const Expr& vectors, const Written& y) {
+/// Neighbouring threads side by side along a row, and where it is short, along the next ones too: as
+/// many threads as the row has vectors, or a whole fraction of them. Where there is more to do than
+/// fills a device several times, a thread does more rows: what it has to know of its channel costs
+/// as much as some elements.
+void spread_rows(Stage f, const Var& along, const Expr& vectors, const Written& y) {
   const Var io("io"), no("no"), r("r"), again("again"), tile("tile");
   constexpr int tiles = 2048;
   const Expr some = min(vectors, 1 << 16);  // what follows may not pass 2^31
@@ -68,17 +68,23 @@ Expr aligned(const std::vector<Expr>& strides, const Expr& row, int size) {
   return all;
 }
 
-void write(const Written& y) {
+void write_rows(const Written& y) {
   in_vectors(y, vector_of(y.data), [&](Stage f, int size) {
     const Var t("t"), i("i");
-    if (y.domain.layout == Layout::NCL) {
-      f.split(y.l, t, e, size, tail_of(size)).reorder(e, t, y.c, y.n).fuse(t, y.c, i).vectorize(e);
-      write_rows(f, i, y.domain.L / size * y.domain.C, y);
-    } else {
-      f.split(y.c, t, e, size, tail_of(size)).reorder(e, t, y.n).vectorize(e);
-      write_rows(f, t, y.domain.C / size, y);
-    }
+    f.split(y.l, t, e, size, tail_of(size)).reorder(e, t, y.c, y.n).fuse(t, y.c, i).vectorize(e);
+    spread_rows(f, i, y.domain.L / size * y.domain.C, y);
   });
+}
+
+BlockGrid columns_of(const Written& y) {
+  constexpr int width = 8;
+  const int channels = channels_of(y.data);
+  const int walkers = threads / channels;
+  return {y.domain,
+          {.min_rows = walkers * vector_of(y.data) * y.rows,
+           .walkers = {.width = width, .warps = walkers / width, .channels = channels},
+           .blocks = 512,
+           .most_in_channel = 512}};
 }
 
 namespace {

@@ -17,8 +17,8 @@ struct Written {
   int rows = 4;
 };
 
-/// A kernel of its own, of as many threads as there is to do.
-void write(const Written& y);
+/// NCL: a kernel of its own, of as many threads as there is to do.
+void write_rows(const Written& y);
 
 /// Its loops over blocks of threads, in which the rest of a kernel is computed.
 inline const Halide::Var column{"column"};  ///< the inner one: the channels of a block
@@ -26,6 +26,10 @@ inline const Halide::Var column{"column"};  ///< the inner one: the channels of 
 /// A kernel whose blocks of threads are those of the grid: each walks its block of data as it is
 /// walked for its sums, and finds it in the caches if it was.
 void write_blocks(const Written& y, const algorithm::BlockGrid& grid);
+
+/// NLC: the blocks of a kernel of its own. They are few, for each has to make what its threads know of
+/// their channels, and as small as a turn of all its threads.
+algorithm::BlockGrid columns_of(const Written& y);
 
 /// Outputs with one value per channel, by the first blocks of each channel in y's kernel.
 void write_channels(const std::vector<Halide::Func>& outputs, const Written& y,

@@ -57,7 +57,7 @@ std::vector<shapes::Extents> all_shapes() {
       {3, 40, 129, "one more than a tile along L"},
       {256, 2, 128, "the most values that one launch takes"},
       {1, 2, 32768, "the same in one row"},
-      {4096, 5, 1, "the most rows of one value that it takes, of float32"},
+      {1536, 5, 1, "the most rows of one value that it takes, of float32"},
       {8193, 37, 1, "more than it takes of any dtype, and more channels than a warp"},
       {1100, 3, 33, "more than it takes, in short rows"},
       {230, 2, 157, "the same in rows that are no longer than a block has threads"},

@@ -23,7 +23,7 @@ class DeviceSmall : public on_device::Test {
 
   /// Of a channel, with one launch: where channels lie side by side, a block has several.
   [[nodiscard]] std::int64_t most_rows() const {
-    return 1024 * static_cast<std::int64_t>(halnorm::size_of(dtype()));
+    return 384 * static_cast<std::int64_t>(halnorm::size_of(dtype()));
   }
   /// The same of a batch with an L axis.
   [[nodiscard]] std::int64_t most_values() const {

@@ -180,6 +180,29 @@ TEST_P(DeviceTensor, WindowsAndStridesAreNormalizedInPlace) {
   expect_near(out.to_vector<double>(), inputs::real(all.to_vector<double>()), 2e-6, "out");
 }
 
+TEST_P(DeviceTensor, OneChannelMayLieInARowOrWithGaps) {
+  const auto values = [](const Tensor& t) { return inputs::real(t.to_vector<double>()); };
+  for (const std::int64_t rows : {50, 70000}) {
+    const Tensor host = Tensor::randn({rows, 2}, 4);
+    const Tensor both = host.to(device());
+    const auto train = F::batch_norm_train(host.narrow(1, 0, 1), {}, {}, 1e-5);
+    const auto back = F::batch_norm_backward(host.narrow(1, 1, 1), host.narrow(1, 0, 1), {},
+                                             train.mean, train.invstd);
+    const Tensor gaps = both.narrow(1, 0, 1), dense = gaps.contiguous();
+    const Tensor dy_gaps = both.narrow(1, 1, 1), dy_dense = dy_gaps.contiguous();
+    for (const Tensor& x : {dense, gaps}) {
+      const Tensor& dy = x.is_contiguous() ? dy_gaps : dy_dense;
+      for (Tensor out : {Tensor::zeros({rows, 1}, DType::Float32, device()),
+                         Tensor::zeros({rows, 2}, DType::Float32, device()).narrow(1, 1, 1)}) {
+        const auto got = F::batch_norm_train(x, {}, {}, 1e-5, out);
+        expect_near(out.to_vector<double>(), values(train.y), 2e-6, "y");
+        F::batch_norm_backward(dy, x, {}, got.mean, got.invstd, out);
+        expect_near(out.to_vector<double>(), values(back.dx), 2e-6, "dx");
+      }
+    }
+  }
+}
+
 TEST_P(DeviceTensor, SynchronizeWaits) {
   const Tensor x = Tensor::randn({64, 64}, 1).to(device());
   const Tensor y = F::batch_norm_train(x, {}, {}, 1e-5).y;
