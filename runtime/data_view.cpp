@@ -15,8 +15,8 @@ bool rows_merge(const Extents& e, const Strides3& s) {
   return e.L == 1 || e.N == 1 || s.n == s.l * e.L;
 }
 
-/// Whether x is one channel on a device, which is walked as one row there, N its length: what
-/// neighbouring threads have is neighbouring values, and rows of one value would leave most without.
+/// Whether x is one channel on a device, which is walked as one row there, N its length:
+/// neighbouring threads have neighbouring values, and rows of one value would leave most without.
 bool is_column(const Tensor& x, const Extents& e) {
   return e.C == 1 && e.L == 1 && memory_of(x) != nullptr;
 }

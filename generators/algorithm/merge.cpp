@@ -4,10 +4,8 @@
 
 namespace halnorm::algorithm {
 
-using Halide::cast;
 using Halide::Expr;
 using Halide::Func;
-using Halide::min;
 using Halide::RDom;
 using Halide::Tuple;
 

@@ -36,10 +36,10 @@ void in_vectors(const Written& y, int least, const Arrange& arrange) {
   arrange(Stage(f), 1);
 }
 
-/// Neighbouring threads side by side along a row, and where it is short, along the next ones too: as
-/// many threads as the row has vectors, or a whole fraction of them. Where there is more to do than
-/// fills a device several times, a thread does more rows: what it has to know of its channel costs
-/// as much as some elements.
+/// Neighbouring threads side by side along a row, and where it is short, along the next ones too:
+/// as many threads as the row has vectors, or a whole fraction of them. Where there is more to do
+/// than fills a device several times, a thread does more rows: what it has to know of its channel
+/// costs as much as some elements.
 void spread_rows(Stage f, const Var& along, const Expr& vectors, const Written& y) {
   const Var io("io"), no("no"), r("r"), again("again"), tile("tile");
   constexpr int tiles = 2048;

@@ -27,8 +27,8 @@ inline const Halide::Var column{"column"};  ///< the inner one: the channels of 
 /// walked for its sums, and finds it in the caches if it was.
 void write_blocks(const Written& y, const algorithm::BlockGrid& grid);
 
-/// NLC: the blocks of a kernel of its own. They are few, for each has to make what its threads know of
-/// their channels, and as small as a turn of all its threads.
+/// NLC: the blocks of a kernel of its own. They are few, for each has to make what its threads know
+/// of their channels, and no smaller than what all its threads take in one turn.
 algorithm::BlockGrid columns_of(const Written& y);
 
 /// Outputs with one value per channel, by the first blocks of each channel in y's kernel.

@@ -5,7 +5,6 @@
 #include "support/kernel_test.h"
 
 namespace F = halnorm::functional;
-using halnorm::DType;
 using halnorm::Tensor;
 
 namespace {

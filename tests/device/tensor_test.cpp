@@ -192,8 +192,9 @@ TEST_P(DeviceTensor, OneChannelMayLieInARowOrWithGaps) {
     const Tensor dy_gaps = both.narrow(1, 1, 1), dy_dense = dy_gaps.contiguous();
     for (const Tensor& x : {dense, gaps}) {
       const Tensor& dy = x.is_contiguous() ? dy_gaps : dy_dense;
-      for (Tensor out : {Tensor::zeros({rows, 1}, DType::Float32, device()),
-                         Tensor::zeros({rows, 2}, DType::Float32, device()).narrow(1, 1, 1)}) {
+      for (const Tensor& out :
+           {Tensor::zeros({rows, 1}, DType::Float32, device()),
+            Tensor::zeros({rows, 2}, DType::Float32, device()).narrow(1, 1, 1)}) {
         const auto got = F::batch_norm_train(x, {}, {}, 1e-5, out);
         expect_near(out.to_vector<double>(), values(train.y), 2e-6, "y");
         F::batch_norm_backward(dy, x, {}, got.mean, got.invstd, out);
