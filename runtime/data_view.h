@@ -34,6 +34,10 @@ bool fits(const Tensor& x, Layout layout);
 /// The layout in which x can be used in place, or NCL if there is none.
 Layout layout_of(const Tensor& x);
 
+/// The same where nothing is added up. On a device few rows of many channels are better walked
+/// along the channels than by blocks of a few of these: as NCL, with rows of one value.
+Layout elementwise_layout_of(const Tensor& x);
+
 /// x itself, or a dense copy in the given layout if no kernel of that layout can use x in place.
 Tensor in_layout(const Tensor& x, Layout layout);
 

@@ -195,7 +195,7 @@ Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
     return detail::narrowed(dx, given_x, std::move(out));
   }
   const detail::LoadedParameter weight(given_weight, given_x.dtype());
-  const Layout layout = detail::layout_of(given_x);
+  const Layout layout = detail::elementwise_layout_of(given_x);
   const Tensor x = detail::in_layout(given_x, layout);
   const Tensor dy = detail::in_layout(given_dy, layout);
   detail::Output dx(out, given_x, layout);

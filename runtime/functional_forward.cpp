@@ -216,7 +216,7 @@ Tensor batch_norm_infer(const Tensor& given, const Tensor& given_mean, const Ten
   const detail::LoadedParameter running_var(given_var, given.dtype());
   const detail::LoadedParameter weight(given_weight, given.dtype());
   const detail::LoadedParameter bias(given_bias, given.dtype());
-  const Layout layout = detail::layout_of(given);
+  const Layout layout = detail::elementwise_layout_of(given);
   const Tensor x = detail::in_layout(given, layout);
   detail::Output y(out, given, layout);
   detail::infer_pass(
@@ -246,7 +246,7 @@ Tensor batch_norm_elemt(const Tensor& given, const Tensor& given_weight, const T
   }
   const detail::LoadedParameter weight(given_weight, given.dtype());
   const detail::LoadedParameter bias(given_bias, given.dtype());
-  const Layout layout = detail::layout_of(given);
+  const Layout layout = detail::elementwise_layout_of(given);
   const Tensor x = detail::in_layout(given, layout);
   detail::Output y(out, given, layout);
   detail::normalize_pass(function, detail::view_of(x, layout),

@@ -242,7 +242,7 @@ Tensor batch_norm_fused_infer(const Tensor& given, const Tensor& given_addend,
   const detail::LoadedParameter running_var(given_var, given.dtype());
   const detail::LoadedParameter weight(given_weight, given.dtype());
   const detail::LoadedParameter bias(given_bias, given.dtype());
-  const Layout layout = detail::layout_of(given);
+  const Layout layout = detail::elementwise_layout_of(given);
   const Tensor x = detail::in_layout(given, layout);
   const Addend addend(given_addend, given, e, layout);
   detail::Output y(out, given, layout);

@@ -204,6 +204,25 @@ TEST_P(DeviceTensor, OneChannelMayLieInARowOrWithGaps) {
   }
 }
 
+TEST_P(DeviceTensor, FewRowsOfManyChannelsAreNormalizedAlongThese) {
+  const Tensor host = Tensor::randn({7, 4100}, 5);
+  const Tensor there = host.to(device());
+  const Tensor mean = Tensor::randn({4100}, 6), var = Tensor::ones({4100});
+  const auto infer = [&](const Tensor& x) {
+    return F::batch_norm_infer(x, mean.to(x.device()), var.to(x.device()), {}, {}, 1e-5);
+  };
+  const auto values = [](const Tensor& t) { return inputs::real(t.to_vector<double>()); };
+  expect_near(infer(there).to_vector<double>(), values(infer(host)), 2e-6, "y");
+  infer(there);
+  EXPECT_NE(halnorm::last_kernel().find("_ncl_"), std::string::npos) << halnorm::last_kernel();
+  const auto elemt = [&](const Tensor& x) {
+    const Tensor shift = mean.narrow(0, 2, 4097).contiguous().to(x.device());
+    const Tensor scale = var.narrow(0, 2, 4097).contiguous().to(x.device());
+    return F::batch_norm_elemt(x.narrow(1, 2, 4097), {}, {}, shift, scale);
+  };
+  expect_near(elemt(there).to_vector<double>(), values(elemt(host)), 2e-6, "elemt");
+}
+
 TEST_P(DeviceTensor, SynchronizeWaits) {
   const Tensor x = Tensor::randn({64, 64}, 1).to(device());
   const Tensor y = F::batch_norm_train(x, {}, {}, 1e-5).y;
