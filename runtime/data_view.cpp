@@ -78,7 +78,10 @@ bool fits(const Tensor& x, Layout layout) {
   if (layout == Layout::nlc) {
     return steps_by_one(e.C, s.c) && rows_merge(e, s);
   }
-  return is_column(x, e) ? steps_by_one(e.N, s.n) : steps_by_one(e.L, s.l);
+  // What is innermost where rows have one value is also what check_one_kernel() looked at.
+  return is_column(x, e) ? steps_by_one(e.N, s.n)
+         : e.L == 1      ? steps_by_one(e.C, s.c)
+                         : steps_by_one(e.L, s.l);
 }
 
 Layout layout_of(const Tensor& x) {

@@ -215,6 +215,9 @@ TEST_P(DeviceTensor, FewRowsOfManyChannelsAreNormalizedAlongThese) {
   expect_near(infer(there).to_vector<double>(), values(infer(host)), 2e-6, "y");
   infer(there);
   EXPECT_NE(halnorm::last_kernel().find("_ncl_"), std::string::npos) << halnorm::last_kernel();
+  // Channels that do not lie side by side are copied first.
+  const Tensor gaps = Tensor::randn({4100, 7}, 5).transpose(0, 1);
+  expect_near(infer(gaps.to(device())).to_vector<double>(), values(infer(gaps)), 2e-6, "of gaps");
   const auto elemt = [&](const Tensor& x) {
     const Tensor shift = mean.narrow(0, 2, 4097).contiguous().to(x.device());
     const Tensor scale = var.narrow(0, 2, 4097).contiguous().to(x.device());
