@@ -71,7 +71,9 @@ void meet_in_block(algorithm::Meeting& m, const Var& g, const Var& c, const Func
 
 void keep_in_block(Func f, const Func& at, const Var& block, const BlockGrid& grid) {
   const Var c = f.args()[0];
-  f.compute_at(at, block);
+  // An odd number of floats ends within a double: Halide 21 then gives the block of threads less
+  // memory than the floats after it reach.
+  f.compute_at(at, block).align_storage(c, 2);
   one_for_each_channel(f, c, grid.walkers.channels);
   f.gpu_threads(c);
   if (f.has_update_definition()) {

@@ -36,8 +36,8 @@ class DeviceForward : public on_device::Test {
 }  // namespace
 
 TEST_P(DeviceForward, TrainMatchesTheFormulasAroundAnyMean) {
-  for (const shapes::Extents& extents : on_device::all_shapes()) {
-    for (const double mean : {0.0, 1e4, 1e6}) {
+  for (const shapes::Extents& extents : unless_few(on_device::all_shapes())) {
+    for (const double mean : means()) {
       SCOPED_TRACE(extents.str() + ": " + extents.reason + ", mean " + std::to_string(mean));
       Problem p = problem(extents, mean);
       const auto got =
@@ -51,7 +51,7 @@ TEST_P(DeviceForward, TrainMatchesTheFormulasAroundAnyMean) {
 }
 
 TEST_P(DeviceForward, TrainMayOverwriteX) {
-  for (const shapes::Extents& extents : shapes::small()) {
+  for (const shapes::Extents& extents : unless_few(shapes::small())) {
     SCOPED_TRACE(extents.str());
     Problem p = problem(extents, 1e2);
     const Tensor x = there(p.x.tensor());
@@ -62,7 +62,7 @@ TEST_P(DeviceForward, TrainMayOverwriteX) {
 }
 
 TEST_P(DeviceForward, InferMatchesTheFormulas) {
-  for (const shapes::Extents& extents : on_device::all_shapes()) {
+  for (const shapes::Extents& extents : unless_few(on_device::all_shapes())) {
     SCOPED_TRACE(extents.str() + ": " + extents.reason);
     Problem p = problem(extents, 1e2);
     const Tensor y = F::batch_norm_infer(there(p.x.tensor()), there(p.running_mean),
@@ -86,7 +86,7 @@ TEST_P(DeviceForward, WithoutWeightAndBiasTheyAreOneAndZero) {
 }
 
 TEST_P(DeviceForward, MomentsElemtAndUpdateMakeUpATrainingPass) {
-  for (const shapes::Extents& extents : on_device::all_shapes()) {
+  for (const shapes::Extents& extents : unless_few(on_device::all_shapes())) {
     SCOPED_TRACE(extents.str());
     Problem p = problem(extents, 1e3);
     const Tensor x = there(p.x.tensor());
@@ -117,7 +117,7 @@ TEST_P(DeviceForward, MomentsElemtAndUpdateMakeUpATrainingPass) {
 }
 
 TEST_P(DeviceForward, FusedAddsAndRectifies) {
-  for (const shapes::Extents& extents : shapes::trainable()) {
+  for (const shapes::Extents& extents : unless_few(shapes::trainable())) {
     SCOPED_TRACE(extents.str());
     fused::AddedProblem p(inputs::Source(7, dtype()), GetParam().layout, extents, dtype(), 1e2);
     const auto trained = F::batch_norm_fused_train(there(p.x.tensor()), there(p.addend.tensor()),

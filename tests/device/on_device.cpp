@@ -1,6 +1,7 @@
 #include "device/on_device.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace on_device {
 
@@ -9,11 +10,20 @@ using halnorm::DType;
 using halnorm::Tensor;
 using placement::Layout;
 
-std::string name_of_param(const ::testing::TestParamInfo<Case>& info) {
-  const Case& c = info.param;
+namespace {
+
+std::string name_of(const Case& c) {
   std::string device = c.device.str();
   std::replace(device.begin(), device.end(), ':', '_');
   return device + "_" + std::string(halnorm::name_of(c.dtype)) + "_" + placement::name_of(c.layout);
+}
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const Case& c) { return out << name_of(c); }
+
+std::string name_of_param(const ::testing::TestParamInfo<Case>& info) {
+  return name_of(info.param);
 }
 
 std::vector<Device> linked() {
@@ -66,6 +76,26 @@ std::vector<shapes::Extents> all_shapes() {
   return all;
 }
 
+std::vector<shapes::Extents> few_shapes(const Case& c) {
+  std::vector<shapes::Extents> few = {
+      {5, 3, 2, "an odd number of channels, fewer than a block has"},
+      {2, 32, 16, "whole vectors in every direction"},
+  };
+  if (c.layout == Layout::Ncl) {
+    few.push_back({1, 1, 32776, "aligned rows, in blocks"});
+    few.push_back({331, 2, 99, "rows that are not, shorter than a block has threads"});
+  } else {
+    const auto bytes = static_cast<std::int64_t>(halnorm::size_of(c.dtype));
+    const std::int64_t rows = 384 * bytes + 5;  // one launch takes no more than 384 * bytes
+    few.push_back({40, 35, 1, "blocks of channels, the last one of less than a vector"});
+    few.push_back({rows, 32 / bytes, 1, "vectors of channels"});
+    few.push_back({rows, 5, 1, "fewer channels than a vector"});
+  }
+  return few;
+}
+
+bool few_are_enough() { return std::getenv("HALNORM_FEW_SHAPES") != nullptr; }
+
 void Test::SetUp() {
   if (!halnorm::is_available(device().type)) {
     try {
@@ -74,6 +104,14 @@ void Test::SetUp() {
       GTEST_SKIP() << error.what();
     }
   }
+}
+
+std::vector<shapes::Extents> Test::unless_few(const std::vector<shapes::Extents>& all) const {
+  return few_are_enough() ? few_shapes(GetParam()) : all;
+}
+
+std::vector<double> Test::means() {
+  return few_are_enough() ? std::vector{1e4} : std::vector{0.0, 1e4, 1e6};
 }
 
 Problem Test::problem(const shapes::Extents& extents, double mean) const {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct Case {
   placement::Layout layout = placement::Layout::Ncl;
 };
 
+/// So that GoogleTest prints a case's name rather than its bytes.
+std::ostream& operator<<(std::ostream& out, const Case& c);
+
 std::string name_of_param(const ::testing::TestParamInfo<Case>& info);
 
 /// The devices whose kernels are linked, whether or not they can be used here.
@@ -37,6 +41,13 @@ std::vector<Case> one_case_each();
 /// values of a channel as one launch takes, or one more.
 std::vector<shapes::Extents> all_shapes();
 
+/// No more than reach every kernel of the case, in one launch or more, with aligned rows or not:
+/// what interprets kernels takes seconds for each.
+std::vector<shapes::Extents> few_shapes(const Case& c);
+
+/// Whether the environment asks for those, as HALNORM_FEW_SHAPES.
+bool few_are_enough();
+
 /// Skips the test where the device cannot be used.
 class Test : public ::testing::TestWithParam<Case> {
  protected:
@@ -44,6 +55,11 @@ class Test : public ::testing::TestWithParam<Case> {
 
   [[nodiscard]] halnorm::Device device() const { return GetParam().device; }
   [[nodiscard]] halnorm::DType dtype() const { return GetParam().dtype; }
+  /// Those shapes, or the few where they are enough.
+  [[nodiscard]] std::vector<shapes::Extents> unless_few(
+      const std::vector<shapes::Extents>& all) const;
+  /// Of the data.
+  [[nodiscard]] static std::vector<double> means();
   [[nodiscard]] Problem problem(const shapes::Extents& extents, double mean) const;
 
   /// The tensor on the device, in the same order in memory.
