@@ -16,6 +16,7 @@ from pathlib import Path
 
 SKIPPED = 77
 DTYPES = ("float32", "float64", "float16", "bfloat16")
+LAYOUTS = "n*l*"  # (N, C) has the kernels of NLC
 LEFT_OUT = ("*MayOverwrite*", "*OnEveryRun*")
 REPORT = re.compile(r"data race|Invalid|OCLGRIND")
 PASSED = re.compile(r"\[  PASSED  \] [1-9]\d* tests?\.")
@@ -24,7 +25,7 @@ PASSED = re.compile(r"\[  PASSED  \] [1-9]\d* tests?\.")
 def run(tests: Path, dtype: str) -> tuple[int, str]:
     """How many tests passed, and what is wrong. The exit status says nothing: Oclgrind 21.10 may
     abort at the end of a process, when OpenCL's objects are released after its own."""
-    wanted = f"*Device*ward.*/opencl_0_{dtype}_n*l*-{':'.join(LEFT_OUT)}"
+    wanted = f"*Device*ward.*/opencl_0_{dtype}_{LAYOUTS}-{':'.join(LEFT_OUT)}"
     command = ["oclgrind", "--data-races", "--num-threads", "1", str(tests)]
     command.append(f"--gtest_filter={wanted}")
     few = os.environ | {"HALNORM_FEW_SHAPES": "1"}

@@ -18,6 +18,26 @@ std::string name_of(const Case& c) {
   return device + "_" + std::string(halnorm::name_of(c.dtype)) + "_" + placement::name_of(c.layout);
 }
 
+std::vector<shapes::Extents> few_shapes(const Case& c) {
+  std::vector<shapes::Extents> few = {
+      {5, 3, 2, "an odd number of channels, fewer than a block has"},
+      {2, 32, 16, "whole vectors in every direction"},
+  };
+  if (c.layout == Layout::Ncl) {
+    few.push_back({1, 1, 32776, "aligned rows, in blocks"});
+    few.push_back({331, 2, 99, "rows that are not, shorter than a block has threads"});
+  } else {
+    const auto bytes = static_cast<std::int64_t>(halnorm::size_of(c.dtype));
+    const std::int64_t rows = 384 * bytes + 5;  // one launch takes no more than 384 * bytes
+    few.push_back({40, 35, 1, "blocks of channels, the last one of less than a vector"});
+    few.push_back({rows, 32 / bytes, 1, "vectors of channels"});
+    few.push_back({rows, 5, 1, "fewer channels than a vector"});
+  }
+  return few;
+}
+
+bool few_are_enough() { return std::getenv("HALNORM_FEW_SHAPES") != nullptr; }
+
 }  // namespace
 
 std::ostream& operator<<(std::ostream& out, const Case& c) { return out << name_of(c); }
@@ -75,26 +95,6 @@ std::vector<shapes::Extents> all_shapes() {
   all.insert(all.end(), more.begin(), more.end());
   return all;
 }
-
-std::vector<shapes::Extents> few_shapes(const Case& c) {
-  std::vector<shapes::Extents> few = {
-      {5, 3, 2, "an odd number of channels, fewer than a block has"},
-      {2, 32, 16, "whole vectors in every direction"},
-  };
-  if (c.layout == Layout::Ncl) {
-    few.push_back({1, 1, 32776, "aligned rows, in blocks"});
-    few.push_back({331, 2, 99, "rows that are not, shorter than a block has threads"});
-  } else {
-    const auto bytes = static_cast<std::int64_t>(halnorm::size_of(c.dtype));
-    const std::int64_t rows = 384 * bytes + 5;  // one launch takes no more than 384 * bytes
-    few.push_back({40, 35, 1, "blocks of channels, the last one of less than a vector"});
-    few.push_back({rows, 32 / bytes, 1, "vectors of channels"});
-    few.push_back({rows, 5, 1, "fewer channels than a vector"});
-  }
-  return few;
-}
-
-bool few_are_enough() { return std::getenv("HALNORM_FEW_SHAPES") != nullptr; }
 
 void Test::SetUp() {
   if (!halnorm::is_available(device().type)) {

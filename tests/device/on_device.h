@@ -41,13 +41,6 @@ std::vector<Case> one_case_each();
 /// values of a channel as one launch takes, or one more.
 std::vector<shapes::Extents> all_shapes();
 
-/// No more than reach every kernel of the case, in one launch or more, with aligned rows or not:
-/// what interprets kernels takes seconds for each.
-std::vector<shapes::Extents> few_shapes(const Case& c);
-
-/// Whether the environment asks for those, as HALNORM_FEW_SHAPES.
-bool few_are_enough();
-
 /// Skips the test where the device cannot be used.
 class Test : public ::testing::TestWithParam<Case> {
  protected:
@@ -55,10 +48,11 @@ class Test : public ::testing::TestWithParam<Case> {
 
   [[nodiscard]] halnorm::Device device() const { return GetParam().device; }
   [[nodiscard]] halnorm::DType dtype() const { return GetParam().dtype; }
-  /// Those shapes, or the few where they are enough.
+  /// Those shapes; or, where the environment has HALNORM_FEW_SHAPES, no more than reach every
+  /// kernel of the case, for what interprets kernels takes seconds for each.
   [[nodiscard]] std::vector<shapes::Extents> unless_few(
       const std::vector<shapes::Extents>& all) const;
-  /// Of the data.
+  /// Of the data; one where few shapes are enough.
   [[nodiscard]] static std::vector<double> means();
   [[nodiscard]] Problem problem(const shapes::Extents& extents, double mean) const;
 
