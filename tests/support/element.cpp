@@ -89,16 +89,20 @@ double decode(const Format& format, std::uint16_t bits) {
 
 }  // namespace
 
-std::vector<DType> linked() {
-  std::vector<DType> found;
-  for (const DType dtype : {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64}) {
+const std::vector<DType>& linked() {
+  // Once: every case of every test asks, and ctest starts a process for each test.
+  static const std::vector<DType> all = [] {
+    std::vector<DType> found;
     const auto kernels = halnorm::kernels();
-    if (std::any_of(kernels.begin(), kernels.end(),
-                    [&](const auto& kernel) { return kernel.dtype == short_name(dtype); })) {
-      found.push_back(dtype);
+    for (const DType dtype : {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64}) {
+      if (std::any_of(kernels.begin(), kernels.end(),
+                      [&](const auto& kernel) { return kernel.dtype == short_name(dtype); })) {
+        found.push_back(dtype);
+      }
     }
-  }
-  return found;
+    return found;
+  }();
+  return all;
 }
 
 const char* short_name(DType dtype) {

@@ -11,7 +11,7 @@
 namespace element {
 
 /// The dtypes that kernels are linked for.
-std::vector<halnorm::DType> linked();
+const std::vector<halnorm::DType>& linked();
 
 /// "f16", "bf16", "f32" or "f64", as kernels are named.
 const char* short_name(halnorm::DType dtype);
