@@ -1,8 +1,10 @@
 #include "constant.h"
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <tuple>
+#include <vector>
 
 #include "cuda_stream.h"
 #include "tensor_impl.h"
@@ -17,7 +19,7 @@ struct Kept {
 
   std::mutex mutex;
   std::map<std::pair<Place, double>, Tensor> constants;
-  std::map<Place, Tensor> zeros;
+  std::map<Place, std::vector<Tensor>> zeros;  ///< the longest last
 };
 
 /// Never destroyed: the driver may be gone by then.
@@ -27,7 +29,7 @@ Kept& kept() {
 }
 
 Kept::Place place(Device device, DType dtype) {
-  return {guarded_context(), device.type, device.index, dtype};
+  return {guarded().context, device.type, device.index, dtype};
 }
 
 }  // namespace
@@ -46,11 +48,16 @@ Tensor zeros(std::int64_t count, const Tensor& x) {
     return Tensor::zeros({count}, x.dtype());
   }
   const std::scoped_lock lock(kept().mutex);
-  Tensor& longest = kept().zeros[place(x.device(), x.dtype())];
-  if (!longest.defined() || longest.numel() < count) {
-    longest = Tensor::zeros({count}, x.dtype(), x.device());
+  std::vector<Tensor>& all = kept().zeros[place(x.device(), x.dtype())];
+  const std::int64_t longest = all.empty() ? 0 : all.back().numel();
+  if (longest < count) {
+    constexpr std::int64_t most = std::int64_t{1} << 30;
+    // The others stay: calls that read them may wait in a stream that the next owner of their
+    // memory knows nothing of.
+    all.push_back(
+        Tensor::zeros({std::max(count, std::min(2 * longest, most))}, x.dtype(), x.device()));
   }
-  return longest.narrow(0, 0, count);
+  return all.back().narrow(0, 0, count);
 }
 
 void forget_constants(const void* context) {

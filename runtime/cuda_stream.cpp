@@ -8,14 +8,13 @@
 #include "device_interface.h"
 #include "halnorm/cuda.h"
 #include "halnorm/error.h"
+#include "spare_memory.h"
 
 namespace halnorm::cuda {
 
 namespace {
 
-/// What this thread's guard has set; no context, no guard.
-thread_local void* current_context = nullptr;
-thread_local void* current_stream = nullptr;
+thread_local detail::Guarded current;
 
 }  // namespace
 
@@ -28,15 +27,15 @@ using GetStream = int (*)(void*, void*, void**);
 AcquireContext halide_set_cuda_acquire_context(AcquireContext handler);
 ReleaseContext halide_set_cuda_release_context(ReleaseContext handler);
 GetStream halide_set_cuda_get_stream(GetStream handler);
+void* halide_cuda_get_symbol(void* user_context, const char* name);
 }
 
 namespace {
 
-/// A function of the driver, which Halide has loaded.
+/// A function of the driver, from where Halide has its own.
 template <class Function>
 Function driver(const char* name) {
-  static void* library = halide_load_library("libcuda.so");
-  auto* function = std::bit_cast<Function>(halide_get_library_symbol(library, name));
+  auto* function = reinterpret_cast<Function>(halide_cuda_get_symbol(nullptr, name));
   if (function == nullptr) {
     throw DeviceError(std::string("CUDA's driver has no ") + name);
   }
@@ -53,7 +52,7 @@ void check(const char* what, int code) {
 class Current {
  public:
   explicit Current(const char* what) {
-    check(what, driver<int (*)(void*)>("cuCtxPushCurrent_v2")(current_context));
+    check(what, driver<int (*)(void*)>("cuCtxPushCurrent_v2")(current.context));
   }
   Current(const Current&) = delete;
   Current& operator=(const Current&) = delete;
@@ -74,19 +73,19 @@ GetStream default_stream = nullptr;
 void install() {
   static const bool done = [] {
     default_acquire = halide_set_cuda_acquire_context([](void* user, void** context, bool create) {
-      if (current_context == nullptr) {
+      if (current.context == nullptr) {
         return default_acquire(user, context, create);
       }
-      *context = current_context;
+      *context = current.context;
       return 0;
     });
     default_release = halide_set_cuda_release_context(
-        [](void* user) { return current_context == nullptr ? default_release(user) : 0; });
+        [](void* user) { return current.context == nullptr ? default_release(user) : 0; });
     default_stream = halide_set_cuda_get_stream([](void* user, void* context, void** stream) {
-      if (current_context == nullptr) {
+      if (current.context == nullptr) {
         return default_stream(user, context, stream);
       }
-      *stream = current_stream;
+      *stream = current.stream;
       return 0;
     });
     return true;
@@ -96,13 +95,22 @@ void install() {
 
 void copy(const char* what, void* to, const void* from, std::size_t bytes, bool wait) {
   using Copy = int (*)(std::uintptr_t, std::uintptr_t, std::size_t, void*);
-  const Current current(what);
+  const Current pushed(what);
   check(what,
         driver<Copy>("cuMemcpyAsync")(std::bit_cast<std::uintptr_t>(to),
-                                      std::bit_cast<std::uintptr_t>(from), bytes, current_stream));
+                                      std::bit_cast<std::uintptr_t>(from), bytes, current.stream));
   if (wait) {
-    check(what, driver<int (*)(void*)>("cuStreamSynchronize")(current_stream));
+    check(what, driver<int (*)(void*)>("cuStreamSynchronize")(current.stream));
   }
+}
+
+/// Waits for the guard's context, and has Halide give back what it keeps there.
+void give_back(const char* what) {
+  {
+    const Current pushed(what);
+    check(what, driver<int (*)()>("cuCtxSynchronize")());
+  }
+  halide_device_release(nullptr, detail::interface_of(DeviceType::CUDA));
 }
 
 }  // namespace
@@ -118,6 +126,8 @@ void install() {
   throw DeviceError("StreamGuard: this build has no kernels for cuda; see docs/targets.md");
 }
 
+void give_back(const char* /*what*/) {}
+
 }  // namespace
 
 #endif
@@ -127,26 +137,34 @@ StreamGuard::StreamGuard(void* context, void* stream) {
   if (context == nullptr) {
     throw ValueError("StreamGuard: got a null context, wanted a CUcontext");
   }
-  outer_context_ = std::exchange(current_context, context);
-  outer_stream_ = std::exchange(current_stream, stream);
+  const detail::Guarded outer = std::exchange(current, {context, stream});
+  outer_context_ = outer.context;
+  outer_stream_ = outer.stream;
 }
 
-StreamGuard::~StreamGuard() {
-  current_context = outer_context_;
-  current_stream = outer_stream_;
-}
+StreamGuard::~StreamGuard() { current = {outer_context_, outer_stream_}; }
 
 void release(void* context) {
+  if (context == nullptr) {
+    throw ValueError("cuda::release: got a null context, wanted a CUcontext");
+  }
   const StreamGuard guard(context, nullptr);
   detail::forget_constants(context);
-  halide_device_release(nullptr, detail::interface_of(DeviceType::CUDA));
+  detail::release_pieces(context);
+  give_back("cuda::release");
 }
 
 }  // namespace halnorm::cuda
 
 namespace halnorm::detail {
 
-void* guarded_context() noexcept { return cuda::current_context; }
+Guarded guarded() noexcept { return cuda::current; }
+
+Under::Under(const Guarded& there) noexcept : outer_(std::exchange(cuda::current, there)) {}
+
+Under::~Under() { cuda::current = outer_; }
+
+void heed_guards() { cuda::install(); }
 
 void copy_in_stream(const char* what, void* to, const void* from, std::size_t bytes, bool wait) {
   cuda::copy(what, to, from, bytes, wait);

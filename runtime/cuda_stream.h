@@ -4,8 +4,29 @@
 
 namespace halnorm::detail {
 
-/// The CUcontext of this thread's cuda::StreamGuard, or null.
-void* guarded_context() noexcept;
+/// Where a thread's calls go: the CUcontext and the CUstream of its cuda::StreamGuard. Without one
+/// both are null, and it is the context that Halide makes.
+struct Guarded {
+  void* context = nullptr;
+  void* stream = nullptr;
+};
+Guarded guarded() noexcept;
+
+/// Puts this thread's calls there while it lives.
+class Under {
+ public:
+  explicit Under(const Guarded& there) noexcept;
+  Under(const Under&) = delete;
+  Under& operator=(const Under&) = delete;
+  ~Under();
+
+ private:
+  Guarded outer_;
+};
+
+/// Makes Halide ask for guards. Before any call of CUDA's by any thread: Halide takes the functions
+/// that it asks without a lock.
+void heed_guards();
 
 /// Halide's own copies know nothing of streams. Copies bytes between addresses of the host or of
 /// CUDA devices, in the guard's stream. With `wait`, which memory of the host needs, returns when

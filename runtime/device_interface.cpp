@@ -4,8 +4,10 @@
 #include <map>
 #include <mutex>
 
+#include "cuda_stream.h"
 #include "halide_glue.h"
 #include "halnorm/error.h"
+#include "kernel_table.h"
 
 #define HALNORM_DEVICE(name, type) \
   extern "C" const halide_device_interface_t* halide_##name##_device_interface();
@@ -32,7 +34,39 @@ Held& held() {
   return all;
 }
 
-/// Allocates a little, which loads the driver. Returns why that fails.
+/// A few values of float64 on a device, for the time of a probe.
+class FewValues {
+ public:
+  FewValues() {
+    buffer_.type = halide_type_t(halide_type_float, 64);
+    buffer_.dimensions = 1;
+    buffer_.dim = &axis_;
+  }
+  FewValues(const FewValues&) = delete;
+  FewValues& operator=(const FewValues&) = delete;
+  ~FewValues() { halide_device_free(nullptr, &buffer_); }
+
+  int allocate(const halide_device_interface_t* interface) {
+    return halide_device_malloc(nullptr, &buffer_, interface);
+  }
+  halide_buffer_t* get() noexcept { return &buffer_; }
+
+ private:
+  halide_dimension_t axis_{0, 8, 1};
+  halide_buffer_t buffer_{};
+};
+
+/// Runs the smallest kernel: a device may be there, and older than the kernels, or have no double.
+int run_a_kernel(DeviceType type, FewValues& from, FewValues& mean, FewValues& var) {
+  double count = 2;
+  double factor = 0;
+  std::array<void*, 8> arguments{from.get(), from.get(), from.get(), from.get(),
+                                 &count,     &factor,    mean.get(), var.get()};
+  return find_kernel(Operation::update_running_stats, Layout::c, Element::f64, type)
+      ->run(arguments.data());
+}
+
+/// Allocates a little, which loads the driver, and runs a kernel. Returns why that fails.
 std::string probe(Device device) {
   const halide_device_interface_t* interface = interface_of(device.type);
   if (interface == nullptr) {
@@ -40,17 +74,20 @@ std::string probe(Device device) {
                                            : "this build has no opencl kernels";
   }
   prepare_runtime();
+  if (device.type == DeviceType::CUDA) {
+    heed_guards();
+  }
   halide_set_gpu_device(device.index);
-  halide_dimension_t axis(0, 64, 1);
-  halide_buffer_t buffer{};
-  buffer.type = halide_type_t(halide_type_uint, 8);
-  buffer.dimensions = 1;
-  buffer.dim = &axis;
-  const int code = halide_device_malloc(nullptr, &buffer, interface);
-  if (code != 0) {
+  FewValues from;
+  FewValues mean;
+  FewValues var;
+  if (from.allocate(interface) != 0 || mean.allocate(interface) != 0 ||
+      var.allocate(interface) != 0) {
     return "no driver or no device: " + take_message();
   }
-  halide_device_free(nullptr, &buffer);
+  if (run_a_kernel(device.type, from, mean, var) != 0) {
+    return "its kernels do not run there: " + take_message();
+  }
   // What a kernel keeps for itself is used again: giving it back would wait for the device.
   halide_reuse_device_allocations(nullptr, true);
   return "";
@@ -59,6 +96,9 @@ std::string probe(Device device) {
 /// Why the device cannot be used; empty if it can, and from then on is the one that is held. The
 /// caller has the lock.
 std::string refusal(Held& all, Device device) {
+  if (device.index < 0) {
+    return "its index is negative";
+  }
   int& index = all.of(device.type);
   if (index == device.index) {
     return "";
@@ -73,7 +113,7 @@ std::string refusal(Held& all, Device device) {
   std::string reason = probe(device);
   if (reason.empty()) {
     index = device.index;
-  } else {
+  } else if (guarded().context == nullptr) {  // another guard's context may be a better one
     all.refused[device] = reason;
   }
   return reason;

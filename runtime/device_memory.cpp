@@ -3,9 +3,11 @@
 #include <atomic>
 #include <bit>
 #include <limits>
+#include <map>
+#include <mutex>
+#include <string>
 #include <utility>
 
-#include "cuda_stream.h"
 #include "device_interface.h"
 #include "halide_glue.h"
 #include "halnorm/error.h"
@@ -15,11 +17,30 @@ namespace halnorm::detail {
 namespace {
 
 /// Ranges of numbers for memory that has no address.
-std::byte* next_range(std::int64_t bytes) {
+std::byte* next_range(std::uintptr_t bytes) {
   static std::atomic<std::uintptr_t> next{std::numeric_limits<std::uintptr_t>::max() / 2 + 1};
   constexpr std::uintptr_t step = 4096;
-  const auto taken = (static_cast<std::uintptr_t>(bytes) / step + 1) * step;
-  return std::bit_cast<std::byte*>(next.fetch_add(taken));
+  return std::bit_cast<std::byte*>(next.fetch_add((bytes / step + 1) * step));
+}
+
+/// One range for all that is said to lie in a cl_mem, however often: as large as any tensor.
+std::byte* range_of(void* handle) {
+  static std::mutex mutex;
+  static std::map<void*, std::byte*> ranges;
+  constexpr auto largest = std::uint64_t{sizeof(double)} << 31;
+  const std::scoped_lock lock(mutex);
+  std::byte*& range = ranges[handle];
+  if (range == nullptr) {
+    range = next_range(static_cast<std::uintptr_t>(largest));
+  }
+  return range;
+}
+
+void check_elements(const char* function, std::int64_t elements) {
+  if (elements > std::numeric_limits<std::int32_t>::max()) {
+    throw ShapeError(std::string(function) + ": got " + std::to_string(elements) +
+                     " elements, wanted at most 2147483647 on a device");
+  }
 }
 
 void check(const char* what, Device device, int code) {
@@ -71,7 +92,11 @@ class DeviceMemory::Part {
 };
 
 DeviceMemory::DeviceMemory(Device device, std::int64_t elements, DType dtype)
-    : device_(device), dtype_(dtype), axis_(0, static_cast<std::int32_t>(elements), 1) {
+    : device_(device),
+      dtype_(dtype),
+      piece_{device.type, spare_size(static_cast<std::int64_t>(bytes_of(elements))),
+             device.type == DeviceType::CUDA ? guarded() : Guarded{}},
+      axis_(0, static_cast<std::int32_t>(elements), 1) {
   buffer_.type = type_of(dtype);
   buffer_.dimensions = 1;
   buffer_.dim = &axis_;
@@ -84,19 +109,18 @@ halide_type_t DeviceMemory::type_of(DType dtype) noexcept {
 std::shared_ptr<const DeviceMemory> DeviceMemory::allocate(const char* function, Device device,
                                                            std::int64_t elements, DType dtype) {
   require_device(function, device);
-  if (elements > std::numeric_limits<std::int32_t>::max()) {
-    throw ShapeError(std::string(function) + ": got " + std::to_string(elements) +
-                     " elements, wanted at most 2147483647 on a device");
-  }
+  check_elements(function, elements);
   // A driver has no empty memory.
   const std::int64_t some = elements == 0 ? 1 : elements;
   std::shared_ptr<DeviceMemory> memory(new DeviceMemory(device, some, dtype));
-  check(function, device,
-        halide_device_malloc(nullptr, &memory->buffer_, interface_of(device.type)));
+  check(function, device, take_piece(memory->piece_));
+  memory->owned_ = true;
+  memory->buffer_.device = memory->piece_.handle;
+  memory->buffer_.device_interface = interface_of(device.type);
   memory->base_ =
       device.type == DeviceType::CUDA
           ? std::bit_cast<std::byte*>(static_cast<std::uintptr_t>(memory->buffer_.device))
-          : next_range(some * static_cast<std::int64_t>(size_of(dtype)));
+          : next_range(memory->bytes_of(some));
   return memory;
 }
 
@@ -104,31 +128,43 @@ std::shared_ptr<const DeviceMemory> DeviceMemory::wrap(const char* function, Dev
                                                        void* handle, std::int64_t elements,
                                                        DType dtype) {
   require_device(function, device);
+  check_elements(function, elements);
+  const bool has_address = device.type == DeviceType::CUDA;
+  const auto size = static_cast<std::uintptr_t>(size_of(dtype));
+  if (has_address && reinterpret_cast<std::uintptr_t>(handle) % size != 0) {
+    throw ValueError(std::string(function) + ": got an address on " + device.str() +
+                     " that is no multiple of " + std::to_string(size) + ", wanted one of a " +
+                     std::string(name_of(dtype)));
+  }
   std::shared_ptr<DeviceMemory> memory(new DeviceMemory(device, elements, dtype));
-  memory->owned_ = false;
   check(
       function, device,
       halide_device_wrap_native(nullptr, &memory->buffer_, reinterpret_cast<std::uintptr_t>(handle),
                                 interface_of(device.type)));
-  memory->base_ = device.type == DeviceType::CUDA
-                      ? static_cast<std::byte*>(handle)
-                      : next_range(elements * static_cast<std::int64_t>(size_of(dtype)));
+  memory->base_ = has_address ? static_cast<std::byte*>(handle) : range_of(handle);
   return memory;
 }
 
 DeviceMemory::~DeviceMemory() {
-  if (buffer_.device == 0) {
-    return;
-  }
   if (owned_) {
-    halide_device_free(nullptr, &buffer_);
-  } else {
+    keep_piece(piece_);
+  } else if (buffer_.device != 0) {
     halide_device_detach_native(nullptr, &buffer_);
   }
 }
 
+void DeviceMemory::require_context(const char* function, const char* name) const {
+  const bool is_known = device_.type == DeviceType::CUDA && owned_;
+  if (is_known && piece_.made_under.context != guarded().context) {
+    throw DeviceError(std::string(function) + ": " + name +
+                      " lies in another CUDA context, wanted " +
+                      (guarded().context == nullptr ? "halnorm's own, since there is no StreamGuard"
+                                                    : "that of this thread's StreamGuard"));
+  }
+}
+
 bool DeviceMemory::is_in_stream() const noexcept {
-  return device_.type == DeviceType::CUDA && guarded_context() != nullptr;
+  return device_.type == DeviceType::CUDA && guarded().context != nullptr;
 }
 
 std::size_t DeviceMemory::bytes_of(std::int64_t elements) const noexcept {
@@ -152,6 +188,7 @@ void DeviceMemory::place(halide_buffer_t& buffer, const void* address) const noe
 }
 
 void DeviceMemory::read(void* host, const void* address, std::int64_t elements) const {
+  require_context("a copy to the host", "the tensor");
   if (is_in_stream()) {
     copy_in_stream("a copy to the host", host, address, bytes_of(elements), true);
     return;
@@ -163,6 +200,7 @@ void DeviceMemory::read(void* host, const void* address, std::int64_t elements) 
 }
 
 void DeviceMemory::write(const void* host, const void* address, std::int64_t elements) const {
+  require_context("a copy from the host", "the tensor");
   if (is_in_stream()) {
     copy_in_stream("a copy from the host", const_cast<void*>(address), host, bytes_of(elements),
                    true);
@@ -177,6 +215,8 @@ void DeviceMemory::write(const void* host, const void* address, std::int64_t ele
 
 void DeviceMemory::copy(const void* to, const DeviceMemory& source, const void* from,
                         std::int64_t elements) const {
+  require_context("a copy on a device", "the target");
+  source.require_context("a copy on a device", "the source");
   if (is_in_stream()) {
     copy_in_stream("a copy on a device", const_cast<void*>(to), from, bytes_of(elements), false);
     return;

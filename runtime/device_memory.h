@@ -8,6 +8,7 @@
 #include "halnorm/device.h"
 #include "halnorm/dtype.h"
 #include "halnorm/tensor.h"
+#include "spare_memory.h"
 
 /// @file
 /// Memory on a CUDA or OpenCL device, through Halide's runtime, which loads the drivers when they
@@ -21,7 +22,8 @@ class DeviceMemory {
   /// `elements` of uninitialized memory. @throws DeviceError, ShapeError for more than 2^31 - 1.
   static std::shared_ptr<const DeviceMemory> allocate(const char* function, Device device,
                                                       std::int64_t elements, DType dtype);
-  /// Memory that the caller owns: a CUdeviceptr, or a cl_mem. @throws DeviceError.
+  /// Memory that the caller owns: a CUdeviceptr, or a cl_mem. @throws DeviceError, ShapeError for
+  /// more than 2^31 - 1 elements, ValueError for a CUdeviceptr between elements.
   static std::shared_ptr<const DeviceMemory> wrap(const char* function, Device device, void* handle,
                                                   std::int64_t elements, DType dtype);
   DeviceMemory(const DeviceMemory&) = delete;
@@ -32,6 +34,10 @@ class DeviceMemory {
   /// range that no other allocation has, so that overlaps are found in the same way.
   [[nodiscard]] std::byte* base() const noexcept { return base_; }
   [[nodiscard]] Device device() const noexcept { return device_; }
+
+  /// @throws DeviceError, named after `function` and a tensor, if this thread's calls go to another
+  /// CUDA context than the one that the memory was allocated in. Of wrapped memory none is known.
+  void require_context(const char* function, const char* name) const;
 
   /// Whether a kernel can be given a tensor that starts here: on CUDA at multiples of 16 bytes,
   /// since rows that are may be read in vectors; in OpenCL just where the memory was allocated,
@@ -48,7 +54,8 @@ class DeviceMemory {
   /// Copies `elements` from or to host memory, and waits for it.
   void read(void* host, const void* address, std::int64_t elements) const;
   void write(const void* host, const void* address, std::int64_t elements) const;
-  /// Copies from other memory of the same device and dtype, without waiting.
+  /// Copies from other memory of the same device and dtype; without waiting on CUDA, while Halide's
+  /// OpenCL waits.
   void copy(const void* to, const DeviceMemory& source, const void* from,
             std::int64_t elements) const;
 
@@ -61,7 +68,8 @@ class DeviceMemory {
 
   Device device_;
   DType dtype_;
-  bool owned_ = true;
+  bool owned_ = false;
+  Piece piece_;  ///< if it is owned
   halide_dimension_t axis_;
   halide_buffer_t buffer_{};
   std::byte* base_ = nullptr;

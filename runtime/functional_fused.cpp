@@ -42,34 +42,22 @@ BatchNormForward nothing(const Arguments& a, const Extents& e) {
 /// kernel's innermost stride is 1, the others may be 0.
 class Addend {
  public:
-  Addend(const Tensor& given, const Tensor& x, const Extents& e, Layout layout)
-      : given_(given.defined()),
-        extents_(e),
-        layout_(layout),
-        values_(given_ ? detail::in_layout(given, layout)
-                       : detail::zeros(layout == Layout::ncl ? e.L : e.C, x)) {}
-
-  [[nodiscard]] KernelBuffer buffer() const {
-    if (given_) {
-      return detail::view_of(values_, layout_).buffer();
+  Addend(const Tensor& given, const Tensor& x, Layout layout)
+      : values_(given.defined() ? detail::in_layout(given, layout) : Tensor()),
+        view_(detail::view_of(given.defined() ? values_ : x, layout)) {
+    if (!given.defined()) {
+      values_ = detail::zeros(layout == Layout::ncl ? view_.L : view_.C, x);
+      view_.data = static_cast<std::byte*>(values_.raw_data());
+      view_.stride_n = view_.stride_c = 0;
+      view_.memory = detail::memory_of(values_);
     }
-    if (layout_ == Layout::ncl) {
-      return {values_.raw_data(),
-              values_.dtype(),
-              {{extents_.L, 1}, {extents_.C, 0}, {extents_.N, 0}},
-              detail::memory_of(values_)};
-    }
-    return {values_.raw_data(),
-            values_.dtype(),
-            {{extents_.C, 1}, {extents_.count(), 0}},
-            detail::memory_of(values_)};
   }
 
+  [[nodiscard]] KernelBuffer buffer() const { return view_.buffer(); }
+
  private:
-  bool given_;
-  Extents extents_;
-  Layout layout_;
   Tensor values_;
+  detail::View view_;
 };
 
 bool same_view(const Tensor& a, const Tensor& b) {
@@ -119,7 +107,7 @@ Trained run_kernel_of_train(const Arguments& a) {
   const Extents e = detail::extents_of(a.x);
   const Layout layout = detail::layout_of(a.x);
   const Tensor x = detail::in_layout(a.x, layout);
-  const Addend addend(a.addend, a.x, e, layout);
+  const Addend addend(a.addend, a.x, layout);
   detail::Output y(a.out, a.x, layout);
   // One by one: GCC 12 destroys the members of a nested aggregate twice if a later one throws.
   Trained r;
@@ -244,7 +232,7 @@ Tensor batch_norm_fused_infer(const Tensor& given, const Tensor& given_addend,
   const detail::LoadedParameter bias(given_bias, given.dtype());
   const Layout layout = detail::elementwise_layout_of(given);
   const Tensor x = detail::in_layout(given, layout);
-  const Addend addend(given_addend, given, e, layout);
+  const Addend addend(given_addend, given, layout);
   detail::Output y(out, given, layout);
   KernelBuffer x_buffer = detail::view_of(x, layout).buffer();
   KernelBuffer addend_buffer = addend.buffer();

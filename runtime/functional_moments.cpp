@@ -24,9 +24,13 @@ void merge_channel(double count_a, double& mean_a, double& m2_a, double count_b,
   m2_a += m2_b + delta * delta * count_a * share;
 }
 
-Moments zero_moments(const Extents& e, Device device) {
-  return {scalar(static_cast<double>(e.count())), Tensor::zeros({e.C}, DType::Float64, device),
-          Tensor::zeros({e.C}, DType::Float64, device)};
+/// Room for the moments; zeros where nothing will be written, which on a device waits.
+Moments new_moments(const Extents& e, Device device) {
+  const auto values = [&] {
+    return e.numel() == 0 ? Tensor::zeros({e.C}, DType::Float64, device)
+                          : Tensor::empty({e.C}, DType::Float64, device);
+  };
+  return {scalar(static_cast<double>(e.count())), values(), values()};
 }
 
 void run_moments(const char* function, const Tensor& given, const Moments& m) {
@@ -41,14 +45,14 @@ void run_moments(const char* function, const Tensor& given, const Moments& m) {
 Moments batch_norm_moments(const Tensor& x) {
   constexpr const char* function = "batch_norm_moments";
   const Extents e = detail::check_data(function, "x", x);
-  Moments m = zero_moments(e, x.device());
+  Moments m = new_moments(e, x.device());
   if (e.numel() == 0) {
     return m;
   }
   run_moments(function, x, m);
   for (const std::int64_t c :
        detail::overflowed_channels(x, m.mean, m.m2, static_cast<double>(e.count()), 0.0)) {
-    Moments wide = zero_moments({e.N, 1, e.L}, x.device());
+    Moments wide = new_moments({e.N, 1, e.L}, x.device());
     run_moments(function, detail::wide_channel(x, c), wide);
     detail::channel_of(m.mean, c).copy_(wide.mean);
     detail::channel_of(m.m2, c).copy_(wide.m2);

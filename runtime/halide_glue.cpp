@@ -57,10 +57,11 @@ Walk walk_of(Operation operation) noexcept {
 
 /// Throws what the host threw, or why `what` failed.
 [[noreturn]] void throw_failure(const std::string& what, int code) {
+  const std::string message = take_message();
   if (thread_failure().thrown) {
     std::rethrow_exception(std::exchange(thread_failure().thrown, nullptr));
   }
-  throw KernelError(what + " failed with code " + std::to_string(code) + ": " + take_message());
+  throw KernelError(what + " failed with code " + std::to_string(code) + ": " + message);
 }
 
 /// The tasks of a parallel_for(), as Halide's thread pool takes them.
@@ -98,9 +99,11 @@ void prepare_runtime() {
 std::string take_message() {
   auto& message = thread_failure().message;
   std::string text(message.data());
-  message.front() = '\0';
+  forget_message();
   return text;
 }
+
+void forget_message() noexcept { thread_failure().message.front() = '\0'; }
 
 void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& task) {
   prepare_runtime();
@@ -124,6 +127,7 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& t
     }
   }
   if (tasks.first_error) {
+    forget_message();  // of the loop itself
     std::rethrow_exception(tasks.first_error);
   }
 }

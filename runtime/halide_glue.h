@@ -72,8 +72,9 @@ class KernelBuffer {
 /// Makes Halide's runtime report to this library instead of ending the program.
 void prepare_runtime();
 
-/// What Halide's runtime said last on this thread; then it is forgotten.
+/// What Halide's runtime said first on this thread since the last time; then it is forgotten.
 std::string take_message();
+void forget_message() noexcept;
 
 /// Runs a kernel. Arguments in the generator's order: KernelBuffer::get() or a scalar's address.
 /// @throws KernelError, named after `function`, with Halide's message.

@@ -30,6 +30,9 @@ Failure& thread_failure() noexcept {
 
 void keep_message(void*, const char* text) noexcept {
   auto& message = thread_failure().message;
+  if (message.front() != '\0') {
+    return;  // what failed first says more than those that relied on it
+  }
   const std::string_view all(text);
   const std::size_t kept = all.copy(message.data(), message.size() - 1);
   message[kept] = '\0';
@@ -48,9 +51,10 @@ void TaskLoop::run(int index) noexcept {
 /// Takes the failure from the thread that ran the task, unless another was first.
 void TaskLoop::fail(int code) noexcept {
   std::exception_ptr thrown = std::exchange(thread_failure().thrown, nullptr);
+  const auto message = std::exchange(thread_failure().message, {});
   int none = 0;
   if (code_.compare_exchange_strong(none, code)) {
-    failure_.message = thread_failure().message;
+    failure_.message = message;
     failure_.thrown = std::move(thrown);
   }
 }

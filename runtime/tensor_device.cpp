@@ -29,7 +29,31 @@ const std::byte* start_of(const Tensor& t, const Span& span) {
          span.before * static_cast<std::int64_t>(size_of(t.dtype()));
 }
 
+/// Writes the elements, and nothing that lies between them: it may be someone else's.
+void write_elements(const detail::DeviceMemory& memory, const Tensor& target, const Tensor& host) {
+  const auto size = static_cast<std::int64_t>(size_of(host.dtype()));
+  const auto* from = static_cast<const std::byte*>(host.raw_data());
+  const auto* to = static_cast<const std::byte*>(target.raw_data());
+  const auto axes = detail::walk_axes(host.shape(), target.strides(), host.strides());
+  detail::for_each_row(axes, [&](std::int64_t at, std::int64_t same, const detail::Axis& axis) {
+    const std::int64_t together = axis.target == 1 ? axis.extent : 1;
+    for (std::int64_t i = 0; i < axis.extent; i += together) {
+      memory.write(from + (same + i * axis.source) * size, to + (at + i * axis.target) * size,
+                   together);
+    }
+  });
+}
+
 }  // namespace
+
+/// Host memory for a copy with the same strides.
+Tensor Tensor::host_room() const {
+  const Span span = span_of(*this);
+  const Tensor all = empty({span.length}, impl_->dtype);
+  auto* first = static_cast<std::byte*>(all.impl_->data) +
+                span.before * static_cast<std::int64_t>(size_of(impl_->dtype));
+  return Tensor(all.impl_->view_of(first, impl_->shape, impl_->strides));
+}
 
 /// A copy in host memory with the same strides, and with whatever lies between the elements.
 Tensor Tensor::on_host() const {
@@ -38,11 +62,10 @@ Tensor Tensor::on_host() const {
     return *this;
   }
   const Span span = span_of(*this);
-  const Tensor all = empty({span.length}, self.dtype);
-  self.memory->read(all.impl_->data, start_of(*this, span), span.length);
-  auto* first = static_cast<std::byte*>(all.impl_->data) +
-                span.before * static_cast<std::int64_t>(size_of(self.dtype));
-  return Tensor(all.impl_->view_of(first, self.shape, self.strides));
+  Tensor copy = host_room();
+  self.memory->read(const_cast<std::byte*>(start_of(copy, span)), start_of(*this, span),
+                    span.length);
+  return copy;
 }
 
 /// copy_() where one of the two is not on the host: directly on one device if all that changes is
@@ -67,10 +90,9 @@ void Tensor::copy_across(const Tensor& source) {
     const Tensor dense = from.to(self.dtype).contiguous();
     self.memory->write(dense.raw_data(), self.data, self.numel);
   } else {
-    Tensor strided = on_host();
+    Tensor strided = host_room();
     strided.copy_(from);
-    const Span span = span_of(*this);
-    self.memory->write(start_of(strided, span), start_of(*this, span), span.length);
+    write_elements(*self.memory, *this, strided);
   }
 }
 

@@ -42,6 +42,9 @@ void check_device(const char* function, const char* name, const Tensor& t, Devic
     throw DeviceError(prefix(function, name) + " is on " + t.device().str() + ", wanted " +
                       wanted.str());
   }
+  if (const auto& memory = TensorAccess::of(t).memory) {
+    memory->require_context(function, name);
+  }
 }
 
 /// OpenCL's kernels cannot start inside a parameter's memory.
@@ -96,6 +99,7 @@ Extents check_data(const char* function, const char* name, const Tensor& x) {
                      ", wanted at least 2 axes: (N, C) or (N, C, L)");
   }
   if (fields.memory) {
+    fields.memory->require_context(function, name);
     check_one_kernel(function, name, x);
   }
   return extents_of(x);
@@ -105,11 +109,11 @@ void check_one_kernel(const char* function, const char* name, const Tensor& x) {
   const Layout layout = layout_of(x);
   // What does not fit a layout is copied to one that does, without gaps.
   const bool near = !fits(x, layout) || view_of(x, layout).fits_kernel();
-  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
-  if (!near || x.numel() > most) {
+  if (!near || x.numel() > farthest) {
     throw ShapeError(prefix(function, name) + " has shape " + to_string(x.shape()) +
                      " and strides " + to_string(x.strides()) +
-                     ", wanted elements that lie within 2147483647 of each other");
+                     ", wanted elements that lie within " + std::to_string(farthest) +
+                     " of each other");
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <limits>
 #include <numeric>
 
 #include "device_memory.h"
@@ -10,9 +9,6 @@
 namespace halnorm::detail {
 
 namespace {
-
-// Kernels that store whole cache lines count to the end of the last one, beyond the last element.
-constexpr std::int64_t farthest = std::numeric_limits<std::int32_t>::max() - 64;
 
 /// Elements that a kernel is given at most: half of what its indices count.
 constexpr std::int64_t kernel_elements = std::int64_t{1} << 30;

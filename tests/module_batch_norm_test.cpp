@@ -242,6 +242,7 @@ TEST(BatchNormErrors, Out) {
 TEST(BatchNormErrors, Devices) {
   BatchNorm1d layer(3);
   expect_throws<DeviceError>([&] { layer.cuda(); }, {"cuda:0"});
+  expect_throws<DeviceError>([&] { layer.cuda(-1); }, {"cuda:-1", "negative"});
   EXPECT_EQ(layer.weight.data().device(), halnorm::Device::cpu());
 }
 

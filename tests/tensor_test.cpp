@@ -135,6 +135,10 @@ TEST(Tensor, OtherDevicesAreRefused) {
   }
   expect_throws<DeviceError>([] { Tensor::zeros({1}, DType::Float32, Device::cuda(1)); },
                              {"cuda:1", "this build has no cuda kernels"});
+  for (const Device negative : {Device::cuda(-1), Device::opencl(-1), Device::cuda(-7)}) {
+    expect_throws<DeviceError>([&] { Tensor::empty({1}, DType::Float32, negative); },
+                               {"Tensor::empty", negative.str(), "negative"});
+  }
   expect_throws<DeviceError>([] { (void)Tensor::zeros({1}).to(Device::opencl()); },
                              {"Tensor::to", "opencl:0", "this build has no opencl kernels"});
   const Tensor x = Tensor::zeros({1});

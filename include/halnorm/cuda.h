@@ -11,7 +11,9 @@ namespace halnorm::cuda {
 /// nested.
 ///
 /// Memory belongs to the context that it was allocated in: use a tensor under a guard of the
-/// context that it was made under, or wrapped from (Tensor::from_blob).
+/// context that it was made under, else it is a DeviceError, or that was wrapped
+/// (Tensor::from_blob). When a tensor ends, its memory is used again in the stream that it was made
+/// in: what other streams do with it has to be done by then.
 ///
 ///     halnorm::cuda::StreamGuard guard(context, stream);       // CUcontext, CUstream
 ///     Tensor x = Tensor::from_blob(reinterpret_cast<void*>(device_pointer), {n, c},
@@ -32,8 +34,9 @@ class StreamGuard {
 };
 
 /// Waits for the context, and gives back what halnorm keeps in it: compiled kernels, and memory for
-/// the next ones. Call it before a context that guards have used is destroyed.
-/// @throws as StreamGuard does.
+/// the next ones. Call it before a context that guards have used is destroyed; the memory of
+/// tensors that are still there goes with the context.
+/// @throws as StreamGuard does, and DeviceError if the driver refuses.
 void release(void* context);
 
 }  // namespace halnorm::cuda

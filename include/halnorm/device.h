@@ -35,8 +35,8 @@ struct Device {
 /// Whether this build has kernels for such devices and the driver has one. Loads the driver.
 bool is_available(DeviceType type);
 
-/// Waits until everything that was asked of a device is done. Calls on tensors of a device return
-/// before they are.
+/// Waits until everything that was asked of a device is done; under a cuda::StreamGuard, what was
+/// put into its stream. Calls on tensors of a device return before they are.
 /// @throws DeviceError if the device cannot be used.
 void synchronize(Device device);
 

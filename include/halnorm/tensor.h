@@ -126,6 +126,7 @@ class Tensor {
   friend struct detail::TensorAccess;
   explicit Tensor(std::shared_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
   static void require_host(const char* function, const Impl& self);
+  [[nodiscard]] Tensor host_room() const;
   [[nodiscard]] Tensor on_host() const;
   void copy_across(const Tensor& source);
   [[nodiscard]] Impl& impl(const char* function) const;

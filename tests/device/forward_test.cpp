@@ -134,12 +134,20 @@ TEST_P(DeviceForward, FusedAddsAndRectifies) {
 }
 
 TEST_P(DeviceForward, FusedWithoutAnAddendRectifies) {
-  fused::AddedProblem p(inputs::Source(7, dtype()), GetParam().layout, {6, 5, 40}, dtype(), 1);
-  const auto got =
-      F::batch_norm_fused_train(there(p.x.tensor()), {}, there(p.weight), there(p.bias), eps);
-  p.addend_values.values.assign(p.addend_values.values.size(), 0);
-  p.out.tensor().copy_(got.y);
-  fused::expect_trained(p, dtype(), p.out.batch(), eps);
+  // One channel without gaps is walked as a row, few rows of many channels along these.
+  for (const shapes::Extents& extents : unless_few({{6, 5, 40}, {300, 1, 1}, {3, 5000, 1}})) {
+    SCOPED_TRACE(extents.str());
+    fused::AddedProblem p(inputs::Source(7, dtype()), GetParam().layout, extents, dtype(), 1);
+    p.addend_values.values.assign(p.addend_values.values.size(), 0);
+    const Tensor x = there(p.x.tensor());
+    const Tensor weight = there(p.weight);
+    const Tensor bias = there(p.bias);
+    p.out.tensor().copy_(F::batch_norm_fused_train(x, {}, weight, bias, eps).y);
+    fused::expect_trained(p, dtype(), p.out.batch(), eps);
+    p.out.tensor().copy_(F::batch_norm_fused_infer(x, {}, there(p.running_mean),
+                                                   there(p.running_var), weight, bias, eps));
+    fused::expect_inferred(p, dtype(), p.out.batch(), eps);
+  }
 }
 
 TEST_P(DeviceForward, HugeValuesDoNotOverflow) {

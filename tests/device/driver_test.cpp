@@ -1,0 +1,182 @@
+// What the runtime asks of CUDA's driver, seen by a stand-in for it: no GPU is needed, and nothing
+// is computed.
+
+#include <algorithm>
+#include <bit>
+#include <memory>
+#include <ranges>
+
+#include "device/standin_cuda.h"
+#include "gtest/gtest.h"
+#include "halnorm/cuda.h"
+#include "halnorm/halnorm.h"
+#include "support/throws.h"
+
+namespace F = halnorm::functional;
+using halnorm::Device;
+using halnorm::DeviceError;
+using halnorm::DType;
+using halnorm::ShapeError;
+using halnorm::Tensor;
+using halnorm::ValueError;
+using halnorm::cuda::StreamGuard;
+using halnorm::nn::BatchNorm1d;
+
+namespace {
+
+const Device gpu = Device::cuda();
+
+/// What an engine brings along.
+struct Engine {
+  void* context = standin::new_context();
+  void* stream = standin::new_stream();
+  StreamGuard guard() const { return {context, stream}; }
+};
+
+Tensor empty(std::int64_t n, std::int64_t c) { return Tensor::empty({n, c}, DType::Float32, gpu); }
+
+std::size_t count(const std::vector<standin::Call>& calls, std::string_view name) {
+  return static_cast<std::size_t>(std::count_if(
+      calls.begin(), calls.end(), [&](const standin::Call& call) { return call.name == name; }));
+}
+
+/// One step of training through layers, each of which makes its own output.
+void step(std::vector<std::unique_ptr<BatchNorm1d>>& layers, const Tensor& x) {
+  std::vector<Tensor> outputs{x};
+  for (const auto& layer : layers) {
+    outputs.push_back((*layer)(outputs.back()));
+  }
+  F::batch_norm_moments(outputs.back());
+  Tensor gradient = outputs.back();
+  for (const auto& layer : std::views::reverse(layers)) {
+    gradient = layer->backward(gradient);
+  }
+}
+
+}  // namespace
+
+// First, since a process keeps the device that it has.
+TEST(CudaDriver, AGpuThatIsOlderThanTheKernelsCannotBeUsed) {
+  standin::refuse_modules(true);
+  expect_throws<DeviceError>(
+      [] {
+        Tensor::empty({2, 3}, DType::Float32, Device::cuda(1));
+      },
+      {"cuda:1 cannot be used", "kernels do not run there"});
+  standin::refuse_modules(false);
+  EXPECT_TRUE(halnorm::is_available(halnorm::DeviceType::CUDA));
+}
+
+TEST(CudaDriver, AllThatACallAsksForGoesIntoTheStreamOfTheGuardAndNothingWaits) {
+  const Engine engine;
+  const StreamGuard guard = engine.guard();
+  std::vector<std::unique_ptr<BatchNorm1d>> layers;
+  for (int i = 0; i < 60; ++i) {
+    layers.push_back(std::make_unique<BatchNorm1d>(16));
+    layers.back()->to(gpu);
+  }
+  const Tensor x = empty(50, 16);
+  step(layers, x);  // compiles, and allocates
+  step(layers, x);
+  standin::take_calls();
+  step(layers, x);
+  const std::vector<standin::Call> calls = standin::take_calls();
+  EXPECT_GE(count(calls, "cuLaunchKernel"), 2 * layers.size());
+  for (const standin::Call& call : calls) {
+    EXPECT_EQ(call.context, engine.context) << call.name;
+    EXPECT_EQ(call.stream, engine.stream) << call.name;
+    EXPECT_TRUE(call.name == "cuLaunchKernel" || call.name == "cuMemcpyAsync") << call.name;
+  }
+}
+
+TEST(CudaDriver, MemoryIsUsedAgainWhereItWasMadeWhereverItEnds) {
+  const Engine engine;
+  const Engine other;
+  const void* address = nullptr;
+  {
+    Tensor made;
+    {
+      const StreamGuard guard = engine.guard();
+      made = empty(30, 1000);
+      address = made.raw_data();
+    }
+    const StreamGuard guard = other.guard();
+    made = Tensor();
+    EXPECT_NE(empty(30, 1000).raw_data(), address);
+  }
+  EXPECT_NE(empty(30, 1000).raw_data(), address);
+  const StreamGuard again = engine.guard();
+  EXPECT_EQ(empty(30, 1000).raw_data(), address);
+}
+
+TEST(CudaDriver, TensorsOfAnotherContextAreRefused) {
+  const Engine engine;
+  BatchNorm1d layer(4);
+  layer.to(gpu);
+  const Tensor outside = empty(5, 4);
+  Tensor inside;
+  {
+    const StreamGuard guard = engine.guard();
+    inside = empty(5, 4);
+    expect_throws<DeviceError>([&] { layer(inside); }, {"running_mean", "another CUDA context"});
+    expect_throws<DeviceError>([&] { F::batch_norm_train(outside, {}, {}, 1e-5); }, {"x lies in"});
+    expect_throws<DeviceError>([&] { F::batch_norm_train(inside, {}, {}, 1e-5, outside); },
+                               {"out lies in"});
+    expect_throws<DeviceError>([&] { (void)outside.to(Device::cpu()); }, {"that of this thread's"});
+    expect_throws<DeviceError>([&] { inside.copy_(outside); }, {"the source lies in"});
+  }
+  expect_throws<DeviceError>([&] { F::batch_norm_train(inside, {}, {}, 1e-5); }, {"halnorm's own"});
+}
+
+// Its memory goes with the context, at whose address there may be another one by then.
+TEST(CudaDriver, ATensorMayEndAfterItsContext) {
+  const Engine engine;
+  const StreamGuard guard = engine.guard();
+  const void* address = nullptr;
+  {
+    const Tensor late = empty(20, 3000);
+    address = late.raw_data();
+    halnorm::cuda::release(engine.context);
+    standin::take_calls();
+  }
+  EXPECT_TRUE(standin::take_calls().empty());
+  EXPECT_NE(empty(20, 3000).raw_data(), address);
+}
+
+// What lies between a window's elements may be written by somebody else meanwhile.
+TEST(CudaDriver, AWindowIsWrittenRowByRowAndNothingElse) {
+  Tensor window = empty(5, 8).narrow(1, 2, 3);
+  standin::take_calls();
+  window.copy_(Tensor::ones({5, 3}));
+  const std::vector<standin::Call> calls = standin::take_calls();
+  EXPECT_EQ(count(calls, "cuMemcpyHtoD"), 5U);
+  EXPECT_EQ(calls.size(), 5U);
+  EXPECT_EQ(window.to_vector<float>(), std::vector<float>(15, 1.0F));
+}
+
+TEST(CudaDriver, ReleaseWaitsForTheContextAndGivesBackItsMemory) {
+  const Engine engine;
+  {
+    const StreamGuard guard = engine.guard();
+    F::batch_norm_train(empty(30, 7), {}, {}, 1e-5);
+  }
+  standin::take_calls();
+  halnorm::cuda::release(engine.context);
+  const std::vector<standin::Call> calls = standin::take_calls();
+  ASSERT_FALSE(calls.empty());
+  EXPECT_EQ(calls.front().name, "cuCtxSynchronize");
+  EXPECT_GE(count(calls, "cuMemFree"), 2U);
+  EXPECT_GE(count(calls, "cuModuleUnload"), 1U);
+  EXPECT_EQ(calls.front().context, engine.context);
+  expect_throws<ValueError>([] { halnorm::cuda::release(nullptr); }, {"cuda::release"});
+}
+
+TEST(CudaDriver, ForeignMemoryIsCheckedBeforeItIsUsed) {
+  const auto wrap = [](std::uintptr_t address, halnorm::Shape shape) {
+    return Tensor::from_blob(std::bit_cast<void*>(address), std::move(shape), DType::Float32, {},
+                             gpu);
+  };
+  EXPECT_EQ(wrap(0x1004, {2, 3}).raw_data(), std::bit_cast<void*>(std::uintptr_t{0x1004}));
+  expect_throws<ValueError>([&] { wrap(0x1002, {2, 3}); }, {"Tensor::from_blob", "multiple of 4"});
+  expect_throws<ShapeError>([&] { wrap(0x1000, {3, std::int64_t{1} << 30}); }, {"2147483647"});
+}
