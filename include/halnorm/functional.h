@@ -72,8 +72,8 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
 BatchNormForward batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,
                                   double eps, Tensor out = {});
 
-/// batch_norm_train that also updates running_mean and running_var (both defined) with `factor` in
-/// the same pass: running = (1 - factor) * running + factor * batch.
+/// batch_norm_train that also updates running_mean and running_var (both defined) with `factor`,
+/// without reading x again: running = (1 - factor) * running + factor * batch.
 BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,
                                          const Tensor& running_var, const Tensor& weight,
                                          const Tensor& bias, double factor, double eps,

@@ -18,10 +18,14 @@ struct KernelInfo {
   std::string layout;  ///< "ncl" (L innermost), "nlc" (C innermost), or "c" (one value a channel)
   std::string dtype;   ///< "f16", "bf16", "f32" or "f64"
   std::string target;  ///< "avx512", "arm64", ...: cmake/targets.cmake lists them
-  bool runs_here = false;  ///< whether this CPU executes the target's instructions
+  /// Whether this CPU executes the target's instructions; of cuda and opencl, whether such a device
+  /// can be used.
+  bool runs_here = false;
 };
 
-/// All linked kernels, fastest target first within each operation, the portable one last.
+/// All linked kernels. Within each operation, layout and dtype the CPU's fastest target is first,
+/// its portable one comes behind its others, and devices come last. Asking whether a device can be
+/// used loads its driver.
 std::vector<KernelInfo> kernels();
 
 /// The targets that are linked and that this CPU executes, fastest first.
