@@ -171,6 +171,10 @@ std::size_t DeviceMemory::bytes_of(std::int64_t elements) const noexcept {
   return static_cast<std::size_t>(elements) * static_cast<std::size_t>(size_of(dtype_));
 }
 
+ClPart DeviceMemory::part_at(const void* address) const noexcept {
+  return {buffer_, static_cast<std::size_t>(static_cast<const std::byte*>(address) - base_)};
+}
+
 bool DeviceMemory::can_start_at(const void* address) const noexcept {
   constexpr std::uintptr_t vector = 16;
   return device_.type == DeviceType::CUDA ? reinterpret_cast<std::uintptr_t>(address) % vector == 0
@@ -219,6 +223,10 @@ void DeviceMemory::copy(const void* to, const DeviceMemory& source, const void* 
   source.require_context("a copy on a device", "the source");
   if (is_in_stream()) {
     copy_in_stream("a copy on a device", const_cast<void*>(to), from, bytes_of(elements), false);
+    return;
+  }
+  if (device_.type == DeviceType::OpenCL) {
+    copy_in_queue("a copy on a device", part_at(to), source.part_at(from), bytes_of(elements));
     return;
   }
   Part target_part(*this, to, elements);

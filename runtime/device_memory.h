@@ -8,6 +8,7 @@
 #include "halnorm/device.h"
 #include "halnorm/dtype.h"
 #include "halnorm/tensor.h"
+#include "opencl_queue.h"
 #include "spare_memory.h"
 
 /// @file
@@ -54,8 +55,7 @@ class DeviceMemory {
   /// Copies `elements` from or to host memory, and waits for it.
   void read(void* host, const void* address, std::int64_t elements) const;
   void write(const void* host, const void* address, std::int64_t elements) const;
-  /// Copies from other memory of the same device and dtype; without waiting on CUDA, while Halide's
-  /// OpenCL waits.
+  /// Copies from other memory of the same device and dtype, without waiting.
   void copy(const void* to, const DeviceMemory& source, const void* from,
             std::int64_t elements) const;
 
@@ -65,6 +65,7 @@ class DeviceMemory {
   /// Whether a copy must go into the stream of a cuda::StreamGuard.
   [[nodiscard]] bool is_in_stream() const noexcept;
   [[nodiscard]] std::size_t bytes_of(std::int64_t elements) const noexcept;
+  [[nodiscard]] ClPart part_at(const void* address) const noexcept;
 
   Device device_;
   DType dtype_;
