@@ -51,7 +51,7 @@ Tensor zeros(std::int64_t count, const Tensor& x) {
   std::vector<Tensor>& all = kept().zeros[place(x.device(), x.dtype())];
   const std::int64_t longest = all.empty() ? 0 : all.back().numel();
   if (longest < count) {
-    constexpr std::int64_t most = std::int64_t{1} << 30;
+    constexpr std::int64_t most = std::int64_t{1} << 20;
     // The others stay: calls that read them may wait in a stream that the next owner of their
     // memory knows nothing of.
     all.push_back(

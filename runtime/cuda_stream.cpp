@@ -1,11 +1,13 @@
 #include "cuda_stream.h"
 
 #include <bit>
+#include <exception>
 #include <string>
 #include <utility>
 
 #include "constant.h"
 #include "device_interface.h"
+#include "halide_glue.h"
 #include "halnorm/cuda.h"
 #include "halnorm/error.h"
 #include "spare_memory.h"
@@ -27,6 +29,8 @@ using GetStream = int (*)(void*, void*, void**);
 AcquireContext halide_set_cuda_acquire_context(AcquireContext handler);
 ReleaseContext halide_set_cuda_release_context(ReleaseContext handler);
 GetStream halide_set_cuda_get_stream(GetStream handler);
+int halide_cuda_acquire_context(void* user_context, void** context, bool create);
+int halide_cuda_release_context(void* user_context);
 void* halide_cuda_get_symbol(void* user_context, const char* name);
 }
 
@@ -48,17 +52,20 @@ void check(const char* what, int code) {
   }
 }
 
-/// Makes the guard's context the thread's while it lives.
+/// Makes a context the thread's while it lives: the guard's, or without one Halide's own.
 class Current {
  public:
   explicit Current(const char* what) {
-    check(what, driver<int (*)(void*)>("cuCtxPushCurrent_v2")(current.context));
+    void* context = nullptr;
+    check(what, halide_cuda_acquire_context(nullptr, &context, false));
+    check(what, driver<int (*)(void*)>("cuCtxPushCurrent_v2")(context));
   }
   Current(const Current&) = delete;
   Current& operator=(const Current&) = delete;
   ~Current() {
     void* popped = nullptr;
     pop_(&popped);
+    halide_cuda_release_context(nullptr);
   }
 
  private:
@@ -93,24 +100,36 @@ void install() {
   static_cast<void>(done);
 }
 
-void copy(const char* what, void* to, const void* from, std::size_t bytes, bool wait) {
+void copy(const char* what, void* to, const void* from, std::size_t bytes) {
   using Copy = int (*)(std::uintptr_t, std::uintptr_t, std::size_t, void*);
   const Current pushed(what);
   check(what,
         driver<Copy>("cuMemcpyAsync")(std::bit_cast<std::uintptr_t>(to),
                                       std::bit_cast<std::uintptr_t>(from), bytes, current.stream));
-  if (wait) {
-    check(what, driver<int (*)(void*)>("cuStreamSynchronize")(current.stream));
-  }
 }
 
-/// Waits for the guard's context, and has Halide give back what it keeps there.
+void wait(const char* what) {
+  const Current pushed(what);
+  check(what, driver<int (*)(void*)>("cuStreamSynchronize")(current.stream));
+}
+
+void free(std::uint64_t address) {
+  const Current pushed("cuMemFree");
+  check("cuMemFree", driver<int (*)(std::uint64_t)>("cuMemFree_v2")(address));
+}
+
+/// Gives back what is kept in the guard's context, as far as that goes if it has failed.
 void give_back(const char* what) {
+  int code = 0;
   {
     const Current pushed(what);
-    check(what, driver<int (*)()>("cuCtxSynchronize")());
+    code = driver<int (*)()>("cuCtxSynchronize")();
   }
+  detail::forget_constants(current.context);
+  detail::release_pieces(current.context);
   halide_device_release(nullptr, detail::interface_of(DeviceType::CUDA));
+  detail::forget_message();
+  check(what, code);
 }
 
 }  // namespace
@@ -119,8 +138,11 @@ void give_back(const char* what) {
 
 namespace {
 
-void copy(const char* /*what*/, void* /*to*/, const void* /*from*/, std::size_t /*bytes*/,
-          bool /*wait*/) {}
+void copy(const char* /*what*/, void* /*to*/, const void* /*from*/, std::size_t /*bytes*/) {}
+
+void wait(const char* /*what*/) {}
+
+void free(std::uint64_t /*address*/) {}
 
 void install() {
   throw DeviceError("StreamGuard: this build has no kernels for cuda; see docs/targets.md");
@@ -132,10 +154,21 @@ void give_back(const char* /*what*/) {}
 
 #endif
 
+namespace {
+
+// CU_STREAM_PER_THREAD: memory may end on another thread than the one whose stream it was made in.
+constexpr std::uintptr_t per_thread = 2;
+
+}  // namespace
+
 StreamGuard::StreamGuard(void* context, void* stream) {
   install();
   if (context == nullptr) {
     throw ValueError("StreamGuard: got a null context, wanted a CUcontext");
+  }
+  if (std::bit_cast<std::uintptr_t>(stream) == per_thread) {
+    throw ValueError(
+        "StreamGuard: got CU_STREAM_PER_THREAD, wanted a stream that is the same on each thread");
   }
   const detail::Guarded outer = std::exchange(current, {context, stream});
   outer_context_ = outer.context;
@@ -149,8 +182,6 @@ void release(void* context) {
     throw ValueError("cuda::release: got a null context, wanted a CUcontext");
   }
   const StreamGuard guard(context, nullptr);
-  detail::forget_constants(context);
-  detail::release_pieces(context);
   give_back("cuda::release");
 }
 
@@ -166,8 +197,18 @@ Under::~Under() { cuda::current = outer_; }
 
 void heed_guards() { cuda::install(); }
 
-void copy_in_stream(const char* what, void* to, const void* from, std::size_t bytes, bool wait) {
-  cuda::copy(what, to, from, bytes, wait);
+void copy_in_stream(const char* what, void* to, const void* from, std::size_t bytes) {
+  cuda::copy(what, to, from, bytes);
 }
+
+void free_in_context(std::uint64_t address) noexcept {
+  try {
+    cuda::free(address);
+  } catch (const std::exception&) {  // nobody can do anything about it
+    forget_message();
+  }
+}
+
+void wait_for_stream(const char* what) { cuda::wait(what); }
 
 }  // namespace halnorm::detail

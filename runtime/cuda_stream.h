@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace halnorm::detail {
 
@@ -24,14 +25,19 @@ class Under {
   Guarded outer_;
 };
 
+/// Gives memory back to the driver: Halide would keep it.
+void free_in_context(std::uint64_t address) noexcept;
+
 /// Makes Halide ask for guards. Before any call of CUDA's by any thread: Halide takes the functions
 /// that it asks without a lock.
 void heed_guards();
 
 /// Halide's own copies know nothing of streams. Copies bytes between addresses of the host or of
-/// CUDA devices, in the guard's stream. With `wait`, which memory of the host needs, returns when
-/// all that is in the stream is done.
+/// CUDA devices, in the guard's stream; the host's memory is free again when that was waited for.
 /// @throws DeviceError, named after `what`, if the driver refuses.
-void copy_in_stream(const char* what, void* to, const void* from, std::size_t bytes, bool wait);
+void copy_in_stream(const char* what, void* to, const void* from, std::size_t bytes);
+
+/// Returns when all that is in the guard's stream is done. @throws DeviceError likewise.
+void wait_for_stream(const char* what);
 
 }  // namespace halnorm::detail

@@ -67,6 +67,21 @@ int run_a_kernel(DeviceType type, FewValues& from, FewValues& mean, FewValues& v
 }
 
 /// Allocates a little, which loads the driver, and runs a kernel. Returns why that fails.
+std::string try_out(DeviceType type, const halide_device_interface_t* interface) {
+  FewValues from;
+  FewValues mean;
+  FewValues var;
+  if (from.allocate(interface) != 0 || mean.allocate(interface) != 0 ||
+      var.allocate(interface) != 0) {
+    return "no driver or no device: " + take_message();
+  }
+  if (run_a_kernel(type, from, mean, var) != 0) {
+    return "its kernels do not run there: " + take_message();
+  }
+  return "";
+}
+
+/// Why the device cannot be used; empty if it can.
 std::string probe(Device device) {
   const halide_device_interface_t* interface = interface_of(device.type);
   if (interface == nullptr) {
@@ -78,19 +93,12 @@ std::string probe(Device device) {
     heed_guards();
   }
   halide_set_gpu_device(device.index);
-  FewValues from;
-  FewValues mean;
-  FewValues var;
-  if (from.allocate(interface) != 0 || mean.allocate(interface) != 0 ||
-      var.allocate(interface) != 0) {
-    return "no driver or no device: " + take_message();
+  std::string reason = try_out(device.type, interface);
+  if (!reason.empty() && guarded().context == nullptr) {
+    halide_device_release(nullptr, interface);  // or it would keep this device for the next one
+    forget_message();
   }
-  if (run_a_kernel(device.type, from, mean, var) != 0) {
-    return "its kernels do not run there: " + take_message();
-  }
-  // What a kernel keeps for itself is used again: giving it back would wait for the device.
-  halide_reuse_device_allocations(nullptr, true);
-  return "";
+  return reason;
 }
 
 /// Why the device cannot be used; empty if it can, and from then on is the one that is held. The

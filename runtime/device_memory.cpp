@@ -1,5 +1,6 @@
 #include "device_memory.h"
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <limits>
@@ -23,17 +24,23 @@ std::byte* next_range(std::uintptr_t bytes) {
   return std::bit_cast<std::byte*>(next.fetch_add((bytes / step + 1) * step));
 }
 
-/// One range for all that is said to lie in a cl_mem, however often: as large as any tensor.
-std::byte* range_of(void* handle) {
+/// One range for all that is said to lie in a cl_mem, however often: as large as any tensor, where
+/// there are so many numbers.
+std::byte* range_of(void* handle, std::uintptr_t bytes) {
+  struct Range {
+    std::byte* first;
+    std::uintptr_t bytes;
+  };
   static std::mutex mutex;
-  static std::map<void*, std::byte*> ranges;
-  constexpr auto largest = std::uint64_t{sizeof(double)} << 31;
+  static std::map<void*, Range> ranges;
+  constexpr int bits = sizeof(void*) == 8 ? 34 : 20;
   const std::scoped_lock lock(mutex);
-  std::byte*& range = ranges[handle];
-  if (range == nullptr) {
-    range = next_range(static_cast<std::uintptr_t>(largest));
+  Range& range = ranges[handle];
+  if (range.bytes < bytes || range.first == nullptr) {
+    range.bytes = std::max(bytes, std::uintptr_t{1} << bits);
+    range.first = next_range(range.bytes);
   }
-  return range;
+  return range.first;
 }
 
 void check_elements(const char* function, std::int64_t elements) {
@@ -79,6 +86,16 @@ class DeviceMemory::Part {
     }
   }
 
+  /// Leaves out what lies between the axes' elements.
+  void step(const std::vector<Axis>& axes) {
+    for (const Axis& axis : axes) {
+      axes_.emplace_back(0, static_cast<std::int32_t>(axis.extent),
+                         static_cast<std::int32_t>(axis.target));
+    }
+    buffer_.dimensions = static_cast<std::int32_t>(axes_.size());
+    buffer_.dim = axes_.data();
+  }
+
   halide_buffer_t* get() noexcept { return &buffer_; }
 
  private:
@@ -87,6 +104,7 @@ class DeviceMemory::Part {
   }
 
   halide_dimension_t axis_;
+  std::vector<halide_dimension_t> axes_;
   halide_buffer_t buffer_;
   bool cropped_ = false;
 };
@@ -141,7 +159,8 @@ std::shared_ptr<const DeviceMemory> DeviceMemory::wrap(const char* function, Dev
       function, device,
       halide_device_wrap_native(nullptr, &memory->buffer_, reinterpret_cast<std::uintptr_t>(handle),
                                 interface_of(device.type)));
-  memory->base_ = has_address ? static_cast<std::byte*>(handle) : range_of(handle);
+  memory->base_ =
+      has_address ? static_cast<std::byte*>(handle) : range_of(handle, memory->bytes_of(elements));
   return memory;
 }
 
@@ -194,7 +213,8 @@ void DeviceMemory::place(halide_buffer_t& buffer, const void* address) const noe
 void DeviceMemory::read(void* host, const void* address, std::int64_t elements) const {
   require_context("a copy to the host", "the tensor");
   if (is_in_stream()) {
-    copy_in_stream("a copy to the host", host, address, bytes_of(elements), true);
+    copy_in_stream("a copy to the host", host, address, bytes_of(elements));
+    wait_for_stream("a copy to the host");
     return;
   }
   Part part(*this, address, elements);
@@ -206,8 +226,8 @@ void DeviceMemory::read(void* host, const void* address, std::int64_t elements) 
 void DeviceMemory::write(const void* host, const void* address, std::int64_t elements) const {
   require_context("a copy from the host", "the tensor");
   if (is_in_stream()) {
-    copy_in_stream("a copy from the host", const_cast<void*>(address), host, bytes_of(elements),
-                   true);
+    copy_in_stream("a copy from the host", const_cast<void*>(address), host, bytes_of(elements));
+    wait_for_stream("a copy from the host");
     return;
   }
   Part part(*this, address, elements);
@@ -217,12 +237,46 @@ void DeviceMemory::write(const void* host, const void* address, std::int64_t ele
         halide_copy_to_device(nullptr, part.get(), interface_of(device_.type)));
 }
 
+void DeviceMemory::write(const void* host, const void* address,
+                         const std::vector<Axis>& axes) const {
+  require_context("a copy from the host", "the tensor");
+  if (is_in_stream()) {
+    write_in_stream(host, address, axes);
+    return;
+  }
+  std::int64_t past = 1;
+  for (const Axis& axis : axes) {
+    past += axis.target * (axis.extent - 1);
+  }
+  Part part(*this, address, past);
+  part.step(axes);
+  part.get()->host = static_cast<std::uint8_t*>(const_cast<void*>(host));
+  part.get()->set_host_dirty();
+  check("a copy from the host", device_,
+        halide_copy_to_device(nullptr, part.get(), interface_of(device_.type)));
+}
+
+void DeviceMemory::write_in_stream(const void* host, const void* address,
+                                   const std::vector<Axis>& axes) const {
+  const auto size = static_cast<std::int64_t>(size_of(dtype_));
+  for_each_row(axes, [&](std::int64_t at, std::int64_t, const Axis& axis) {
+    const std::int64_t together = axis.target == 1 ? axis.extent : 1;
+    for (std::int64_t i = 0; i < axis.extent; i += together) {
+      const std::int64_t from = (at + i * axis.target) * size;
+      copy_in_stream("a copy from the host",
+                     static_cast<std::byte*>(const_cast<void*>(address)) + from,
+                     static_cast<const std::byte*>(host) + from, bytes_of(together));
+    }
+  });
+  wait_for_stream("a copy from the host");
+}
+
 void DeviceMemory::copy(const void* to, const DeviceMemory& source, const void* from,
                         std::int64_t elements) const {
   require_context("a copy on a device", "the target");
   source.require_context("a copy on a device", "the source");
   if (is_in_stream()) {
-    copy_in_stream("a copy on a device", const_cast<void*>(to), from, bytes_of(elements), false);
+    copy_in_stream("a copy on a device", const_cast<void*>(to), from, bytes_of(elements));
     return;
   }
   if (device_.type == DeviceType::OpenCL) {

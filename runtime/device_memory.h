@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "halnorm/device.h"
 #include "halnorm/dtype.h"
 #include "halnorm/tensor.h"
 #include "opencl_queue.h"
 #include "spare_memory.h"
+#include "strided.h"
 
 /// @file
 /// Memory on a CUDA or OpenCL device, through Halide's runtime, which loads the drivers when they
@@ -55,6 +57,8 @@ class DeviceMemory {
   /// Copies `elements` from or to host memory, and waits for it.
   void read(void* host, const void* address, std::int64_t elements) const;
   void write(const void* host, const void* address, std::int64_t elements) const;
+  /// Writes the elements, and nothing that lies between them; the same strides on both sides.
+  void write(const void* host, const void* address, const std::vector<Axis>& axes) const;
   /// Copies from other memory of the same device and dtype, without waiting.
   void copy(const void* to, const DeviceMemory& source, const void* from,
             std::int64_t elements) const;
@@ -62,6 +66,7 @@ class DeviceMemory {
  private:
   DeviceMemory(Device device, std::int64_t elements, DType dtype);
   class Part;
+  void write_in_stream(const void* host, const void* address, const std::vector<Axis>& axes) const;
   /// Whether a copy must go into the stream of a cuda::StreamGuard.
   [[nodiscard]] bool is_in_stream() const noexcept;
   [[nodiscard]] std::size_t bytes_of(std::int64_t elements) const noexcept;

@@ -144,6 +144,9 @@ void run_kernel(const char* function, const Kernel& kernel,
   std::transform(arguments.begin(), arguments.end(), argv.begin(),
                  [](const void* p) { return const_cast<void*>(p); });
   start_loops(walk_of(kernel.operation));
+  if (kernel.vector_bytes == 0) {
+    forget_message();  // of what was given back to a device in vain
+  }
   const int code = kernel.run(argv.data());
   if (code != 0) {
     throw_failure(std::string(function) + ": kernel " + kernel.name, code);

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "halide_glue.h"
 #include "halnorm/error.h"
 
 namespace halnorm::detail {
@@ -23,7 +24,11 @@ class Queue {
   Queue() : code_(halide_acquire_cl_context(nullptr, &context_, &queue_, true)) {}
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
-  ~Queue() { halide_release_cl_context(nullptr); }
+  ~Queue() {
+    if (code_ == 0) {
+      halide_release_cl_context(nullptr);
+    }
+  }
 
   [[nodiscard]] int code() const noexcept { return code_; }
   [[nodiscard]] void* get() const noexcept { return queue_; }
@@ -52,7 +57,8 @@ int enqueue(ClPart& to, ClPart& from, std::size_t bytes) {
 
 void copy_in_queue(const char* what, ClPart to, ClPart from, std::size_t bytes) {
   if (const int code = enqueue(to, from, bytes); code != 0) {
-    throw DeviceError(std::string(what) + ": OpenCL failed with code " + std::to_string(code));
+    throw DeviceError(std::string(what) + ": OpenCL failed with code " + std::to_string(code) +
+                      take_message());
   }
 }
 

@@ -26,7 +26,9 @@ struct Spare {
   std::mutex mutex;
   std::map<Place, Shelf> shelves;
   std::map<const void*, int> releases;  ///< of each context
-  std::size_t pieces = 0;
+  std::int64_t kept = 0;                ///< bytes on the shelves, in use, and in use at most
+  std::int64_t in_use = 0;
+  std::int64_t most_in_use = 0;
   std::uint64_t calls = 0;
 
   static Place place_of(const Piece& p) {
@@ -43,7 +45,7 @@ struct Spare {
     shelf.used = ++calls;
     const std::uint64_t handle = shelf.pieces.back().handle;
     shelf.pieces.pop_back();
-    --pieces;
+    kept -= std::get<3>(place);
     if (shelf.pieces.empty()) {
       shelves.erase(at);
     }
@@ -54,7 +56,12 @@ struct Spare {
     Shelf& shelf = shelves[place_of(p)];
     shelf.used = ++calls;
     shelf.pieces.push_back(p);
-    ++pieces;
+    kept += p.bytes;
+  }
+
+  void count_use(std::int64_t bytes) {
+    in_use += bytes;
+    most_in_use = std::max(most_in_use, in_use);
   }
 
   /// When the shelf that was longest without use was used.
@@ -81,7 +88,9 @@ struct Spare {
       }
       return false;
     });
-    pieces -= all.size();
+    for (const Piece& p : all) {
+      kept -= p.bytes;
+    }
     return all;
   }
 };
@@ -119,6 +128,10 @@ class Described {
 
 void free_piece(const Piece& p) noexcept {
   const Under there(p.made_under);
+  if (p.type == DeviceType::CUDA) {
+    free_in_context(p.handle);
+    return;
+  }
   Described described(p);
   if (halide_device_free(nullptr, described.get()) != 0) {
     forget_message();
@@ -136,7 +149,8 @@ int allocate(Piece& p) {
   return code;
 }
 
-/// Where a device has no more, what is kept is given back, by Halide too.
+/// Where a device has no more, what is kept is given back. (What Halide keeps it gives back
+/// itself.)
 int allocate_at_any_price(Piece& p) {
   if (allocate(p) == 0) {
     return 0;
@@ -147,22 +161,22 @@ int allocate_at_any_price(Piece& p) {
     all = spare().clear([](const auto&) { return true; });
   }
   free_pieces(all);
-  halide_reuse_device_allocations(nullptr, false);
-  halide_reuse_device_allocations(nullptr, true);
   forget_message();
   return allocate(p);
 }
 
 void keep(const Piece& p) {
-  constexpr std::size_t most = 4096;
+  constexpr std::int64_t least = std::int64_t{1} << 26;
   std::vector<Piece> too_many;
   {
     const std::scoped_lock lock(spare().mutex);
+    spare().count_use(-p.bytes);
     if (spare().releases_of(p) != p.releases) {
       return;
     }
     spare().put(p);
-    if (spare().pieces > most) {
+    // A step's tensors of all sizes have their place then, and those of steps before do not.
+    if (spare().kept > std::max(2 * spare().most_in_use, least)) {
       const std::uint64_t used = spare().oldest();
       too_many = spare().clear([&](const auto& item) { return item.second.used == used; });
     }
@@ -173,10 +187,11 @@ void keep(const Piece& p) {
 }  // namespace
 
 std::int64_t spare_size(std::int64_t bytes) noexcept {
-  constexpr std::uint64_t least = 512, most = std::uint64_t{8} * ((std::uint64_t{1} << 31) - 1);
+  // Devices may refuse more than a part of their memory at a time.
+  constexpr std::uint64_t least = 512, large = std::uint64_t{1} << 30;
   const auto size = static_cast<std::uint64_t>(bytes);
-  const std::uint64_t step = std::bit_floor(std::max(size, least)) / 8;
-  return static_cast<std::int64_t>(std::min((size + step - 1) / step * step, most));
+  const std::uint64_t step = size < large ? std::bit_floor(std::max(size, least)) / 8 : 8;
+  return static_cast<std::int64_t>((size + step - 1) / step * step);
 }
 
 int take_piece(Piece& p) {
@@ -185,7 +200,12 @@ int take_piece(Piece& p) {
     p.releases = spare().releases_of(p);
     p.handle = spare().take(Spare::place_of(p));
   }
-  return p.handle != 0 ? 0 : allocate_at_any_price(p);
+  const int code = p.handle != 0 ? 0 : allocate_at_any_price(p);
+  if (code == 0) {
+    const std::scoped_lock lock(spare().mutex);
+    spare().count_use(p.bytes);
+  }
+  return code;
 }
 
 void keep_piece(const Piece& p) noexcept {

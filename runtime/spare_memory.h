@@ -10,7 +10,7 @@
 /// @file
 /// Memory on devices that nobody has any more, kept for whoever asks next for as much of it:
 /// drivers wait for the device where they allocate and free. Halide keeps 32 pieces, and a network
-/// in training has hundreds.
+/// in training has hundreds. No more is kept than 64 MB, or twice what was in use at a time.
 
 namespace halnorm::detail {
 

@@ -29,21 +29,6 @@ const std::byte* start_of(const Tensor& t, const Span& span) {
          span.before * static_cast<std::int64_t>(size_of(t.dtype()));
 }
 
-/// Writes the elements, and nothing that lies between them: it may be someone else's.
-void write_elements(const detail::DeviceMemory& memory, const Tensor& target, const Tensor& host) {
-  const auto size = static_cast<std::int64_t>(size_of(host.dtype()));
-  const auto* from = static_cast<const std::byte*>(host.raw_data());
-  const auto* to = static_cast<const std::byte*>(target.raw_data());
-  const auto axes = detail::walk_axes(host.shape(), target.strides(), host.strides());
-  detail::for_each_row(axes, [&](std::int64_t at, std::int64_t same, const detail::Axis& axis) {
-    const std::int64_t together = axis.target == 1 ? axis.extent : 1;
-    for (std::int64_t i = 0; i < axis.extent; i += together) {
-      memory.write(from + (same + i * axis.source) * size, to + (at + i * axis.target) * size,
-                   together);
-    }
-  });
-}
-
 }  // namespace
 
 /// Host memory for a copy with the same strides.
@@ -92,7 +77,8 @@ void Tensor::copy_across(const Tensor& source) {
   } else {
     Tensor strided = host_room();
     strided.copy_(from);
-    write_elements(*self.memory, *this, strided);
+    self.memory->write(strided.raw_data(), self.data,
+                       detail::walk_axes(self.shape, self.strides, self.strides));
   }
 }
 

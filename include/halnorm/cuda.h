@@ -21,8 +21,10 @@ namespace halnorm::cuda {
 ///     layer(x, out);                                           // queued in stream
 class StreamGuard {
  public:
-  /// context is a CUcontext, stream a CUstream of it; a null stream is the context's default one.
-  /// @throws DeviceError if this build has no CUDA kernels, ValueError if context is null.
+  /// context is a CUcontext, stream a CUstream of it, which is done when it is destroyed; a null
+  /// stream is the context's default one.
+  /// @throws DeviceError if this build has no CUDA kernels, ValueError if context is null or stream
+  ///         is CU_STREAM_PER_THREAD, which is another one on each thread.
   StreamGuard(void* context, void* stream);
   StreamGuard(const StreamGuard&) = delete;
   StreamGuard& operator=(const StreamGuard&) = delete;
@@ -33,8 +35,8 @@ class StreamGuard {
   void* outer_stream_;
 };
 
-/// Waits for the context, and gives back what halnorm keeps in it: compiled kernels, and memory for
-/// the next ones. Call it before a context that guards have used is destroyed; the memory of
+/// For the end of a context that guards have used, before it is destroyed: waits for it, and gives
+/// back what halnorm keeps in it, compiled kernels and memory for the next ones. The memory of
 /// tensors that are still there goes with the context.
 /// @throws as StreamGuard does, and DeviceError if the driver refuses.
 void release(void* context);

@@ -57,14 +57,13 @@ void step(std::vector<std::unique_ptr<BatchNorm1d>>& layers, const Tensor& x) {
 
 // First, since a process keeps the device that it has.
 TEST(CudaDriver, AGpuThatIsOlderThanTheKernelsCannotBeUsed) {
-  standin::refuse_modules(true);
   expect_throws<DeviceError>(
       [] {
         Tensor::empty({2, 3}, DType::Float32, Device::cuda(1));
       },
       {"cuda:1 cannot be used", "kernels do not run there"});
-  standin::refuse_modules(false);
   EXPECT_TRUE(halnorm::is_available(halnorm::DeviceType::CUDA));
+  F::batch_norm_train(empty(2, 3), {}, {}, 1e-5);
 }
 
 TEST(CudaDriver, AllThatACallAsksForGoesIntoTheStreamOfTheGuardAndNothingWaits) {
@@ -128,6 +127,33 @@ TEST(CudaDriver, TensorsOfAnotherContextAreRefused) {
   expect_throws<DeviceError>([&] { F::batch_norm_train(inside, {}, {}, 1e-5); }, {"halnorm's own"});
 }
 
+TEST(CudaDriver, WhereMemoryIsTakenWhatIsKeptIsGivenBack) {
+  { const std::vector<Tensor> several{empty(11, 5000), empty(12, 9000), empty(13, 20000)}; }
+  standin::take_calls();
+  standin::refuse_allocations(2);  // Halide tries a second time itself
+  const Tensor x = empty(14, 50000);
+  const std::vector<standin::Call> calls = standin::take_calls();
+  EXPECT_GE(count(calls, "cuMemFree"), 3U);
+  EXPECT_EQ(count(calls, "cuMemAlloc"), 3U);
+  standin::refuse_allocations(4);
+  expect_throws<DeviceError>([] { empty(15, 90000); }, {"Tensor::empty", "cuda:0"});
+  EXPECT_EQ(empty(15, 90000).numel(), 15 * 90000);
+}
+
+// Sizes that are not asked for again do not pile up.
+TEST(CudaDriver, NoMoreIsKeptThanWasInUse) {
+  const Engine engine;
+  const StreamGuard guard = engine.guard();
+  empty(1, 1);  // finds the device
+  standin::take_calls();
+  for (std::int64_t rows = 1000; rows <= 4000; rows += 50) {
+    empty(rows, 4000);
+  }
+  const std::vector<standin::Call> calls = standin::take_calls();
+  EXPECT_GE(count(calls, "cuMemAlloc"), 10U);
+  EXPECT_LE(count(calls, "cuMemAlloc"), count(calls, "cuMemFree") + 4);
+}
+
 // Its memory goes with the context, at whose address there may be another one by then.
 TEST(CudaDriver, ATensorMayEndAfterItsContext) {
   const Engine engine;
@@ -169,6 +195,9 @@ TEST(CudaDriver, ReleaseWaitsForTheContextAndGivesBackItsMemory) {
   EXPECT_GE(count(calls, "cuModuleUnload"), 1U);
   EXPECT_EQ(calls.front().context, engine.context);
   expect_throws<ValueError>([] { halnorm::cuda::release(nullptr); }, {"cuda::release"});
+  expect_throws<ValueError>(
+      [&] { StreamGuard(engine.context, std::bit_cast<void*>(std::uintptr_t{2})); },
+      {"StreamGuard", "CU_STREAM_PER_THREAD"});
 }
 
 TEST(CudaDriver, ForeignMemoryIsCheckedBeforeItIsUsed) {

@@ -44,6 +44,7 @@ class HeldQueue {
       std::unique_lock lock(mutex_);
       ended_ = !told_.wait_for(lock, std::chrono::seconds(20), [this] { return going_on_; });
       EXPECT_EQ(call<int (*)(void*, int)>("clSetUserEventStatus")(event_, 0), 0);
+      EXPECT_EQ(call<int (*)(void*)>("clReleaseEvent")(event_), 0);
     });
   }
   HeldQueue(const HeldQueue&) = delete;

@@ -14,23 +14,30 @@ using Result = int;
 using Pointer = std::uint64_t;
 constexpr Result good = 0;
 constexpr Result invalid_value = 1;
+constexpr Result out_of_memory = 2;
 constexpr Result no_binary_for_gpu = 209;
 
 struct State {
   std::mutex mutex;
   std::vector<standin::Call> calls;
   std::map<Pointer, const void*> owners;  ///< of memory: the context it was allocated in
-  bool refuses_modules = false;
+  std::map<const void*, int> devices;     ///< of contexts
+  int allocations_to_refuse = 0;
 };
 
+/// Never destroyed, and neither are the contexts: Halide gives back what it has when a process
+/// ends.
 State& state() {
-  static State all;
+  static State& all = *new State;
   return all;
 }
 
-thread_local std::vector<void*> contexts;
+std::vector<void*>& contexts() {
+  thread_local std::vector<void*>& all = *new std::vector<void*>;
+  return all;
+}
 
-const void* current() { return contexts.empty() ? nullptr : contexts.back(); }
+const void* current() { return contexts().empty() ? nullptr : contexts().back(); }
 
 void note(const char* name, const void* stream = nullptr) {
   const std::scoped_lock lock(state().mutex);
@@ -54,7 +61,7 @@ std::vector<Call> take_calls() {
   return std::exchange(state().calls, {});
 }
 
-void refuse_modules(bool refused) { state().refuses_modules = refused; }
+void refuse_allocations(int count) { state().allocations_to_refuse = count; }
 
 void* new_context() { return std::malloc(1); }
 
@@ -87,9 +94,10 @@ Result cuDeviceTotalMem_v2(std::size_t* bytes, int) {
   *bytes = 0;
   return good;
 }
-Result cuCtxCreate_v2(void** context, unsigned, int) {
+Result cuCtxCreate_v2(void** context, unsigned, int device) {
   *context = standin::new_context();
-  contexts.push_back(*context);
+  contexts().push_back(*context);
+  state().devices[*context] = device;
   return good;
 }
 Result cuCtxDestroy_v2(void*) { return good; }
@@ -103,12 +111,12 @@ Result cuCtxGetDevice(int* device) {
   return good;
 }
 Result cuCtxPushCurrent_v2(void* context) {
-  contexts.push_back(context);
+  contexts().push_back(context);
   return good;
 }
 Result cuCtxPopCurrent_v2(void** context) {
-  *context = contexts.back();
-  contexts.pop_back();
+  *context = contexts().back();
+  contexts().pop_back();
   return good;
 }
 Result cuCtxSynchronize() {
@@ -122,7 +130,7 @@ Result cuStreamSynchronize(void* stream) {
 
 Result cuModuleLoadData(void** module, const void*) {
   *module = standin::new_context();
-  return state().refuses_modules ? no_binary_for_gpu : good;
+  return state().devices[current()] == 1 ? no_binary_for_gpu : good;
 }
 Result cuModuleLoadDataEx(void** module, const void* image, unsigned, void*, void*) {
   return cuModuleLoadData(module, image);
@@ -143,6 +151,10 @@ Result cuLaunchKernel(void*, unsigned, unsigned, unsigned, unsigned, unsigned, u
 
 Result cuMemAlloc_v2(Pointer* address, std::size_t bytes) {
   note("cuMemAlloc");
+  if (state().allocations_to_refuse > 0) {
+    --state().allocations_to_refuse;
+    return out_of_memory;
+  }
   constexpr std::size_t line = 256;
   void* memory = std::aligned_alloc(line, (bytes + line - 1) / line * line);
   *address = reinterpret_cast<Pointer>(memory);

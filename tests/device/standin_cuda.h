@@ -7,7 +7,7 @@
 /// @file
 /// A CUDA driver for a machine that has no GPU: its memory is the host's, kernels do nothing, and
 /// what is asked of it is noted. It shows which context and which stream a call goes to, and
-/// whether anything waits.
+/// whether anything waits. It has two devices, of which the second is older than all kernels.
 
 namespace standin {
 
@@ -21,8 +21,8 @@ struct Call {
 /// What was called since the last time; from then on it is forgotten.
 std::vector<Call> take_calls();
 
-/// From now on compiled kernels are refused, as by a GPU that is older than they are.
-void refuse_modules(bool refused);
+/// So many allocations to come are refused, as by a GPU whose memory is taken.
+void refuse_allocations(int count);
 
 /// A context and a stream, as an engine has them. Never destroyed, so that no two are equal.
 void* new_context();
