@@ -180,6 +180,20 @@ TEST(CudaDriver, AWindowIsWrittenRowByRowAndNothingElse) {
   EXPECT_EQ(window.to_vector<float>(), std::vector<float>(15, 1.0F));
 }
 
+TEST(CudaDriver, AWindowIsWrittenInTheStreamOfTheGuardWhichIsWaitedForOnce) {
+  const Engine engine;
+  const StreamGuard guard = engine.guard();
+  Tensor window = empty(5, 8).narrow(1, 2, 3);
+  standin::take_calls();
+  window.copy_(Tensor::ones({5, 3}));
+  const std::vector<standin::Call> calls = standin::take_calls();
+  EXPECT_EQ(count(calls, "cuMemcpyAsync"), 5U);
+  ASSERT_EQ(calls.size(), 6U);
+  EXPECT_EQ(calls.back().name, "cuStreamSynchronize");
+  EXPECT_EQ(calls.back().stream, engine.stream);
+  EXPECT_EQ(window.to_vector<float>(), std::vector<float>(15, 1.0F));
+}
+
 TEST(CudaDriver, ReleaseWaitsForTheContextAndGivesBackItsMemory) {
   const Engine engine;
   {
