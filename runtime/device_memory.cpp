@@ -224,17 +224,7 @@ void DeviceMemory::read(void* host, const void* address, std::int64_t elements) 
 }
 
 void DeviceMemory::write(const void* host, const void* address, std::int64_t elements) const {
-  require_context("a copy from the host", "the tensor");
-  if (is_in_stream()) {
-    copy_in_stream("a copy from the host", const_cast<void*>(address), host, bytes_of(elements));
-    wait_for_stream("a copy from the host");
-    return;
-  }
-  Part part(*this, address, elements);
-  part.get()->host = static_cast<std::uint8_t*>(const_cast<void*>(host));
-  part.get()->set_host_dirty();
-  check("a copy from the host", device_,
-        halide_copy_to_device(nullptr, part.get(), interface_of(device_.type)));
+  write(host, address, {{elements, 1, 1}});
 }
 
 void DeviceMemory::write(const void* host, const void* address,

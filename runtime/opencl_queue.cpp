@@ -58,7 +58,7 @@ int enqueue(ClPart& to, ClPart& from, std::size_t bytes) {
 void copy_in_queue(const char* what, ClPart to, ClPart from, std::size_t bytes) {
   if (const int code = enqueue(to, from, bytes); code != 0) {
     throw DeviceError(std::string(what) + ": OpenCL failed with code " + std::to_string(code) +
-                      take_message());
+                      ": " + take_message());
   }
 }
 

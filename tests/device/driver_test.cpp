@@ -40,6 +40,16 @@ std::size_t count(const std::vector<standin::Call>& calls, std::string_view name
       calls.begin(), calls.end(), [&](const standin::Call& call) { return call.name == name; }));
 }
 
+/// What a copy into a window of five rows asks for.
+std::vector<standin::Call> calls_that_write_five_rows() {
+  Tensor window = empty(5, 8).narrow(1, 2, 3);
+  standin::take_calls();
+  window.copy_(Tensor::ones({5, 3}));
+  std::vector<standin::Call> calls = standin::take_calls();
+  EXPECT_EQ(window.to_vector<float>(), std::vector<float>(15, 1.0F));
+  return calls;
+}
+
 /// One step of training through layers, each of which makes its own output.
 void step(std::vector<std::unique_ptr<BatchNorm1d>>& layers, const Tensor& x) {
   std::vector<Tensor> outputs{x};
@@ -171,27 +181,19 @@ TEST(CudaDriver, ATensorMayEndAfterItsContext) {
 
 // What lies between a window's elements may be written by somebody else meanwhile.
 TEST(CudaDriver, AWindowIsWrittenRowByRowAndNothingElse) {
-  Tensor window = empty(5, 8).narrow(1, 2, 3);
-  standin::take_calls();
-  window.copy_(Tensor::ones({5, 3}));
-  const std::vector<standin::Call> calls = standin::take_calls();
+  const std::vector<standin::Call> calls = calls_that_write_five_rows();
   EXPECT_EQ(count(calls, "cuMemcpyHtoD"), 5U);
   EXPECT_EQ(calls.size(), 5U);
-  EXPECT_EQ(window.to_vector<float>(), std::vector<float>(15, 1.0F));
 }
 
 TEST(CudaDriver, AWindowIsWrittenInTheStreamOfTheGuardWhichIsWaitedForOnce) {
   const Engine engine;
   const StreamGuard guard = engine.guard();
-  Tensor window = empty(5, 8).narrow(1, 2, 3);
-  standin::take_calls();
-  window.copy_(Tensor::ones({5, 3}));
-  const std::vector<standin::Call> calls = standin::take_calls();
+  const std::vector<standin::Call> calls = calls_that_write_five_rows();
   EXPECT_EQ(count(calls, "cuMemcpyAsync"), 5U);
   ASSERT_EQ(calls.size(), 6U);
   EXPECT_EQ(calls.back().name, "cuStreamSynchronize");
   EXPECT_EQ(calls.back().stream, engine.stream);
-  EXPECT_EQ(window.to_vector<float>(), std::vector<float>(15, 1.0F));
 }
 
 TEST(CudaDriver, ReleaseWaitsForTheContextAndGivesBackItsMemory) {
