@@ -32,13 +32,22 @@ Kept::Place place(Device device, DType dtype) {
   return {guarded().context, device.type, device.index, dtype};
 }
 
+/// Filled, for all streams of the context: others will not wait for this one.
+Tensor filled(std::int64_t count, double value, DType dtype, Device device) {
+  Tensor all = Tensor::full({count}, value, dtype, device);
+  if (device.type == DeviceType::CUDA && guarded().context != nullptr) {
+    wait_for_stream("a constant");
+  }
+  return all;
+}
+
 }  // namespace
 
 Tensor constant(double value, std::int64_t channels, DType dtype, Device device) {
   const std::scoped_lock lock(kept().mutex);
   Tensor& one = kept().constants[{place(device, dtype), value}];
   if (!one.defined()) {
-    one = Tensor::full({1}, value, dtype, device);
+    one = filled(1, value, dtype, device);
   }
   return TensorAccess::repeated(one, channels);
 }
@@ -54,8 +63,7 @@ Tensor zeros(std::int64_t count, const Tensor& x) {
     constexpr std::int64_t most = std::int64_t{1} << 20;
     // The others stay: calls that read them may wait in a stream that the next owner of their
     // memory knows nothing of.
-    all.push_back(
-        Tensor::zeros({std::max(count, std::min(2 * longest, most))}, x.dtype(), x.device()));
+    all.push_back(filled(std::max(count, std::min(2 * longest, most)), 0, x.dtype(), x.device()));
   }
   return all.back().narrow(0, 0, count);
 }

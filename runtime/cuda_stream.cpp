@@ -1,6 +1,7 @@
 #include "cuda_stream.h"
 
 #include <bit>
+#include <cstring>
 #include <exception>
 #include <string>
 #include <utility>
@@ -36,14 +37,46 @@ void* halide_cuda_get_symbol(void* user_context, const char* name);
 
 namespace {
 
+using Address = std::uintptr_t;
+
 /// A function of the driver, from where Halide has its own.
-template <class Function>
-Function driver(const char* name) {
-  auto* function = reinterpret_cast<Function>(halide_cuda_get_symbol(nullptr, name));
+template <class Signature>
+Signature* find(const char* name) {
+  auto* function = reinterpret_cast<Signature*>(halide_cuda_get_symbol(nullptr, name));
   if (function == nullptr) {
     throw DeviceError(std::string("CUDA's driver has no ") + name);
   }
   return function;
+}
+
+/// Those that are called here. Each returns CUDA's code.
+struct Driver {
+  using Context = void;
+  using Stream = void;
+
+  int (*push)(Context*) = find<int(Context*)>("cuCtxPushCurrent_v2");
+  int (*pop)(Context**) = find<int(Context**)>("cuCtxPopCurrent_v2");
+  int (*wait_for_context)() = find<int()>("cuCtxSynchronize");
+  int (*wait_for_stream)(Stream*) = find<int(Stream*)>("cuStreamSynchronize");
+  int (*free)(Address) = find<int(Address)>("cuMemFree_v2");
+  /// To, from, bytes.
+  int (*copy)(Address, Address, std::size_t,
+              Stream*) = find<int(Address, Address, std::size_t, Stream*)>("cuMemcpyAsync");
+  /// To, the value, how often.
+  int (*fill_16)(Address, std::uint16_t, std::size_t, Stream*) =
+      find<int(Address, std::uint16_t, std::size_t, Stream*)>("cuMemsetD16Async");
+  int (*fill_32)(Address, std::uint32_t, std::size_t, Stream*) =
+      find<int(Address, std::uint32_t, std::size_t, Stream*)>("cuMemsetD32Async");
+  /// To, the bytes from row to row, the value, how often in a row, rows.
+  int (*fill_rows)(Address, std::size_t, std::uint32_t, std::size_t, std::size_t, Stream*) =
+      find<int(Address, std::size_t, std::uint32_t, std::size_t, std::size_t, Stream*)>(
+          "cuMemsetD2D32Async");
+};
+
+/// Looked up once, when a context is there, and so a driver.
+const Driver& driver() {
+  static const Driver all;
+  return all;
 }
 
 void check(const char* what, int code) {
@@ -58,18 +91,18 @@ class Current {
   explicit Current(const char* what) {
     void* context = nullptr;
     check(what, halide_cuda_acquire_context(nullptr, &context, false));
-    check(what, driver<int (*)(void*)>("cuCtxPushCurrent_v2")(context));
+    check(what, driver_.push(context));
   }
   Current(const Current&) = delete;
   Current& operator=(const Current&) = delete;
   ~Current() {
     void* popped = nullptr;
-    pop_(&popped);
+    driver_.pop(&popped);
     halide_cuda_release_context(nullptr);
   }
 
  private:
-  int (*pop_)(void**) = driver<int (*)(void**)>("cuCtxPopCurrent_v2");
+  const Driver& driver_ = driver();
 };
 
 /// Halide's own, for threads without a guard.
@@ -101,21 +134,50 @@ void install() {
 }
 
 void copy(const char* what, void* to, const void* from, std::size_t bytes) {
-  using Copy = int (*)(std::uintptr_t, std::uintptr_t, std::size_t, void*);
   const Current pushed(what);
+  check(what, driver().copy(std::bit_cast<Address>(to), std::bit_cast<Address>(from), bytes,
+                            current.stream));
+}
+
+/// A row of one word for each value, once for its lower and once for its upper word.
+void fill_doubles(const char* what, Address to, std::uint64_t value, std::size_t count) {
+  const auto lower = static_cast<std::uint32_t>(value);
+  const auto upper = static_cast<std::uint32_t>(value >> 32);
+  check(what, driver().fill_rows(to, sizeof(value), lower, 1, count, current.stream));
   check(what,
-        driver<Copy>("cuMemcpyAsync")(std::bit_cast<std::uintptr_t>(to),
-                                      std::bit_cast<std::uintptr_t>(from), bytes, current.stream));
+        driver().fill_rows(to + sizeof(lower), sizeof(value), upper, 1, count, current.stream));
+}
+
+template <class Bits>
+Bits bits_at(const void* value) {
+  Bits bits{};
+  std::memcpy(&bits, value, sizeof(bits));
+  return bits;
+}
+
+void fill(const char* what, const void* to, const void* value, std::size_t size,
+          std::size_t count) {
+  const Current pushed(what);
+  const auto address = std::bit_cast<Address>(to);
+  if (size == sizeof(std::uint16_t)) {
+    check(what, driver().fill_16(address, bits_at<std::uint16_t>(value), count, current.stream));
+  } else if (size == sizeof(std::uint32_t)) {
+    check(what, driver().fill_32(address, bits_at<std::uint32_t>(value), count, current.stream));
+  } else if (bits_at<std::uint64_t>(value) == 0) {
+    check(what, driver().fill_32(address, 0, 2 * count, current.stream));
+  } else {
+    fill_doubles(what, address, bits_at<std::uint64_t>(value), count);
+  }
 }
 
 void wait(const char* what) {
   const Current pushed(what);
-  check(what, driver<int (*)(void*)>("cuStreamSynchronize")(current.stream));
+  check(what, driver().wait_for_stream(current.stream));
 }
 
 void free(std::uint64_t address) {
   const Current pushed("cuMemFree");
-  check("cuMemFree", driver<int (*)(std::uint64_t)>("cuMemFree_v2")(address));
+  check("cuMemFree", driver().free(address));
 }
 
 /// Gives back what is kept in the guard's context, as far as that goes if it has failed.
@@ -123,7 +185,7 @@ void give_back(const char* what) {
   int code = 0;
   {
     const Current pushed(what);
-    code = driver<int (*)()>("cuCtxSynchronize")();
+    code = driver().wait_for_context();
   }
   detail::forget_constants(current.context);
   detail::release_pieces(current.context);
@@ -139,6 +201,9 @@ void give_back(const char* what) {
 namespace {
 
 void copy(const char* /*what*/, void* /*to*/, const void* /*from*/, std::size_t /*bytes*/) {}
+
+void fill(const char* /*what*/, const void* /*to*/, const void* /*value*/, std::size_t /*size*/,
+          std::size_t /*count*/) {}
 
 void wait(const char* /*what*/) {}
 
@@ -199,6 +264,11 @@ void heed_guards() { cuda::install(); }
 
 void copy_in_stream(const char* what, void* to, const void* from, std::size_t bytes) {
   cuda::copy(what, to, from, bytes);
+}
+
+void fill_in_stream(const char* what, const void* to, const void* value, std::size_t size,
+                    std::size_t count) {
+  cuda::fill(what, to, value, size, count);
 }
 
 void free_in_context(std::uint64_t address) noexcept {

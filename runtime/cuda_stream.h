@@ -37,6 +37,11 @@ void heed_guards();
 /// @throws DeviceError, named after `what`, if the driver refuses.
 void copy_in_stream(const char* what, void* to, const void* from, std::size_t bytes);
 
+/// Puts `count` times a value of 2, 4 or 8 bytes at an address of a CUDA device, in the guard's
+/// stream, or without one in the context's first. @throws DeviceError likewise.
+void fill_in_stream(const char* what, const void* to, const void* value, std::size_t size,
+                    std::size_t count);
+
 /// Returns when all that is in the guard's stream is done. @throws DeviceError likewise.
 void wait_for_stream(const char* what);
 

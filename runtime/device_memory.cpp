@@ -261,6 +261,16 @@ void DeviceMemory::write_in_stream(const void* host, const void* address,
   wait_for_stream("a copy from the host");
 }
 
+void DeviceMemory::fill(const void* address, std::int64_t elements, const void* value) const {
+  require_context("a fill on a device", "the tensor");
+  const auto count = static_cast<std::size_t>(elements);
+  if (device_.type == DeviceType::CUDA) {
+    fill_in_stream("a fill on a device", address, value, bytes_of(1), count);
+  } else {
+    fill_in_queue("a fill on a device", part_at(address), value, bytes_of(1), count);
+  }
+}
+
 void DeviceMemory::copy(const void* to, const DeviceMemory& source, const void* from,
                         std::int64_t elements) const {
   require_context("a copy on a device", "the target");

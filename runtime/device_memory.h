@@ -59,6 +59,8 @@ class DeviceMemory {
   void write(const void* host, const void* address, std::int64_t elements) const;
   /// Writes the elements, and nothing that lies between them; the same strides on both sides.
   void write(const void* host, const void* address, const std::vector<Axis>& axes) const;
+  /// Puts one value, in the dtype, into `elements` places, without waiting.
+  void fill(const void* address, std::int64_t elements, const void* value) const;
   /// Copies from other memory of the same device and dtype, without waiting.
   void copy(const void* to, const DeviceMemory& source, const void* from,
             std::int64_t elements) const;

@@ -43,28 +43,56 @@ using CopyBuffer = int (*)(void* queue, std::uintptr_t from, std::uintptr_t to, 
                            std::size_t target, std::size_t bytes, unsigned events, void* wait_for,
                            void* event);
 
-int enqueue(ClPart& to, ClPart& from, std::size_t bytes) {
-  static auto* copy =
-      reinterpret_cast<CopyBuffer>(halide_opencl_get_symbol(nullptr, "clEnqueueCopyBuffer"));
-  const Queue queue;
-  return queue.code() != 0 ? queue.code()
-                           : copy(queue.get(), halide_opencl_get_cl_mem(nullptr, &from.buffer),
-                                  halide_opencl_get_cl_mem(nullptr, &to.buffer), from.first,
-                                  to.first, bytes, 0, nullptr, nullptr);
+using FillBuffer = int (*)(void* queue, std::uintptr_t buffer, const void* value, std::size_t size,
+                           std::size_t first, std::size_t bytes, unsigned events, void* wait_for,
+                           void* event);
+
+/// Halide has loaded the driver by now.
+template <class Function>
+Function driver(const char* name) {
+  return reinterpret_cast<Function>(halide_opencl_get_symbol(nullptr, name));
 }
 
-}  // namespace
-
-void copy_in_queue(const char* what, ClPart to, ClPart from, std::size_t bytes) {
-  if (const int code = enqueue(to, from, bytes); code != 0) {
+/// `put(queue)` puts something into the queue, and returns OpenCL's code.
+template <class Put>
+void enqueue(const char* what, Put put) {
+  int code = 0;
+  {
+    const Queue queue;
+    code = queue.code() != 0 ? queue.code() : put(queue.get());
+  }
+  if (code != 0) {
     throw DeviceError(std::string(what) + ": OpenCL failed with code " + std::to_string(code) +
                       ": " + take_message());
   }
 }
 
+}  // namespace
+
+void copy_in_queue(const char* what, ClPart to, ClPart from, std::size_t bytes) {
+  static const auto copy = driver<CopyBuffer>("clEnqueueCopyBuffer");
+  enqueue(what, [&](void* queue) {
+    return copy(queue, halide_opencl_get_cl_mem(nullptr, &from.buffer),
+                halide_opencl_get_cl_mem(nullptr, &to.buffer), from.first, to.first, bytes, 0,
+                nullptr, nullptr);
+  });
+}
+
+void fill_in_queue(const char* what, ClPart to, const void* value, std::size_t size,
+                   std::size_t count) {
+  static const auto fill = driver<FillBuffer>("clEnqueueFillBuffer");
+  enqueue(what, [&](void* queue) {
+    return fill(queue, halide_opencl_get_cl_mem(nullptr, &to.buffer), value, size, to.first,
+                size * count, 0, nullptr, nullptr);
+  });
+}
+
 #else
 
 void copy_in_queue(const char* /*what*/, ClPart /*to*/, ClPart /*from*/, std::size_t /*bytes*/) {}
+
+void fill_in_queue(const char* /*what*/, ClPart /*to*/, const void* /*value*/, std::size_t /*size*/,
+                   std::size_t /*count*/) {}
 
 #endif
 

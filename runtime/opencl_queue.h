@@ -17,4 +17,8 @@ struct ClPart {
 /// @throws DeviceError, named after `what`, if the driver refuses.
 void copy_in_queue(const char* what, ClPart to, ClPart from, std::size_t bytes);
 
+/// Puts `count` times a value of `size` bytes there, likewise. @throws DeviceError likewise.
+void fill_in_queue(const char* what, ClPart to, const void* value, std::size_t size,
+                   std::size_t count);
+
 }  // namespace halnorm::detail

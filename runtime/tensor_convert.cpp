@@ -2,6 +2,7 @@
 #include <cstring>
 #include <string>
 
+#include "device_memory.h"
 #include "element.h"
 #include "halnorm/error.h"
 #include "tensor_impl.h"
@@ -76,6 +77,10 @@ Tensor& Tensor::copy_(const Tensor& source) {
 Tensor& Tensor::fill_(double value) {
   const Impl& self = impl("fill_");
   if (self.numel == 0) {
+    return *this;
+  }
+  if (self.memory && self.contiguous) {
+    self.memory->fill(self.data, self.numel, full({}, value, self.dtype).raw_data());
     return *this;
   }
   if (self.memory) {

@@ -52,6 +52,16 @@ Result copy(const char* name, void* to, const void* from, std::size_t bytes, con
 
 void* at(Pointer address) { return std::bit_cast<void*>(address); }
 
+/// A value at the begin of each of `count` rows, which are `pitch` bytes apart.
+template <class Value>
+Result fill(Pointer to, std::size_t pitch, Value value, std::size_t count, const void* stream) {
+  note("cuMemset", stream);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::memcpy(at(to + i * pitch), &value, sizeof(value));
+  }
+  return good;
+}
+
 }  // namespace
 
 namespace standin {
@@ -195,6 +205,16 @@ Result cuMemcpyDtoDAsync_v2(Pointer to, Pointer from, std::size_t bytes, void* s
 }
 Result cuMemcpyAsync(Pointer to, Pointer from, std::size_t bytes, void* stream) {
   return copy("cuMemcpyAsync", at(to), at(from), bytes, stream);
+}
+Result cuMemsetD16Async(Pointer to, std::uint16_t value, std::size_t count, void* stream) {
+  return fill(to, sizeof(value), value, count, stream);
+}
+Result cuMemsetD32Async(Pointer to, std::uint32_t value, std::size_t count, void* stream) {
+  return fill(to, sizeof(value), value, count, stream);
+}
+Result cuMemsetD2D32Async(Pointer to, std::size_t pitch, std::uint32_t value, std::size_t width,
+                          std::size_t height, void* stream) {
+  return width == 1 ? fill(to, pitch, value, height, stream) : invalid_value;
 }
 Result cuMemcpy3D_v2(const void*) { return invalid_value; }
 

@@ -58,6 +58,19 @@ TEST_P(DeviceTensor, ViewsShareTheMemory) {
   EXPECT_EQ(there.to_vector<double>(), wanted.to_vector<double>());
 }
 
+TEST_P(DeviceTensor, AFillPutsTheValueThereAndNowhereElse) {
+  for (const DType dtype :
+       {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64, DType::Int64}) {
+    for (const double value : {0.0, 1.0, -3.0, 96.0}) {
+      Tensor there = counting({5, 3}).to(dtype).to(device());
+      there.narrow(0, 1, 3).fill_(value);
+      Tensor wanted = counting({5, 3});
+      wanted.narrow(0, 1, 3).fill_(value);
+      EXPECT_EQ(there.to_vector<double>(), wanted.to_vector<double>()) << name_of(dtype) << value;
+    }
+  }
+}
+
 TEST_P(DeviceTensor, CopiesAreTheirOwn) {
   Tensor there = counting({5}).to(device());
   const Tensor copy = there.clone();
