@@ -34,6 +34,16 @@ set(HALNORM_OPERATIONS
     batch_norm_fused_backward_infer
     update_running_stats
 )
+# With running statistics that are updated on the way, and with gradients that are added to others:
+# on devices that saves launches.
+set(HALNORM_DEVICE_OPERATIONS
+    batch_norm_train_update
+    batch_norm_train_update_small
+    batch_norm_fused_train_update
+    batch_norm_backward_add
+    batch_norm_backward_add_small
+    batch_norm_fused_backward_add
+)
 # The same for small calls, with the same arguments: on devices in one launch, on CPUs in one loop.
 set(HALNORM_SMALL_OPERATIONS batch_norm_train_small batch_norm_backward_small)
 # The CPU targets that gain by it: what a row has beyond whole vectors takes masks, and without them
@@ -59,6 +69,8 @@ function(halnorm_layouts_of operation target out)
   elseif(operation IN_LIST HALNORM_SMALL_OPERATIONS AND target IN_LIST HALNORM_SMALL_CPUS)
     set(${out} nlc PARENT_SCOPE)
   elseif(operation IN_LIST HALNORM_SMALL_OPERATIONS AND NOT DEFINED HALNORM_DEVICE_TYPE_${target})
+    set(${out} "" PARENT_SCOPE)
+  elseif(operation IN_LIST HALNORM_DEVICE_OPERATIONS AND NOT DEFINED HALNORM_DEVICE_TYPE_${target})
     set(${out} "" PARENT_SCOPE)
   elseif(operation IN_LIST HALNORM_STREAM_OPERATIONS AND NOT target IN_LIST HALNORM_STREAM_CPUS)
     set(${out} "" PARENT_SCOPE)
@@ -173,7 +185,8 @@ function(halnorm_add_kernels)
   add_halide_runtime(halnorm_halide_runtime NO_DEFAULT_TARGETS TARGETS ${runtime_target})
   set(rows "")
   # The portable kernels last: examples and tests take the last of the list.
-  foreach(operation IN LISTS HALNORM_SMALL_OPERATIONS HALNORM_STREAM_OPERATIONS HALNORM_OPERATIONS)
+  foreach(operation IN LISTS HALNORM_SMALL_OPERATIONS HALNORM_STREAM_OPERATIONS
+                             HALNORM_DEVICE_OPERATIONS HALNORM_OPERATIONS)
     halnorm_dtypes_of(${operation} dtypes)
     foreach(layout IN ITEMS c ncl nlc)
       foreach(dtype IN LISTS dtypes)

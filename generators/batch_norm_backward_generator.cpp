@@ -1,4 +1,4 @@
-#include "operation.h"
+#include "backward_operation.h"
 
 namespace {
 
@@ -6,7 +6,7 @@ using namespace Halide;
 namespace algorithm = halnorm::algorithm;
 
 /// Gradients of batch_norm_train: statistics depend on x.
-class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
+class BatchNormBackward : public halnorm::BackwardOperation<BatchNormBackward> {
  public:
   /// For few values: see schedule::make_small().
   GeneratorParam<bool> small{"small", false};
@@ -28,6 +28,7 @@ class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
     is_data(dx);
     is_gradient(dweight);
     is_gradient(dbias);
+    add_old_gradients();
   }
 
   void generate() {
@@ -35,11 +36,9 @@ class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
     sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean, block_sizes(small).reading(2));
     gradient_ = algorithm::input_gradient(values(dy), values(x), d, mean, invstd, weight,
                                           sums_.sum_dy, sums_.sum_dy_xmu, d.count());
-    Var c("c");
     gradient_.dx = laid_out(gradient_.dx, gradient_.lines, d);
     dx = gradient_.dx;
-    dweight(c) = cast(gradient_type(), sums_.sum_dy_xmu(c) * invstd(c));
-    dbias(c) = cast(gradient_type(), sums_.sum_dy(c));
+    give_gradients(sums_, invstd, dweight, dbias);
   }
 
   void schedule() {
@@ -49,9 +48,7 @@ class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
     per_channel_input(weight, x);
     per_channel_input(mean, x);
     per_channel_input(invstd, x);
-    per_channel(dweight, x);
-    per_channel(dbias, x);
-    architecture(small)->backward(sums_, gradient_, {dweight, dbias});
+    architecture(small)->backward(sums_, gradient_, gradients(dweight, dbias, x));
     reads(halnorm::schedule::Reading::in_pieces);
   }
 
@@ -64,5 +61,8 @@ class BatchNormBackward : public halnorm::Operation<BatchNormBackward> {
 
 HALIDE_REGISTER_GENERATOR(BatchNormBackward, batch_norm_backward)
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_small, batch_norm_backward, {{"small", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_add, batch_norm_backward, {{"adds", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_add_small, batch_norm_backward,
+                                {{"adds", "true"}, {"small", "true"}})
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_stream, batch_norm_backward,
                                 {{"streams", "true"}})

@@ -1,4 +1,4 @@
-#include "operation.h"
+#include "backward_operation.h"
 
 namespace {
 
@@ -6,7 +6,7 @@ using namespace Halide;
 namespace algorithm = halnorm::algorithm;
 
 /// Gradients of batch_norm_fused_train: statistics depend on x.
-class BatchNormFusedBackward : public halnorm::Operation<BatchNormFusedBackward> {
+class BatchNormFusedBackward : public halnorm::BackwardOperation<BatchNormFusedBackward> {
  public:
   Input<Buffer<>> dy{"dy"};                   ///< like x
   Input<Buffer<>> x{"x"};                     ///< data: (l, c, n) or (c, n)
@@ -29,6 +29,7 @@ class BatchNormFusedBackward : public halnorm::Operation<BatchNormFusedBackward>
     is_data(daddend);
     is_gradient(dweight);
     is_gradient(dbias);
+    add_old_gradients();
   }
 
   void generate() {
@@ -37,13 +38,11 @@ class BatchNormFusedBackward : public halnorm::Operation<BatchNormFusedBackward>
     sums_ = algorithm::gradient_sums(rectified_.dy, values(x), d, mean, block_sizes().reading(3));
     gradient_ = algorithm::input_gradient(rectified_.dy, values(x), d, mean, invstd, weight,
                                           sums_.sum_dy, sums_.sum_dy_xmu, d.count());
-    Var c("c");
     gradient_.daddend = stored(rectified_.daddend);
     gradient_.dx = stored(gradient_.dx);
     dx = gradient_.dx;
     daddend = gradient_.daddend;
-    dweight(c) = cast(gradient_type(), sums_.sum_dy_xmu(c) * invstd(c));
-    dbias(c) = cast(gradient_type(), sums_.sum_dy(c));
+    give_gradients(sums_, invstd, dweight, dbias);
   }
 
   void schedule() {
@@ -55,9 +54,7 @@ class BatchNormFusedBackward : public halnorm::Operation<BatchNormFusedBackward>
     per_channel_input(weight, x);
     per_channel_input(mean, x);
     per_channel_input(invstd, x);
-    per_channel(dweight, x);
-    per_channel(dbias, x);
-    architecture()->backward(sums_, gradient_, {dweight, dbias});
+    architecture()->backward(sums_, gradient_, gradients(dweight, dbias, x));
   }
 
  private:
@@ -69,3 +66,5 @@ class BatchNormFusedBackward : public halnorm::Operation<BatchNormFusedBackward>
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormFusedBackward, batch_norm_fused_backward)
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_backward_add, batch_norm_fused_backward,
+                                {{"adds", "true"}})

@@ -1,4 +1,4 @@
-#include "operation.h"
+#include "train_operation.h"
 
 namespace {
 
@@ -6,7 +6,7 @@ using namespace Halide;
 namespace algorithm = halnorm::algorithm;
 
 /// y = relu((x - mean) * invstd * weight + bias + addend) with the batch's own statistics.
-class BatchNormFusedTrain : public halnorm::Operation<BatchNormFusedTrain> {
+class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> {
  public:
   Input<Buffer<>> x{"x"};            ///< data: (l, c, n) or (c, n)
   Input<Buffer<>> addend{"addend"};  ///< like x; outer strides may be 0
@@ -25,21 +25,18 @@ class BatchNormFusedTrain : public halnorm::Operation<BatchNormFusedTrain> {
     is_parameter(weight);
     is_parameter(bias);
     is_data(y);
+    add_running_stats();
   }
 
   void generate() {
     const algorithm::Domain d = domain(x);
     moments_ = algorithm::moments(values(x), d, block_sizes());
-    Var c("c");
-    mean_(c) = moments_.total(c)[0];
-    invstd_(c) = 1 / sqrt(moments_.total(c)[1] * (1 / d.count()) + eps);
-    normalize_ =
-        algorithm::normalize_add_relu(values(x), values(addend), d, mean_, invstd_, weight, bias);
+    make_statistics(moments_, d.count(), eps);
+    normalize_ = algorithm::normalize_add_relu(values(x), values(addend), d, batch_mean,
+                                               batch_invstd, weight, bias);
     normalize_.y = stored(normalize_.y);
     y = normalize_.y;
-    mean(c) = mean_(c);
-    invstd(c) = normalize_.invstd(c);
-    m2(c) = moments_.total(c)[1];
+    give_statistics(moments_, normalize_, d.count(), mean, invstd, m2);
   }
 
   void schedule() {
@@ -48,18 +45,16 @@ class BatchNormFusedTrain : public halnorm::Operation<BatchNormFusedTrain> {
     like(y, x);
     per_channel_input(weight, x);
     per_channel_input(bias, x);
-    per_channel(mean, x);
-    per_channel(invstd, x);
-    per_channel(m2, x);
-    architecture()->train(moments_, normalize_, {mean, invstd, m2});
+    architecture()->train(moments_, normalize_, statistics(mean, invstd, m2, x));
   }
 
  private:
   algorithm::Reduction moments_;
   algorithm::Normalize normalize_;
-  Func mean_{"batch_mean"}, invstd_{"batch_invstd"};
 };
 
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormFusedTrain, batch_norm_fused_train)
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_update, batch_norm_fused_train,
+                                {{"updates", "true"}})

@@ -1,4 +1,4 @@
-#include "operation.h"
+#include "train_operation.h"
 
 namespace {
 
@@ -6,7 +6,7 @@ using namespace Halide;
 namespace algorithm = halnorm::algorithm;
 
 /// y = (x - mean) * invstd * weight + bias with the batch's own statistics.
-class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
+class BatchNormTrain : public halnorm::TrainOperation<BatchNormTrain> {
  public:
   /// For few values: see schedule::make_small().
   GeneratorParam<bool> small{"small", false};
@@ -26,20 +26,17 @@ class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
     is_parameter(weight);
     is_parameter(bias);
     is_data(y);
+    add_running_stats();
   }
 
   void generate() {
     const algorithm::Domain d = domain(x);
     moments_ = algorithm::moments(values(x), d, block_sizes(small));
-    Var c("c");
-    mean_(c) = moments_.total(c)[0];
-    invstd_(c) = 1 / sqrt(moments_.total(c)[1] * (1 / d.count()) + eps);
-    normalize_ = algorithm::normalize(values(x), d, mean_, invstd_, weight, bias);
+    make_statistics(moments_, d.count(), eps);
+    normalize_ = algorithm::normalize(values(x), d, batch_mean, batch_invstd, weight, bias);
     normalize_.y = laid_out(normalize_.y, normalize_.lines, d);
     y = normalize_.y;
-    mean(c) = mean_(c);
-    invstd(c) = normalize_.invstd(c);
-    m2(c) = moments_.total(c)[1];
+    give_statistics(moments_, normalize_, d.count(), mean, invstd, m2);
   }
 
   void schedule() {
@@ -47,22 +44,21 @@ class BatchNormTrain : public halnorm::Operation<BatchNormTrain> {
     written(y, x);
     per_channel_input(weight, x);
     per_channel_input(bias, x);
-    per_channel(mean, x);
-    per_channel(invstd, x);
-    per_channel(m2, x);
     eps.set_estimate(1e-5);
-    architecture(small)->train(moments_, normalize_, {mean, invstd, m2});
+    architecture(small)->train(moments_, normalize_, statistics(mean, invstd, m2, x));
     reads(halnorm::schedule::Reading::in_pieces);
   }
 
  private:
   algorithm::Reduction moments_;
   algorithm::Normalize normalize_;
-  Func mean_{"batch_mean"}, invstd_{"batch_invstd"};
 };
 
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormTrain, batch_norm_train)
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_small, batch_norm_train, {{"small", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_update, batch_norm_train, {{"updates", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_update_small, batch_norm_train,
+                                {{"updates", "true"}, {"small", "true"}})
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_stream, batch_norm_train, {{"streams", "true"}})

@@ -2,6 +2,7 @@
 #include <utility>
 #include <vector>
 
+#include "channel_pair.h"
 #include "device_channels.h"
 #include "halnorm/functional.h"
 #include "output.h"
@@ -13,6 +14,7 @@
 
 namespace halnorm::functional {
 
+using detail::ChannelPair;
 using detail::Extents;
 using detail::Layout;
 
@@ -32,24 +34,32 @@ BatchNormBackward nothing(const Tensor& x, const Extents& e, DType parameters, T
           Tensor::zeros({e.C}, parameters, x.device())};
 }
 
+/// dweight or dbias as a kernel gives it.
+Tensor empty_gradient(const Tensor& x) {
+  return Tensor::empty({x.shape()[1]}, detail::kernel_gradient_dtype(x), x.device());
+}
+
 /// Arguments are checked, mean and invstd are Float64, and the batch is not empty.
 BatchNormBackward run_backward(const char* function, const Tensor& given_dy, const Tensor& given_x,
                                const Tensor& given_weight, const Tensor& mean, const Tensor& invstd,
-                               const Tensor& out) {
+                               const Tensor& out, const ChannelPair* sums) {
   const detail::LoadedParameter weight(given_weight, given_x.dtype());
   const Extents e = detail::extents_of(given_x);
   const Layout layout = detail::layout_of(given_x);
   const Tensor x = detail::in_layout(given_x, layout);
   const Tensor dy = detail::in_layout(given_dy, layout);
   detail::Output dx(out, given_x, layout);
-  const Tensor dweight =
-      Tensor::empty({e.C}, detail::kernel_gradient_dtype(given_x), given_x.device());
-  const Tensor dbias =
-      Tensor::empty({e.C}, detail::kernel_gradient_dtype(given_x), given_x.device());
+  const bool adds =
+      sums != nullptr && sums->goes_along(x, {&dy, &x, &weight.get(), &mean, &invstd, &out});
+  const Tensor dweight = adds ? sums->first : empty_gradient(given_x);
+  const Tensor dbias = adds ? sums->second : empty_gradient(given_x);
   detail::backward_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
                         detail::weight_channels(weight.get(), e.C, x), detail::channels_of(mean),
                         detail::channels_of(invstd), detail::view_of(dx.target(), layout),
-                        detail::channels_of(dweight), detail::channels_of(dbias));
+                        detail::channels_of(dweight), detail::channels_of(dbias), adds);
+  if (adds) {
+    return {dx.finish(), Tensor(), Tensor()};
+  }
   const DType dtype = detail::gradient_dtype(given_weight, given_x);
   auto [to_weight, to_bias] = detail::channels_to(dweight, dbias, dtype);
   return {dx.finish(), std::move(to_weight), std::move(to_bias)};
@@ -58,8 +68,13 @@ BatchNormBackward run_backward(const char* function, const Tensor& given_dy, con
 }  // namespace
 
 BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
+                                      const Tensor& mean, const Tensor& invstd, Tensor out) {
+  return batch_norm_backward(dy, x, weight, mean, invstd, std::move(out), nullptr);
+}
+
+BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
                                       const Tensor& given_mean, const Tensor& given_invstd,
-                                      Tensor out) {
+                                      Tensor out, const ChannelPair* sums) {
   constexpr const char* function = "batch_norm_backward";
   const Extents e = check_gradient(function, dy, x, weight);
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, x.device());
@@ -80,9 +95,9 @@ BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const T
   for (const std::int64_t c : steep) {
     wide.push_back(run_backward(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
                                 detail::wide_channel(weight, c), detail::channel_of(mean, c),
-                                detail::channel_of(invstd, c), Tensor()));
+                                detail::channel_of(invstd, c), Tensor(), nullptr));
   }
-  BatchNormBackward r = run_backward(function, dy, x, weight, mean, invstd, out);
+  BatchNormBackward r = run_backward(function, dy, x, weight, mean, invstd, out, sums);
   for (std::size_t i = 0; i < steep.size(); ++i) {
     detail::channel_of(r.dx, steep[i]).copy_(wide[i].dx);
     detail::channel_of(r.dweight, steep[i]).copy_(wide[i].dweight);
@@ -121,10 +136,8 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
   const bool keeps = out.defined() && given_x.device() != Device::cpu();
   const Tensor dy = detail::in_layout(keeps ? given_dy.clone() : given_dy, layout);
   detail::Output dx(out, given_x, layout);
-  const Tensor dweight =
-      Tensor::empty({e.C}, detail::kernel_gradient_dtype(given_x), given_x.device());
-  const Tensor dbias =
-      Tensor::empty({e.C}, detail::kernel_gradient_dtype(given_x), given_x.device());
+  const Tensor dweight = empty_gradient(given_x);
+  const Tensor dbias = empty_gradient(given_x);
   detail::backward_infer_pass(
       function, detail::view_of(dy, layout), detail::view_of(x, layout),
       detail::weight_channels(weight.get(), e.C, x), detail::channels_of(running_mean.get()),

@@ -5,6 +5,7 @@
 #include "output.h"
 #include "parameter_types.h"
 #include "passes.h"
+#include "running_update.h"
 #include "strided.h"
 #include "tensor_impl.h"
 #include "train_statistics.h"
@@ -14,9 +15,8 @@
 namespace halnorm::functional {
 
 using detail::Extents;
-using detail::KernelBuffer;
 using detail::Layout;
-using detail::Operation;
+using detail::RunningUpdate;
 using detail::TrainStatistics;
 
 namespace {
@@ -45,6 +45,7 @@ void check_running(const char* function, const Tensor& x, const Extents& e,
 struct Trained {
   BatchNormForward forward;
   Tensor m2;
+  bool updated = false;  ///< the running statistics, on the way
 };
 
 /// One of room's tensors, or a new one where it has none that fits. On a device always a new one:
@@ -60,7 +61,7 @@ Tensor take(Tensor& held, std::int64_t channels, Device device) {
 /// Arguments are checked and the batch is not empty.
 Trained run_passes_of_train(const char* function, const Tensor& given, const Extents& e,
                             const Tensor& given_weight, const Tensor& given_bias, double eps,
-                            const Tensor& out, TrainStatistics& room) {
+                            const Tensor& out, TrainStatistics& room, const RunningUpdate* update) {
   const detail::LoadedParameter weight(given_weight, given.dtype());
   const detail::LoadedParameter bias(given_bias, given.dtype());
   const Layout layout = detail::layout_of(given);
@@ -71,11 +72,12 @@ Trained run_passes_of_train(const char* function, const Tensor& given, const Ext
   r.forward.mean = take(room.mean, e.C, given.device());
   r.forward.invstd = take(room.invstd, e.C, given.device());
   r.m2 = take(room.m2, e.C, given.device());
-  detail::train_pass(function, detail::view_of(x, layout),
-                     detail::weight_channels(weight.get(), e.C, x),
-                     detail::bias_channels(bias.get(), e.C, x), eps,
-                     detail::view_of(y.target(), layout), detail::channels_of(r.forward.mean),
-                     detail::channels_of(r.forward.invstd), detail::channels_of(r.m2));
+  r.updated = update != nullptr && update->goes_along(x, {&x, &weight.get(), &bias.get()});
+  detail::train_pass(
+      function, detail::view_of(x, layout), detail::weight_channels(weight.get(), e.C, x),
+      detail::bias_channels(bias.get(), e.C, x), eps, detail::view_of(y.target(), layout),
+      detail::channels_of(r.forward.mean), detail::channels_of(r.forward.invstd),
+      detail::channels_of(r.m2), r.updated ? update : nullptr);
   r.forward.y = y.finish();
   return r;
 }
@@ -88,17 +90,18 @@ bool overflows(const Tensor& x, const Extents& e, double eps) {
 
 /// The kernel, and again in float64 for the channels that leave float32's range.
 Trained run_train(const char* function, const Tensor& given, const Extents& e, const Tensor& weight,
-                  const Tensor& bias, double eps, const Tensor& out, TrainStatistics& room) {
+                  const Tensor& bias, double eps, const Tensor& out, TrainStatistics& room,
+                  const RunningUpdate* update) {
   const bool in_place = out.defined() && detail::may_overlap(out, given);
   const bool narrow = given.dtype() != DType::Float64 && given.device() == Device::cpu();
   const Tensor x = in_place && narrow && overflows(given, e, eps) ? given.clone() : given;
-  Trained r = run_passes_of_train(function, x, e, weight, bias, eps, out, room);
+  Trained r = run_passes_of_train(function, x, e, weight, bias, eps, out, room, update);
   const auto count = static_cast<double>(e.count());
   for (const std::int64_t c : detail::overflowed_channels(x, r.forward.mean, r.m2, count, eps)) {
     TrainStatistics own;
-    const Trained wide = run_passes_of_train(function, detail::wide_channel(x, c), {e.N, 1, e.L},
-                                             detail::wide_channel(weight, c),
-                                             detail::wide_channel(bias, c), eps, Tensor(), own);
+    const Trained wide = run_passes_of_train(
+        function, detail::wide_channel(x, c), {e.N, 1, e.L}, detail::wide_channel(weight, c),
+        detail::wide_channel(bias, c), eps, Tensor(), own, nullptr);
     detail::channel_of(r.forward.y, c).copy_(wide.forward.y);
     detail::channel_of(r.forward.mean, c).copy_(wide.forward.mean);
     detail::channel_of(r.forward.invstd, c).copy_(wide.forward.invstd);
@@ -110,37 +113,10 @@ Trained run_train(const char* function, const Tensor& given, const Extents& e, c
 /// The same in Float64, for parameters or running statistics that are.
 Trained run_wide_train(const char* function, const Tensor& x, const Extents& e,
                        const Tensor& weight, const Tensor& bias, double eps, const Tensor& out,
-                       TrainStatistics& room) {
-  Trained r = run_train(function, detail::widened(x), e, weight, bias, eps, Tensor(), room);
+                       TrainStatistics& room, const RunningUpdate* update) {
+  Trained r = run_train(function, detail::widened(x), e, weight, bias, eps, Tensor(), room, update);
   r.forward.y = detail::narrowed(r.forward.y, x, out);
   return r;
-}
-
-/// A kernel has dense float32 or float64 statistics; others go through a copy, the narrow ones
-/// through one in float64, so that they are rounded once.
-void run_update(const char* function, const Tensor& running_mean, const Tensor& running_var,
-                const Tensor& batch_mean, const Tensor& batch_m2, double count, double factor) {
-  const bool narrow = size_of(running_mean.dtype()) < size_of(DType::Float32);
-  const Tensor dense_mean = narrow ? running_mean.to(DType::Float64) : running_mean.contiguous();
-  const Tensor dense_var = narrow ? running_var.to(DType::Float64) : running_var.contiguous();
-  KernelBuffer mean = detail::channels_of(batch_mean).buffer();
-  KernelBuffer m2 = detail::channels_of(batch_m2).buffer();
-  KernelBuffer old_mean = detail::channels_of(dense_mean).buffer();
-  KernelBuffer old_var = detail::channels_of(dense_var).buffer();
-  KernelBuffer new_mean = detail::channels_of(dense_mean).buffer();
-  KernelBuffer new_var = detail::channels_of(dense_var).buffer();
-  const detail::Kernel& kernel =
-      detail::select_kernel(Operation::update_running_stats, Layout::c,
-                            detail::element_of(dense_mean.dtype()), dense_mean.device().type);
-  detail::run_kernel(function, kernel,
-                     {old_mean.get(), old_var.get(), mean.get(), m2.get(), &count, &factor,
-                      new_mean.get(), new_var.get()});
-  if (!dense_mean.is_same(running_mean)) {
-    detail::store_channels(running_mean, dense_mean);
-  }
-  if (!dense_var.is_same(running_var)) {
-    detail::store_channels(running_var, dense_var);
-  }
 }
 
 }  // namespace
@@ -158,7 +134,8 @@ BatchNormForward batch_norm_train(const Tensor& x, const Tensor& weight, const T
   }
   const bool wide = detail::wants_wide_data(x, {&weight, &bias});
   TrainStatistics room;
-  return (wide ? run_wide_train : run_train)(function, x, e, weight, bias, eps, out, room).forward;
+  return (wide ? run_wide_train : run_train)(function, x, e, weight, bias, eps, out, room, nullptr)
+      .forward;
 }
 
 BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,
@@ -178,9 +155,12 @@ BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_
     return nothing(x, e, std::move(out));
   }
   const bool wide = detail::wants_wide_data(x, {&weight, &bias, &running_mean, &running_var});
-  Trained r = (wide ? run_wide_train : run_train)(function, x, e, weight, bias, eps, out, room);
-  run_update(function, running_mean, running_var, r.forward.mean, r.m2,
-             static_cast<double>(e.count()), factor);
+  const RunningUpdate update(running_mean, running_var, factor);
+  Trained r =
+      (wide ? run_wide_train : run_train)(function, x, e, weight, bias, eps, out, room, &update);
+  if (!r.updated) {
+    update.run(function, r.forward.mean, r.m2, static_cast<double>(e.count()));
+  }
   room.m2 = std::move(r.m2);
   return std::move(r.forward);
 }
@@ -284,7 +264,7 @@ void update_running_stats(const Tensor& running_mean, const Tensor& running_var,
   if (count == 0 || channels == 0) {
     return;
   }
-  run_update(function, running_mean, running_var, mean, m2, count, factor);
+  RunningUpdate(running_mean, running_var, factor).run(function, mean, m2, count);
 }
 
 }  // namespace halnorm::functional

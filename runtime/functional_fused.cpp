@@ -7,6 +7,7 @@
 #include "halide_glue.h"
 #include "output.h"
 #include "parameter_types.h"
+#include "running_update.h"
 #include "strided.h"
 #include "tensor_impl.h"
 #include "validate.h"
@@ -18,6 +19,7 @@ using detail::Extents;
 using detail::KernelBuffer;
 using detail::Layout;
 using detail::Operation;
+using detail::RunningUpdate;
 
 namespace {
 
@@ -30,6 +32,7 @@ struct Arguments {
   const Tensor& bias;
   double eps;
   const Tensor& out;
+  const RunningUpdate* update = nullptr;  ///< of a training forward
 };
 
 BatchNormForward nothing(const Arguments& a, const Extents& e) {
@@ -98,10 +101,31 @@ void check_out(const Arguments& a, const Tensor& running_mean, const Tensor& run
 struct Trained {
   BatchNormForward forward;
   Tensor m2;
+  bool updated = false;  ///< the running statistics, on the way
 };
 
+/// What the kernels of training take.
+struct TrainBuffers {
+  KernelBuffer x, addend, weight, bias, y, mean, invstd, m2;
+};
+
+void run_kernel_of_train(const Arguments& a, const detail::View& x, TrainBuffers b) {
+  detail::run_kernel(a.function, detail::kernel_for(Operation::batch_norm_fused_train, x),
+                     {b.x.get(), b.addend.get(), b.weight.get(), b.bias.get(), &a.eps, b.y.get(),
+                      b.mean.get(), b.invstd.get(), b.m2.get()});
+}
+
+void run_kernel_of_update(const Arguments& a, const detail::View& x, TrainBuffers b) {
+  KernelBuffer mean = a.update->mean();
+  KernelBuffer var = a.update->var();
+  detail::run_kernel(a.function, detail::kernel_for(Operation::batch_norm_fused_train_update, x),
+                     {b.x.get(), b.addend.get(), b.weight.get(), b.bias.get(), &a.eps, mean.get(),
+                      var.get(), &a.update->factor(), b.y.get(), b.mean.get(), b.invstd.get(),
+                      b.m2.get(), mean.get(), var.get()});
+}
+
 /// Arguments are checked and the batch is not empty.
-Trained run_kernel_of_train(const Arguments& a) {
+Trained run_pass_of_train(const Arguments& a) {
   const detail::LoadedParameter weight(a.weight, a.x.dtype());
   const detail::LoadedParameter bias(a.bias, a.x.dtype());
   const Extents e = detail::extents_of(a.x);
@@ -114,18 +138,15 @@ Trained run_kernel_of_train(const Arguments& a) {
   r.forward.mean = Tensor::empty({e.C}, DType::Float64, a.x.device());
   r.forward.invstd = Tensor::empty({e.C}, DType::Float64, a.x.device());
   r.m2 = Tensor::empty({e.C}, DType::Float64, a.x.device());
-  KernelBuffer x_buffer = detail::view_of(x, layout).buffer();
-  KernelBuffer addend_buffer = addend.buffer();
-  KernelBuffer weight_buffer = detail::weight_channels(weight.get(), e.C, x).buffer();
-  KernelBuffer bias_buffer = detail::bias_channels(bias.get(), e.C, x).buffer();
-  KernelBuffer y_buffer = detail::view_of(y.target(), layout).buffer();
-  KernelBuffer mean = detail::channels_of(r.forward.mean).buffer();
-  KernelBuffer invstd = detail::channels_of(r.forward.invstd).buffer();
-  KernelBuffer m2 = detail::channels_of(r.m2).buffer();
-  detail::run_kernel(
-      a.function, detail::kernel_for(Operation::batch_norm_fused_train, detail::view_of(x, layout)),
-      {x_buffer.get(), addend_buffer.get(), weight_buffer.get(), bias_buffer.get(), &a.eps,
-       y_buffer.get(), mean.get(), invstd.get(), m2.get()});
+  r.updated =
+      a.update != nullptr && a.update->goes_along(x, {&x, &a.addend, &weight.get(), &bias.get()});
+  const detail::View view = detail::view_of(x, layout);
+  (r.updated ? run_kernel_of_update : run_kernel_of_train)(
+      a, view,
+      {view.buffer(), addend.buffer(), detail::weight_channels(weight.get(), e.C, x).buffer(),
+       detail::bias_channels(bias.get(), e.C, x).buffer(),
+       detail::view_of(y.target(), layout).buffer(), detail::channels_of(r.forward.mean).buffer(),
+       detail::channels_of(r.forward.invstd).buffer(), detail::channels_of(r.m2).buffer()});
   r.forward.y = y.finish();
   return r;
 }
@@ -145,9 +166,9 @@ Trained run_train(const Arguments& a) {
   const bool copies = asks && overflows(a, count);
   const Tensor x = copies ? a.x.clone() : a.x;
   const Tensor addend = copies && a.addend.defined() ? a.addend.clone() : a.addend;
-  Trained r = run_kernel_of_train({a.function, x, addend, a.weight, a.bias, a.eps, a.out});
+  Trained r = run_pass_of_train({a.function, x, addend, a.weight, a.bias, a.eps, a.out, a.update});
   for (const std::int64_t c : detail::overflowed_channels(x, r.forward.mean, r.m2, count, a.eps)) {
-    const Trained wide = run_kernel_of_train(
+    const Trained wide = run_pass_of_train(
         {a.function, detail::wide_channel(x, c), detail::wide_channel(addend, c),
          detail::wide_channel(a.weight, c), detail::wide_channel(a.bias, c), a.eps, Tensor()});
     detail::channel_of(r.forward.y, c).copy_(wide.forward.y);
@@ -164,7 +185,7 @@ Tensor widened(const Tensor& data) { return data.defined() ? detail::widened(dat
 Trained run_wide_train(const Arguments& a) {
   const Tensor x = detail::widened(a.x);
   const Tensor addend = widened(a.addend);
-  Trained r = run_train({a.function, x, addend, a.weight, a.bias, a.eps, Tensor()});
+  Trained r = run_train({a.function, x, addend, a.weight, a.bias, a.eps, Tensor(), a.update});
   r.forward.y = detail::narrowed(r.forward.y, a.x, a.out);
   return r;
 }
@@ -190,7 +211,8 @@ BatchNormForward batch_norm_fused_train_update(const Tensor& x, const Tensor& ad
                                                const Tensor& running_var, const Tensor& weight,
                                                const Tensor& bias, double factor, double eps,
                                                Tensor out) {
-  const Arguments a{"batch_norm_fused_train_update", x, addend, weight, bias, eps, out};
+  const RunningUpdate update(running_mean, running_var, factor);
+  const Arguments a{"batch_norm_fused_train_update", x, addend, weight, bias, eps, out, &update};
   const Extents e = check_data(a);
   check_running(a, e, running_mean, running_var);
   check_affine(a, e);
@@ -203,8 +225,9 @@ BatchNormForward batch_norm_fused_train_update(const Tensor& x, const Tensor& ad
   }
   const bool wide = detail::wants_wide_data(x, {&weight, &bias, &running_mean, &running_var});
   Trained r = (wide ? run_wide_train : run_train)(a);
-  const Tensor count = Tensor::full({}, static_cast<double>(e.count()), DType::Float64);
-  update_running_stats(running_mean, running_var, {count, r.forward.mean, r.m2}, factor);
+  if (!r.updated) {
+    update.run(a.function, r.forward.mean, r.m2, static_cast<double>(e.count()));
+  }
   return std::move(r.forward);
 }
 

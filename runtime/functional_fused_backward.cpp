@@ -1,6 +1,7 @@
 #include <utility>
 #include <vector>
 
+#include "channel_pair.h"
 #include "device_channels.h"
 #include "halide_glue.h"
 #include "halnorm/functional_fused.h"
@@ -11,6 +12,7 @@
 
 namespace halnorm::functional {
 
+using detail::ChannelPair;
 using detail::Extents;
 using detail::KernelBuffer;
 using detail::Layout;
@@ -74,37 +76,61 @@ BatchNormFusedBackward narrowed(BatchNormFusedBackward r, const Tensor& x, Tenso
   return r;
 }
 
+/// What the kernels of training's backward take.
+struct Buffers {
+  KernelBuffer dy, x, y, weight, mean, invstd, dx, daddend, dweight, dbias;
+};
+
+void run_kernel_of_backward(const char* function, const detail::View& x, Buffers b) {
+  detail::run_kernel(function, detail::kernel_for(Operation::batch_norm_fused_backward, x),
+                     {b.dy.get(), b.x.get(), b.y.get(), b.weight.get(), b.mean.get(),
+                      b.invstd.get(), b.dx.get(), b.daddend.get(), b.dweight.get(), b.dbias.get()});
+}
+
+void run_kernel_that_adds(const char* function, const detail::View& x, Buffers b) {
+  detail::run_kernel(function, detail::kernel_for(Operation::batch_norm_fused_backward_add, x),
+                     {b.dy.get(), b.x.get(), b.y.get(), b.weight.get(), b.mean.get(),
+                      b.invstd.get(), b.dweight.get(), b.dbias.get(), b.dx.get(), b.daddend.get(),
+                      b.dweight.get(), b.dbias.get()});
+}
+
 /// Arguments are checked, mean and invstd are Float64, and the batch is not empty.
 BatchNormFusedBackward run_backward(const char* function, const Tensor& dy, const Tensor& x,
                                     const Tensor& y, const Tensor& given_weight, const Tensor& mean,
-                                    const Tensor& invstd) {
+                                    const Tensor& invstd, const ChannelPair* sums) {
   const detail::LoadedParameter weight(given_weight, x.dtype());
   const std::int64_t channels = x.shape()[1];
   const Data d(dy, x, y, channels);
-  KernelBuffer dy_buffer = detail::view_of(d.dy, d.layout).buffer();
-  KernelBuffer x_buffer = detail::view_of(d.x, d.layout).buffer();
-  KernelBuffer y_buffer = detail::view_of(d.y, d.layout).buffer();
-  KernelBuffer weight_buffer = detail::weight_channels(weight.get(), channels, d.x).buffer();
-  KernelBuffer mean_buffer = detail::channels_of(mean).buffer();
-  KernelBuffer invstd_buffer = detail::channels_of(invstd).buffer();
-  KernelBuffer dx_buffer = detail::view_of(d.dx, d.layout).buffer();
-  KernelBuffer daddend_buffer = detail::view_of(d.daddend, d.layout).buffer();
-  KernelBuffer dweight_buffer = detail::channels_of(d.dweight).buffer();
-  KernelBuffer dbias_buffer = detail::channels_of(d.dbias).buffer();
-  detail::run_kernel(
-      function,
-      detail::kernel_for(Operation::batch_norm_fused_backward, detail::view_of(d.x, d.layout)),
-      {dy_buffer.get(), x_buffer.get(), y_buffer.get(), weight_buffer.get(), mean_buffer.get(),
-       invstd_buffer.get(), dx_buffer.get(), daddend_buffer.get(), dweight_buffer.get(),
-       dbias_buffer.get()});
+  const bool adds =
+      sums != nullptr && sums->goes_along(x, {&dy, &x, &y, &weight.get(), &mean, &invstd});
+  const detail::View view = detail::view_of(d.x, d.layout);
+  (adds ? run_kernel_that_adds : run_kernel_of_backward)(
+      function, view,
+      {detail::view_of(d.dy, d.layout).buffer(), view.buffer(),
+       detail::view_of(d.y, d.layout).buffer(),
+       detail::weight_channels(weight.get(), channels, d.x).buffer(),
+       detail::channels_of(mean).buffer(), detail::channels_of(invstd).buffer(),
+       detail::view_of(d.dx, d.layout).buffer(), detail::view_of(d.daddend, d.layout).buffer(),
+       detail::channels_of(adds ? sums->first : d.dweight).buffer(),
+       detail::channels_of(adds ? sums->second : d.dbias).buffer()});
+  if (adds) {
+    return {d.dx, d.daddend, Tensor(), Tensor()};
+  }
   return d.result(detail::gradient_dtype(given_weight, x));
 }
 
 }  // namespace
 
 BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor& x, const Tensor& y,
+                                                 const Tensor& weight, const Tensor& mean,
+                                                 const Tensor& invstd, Tensor out) {
+  return batch_norm_fused_backward(dy, x, y, weight, mean, invstd, std::move(out), nullptr);
+}
+
+BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor& x, const Tensor& y,
                                                  const Tensor& weight, const Tensor& given_mean,
-                                                 const Tensor& given_invstd, Tensor out) {
+                                                 const Tensor& given_invstd, Tensor out,
+                                                 const ChannelPair* sums) {
   constexpr const char* function = "batch_norm_fused_backward";
   const Extents e = check_gradient(function, dy, x, y, weight);
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, x.device());
@@ -118,12 +144,12 @@ BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor&
                                               detail::widened(y), weight, mean, invstd),
                     x, std::move(out));
   }
-  BatchNormFusedBackward r = run_backward(function, dy, x, y, weight, mean, invstd);
+  BatchNormFusedBackward r = run_backward(function, dy, x, y, weight, mean, invstd, sums);
   for (const std::int64_t c : detail::steep_channels(x, invstd)) {
     const BatchNormFusedBackward wide =
         run_backward(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
                      detail::wide_channel(y, c), detail::wide_channel(weight, c),
-                     detail::channel_of(mean, c), detail::channel_of(invstd, c));
+                     detail::channel_of(mean, c), detail::channel_of(invstd, c), nullptr);
     detail::channel_of(r.dx, c).copy_(wide.dx);
     detail::channel_of(r.dweight, c).copy_(wide.dweight);
     detail::channel_of(r.dbias, c).copy_(wide.dbias);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "running_update.h"
 #include "view.h"
 
 /// @file
@@ -12,9 +13,10 @@
 
 namespace halnorm::detail {
 
+/// `update`: one that goes along.
 void train_pass(const char* function, const View& x, const Channels& weight, const Channels& bias,
                 double eps, const View& y, const Channels& mean, const Channels& invstd,
-                const Channels& m2);
+                const Channels& m2, const RunningUpdate* update = nullptr);
 
 void infer_pass(const char* function, const View& x, const Channels& running_mean,
                 const Channels& running_var, const Channels& weight, const Channels& bias,
@@ -27,9 +29,10 @@ void normalize_pass(const char* function, const View& x, const Channels& weight,
                     const Channels& bias, const Channels& mean, const Channels& invstd,
                     const View& y);
 
+/// `adds`: dweight and dbias are those of a ChannelPair that goes along, and are added to.
 void backward_pass(const char* function, const View& dy, const View& x, const Channels& weight,
                    const Channels& mean, const Channels& invstd, const View& dx,
-                   const Channels& dweight, const Channels& dbias);
+                   const Channels& dweight, const Channels& dbias, bool adds = false);
 
 void backward_infer_pass(const char* function, const View& dy, const View& x,
                          const Channels& weight, const Channels& running_mean,

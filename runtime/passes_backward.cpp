@@ -199,7 +199,7 @@ void gradient_pass(const char* function, const View& dy, const View& x, const Ch
 
 void backward_pass(const char* function, const View& dy, const View& x, const Channels& weight,
                    const Channels& mean, const Channels& invstd, const View& dx,
-                   const Channels& dweight, const Channels& dbias) {
+                   const Channels& dweight, const Channels& dbias, bool adds) {
   const bool streams = should_stream(dx, {&x, &dy, &dx});
   if (!streams && in_groups({&x, &dy, &dx}, [&](const Box& b) {
         backward_pass(function, dy.part(b), x.part(b), weight.part(b.first_c, b.c),
@@ -224,6 +224,13 @@ void backward_pass(const char* function, const View& dy, const View& x, const Ch
   KernelBuffer dx_buffer = dx.buffer();
   KernelBuffer dweight_buffer = dweight.buffer();
   KernelBuffer dbias_buffer = dbias.buffer();
+  if (adds) {
+    run_kernel(function, kernel_for(Operation::batch_norm_backward_add, x),
+               {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(),
+                invstd_buffer.get(), dweight_buffer.get(), dbias_buffer.get(), dx_buffer.get(),
+                dweight_buffer.get(), dbias_buffer.get()});
+    return;
+  }
   run_kernel(function, kernel_for(form_of(Operation::batch_norm_backward, streams), x),
              {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(),
               invstd_buffer.get(), dx_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});

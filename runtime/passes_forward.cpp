@@ -153,7 +153,7 @@ void normalize_pass(const char* function, const View& x, const Channels& weight,
 
 void train_pass(const char* function, const View& x, const Channels& weight, const Channels& bias,
                 double eps, const View& y, const Channels& mean, const Channels& invstd,
-                const Channels& m2) {
+                const Channels& m2, const RunningUpdate* update) {
   const bool streams = should_stream(y, {&x, &y});
   if (!streams && in_groups({&x, &y}, [&](const Box& b) {
         train_pass(function, x.part(b), weight.part(b.first_c, b.c), bias.part(b.first_c, b.c), eps,
@@ -177,6 +177,15 @@ void train_pass(const char* function, const View& x, const Channels& weight, con
   KernelBuffer mean_buffer = mean.buffer();
   KernelBuffer invstd_buffer = invstd.buffer();
   KernelBuffer m2_buffer = m2.buffer();
+  if (update != nullptr) {
+    KernelBuffer running_mean = update->mean();
+    KernelBuffer running_var = update->var();
+    run_kernel(function, kernel_for(Operation::batch_norm_train_update, x),
+               {x_buffer.get(), weight_buffer.get(), bias_buffer.get(), &eps, running_mean.get(),
+                running_var.get(), &update->factor(), y_buffer.get(), mean_buffer.get(),
+                invstd_buffer.get(), m2_buffer.get(), running_mean.get(), running_var.get()});
+    return;
+  }
   run_kernel(function, kernel_for(form_of(Operation::batch_norm_train, streams), x),
              {x_buffer.get(), weight_buffer.get(), bias_buffer.get(), &eps, y_buffer.get(),
               mean_buffer.get(), invstd_buffer.get(), m2_buffer.get()});

@@ -77,8 +77,12 @@ Operation small_form(Operation operation) noexcept {
   switch (operation) {
     case Operation::batch_norm_train:
       return Operation::batch_norm_train_small;
+    case Operation::batch_norm_train_update:
+      return Operation::batch_norm_train_update_small;
     case Operation::batch_norm_backward:
       return Operation::batch_norm_backward_small;
+    case Operation::batch_norm_backward_add:
+      return Operation::batch_norm_backward_add_small;
     default:
       return operation;
   }

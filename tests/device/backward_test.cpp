@@ -1,4 +1,6 @@
+#include <cmath>
 #include <limits>
+#include <string>
 
 #include "device/on_device.h"
 #include "support/element.h"
@@ -9,6 +11,7 @@
 namespace F = halnorm::functional;
 using halnorm::DType;
 using halnorm::Tensor;
+using on_device::Forms;
 
 namespace {
 
@@ -45,6 +48,30 @@ class DeviceBackward : public on_device::Test {
                      batch.invstd(eps));
   }
 
+  /// Gives a layer there the problem's weight and bias, and as gradients its running statistics.
+  void set_up(halnorm::nn::BatchNorm& layer, const Problem& p) const {
+    layer.to(device(), element::of_parameters(dtype()));
+    layer.weight.data().copy_(p.weight);
+    layer.bias.data().copy_(p.bias);
+    layer.weight.set_grad(there(p.running_mean));
+    layer.bias.set_grad(there(p.running_var));
+  }
+
+  /// The layer's gradients are those that were there and these, which took no kernel of their own.
+  void expect_added(Problem& p, const halnorm::nn::BatchNorm& layer, const Tensor& dx) const {
+    EXPECT_TRUE(halnorm::last_kernel().find("backward_add") != std::string::npos)
+        << halnorm::last_kernel();
+    const oracle::Statistics batch = oracle::statistics(p.x_values);
+    oracle::Gradients truth = oracle::backward(p.dy_values, p.x_values, p.w(), eps);
+    const oracle::Running before = p.running();
+    for (std::size_t c = 0; c < before.mean.size(); ++c) {
+      truth.dweight[c] += before.mean[c];
+      truth.dbias[c] += before.variance[c];
+    }
+    expect_gradients(p, {dx, layer.weight.grad(), layer.bias.grad()}, truth, batch.mean,
+                     batch.invstd(eps));
+  }
+
   void expect_inferred(Problem& p, const F::BatchNormBackward& got) const {
     const oracle::Running running = p.running();
     expect_gradients(p, got, oracle::backward_infer(p.dy_values, p.x_values, running, p.w(), eps),
@@ -55,7 +82,7 @@ class DeviceBackward : public on_device::Test {
 }  // namespace
 
 TEST_P(DeviceBackward, MatchesTheFormulasAroundAnyMean) {
-  for (const shapes::Extents& extents : unless_few(on_device::all_shapes())) {
+  for (const shapes::Extents& extents : unless_few(on_device::all_shapes(), Forms::two)) {
     for (const double mean : means()) {
       SCOPED_TRACE(extents.str() + ": " + extents.reason + ", mean " + std::to_string(mean));
       Problem p = problem(extents, mean);
@@ -65,6 +92,47 @@ TEST_P(DeviceBackward, MatchesTheFormulasAroundAnyMean) {
                                                saved.invstd));
       expect_ran_there();
     }
+  }
+}
+
+TEST_P(DeviceBackward, GradientsAreAddedToThoseThatAreThere) {
+  for (const shapes::Extents& extents : unless_few(on_device::all_shapes(), Forms::two)) {
+    SCOPED_TRACE(extents.str() + ": " + extents.reason);
+    Problem p = problem(extents, 1e2);
+    halnorm::nn::BatchNorm1d layer(p.extents.c);
+    set_up(layer, p);
+    layer(there(p.x.tensor()));
+    expect_added(p, layer, layer.backward(there(p.dy.tensor())));
+  }
+}
+
+TEST_P(DeviceBackward, SoAreFusedOnes) {
+  for (const shapes::Extents& extents : unless_few(shapes::small())) {
+    SCOPED_TRACE(extents.str() + ": " + extents.reason);
+    fused::AddedProblem p(inputs::Source(7, dtype()), GetParam().layout, extents, dtype(), 1e2);
+    halnorm::nn::FusedBatchNorm1d layer(p.extents.c);
+    set_up(layer, p);
+    const Tensor dy = there(p.dy.tensor());
+    p.out.tensor().copy_(layer(there(p.x.tensor()), there(p.addend.tensor())));
+    p.dy_values = fused::rectified(p.dy_values, p.out.batch());
+    expect_added(p, layer, layer.backward(dy));
+  }
+}
+
+TEST_P(DeviceBackward, GradientsThatAnInputLiesInAreAddedToAfterwards) {
+  Problem p = problem({40, 3, 7}, 1);
+  halnorm::nn::BatchNorm1d layer(p.extents.c);
+  set_up(layer, p);
+  layer.weight.data().copy_(p.running_mean);
+  layer.weight.set_grad(layer.weight.data());
+  p.layer.weight = p.layer.running_mean;
+  layer(there(p.x.tensor()));
+  layer.backward(there(p.dy.tensor()));
+  const oracle::Gradients truth = oracle::backward(p.dy_values, p.x_values, p.w(), eps);
+  const auto got = layer.weight.data().to_vector<double>();
+  for (std::size_t c = 0; c < got.size(); ++c) {
+    const double sum = static_cast<double>(truth.dweight[c] + p.running().mean[c]);
+    EXPECT_NEAR(got[c], sum, 1e-5 * (1 + std::abs(sum))) << c;
   }
 }
 

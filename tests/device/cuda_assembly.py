@@ -32,7 +32,7 @@ def find_ptxas() -> str | None:
 
 def sums_rows(recipe: list[str]) -> bool:
     """Training forward or backward in NCL."""
-    operation = recipe[0].removesuffix("_small")
+    operation = re.sub("(_update|_add)?(_small)?$", "", recipe[0])
     return operation in ("batch_norm_train", "batch_norm_backward") and recipe[1] == "ncl"
 
 

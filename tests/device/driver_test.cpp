@@ -54,6 +54,7 @@ std::vector<standin::Call> calls_that_write_five_rows() {
 void step(std::vector<std::unique_ptr<BatchNorm1d>>& layers, const Tensor& x) {
   std::vector<Tensor> outputs{x};
   for (const auto& layer : layers) {
+    layer->zero_grad();
     outputs.push_back((*layer)(outputs.back()));
   }
   F::batch_norm_moments(outputs.back());
@@ -94,8 +95,28 @@ TEST(CudaDriver, AllThatACallAsksForGoesIntoTheStreamOfTheGuardAndNothingWaits) 
   for (const standin::Call& call : calls) {
     EXPECT_EQ(call.context, engine.context) << call.name;
     EXPECT_EQ(call.stream, engine.stream) << call.name;
-    EXPECT_TRUE(call.name == "cuLaunchKernel" || call.name == "cuMemcpyAsync") << call.name;
+    EXPECT_TRUE(call.name == "cuLaunchKernel" || call.name == "cuMemset") << call.name;
   }
+}
+
+// A launch takes longer than what a layer does to its statistics.
+TEST(CudaDriver, AStepOfTrainingIsTwoLaunchesWhereChannelsHaveFewValues) {
+  BatchNorm1d layer(16);
+  layer.to(gpu);
+  const Tensor few = empty(50, 16);
+  layer(few);  // compiles
+  standin::take_calls();
+  layer(few);
+  EXPECT_EQ(count(standin::take_calls(), "cuLaunchKernel"), 1U);
+  layer.backward(few);
+  EXPECT_EQ(count(standin::take_calls(), "cuLaunchKernel"), 1U);
+  layer(few);
+  standin::take_calls();
+  layer.backward(few);  // adds to gradients
+  EXPECT_EQ(count(standin::take_calls(), "cuLaunchKernel"), 1U);
+  const Tensor many = empty(5000, 16);
+  layer(many);
+  EXPECT_EQ(count(standin::take_calls(), "cuLaunchKernel"), 2U);
 }
 
 TEST(CudaDriver, MemoryIsUsedAgainWhereItWasMadeWhereverItEnds) {
@@ -133,6 +154,11 @@ TEST(CudaDriver, TensorsOfAnotherContextAreRefused) {
                                {"out lies in"});
     expect_throws<DeviceError>([&] { (void)outside.to(Device::cpu()); }, {"that of this thread's"});
     expect_throws<DeviceError>([&] { inside.copy_(outside); }, {"the source lies in"});
+    BatchNorm1d ours(4);
+    ours.to(gpu);
+    ours.weight.set_grad(outside.narrow(0, 0, 1).reshape({4}));
+    ours(inside);
+    expect_throws<DeviceError>([&] { ours.backward(inside); }, {"weight.grad", "another CUDA"});
   }
   expect_throws<DeviceError>([&] { F::batch_norm_train(inside, {}, {}, 1e-5); }, {"halnorm's own"});
 }
@@ -177,6 +203,39 @@ TEST(CudaDriver, ATensorMayEndAfterItsContext) {
   }
   EXPECT_TRUE(standin::take_calls().empty());
   EXPECT_NE(empty(20, 3000).raw_data(), address);
+}
+
+TEST(CudaDriver, AFillIsPutIntoTheStreamOfTheGuard) {
+  const Engine engine;
+  const StreamGuard guard = engine.guard();
+  for (const DType dtype : {DType::BFloat16, DType::Float32, DType::Float64, DType::Int64}) {
+    for (const double value : {0.0, 1.0, -3.0}) {
+      Tensor there = Tensor::zeros({7}, dtype, gpu);
+      standin::take_calls();
+      there.narrow(0, 2, 4).fill_(value);
+      for (const standin::Call& call : standin::take_calls()) {
+        EXPECT_EQ(call.name, "cuMemset");
+        EXPECT_EQ(call.context, engine.context);
+        EXPECT_EQ(call.stream, engine.stream);
+      }
+      EXPECT_EQ(there.to_vector<double>(),
+                (std::vector<double>{0, 0, value, value, value, value, 0}));
+    }
+  }
+}
+
+// Streams that come later do not wait for the first one.
+TEST(CudaDriver, WhatIsKeptForAllStreamsIsWaitedFor) {
+  const Engine engine;
+  const StreamGuard guard = engine.guard();
+  const Tensor x = empty(8, 4);
+  standin::take_calls();
+  F::batch_norm_train(x, {}, {}, 1e-5);  // needs a weight of one and a bias of zero
+  const std::vector<standin::Call> calls = standin::take_calls();
+  EXPECT_EQ(count(calls, "cuMemset"), 2U);
+  EXPECT_EQ(count(calls, "cuStreamSynchronize"), 2U);
+  F::batch_norm_train(x, {}, {}, 1e-5);
+  EXPECT_EQ(standin::take_calls().size(), 1U);
 }
 
 // What lies between a window's elements may be written by somebody else meanwhile.

@@ -7,10 +7,12 @@
 namespace F = halnorm::functional;
 using halnorm::DType;
 using halnorm::Tensor;
+using on_device::Forms;
 
 namespace {
 
 constexpr double eps = 1e-5;
+constexpr double factor = 0.25;  // of the batch in running statistics
 
 class DeviceForward : public on_device::Test {
  protected:
@@ -31,12 +33,27 @@ class DeviceForward : public on_device::Test {
     expect_near(got.invstd.to_vector<double>(), batch.invstd(eps),
                 1e-9 * largest(batch.invstd(eps)), "invstd");
   }
+
+  void expect_updated(const oracle::Running& before, const oracle::Statistics& batch,
+                      const Tensor& mean, const Tensor& var) const {
+    const oracle::Running running = oracle::updated(before, batch, factor);
+    const double u = 4 * element::roundoff(element::of_parameters(dtype()));
+    expect_near(mean.to_vector<double>(), running.mean, u * largest(running.mean), "running_mean");
+    expect_near(var.to_vector<double>(), running.variance, u * largest(running.variance),
+                "running_var");
+  }
+
+  /// That the update took no kernel of its own.
+  static void expect_ran(const std::string& operation) {
+    EXPECT_TRUE(halnorm::last_kernel().starts_with("halnorm_" + operation))
+        << halnorm::last_kernel();
+  }
 };
 
 }  // namespace
 
 TEST_P(DeviceForward, TrainMatchesTheFormulasAroundAnyMean) {
-  for (const shapes::Extents& extents : unless_few(on_device::all_shapes())) {
+  for (const shapes::Extents& extents : unless_few(on_device::all_shapes(), Forms::two)) {
     for (const double mean : means()) {
       SCOPED_TRACE(extents.str() + ": " + extents.reason + ", mean " + std::to_string(mean));
       Problem p = problem(extents, mean);
@@ -97,12 +114,8 @@ TEST_P(DeviceForward, MomentsElemtAndUpdateMakeUpATrainingPass) {
 
     const Tensor mean = there(p.running_mean);
     const Tensor var = there(p.running_var);
-    F::update_running_stats(mean, var, m, 0.25);
-    const oracle::Running running = oracle::updated(p.running(), truth, 0.25);
-    const double u = 4 * element::roundoff(element::of_parameters(dtype()));
-    expect_near(mean.to_vector<double>(), running.mean, u * largest(running.mean), "running_mean");
-    expect_near(var.to_vector<double>(), running.variance, u * largest(running.variance),
-                "running_var");
+    F::update_running_stats(mean, var, m, factor);
+    expect_updated(p.running(), truth, mean, var);
 
     std::vector<double> invstd;
     for (const oracle::Real r : truth.invstd(eps)) {
@@ -116,6 +129,54 @@ TEST_P(DeviceForward, MomentsElemtAndUpdateMakeUpATrainingPass) {
   }
 }
 
+TEST_P(DeviceForward, TrainUpdatesRunningStatisticsOnTheWay) {
+  for (const shapes::Extents& extents : unless_few(on_device::all_shapes(), Forms::two)) {
+    SCOPED_TRACE(extents.str());
+    Problem p = problem(extents, 1e2);
+    const Tensor mean = there(p.running_mean);
+    const Tensor var = there(p.running_var);
+    const auto got = F::batch_norm_train_update(there(p.x.tensor()), mean, var, there(p.weight),
+                                                there(p.bias), factor, eps);
+    expect_ran_there();
+    expect_ran("batch_norm_train_update");
+    expect_trained(p, got);
+    expect_updated(p.running(), oracle::statistics(p.x_values), mean, var);
+  }
+}
+
+TEST_P(DeviceForward, AnInputMayBeRunningStatisticsThatAreUpdated) {
+  Problem p = problem({40, 3, 7}, 1);
+  const Tensor mean = there(p.running_mean);
+  const Tensor var = there(p.running_var);
+  const Tensor x = there(p.x.tensor());
+  p.layer.weight = p.layer.running_var;
+  p.layer.bias = p.layer.running_mean;
+  expect_trained(p, F::batch_norm_train_update(x, mean, var, var, mean, factor, eps));
+  expect_ran("update_running_stats");
+  expect_updated(p.running(), oracle::statistics(p.x_values), mean, var);
+}
+
+TEST_P(DeviceForward, RunningStatisticsMayHaveGapsOrAnotherDtype) {
+  Problem p = problem({40, 3, 7}, 1);
+  const Tensor x = there(p.x.tensor());
+  const oracle::Statistics batch = oracle::statistics(p.x_values);
+  const auto update = [&](const Tensor& mean, const Tensor& var) {
+    expect_trained(
+        p, F::batch_norm_train_update(x, mean, var, there(p.weight), there(p.bias), factor, eps));
+    expect_updated(p.running(), batch, mean, var);
+  };
+  update(there(p.running_mean.to(DType::Float64)), there(p.running_var.to(DType::Float64)));
+  const auto every_second = [&](const Tensor& values) {
+    const Tensor apart = Tensor::zeros({3, 2}, values.dtype(), device()).transpose(0, 1);
+    Tensor column = apart.narrow(0, 0, 1).reshape({3});
+    column.copy_(values);
+    return column;
+  };
+  const Tensor mean = every_second(p.running_mean);
+  ASSERT_EQ(mean.strides()[0], 2);
+  update(mean, every_second(p.running_var));
+}
+
 TEST_P(DeviceForward, FusedAddsAndRectifies) {
   for (const shapes::Extents& extents : unless_few(shapes::trainable())) {
     SCOPED_TRACE(extents.str());
@@ -125,6 +186,14 @@ TEST_P(DeviceForward, FusedAddsAndRectifies) {
     expect_ran_there();
     p.out.tensor().copy_(trained.y);
     fused::expect_trained(p, dtype(), p.out.batch(), eps);
+    const Tensor mean = there(p.running_mean);
+    const Tensor var = there(p.running_var);
+    const auto updated =
+        F::batch_norm_fused_train_update(there(p.x.tensor()), there(p.addend.tensor()), mean, var,
+                                         there(p.weight), there(p.bias), factor, eps);
+    expect_ran("batch_norm_fused_train_update");
+    EXPECT_TRUE(same_bits(updated.y.to_vector<double>(), trained.y.to_vector<double>()));
+    expect_updated(p.running(), oracle::statistics(p.x_values), mean, var);
     const Tensor inferred = F::batch_norm_fused_infer(there(p.x.tensor()), there(p.addend.tensor()),
                                                       there(p.running_mean), there(p.running_var),
                                                       there(p.weight), there(p.bias), eps);

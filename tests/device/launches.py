@@ -18,7 +18,14 @@ KERNELS = {
     "cuda": re.compile(r"\.visible \.entry _kernel_([a-z]+)"),
     "opencl": re.compile(r"__kernel void _kernel_([a-z]+)"),
 }
-OUTPUTS = {"batch_norm_train": "y", "batch_norm_backward": "dx"}
+OUTPUTS = {
+    "batch_norm_train": "y",
+    "batch_norm_train_update": "y",
+    "batch_norm_fused_train": "y",
+    "batch_norm_fused_train_update": "y",
+    "batch_norm_backward": "dx",
+    "batch_norm_backward_add": "dx",
+}
 
 
 def output_of(recipe: list[str]) -> str | None:

@@ -18,17 +18,18 @@ std::string name_of(const Case& c) {
   return device + "_" + std::string(halnorm::name_of(c.dtype)) + "_" + placement::name_of(c.layout);
 }
 
-std::vector<shapes::Extents> few_shapes(const Case& c) {
+std::vector<shapes::Extents> few_shapes(const Case& c, Forms forms) {
+  const bool two = forms == Forms::two;
   std::vector<shapes::Extents> few = {
       {5, 3, 2, "an odd number of channels, fewer than a block has"},
       {2, 32, 16, "whole vectors in every direction"},
   };
   if (c.layout == Layout::Ncl) {
-    few.push_back({1, 1, 32776, "aligned rows, in blocks"});
-    few.push_back({331, 2, 99, "rows that are not, shorter than a block has threads"});
+    few.push_back({1, 1, two ? 32776 : 4104, "aligned rows, in blocks"});
+    few.push_back({two ? 331 : 42, 2, 99, "rows that are not, shorter than a block has threads"});
   } else {
     const auto bytes = static_cast<std::int64_t>(halnorm::size_of(c.dtype));
-    const std::int64_t rows = 384 * bytes + 5;  // one launch takes no more than 384 * bytes
+    const std::int64_t rows = two ? 384 * bytes + 5 : 605;  // one launch takes 384 * bytes
     few.push_back({40, 35, 1, "blocks of channels, the last one of less than a vector"});
     few.push_back({rows, 32 / bytes, 1, "vectors of channels"});
     few.push_back({rows, 5, 1, "fewer channels than a vector"});
@@ -106,8 +107,9 @@ void Test::SetUp() {
   }
 }
 
-std::vector<shapes::Extents> Test::unless_few(const std::vector<shapes::Extents>& all) const {
-  return few_are_enough() ? few_shapes(GetParam()) : all;
+std::vector<shapes::Extents> Test::unless_few(const std::vector<shapes::Extents>& all,
+                                              Forms forms) const {
+  return few_are_enough() ? few_shapes(GetParam(), forms) : all;
 }
 
 std::vector<double> Test::means() {

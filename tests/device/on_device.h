@@ -41,6 +41,10 @@ std::vector<Case> one_case_each();
 /// values of a channel as one launch takes, or one more.
 std::vector<shapes::Extents> all_shapes();
 
+/// Whether an operation has a kernel for channels of few values besides: those of the other one
+/// have more then, and else more than a block of threads takes.
+enum class Forms { one, two };
+
 /// Skips the test where the device cannot be used.
 class Test : public ::testing::TestWithParam<Case> {
  protected:
@@ -50,8 +54,8 @@ class Test : public ::testing::TestWithParam<Case> {
   [[nodiscard]] halnorm::DType dtype() const { return GetParam().dtype; }
   /// Those shapes; or, where the environment has HALNORM_FEW_SHAPES, no more than reach every
   /// kernel of the case, for what interprets kernels takes seconds for each.
-  [[nodiscard]] std::vector<shapes::Extents> unless_few(
-      const std::vector<shapes::Extents>& all) const;
+  [[nodiscard]] std::vector<shapes::Extents> unless_few(const std::vector<shapes::Extents>& all,
+                                                        Forms forms = Forms::one) const;
   /// Of the data; one where few shapes are enough.
   [[nodiscard]] static std::vector<double> means();
   [[nodiscard]] Problem problem(const shapes::Extents& extents, double mean) const;

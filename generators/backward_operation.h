@@ -1,0 +1,60 @@
+#pragma once
+
+#include "algorithm/gradients.h"
+#include "operation.h"
+
+namespace halnorm {
+
+/// What the backward passes of training share: the gradients of weight and bias, which with `adds`
+/// are added to others, two inputs more.
+template <class Derived>
+class BackwardOperation : public Operation<Derived> {
+ public:
+  /// For devices, where a launch takes longer than the addition.
+  Halide::GeneratorParam<bool> adds{"adds", false};
+
+ protected:
+  /// The last inputs: those that are there, which may be the outputs themselves.
+  void add_old_gradients() {
+    if (adds) {
+      const Halide::Type type = this->gradient_type();
+      old_dweight_ = this->template add_input<Halide::Buffer<>>("old_dweight", type, 1);
+      old_dbias_ = this->template add_input<Halide::Buffer<>>("old_dbias", type, 1);
+    }
+  }
+
+  /// Defines dweight and dbias.
+  template <class Output>
+  void give_gradients(const algorithm::GradientSums& sums, const Halide::Func& invstd,
+                      Output& dweight, Output& dbias) {
+    const Halide::Var c("c");
+    dweight(c) = rounded(sums.sum_dy_xmu(c) * invstd(c), old_dweight_, c);
+    dbias(c) = rounded(sums.sum_dy(c), old_dbias_, c);
+  }
+
+  /// These outputs, as they are scheduled.
+  template <class Output, class X>
+  [[nodiscard]] schedule::PerChannel gradients(Output& dweight, Output& dbias, const X& x) {
+    this->per_channel(dweight, x);
+    this->per_channel(dbias, x);
+    if (adds) {
+      this->per_channel(*old_dweight_, x);
+      this->per_channel(*old_dbias_, x);
+    }
+    return {dweight, dbias};
+  }
+
+ private:
+  using OldGradient = Halide::GeneratorInput<Halide::Buffer<>>;
+
+  [[nodiscard]] Halide::Expr rounded(const Halide::Expr& gradient, OldGradient* old,
+                                     const Halide::Var& c) const {
+    return Halide::cast(this->gradient_type(),
+                        adds ? Halide::cast<double>((*old)(c)) + gradient : gradient);
+  }
+
+  OldGradient* old_dweight_ = nullptr;
+  OldGradient* old_dbias_ = nullptr;
+};
+
+}  // namespace halnorm

@@ -1,0 +1,86 @@
+#pragma once
+
+#include "algorithm/normalize.h"
+#include "algorithm/running_stats.h"
+#include "operation.h"
+
+namespace halnorm {
+
+/// What training forwards share: the batch's statistics, and with `updates` running ones that are
+/// updated on the way, which takes two inputs, a scalar and two outputs more.
+template <class Derived>
+class TrainOperation : public Operation<Derived> {
+ public:
+  /// For devices, where a launch takes longer than the update.
+  Halide::GeneratorParam<bool> updates{"updates", false};
+
+ protected:
+  /// The last arguments: running_mean, running_var, factor; new_running_mean, new_running_var,
+  /// which may be the old ones.
+  void add_running_stats() {
+    if (!updates) {
+      return;
+    }
+    const Halide::Type type = this->parameter_type();
+    running_mean_ = this->template add_input<Halide::Buffer<>>("running_mean", type, 1);
+    running_var_ = this->template add_input<Halide::Buffer<>>("running_var", type, 1);
+    factor_ = this->template add_input<double>("factor");
+    new_running_mean_ = this->template add_output<Halide::Buffer<>>("new_running_mean", type, 1);
+    new_running_var_ = this->template add_output<Halide::Buffer<>>("new_running_var", type, 1);
+  }
+
+  /// Defines batch_mean and batch_invstd.
+  void make_statistics(const algorithm::Reduction& moments, const Halide::Expr& count,
+                       const Halide::Expr& eps) {
+    const Halide::Var c("c");
+    batch_mean(c) = moments.total(c)[0];
+    batch_invstd(c) = 1 / sqrt(moments.total(c)[1] * (1 / count) + eps);
+  }
+
+  /// Defines the outputs of one value per channel.
+  template <class Output>
+  void give_statistics(const algorithm::Reduction& moments, const algorithm::Normalize& normalize,
+                       const Halide::Expr& count, Output& mean, Output& invstd, Output& m2) {
+    const Halide::Var c("c");
+    mean(c) = batch_mean(c);
+    invstd(c) = normalize.invstd(c);
+    m2(c) = moments.total(c)[1];
+    if (updates) {
+      Halide::Func squares("squares");
+      squares(c) = moments.total(c)[1];
+      const algorithm::RunningStats r = algorithm::running_stats(
+          *running_mean_, *running_var_, batch_mean, squares, count, *factor_);
+      *new_running_mean_ = r.mean;
+      *new_running_var_ = r.var;
+    }
+  }
+
+  /// These outputs, as they are scheduled.
+  template <class Output, class X>
+  [[nodiscard]] schedule::PerChannel statistics(Output& mean, Output& invstd, Output& m2,
+                                                const X& x) {
+    this->per_channel(mean, x);
+    this->per_channel(invstd, x);
+    this->per_channel(m2, x);
+    schedule::PerChannel all{mean, invstd, m2};
+    if (updates) {
+      this->per_channel(*running_mean_, x);
+      this->per_channel(*running_var_, x);
+      this->per_channel(*new_running_mean_, x);
+      this->per_channel(*new_running_var_, x);
+      all.push_back(*new_running_mean_);
+      all.push_back(*new_running_var_);
+    }
+    return all;
+  }
+
+  Halide::Func batch_mean{"batch_mean"}, batch_invstd{"batch_invstd"};
+
+ private:
+  Halide::GeneratorInput<Halide::Buffer<>>*running_mean_ = nullptr, *running_var_ = nullptr;
+  Halide::GeneratorInput<double>* factor_ = nullptr;
+  Halide::GeneratorOutput<Halide::Buffer<>>*new_running_mean_ = nullptr,
+  *new_running_var_ = nullptr;
+};
+
+}  // namespace halnorm

@@ -1,0 +1,18 @@
+#include "channel_pair.h"
+
+#include <algorithm>
+
+#include "strided.h"
+
+namespace halnorm::detail {
+
+bool ChannelPair::goes_along(const Tensor& x, std::initializer_list<const Tensor*> others) const {
+  const DType wanted = x.dtype() == DType::Float64 ? DType::Float64 : DType::Float32;
+  return x.device() != Device::cpu() && first.dtype() == wanted && second.dtype() == wanted &&
+         first.is_contiguous() && second.is_contiguous() && !may_overlap(first, second) &&
+         std::none_of(others.begin(), others.end(), [this](const Tensor* other) {
+           return other->defined() && (may_overlap(*other, first) || may_overlap(*other, second));
+         });
+}
+
+}  // namespace halnorm::detail

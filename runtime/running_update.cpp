@@ -1,0 +1,40 @@
+#include "running_update.h"
+
+#include "data_view.h"
+#include "halide_glue.h"
+#include "parameter_types.h"
+
+namespace halnorm::detail {
+
+KernelBuffer RunningUpdate::mean() const { return channels_of(running_.first).buffer(); }
+
+KernelBuffer RunningUpdate::var() const { return channels_of(running_.second).buffer(); }
+
+/// A kernel has dense float32 or float64 statistics; others go through a copy, the narrow ones
+/// through one in float64, so that they are rounded once.
+void RunningUpdate::run(const char* function, const Tensor& batch_mean, const Tensor& batch_m2,
+                        double count) const {
+  const auto& [running_mean, running_var] = running_;
+  const bool narrow = size_of(running_mean.dtype()) < size_of(DType::Float32);
+  const Tensor dense_mean = narrow ? running_mean.to(DType::Float64) : running_mean.contiguous();
+  const Tensor dense_var = narrow ? running_var.to(DType::Float64) : running_var.contiguous();
+  KernelBuffer mean = channels_of(batch_mean).buffer();
+  KernelBuffer m2 = channels_of(batch_m2).buffer();
+  KernelBuffer old_mean = channels_of(dense_mean).buffer();
+  KernelBuffer old_var = channels_of(dense_var).buffer();
+  KernelBuffer new_mean = channels_of(dense_mean).buffer();
+  KernelBuffer new_var = channels_of(dense_var).buffer();
+  const Kernel& kernel = select_kernel(Operation::update_running_stats, Layout::c,
+                                       element_of(dense_mean.dtype()), dense_mean.device().type);
+  run_kernel(function, kernel,
+             {old_mean.get(), old_var.get(), mean.get(), m2.get(), &count, &factor_, new_mean.get(),
+              new_var.get()});
+  if (!dense_mean.is_same(running_mean)) {
+    store_channels(running_mean, dense_mean);
+  }
+  if (!dense_var.is_same(running_var)) {
+    store_channels(running_var, dense_var);
+  }
+}
+
+}  // namespace halnorm::detail
