@@ -51,7 +51,7 @@ std::int64_t channels_per_group(std::initializer_list<const View*> views) noexce
 
 /// Groups of channels whose short rows make enough columns each: a thread takes a group through all
 /// passes of a call, finds it in its own cache in the second, and waits for no other thread between
-/// them. Training on (64, 512, 7), on one thread, 58 to 53 us, on two 51 to 25 (Sapphire Rapids).
+/// them. Training on (64, 512, 7), on one thread, 58 to 53 us, on two 51 to 25 (an Intel Xeon).
 /// Calls pass(box) for each group side by side; false, and no call, if there are not several.
 template <class Pass>
 bool in_groups(std::initializer_list<const View*> views, Pass pass) {

@@ -39,7 +39,7 @@ int run_tasks(void* context, halide_task_t task, int first, int count, std::uint
 
 /// Sums come before what only writes, and left the end of the data in cache. Inference finds
 /// nothing there that was left by its own threads: side by side they take 2 to 10 % less than on
-/// ranges (Sapphire Rapids, 2 threads, 3 to 10 MB).
+/// ranges (an Intel Xeon, 2 threads, 3 to 10 MB).
 Walk walk_of(Operation operation) noexcept {
   switch (operation) {
     case Operation::batch_norm_infer:

@@ -21,7 +21,7 @@ constexpr std::int64_t small_rows = 512;
 
 // It comes back to every row for each vector of channels, and so to most lines of the caches if
 // vectors are shorter. With AVX2 training took 0.6 of the time on 16 KB, 0.8 to 0.95 on 32 KB and
-// 1.2 to 1.5 times as long on 64 KB, which AVX-512 did in 0.8 to 0.9 (Sapphire Rapids).
+// 1.2 to 1.5 times as long on 64 KB, which AVX-512 did in 0.8 to 0.9 (an Intel Xeon).
 constexpr std::int64_t small_bytes_in_lines = 65536;
 constexpr std::int64_t small_bytes_in_parts = 24576;
 

@@ -143,9 +143,9 @@ struct Reduction {
   Halide::Func pivot{"pivot"};  ///< (c, jl, jn): see moments.cpp; as a block's kernel leaves it
 
   Halide::Var w{"w"}, g{"g"};
-  std::vector<Halide::Func> gathering;  ///< walkers, (w, g, c): what each adds up in each round,
-  std::vector<Halide::Func> gathered;   ///< the same, for the others to see,
-  std::vector<Meeting> met;             ///< (c): and all
+  Halide::Func gathering{"gathering"};  ///< walkers, (w, g, c): what each adds up; if defined
+  Halide::Func gathered{"gathered"};    ///< the same, for the others to see
+  Meeting met;                          ///< (c): and all together
 };
 
 /// The type that a value of the data is computed with.

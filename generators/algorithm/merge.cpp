@@ -42,16 +42,12 @@ Func gather_blocks(Reduction& r, const Share& share) {
   RDom turns(0, (blocks + r.grid.count() - 1) / r.grid.count(), "turns");
   const Expr j = turns.x * r.grid.count() + walker;
   turns.where(j < blocks);
-  Func gathering("gathering");
-  gathering(r.w, r.g, r.c) = zeros();
-  gathering(r.w, r.g, r.c) = Tuple(gathering(r.w, r.g, r.c)) + share_of(r, j, share);
-  Func gathered("gathered");
-  gathered(r.w, r.g, r.c) = Tuple(gathering(r.w, r.g, r.c));
-  r.gathering.push_back(gathering);
-  r.gathered.push_back(gathered);
-  r.met.push_back(meet(r.grid, r.g, {r.c}, r.grid.walkers.width,
-                       [&](const Expr& w, const Expr& g) { return Tuple(gathered(w, g, r.c)); }));
-  return r.met.back().all;
+  r.gathering(r.w, r.g, r.c) = zeros();
+  r.gathering(r.w, r.g, r.c) = Tuple(r.gathering(r.w, r.g, r.c)) + share_of(r, j, share);
+  r.gathered(r.w, r.g, r.c) = Tuple(r.gathering(r.w, r.g, r.c));
+  r.met = meet(r.grid, r.g, {r.c}, r.grid.walkers.width,
+               [&](const Expr& w, const Expr& g) { return Tuple(r.gathered(w, g, r.c)); });
+  return r.met.all;
 }
 
 }  // namespace halnorm::algorithm

@@ -18,7 +18,7 @@ void merge_blocks(Reduction& r, const Merge& merge);
 using Share = std::function<Halide::Tuple(const Halide::Tuple& block, const Halide::Expr& size)>;
 
 /// Sums over all blocks of a channel, by as many walkers as a block has, who each take every so
-/// manieth one: a round. Returns the sum, (c).
+/// manieth one. Returns the sum, (c).
 Halide::Func gather_blocks(Reduction& r, const Share& share);
 
 }  // namespace halnorm::algorithm

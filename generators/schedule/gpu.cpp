@@ -64,7 +64,7 @@ void merge(Reduction& r, const std::vector<Func>& of_channels, const Func& kept)
     f.bound(f.args()[0], 0, r.grid.domain.C);  // what Halide derives is right, but hard to read
   }
   each_channel(of_channels, r.grid.walkers.channels, co);
-  merge_in_block(r, {kept}, of_channels.front(), co);
+  merge_in_block(r, kept, of_channels.front(), co);
 }
 
 /// Functions of a channel that a thread makes once for all its elements.
@@ -156,7 +156,7 @@ void Gpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const 
   sum_blocks(m, strides_);
   const Written y = written(s, m.grid.domain);
   write_blocks(y, m.grid);
-  merge_in_block(m, {m.total}, s.y, column);
+  merge_in_block(m, m.total, s.y, column);
   finish(s, y, m.grid, statistics);
 }
 
@@ -174,13 +174,8 @@ void Gpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradient
   sum_blocks(r, strides_);
   const Written dx = written(g, r.grid.domain);
   write_blocks(dx, r.grid);
-  merge_in_block(r, {r.merged}, g.dx, column);
+  merge_in_block(r, r.merged, g.dx, column);
   finish(g, dx, r.grid, gradients);
-  if (g.daddend.defined()) {
-    Written daddend = dx;
-    daddend.f = g.daddend;
-    write_from({}, daddend);
-  }
 }
 
 void Gpu::backward_reduce(GradientSums& s, const PerChannel& sums) const {

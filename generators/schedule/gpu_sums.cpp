@@ -107,18 +107,14 @@ void sum_in_block(Reduction& r, const Func& at, const Var& block) {
   keep_in_block(b.sums, at, block, r.grid);
 }
 
-void merge_in_block(Reduction& r, const std::vector<Func>& kept, const Func& at, const Var& block) {
-  for (std::size_t round = 0; round < r.met.size(); ++round) {
-    Func gathered = r.gathered[round].compute_at(at, block);
-    const Var innermost = share_threads(gathered, r.w, r.g, r.c, r.grid);
-    // The sum is in registers: PoCL 3.1 runs what lies between two barriers more than once where
-    // both are under a condition.
-    r.gathering[round].compute_at(gathered, innermost);
-    meet_in_block(r.met[round], r.g, r.c, at, block, r.grid);
-  }
-  for (const Func& f : kept) {
-    keep_in_block(f, at, block, r.grid);
-  }
+void merge_in_block(Reduction& r, const Func& kept, const Func& at, const Var& block) {
+  r.gathered.compute_at(at, block);
+  const Var innermost = share_threads(r.gathered, r.w, r.g, r.c, r.grid);
+  // The sum is in registers: PoCL 3.1 runs what lies between two barriers more than once where both
+  // are under a condition.
+  r.gathering.compute_at(r.gathered, innermost);
+  meet_in_block(r.met, r.g, r.c, at, block, r.grid);
+  keep_in_block(kept, at, block, r.grid);
 }
 
 }  // namespace halnorm::schedule

@@ -23,8 +23,8 @@ inline int together(const Halide::Type& data) { return data.bytes() == 8 ? 4 : 8
 void sum_in_block(algorithm::Reduction& r, const Halide::Func& at, const Halide::Var& block);
 
 /// What merges the blocks of a channel, likewise, down to `kept`, which has what is wanted.
-void merge_in_block(algorithm::Reduction& r, const std::vector<Halide::Func>& kept,
-                    const Halide::Func& at, const Halide::Var& block);
+void merge_in_block(algorithm::Reduction& r, const Halide::Func& kept, const Halide::Func& at,
+                    const Halide::Var& block);
 
 /// One value per channel in each block of threads, for all of it to see.
 void keep_in_block(Halide::Func f, const Halide::Func& at, const Halide::Var& block,

@@ -21,7 +21,7 @@ constexpr Tuning defaults{
     .near_elements = 32768,
     // Bytes that a task reads and reads again, NCL: with half a megabyte, and not all that
     // near_elements allows, backward (16, 128, 784) 1060 to 710 us, (32, 512, 300) 3380 to 2280,
-    // training 2010 to 1550 (Sapphire Rapids, 2 MB of L2, 1 thread).
+    // training 2010 to 1550 (an Intel Xeon, 2 MB of L2, 1 thread).
     .cached_bytes = 524288,
 };
 
