@@ -1,4 +1,4 @@
-#include "backward_operation.h"
+#include "fused_backward_operation.h"
 
 namespace {
 
@@ -6,7 +6,7 @@ using namespace Halide;
 namespace algorithm = halnorm::algorithm;
 
 /// Gradients of batch_norm_fused_train: statistics depend on x.
-class BatchNormFusedBackward : public halnorm::BackwardOperation<BatchNormFusedBackward> {
+class BatchNormFusedBackward : public halnorm::FusedBackwardOperation<BatchNormFusedBackward> {
  public:
   Input<Buffer<>> dy{"dy"};                   ///< like x
   Input<Buffer<>> x{"x"};                     ///< data: (l, c, n) or (c, n)
@@ -15,21 +15,13 @@ class BatchNormFusedBackward : public halnorm::BackwardOperation<BatchNormFusedB
   Input<Buffer<double, 1>> mean{"mean"};      ///< (c)
   Input<Buffer<double, 1>> invstd{"invstd"};  ///< (c): 1 / sqrt(var + eps)
 
-  Output<Buffer<>> dx{"dx"};            ///< like x
-  Output<Buffer<>> daddend{"daddend"};  ///< like x: dy where y > 0
-  Output<Buffer<>> dweight{"dweight"};  ///< (c): sum(dy * (x - mean)) * invstd
-  Output<Buffer<>> dbias{"dbias"};      ///< (c): sum(dy)
-
   void configure() {
     is_data(dy);
     is_data(x);
     is_data(y);
     is_parameter(weight);
-    is_data(dx);
-    is_data(daddend);
-    is_gradient(dweight);
-    is_gradient(dbias);
     add_old_gradients();
+    add_outputs();
   }
 
   void generate() {
@@ -38,23 +30,17 @@ class BatchNormFusedBackward : public halnorm::BackwardOperation<BatchNormFusedB
     sums_ = algorithm::gradient_sums(rectified_.dy, values(x), d, mean, block_sizes().reading(3));
     gradient_ = algorithm::input_gradient(rectified_.dy, values(x), d, mean, invstd, weight,
                                           sums_.sum_dy, sums_.sum_dy_xmu, d.count());
-    gradient_.daddend = stored(rectified_.daddend);
-    gradient_.dx = stored(gradient_.dx);
-    dx = gradient_.dx;
-    daddend = gradient_.daddend;
-    give_gradients(sums_, invstd, dweight, dbias);
+    give_outputs(gradient_, rectified_, sums_, invstd);
   }
 
   void schedule() {
     from_zero(x);
     like(dy, x);
     like(y, x);
-    like(dx, x);
-    like(daddend, x);
     per_channel_input(weight, x);
     per_channel_input(mean, x);
     per_channel_input(invstd, x);
-    architecture()->backward(sums_, gradient_, gradients(dweight, dbias, x));
+    architecture()->backward(sums_, gradient_, outputs_like(x));
   }
 
  private:

@@ -1,4 +1,4 @@
-#include "operation.h"
+#include "fused_backward_operation.h"
 
 namespace {
 
@@ -6,7 +6,8 @@ using namespace Halide;
 namespace algorithm = halnorm::algorithm;
 
 /// Gradients of batch_norm_fused_infer: the statistics are constants.
-class BatchNormFusedBackwardInfer : public halnorm::Operation<BatchNormFusedBackwardInfer> {
+class BatchNormFusedBackwardInfer
+    : public halnorm::FusedBackwardOperation<BatchNormFusedBackwardInfer> {
  public:
   Input<Buffer<>> dy{"dy"};                      ///< like x
   Input<Buffer<>> x{"x"};                        ///< data: (l, c, n) or (c, n)
@@ -16,11 +17,6 @@ class BatchNormFusedBackwardInfer : public halnorm::Operation<BatchNormFusedBack
   Input<Buffer<>> running_var{"running_var"};    ///< (c), any stride
   Input<double> eps{"eps"};                      ///< added to running_var
 
-  Output<Buffer<>> dx{"dx"};            ///< like x
-  Output<Buffer<>> daddend{"daddend"};  ///< like x: dy where y > 0
-  Output<Buffer<>> dweight{"dweight"};  ///< (c): sum(dy * (x - mean)) * invstd
-  Output<Buffer<>> dbias{"dbias"};      ///< (c): sum(dy)
-
   void configure() {
     is_data(dy);
     is_data(x);
@@ -28,10 +24,8 @@ class BatchNormFusedBackwardInfer : public halnorm::Operation<BatchNormFusedBack
     is_parameter(weight);
     is_parameter(running_mean);
     is_parameter(running_var);
-    is_data(dx);
-    is_data(daddend);
-    is_gradient(dweight);
-    is_gradient(dbias);
+    add_old_gradients();
+    add_outputs();
   }
 
   void generate() {
@@ -42,26 +36,17 @@ class BatchNormFusedBackwardInfer : public halnorm::Operation<BatchNormFusedBack
     rectified_ = algorithm::rectified(values(dy), values(y), d);
     sums_ = algorithm::gradient_sums(rectified_.dy, values(x), d, mean_, block_sizes().reading(3));
     gradient_ = algorithm::input_gradient_of_fixed_statistics(rectified_.dy, d, invstd_, weight);
-    gradient_.daddend = stored(rectified_.daddend);
-    gradient_.dx = stored(gradient_.dx);
-    dx = gradient_.dx;
-    daddend = gradient_.daddend;
-    dweight(c) = cast(gradient_type(), sums_.sum_dy_xmu(c) * invstd_(c));
-    dbias(c) = cast(gradient_type(), sums_.sum_dy(c));
+    give_outputs(gradient_, rectified_, sums_, invstd_);
   }
 
   void schedule() {
     from_zero(x);
     like(dy, x);
     like(y, x);
-    like(dx, x);
-    like(daddend, x);
     per_channel_input(weight, x);
     per_channel_input(running_mean, x);
     per_channel_input(running_var, x);
-    per_channel(dweight, x);
-    per_channel(dbias, x);
-    architecture()->backward(sums_, gradient_, {dweight, dbias});
+    architecture()->backward(sums_, gradient_, outputs_like(x));
   }
 
  private:

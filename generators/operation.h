@@ -63,9 +63,14 @@ class Operation : public Halide::Generator<Derived> {
     return this->get_target().has_gpu_feature() ? parameter_type() : Halide::Float(64);
   }
 
+  /// The type that the data's buffers have.
+  [[nodiscard]] Halide::Type data_type() const {
+    return carried() ? Halide::Type(Halide::UInt(16)) : Halide::Type(dtype);
+  }
+
   template <class Buffer>
   void is_data(Buffer& b) const {
-    b.set_type(carried() ? Halide::Type(Halide::UInt(16)) : Halide::Type(dtype));
+    b.set_type(data_type());
     b.set_dimensions(rank());
   }
 
@@ -192,7 +197,6 @@ class Operation : public Halide::Generator<Derived> {
     return architecture(small)->block_sizes(layout, dtype);
   }
 
- private:
   template <class Buffer>
   void note_strides(Buffer& b) {
     for (int i = 1; i < rank(); ++i) {
@@ -204,6 +208,7 @@ class Operation : public Halide::Generator<Derived> {
     }
   }
 
+ private:
   schedule::Strides strides_;
 };
 

@@ -84,6 +84,12 @@ InputGradient input_gradient(const Func& dy, const Func& x, const Domain& dom, c
   return g;
 }
 
+Func with_daddend(const Func& dx, const Func& daddend) {
+  Func both("dx_and_daddend");
+  both(dx.args()) = Tuple(dx(dx.args()), daddend(dx.args()));
+  return both;
+}
+
 InputGradient input_gradient_of_fixed_statistics(const Func& dy, const Domain& dom,
                                                  const Func& invstd, const Func& weight) {
   InputGradient g;

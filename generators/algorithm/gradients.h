@@ -33,12 +33,16 @@ struct InputGradient {
   Halide::Func a{"a"}, b{"b"}, d{"d"};  ///< (c), in the accumulator's type
   Halide::Func dx{"dx"};                ///< (l, c, n) or (c, n)
   Halide::RDom lines;                   ///< where dx is in lines: see lines.h
-  Halide::Func daddend{"daddend"};      ///< like dx: a second output of the same pass, if defined
+  Halide::Func daddend{"daddend"};      ///< like dx: a second output of the same pass, if defined;
+                                        ///< on devices dx has two values instead
 };
 InputGradient input_gradient(const Halide::Func& dy, const Halide::Func& x, const Domain& domain,
                              const Halide::Func& mean, const Halide::Func& invstd,
                              const Halide::Func& weight, const Halide::Func& sum_dy,
                              const Halide::Func& sum_dy_xmu, const Halide::Expr& count);
+
+/// dx and, beside it, daddend, as the two values of one function.
+Halide::Func with_daddend(const Halide::Func& dx, const Halide::Func& daddend);
 
 /// With statistics that do not depend on x: dx = dy * a, a = weight * invstd.
 InputGradient input_gradient_of_fixed_statistics(const Halide::Func& dy, const Domain& domain,

@@ -1,6 +1,6 @@
-"""Which Funcs are kernels of their own in the training pipelines of devices: the output alone where
-the operation ends in _small, so that a call is one launch, else the blocks' sums and the output. A
-Func has a kernel for each alignment of its rows, of which a call launches one."""
+"""Which Funcs are kernels of their own in devices' pipelines with sums: the output alone where the
+operation ends in _small, so that a call is one launch, else the blocks' sums and the output. A Func
+has a kernel for each alignment of its rows, of which a call launches one."""
 
 import argparse
 import csv
@@ -25,6 +25,10 @@ OUTPUTS = {
     "batch_norm_fused_train_update": "y",
     "batch_norm_backward": "dx",
     "batch_norm_backward_add": "dx",
+    "batch_norm_backward_infer": "dx",
+    "batch_norm_fused_backward": "dx",
+    "batch_norm_fused_backward_add": "dx",
+    "batch_norm_fused_backward_infer": "dx",
 }
 
 
