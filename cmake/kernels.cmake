@@ -34,15 +34,19 @@ set(HALNORM_OPERATIONS
     batch_norm_fused_backward_infer
     update_running_stats
 )
-# With running statistics that are updated on the way, and with gradients that are added to others:
-# on devices that saves launches.
+# With running statistics that are updated on the way, and with gradients that are added to others;
+# and all of it in one launch, for few values: what saves launches.
 set(HALNORM_DEVICE_OPERATIONS
     batch_norm_train_update
     batch_norm_train_update_small
+    batch_norm_fused_train_small
     batch_norm_fused_train_update
+    batch_norm_fused_train_update_small
     batch_norm_backward_add
     batch_norm_backward_add_small
+    batch_norm_fused_backward_small
     batch_norm_fused_backward_add
+    batch_norm_fused_backward_add_small
 )
 # The same for small calls, with the same arguments: on devices in one launch, on CPUs in one loop.
 set(HALNORM_SMALL_OPERATIONS batch_norm_train_small batch_norm_backward_small)

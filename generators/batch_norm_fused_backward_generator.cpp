@@ -27,7 +27,8 @@ class BatchNormFusedBackward : public halnorm::FusedBackwardOperation<BatchNormF
   void generate() {
     const algorithm::Domain d = domain(x);
     rectified_ = algorithm::rectified(values(dy), values(y), d);
-    sums_ = algorithm::gradient_sums(rectified_.dy, values(x), d, mean, block_sizes().reading(3));
+    sums_ =
+        algorithm::gradient_sums(rectified_.dy, values(x), d, mean, block_sizes(small).reading(3));
     gradient_ = algorithm::input_gradient(rectified_.dy, values(x), d, mean, invstd, weight,
                                           sums_.sum_dy, sums_.sum_dy_xmu, d.count());
     give_outputs(gradient_, rectified_, sums_, invstd);
@@ -40,7 +41,7 @@ class BatchNormFusedBackward : public halnorm::FusedBackwardOperation<BatchNormF
     per_channel_input(weight, x);
     per_channel_input(mean, x);
     per_channel_input(invstd, x);
-    architecture()->backward(sums_, gradient_, outputs_like(x));
+    architecture(small)->backward(sums_, gradient_, outputs_like(x));
   }
 
  private:
@@ -54,3 +55,7 @@ class BatchNormFusedBackward : public halnorm::FusedBackwardOperation<BatchNormF
 HALIDE_REGISTER_GENERATOR(BatchNormFusedBackward, batch_norm_fused_backward)
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_backward_add, batch_norm_fused_backward,
                                 {{"adds", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_backward_small, batch_norm_fused_backward,
+                                {{"small", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_backward_add_small, batch_norm_fused_backward,
+                                {{"adds", "true"}, {"small", "true"}})

@@ -30,7 +30,7 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    moments_ = algorithm::moments(values(x), d, block_sizes());
+    moments_ = algorithm::moments(values(x), d, block_sizes(small));
     make_statistics(moments_, d.count(), eps);
     normalize_ = algorithm::normalize_add_relu(values(x), values(addend), d, batch_mean,
                                                batch_invstd, weight, bias);
@@ -45,7 +45,7 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
     like(y, x);
     per_channel_input(weight, x);
     per_channel_input(bias, x);
-    architecture()->train(moments_, normalize_, statistics(mean, invstd, m2, x));
+    architecture(small)->train(moments_, normalize_, statistics(mean, invstd, m2, x));
   }
 
  private:
@@ -58,3 +58,7 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
 HALIDE_REGISTER_GENERATOR(BatchNormFusedTrain, batch_norm_fused_train)
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_update, batch_norm_fused_train,
                                 {{"updates", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_small, batch_norm_fused_train,
+                                {{"small", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_update_small, batch_norm_fused_train,
+                                {{"updates", "true"}, {"small", "true"}})

@@ -8,9 +8,6 @@ namespace algorithm = halnorm::algorithm;
 /// y = (x - mean) * invstd * weight + bias with the batch's own statistics.
 class BatchNormTrain : public halnorm::TrainOperation<BatchNormTrain> {
  public:
-  /// For few values: see schedule::make_small().
-  GeneratorParam<bool> small{"small", false};
-
   Input<Buffer<>> x{"x"};            ///< data: (l, c, n) or (c, n)
   Input<Buffer<>> weight{"weight"};  ///< (c), any stride
   Input<Buffer<>> bias{"bias"};      ///< (c), any stride

@@ -11,6 +11,8 @@ namespace halnorm {
 template <class Derived>
 class TrainOperation : public Operation<Derived> {
  public:
+  /// For few values: see schedule::make_small().
+  Halide::GeneratorParam<bool> small{"small", false};
   /// For devices, where a launch takes longer than the update.
   Halide::GeneratorParam<bool> updates{"updates", false};
 

@@ -26,16 +26,20 @@ enum class Operation : std::uint8_t {
   batch_norm_fused_backward,
   batch_norm_fused_backward_infer,
   update_running_stats,
-  batch_norm_train_update,        ///< of devices: running statistics are updated on the way
-  batch_norm_fused_train_update,  ///< likewise
-  batch_norm_train_update_small,  ///< likewise, for few values: see kernel_for()
-  batch_norm_backward_add,        ///< of devices: dweight and dbias are added to others
-  batch_norm_fused_backward_add,  ///< likewise
-  batch_norm_backward_add_small,  ///< likewise, for few values
-  batch_norm_train_small,         ///< likewise, on CPUs too
-  batch_norm_backward_small,      ///< likewise
-  batch_norm_train_stream,        ///< for data beyond the caches: see stream.h
-  batch_norm_backward_stream,     ///< likewise, and so are those below
+  batch_norm_train_update,  ///< of devices: running statistics are updated on the way
+  batch_norm_fused_train_update,
+  batch_norm_backward_add,  ///< of devices: dweight and dbias are added to others
+  batch_norm_fused_backward_add,
+  batch_norm_train_small,  ///< for few values: see kernel_for(); those below on devices alone
+  batch_norm_backward_small,
+  batch_norm_train_update_small,
+  batch_norm_backward_add_small,
+  batch_norm_fused_train_small,
+  batch_norm_fused_backward_small,
+  batch_norm_fused_train_update_small,
+  batch_norm_fused_backward_add_small,
+  batch_norm_train_stream,     ///< for data beyond the caches: see stream.h
+  batch_norm_backward_stream,  ///< likewise, and so are those below
   batch_norm_moments_stream,
   batch_norm_elemt_stream,
   batch_norm_backward_reduce_stream,

@@ -79,10 +79,18 @@ Operation small_form(Operation operation) noexcept {
       return Operation::batch_norm_train_small;
     case Operation::batch_norm_train_update:
       return Operation::batch_norm_train_update_small;
+    case Operation::batch_norm_fused_train:
+      return Operation::batch_norm_fused_train_small;
+    case Operation::batch_norm_fused_train_update:
+      return Operation::batch_norm_fused_train_update_small;
     case Operation::batch_norm_backward:
       return Operation::batch_norm_backward_small;
     case Operation::batch_norm_backward_add:
       return Operation::batch_norm_backward_add_small;
+    case Operation::batch_norm_fused_backward:
+      return Operation::batch_norm_fused_backward_small;
+    case Operation::batch_norm_fused_backward_add:
+      return Operation::batch_norm_fused_backward_add_small;
     default:
       return operation;
   }

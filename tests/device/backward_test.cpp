@@ -107,7 +107,7 @@ TEST_P(DeviceBackward, GradientsAreAddedToThoseThatAreThere) {
 }
 
 TEST_P(DeviceBackward, SoAreFusedOnes) {
-  for (const shapes::Extents& extents : unless_few(shapes::small())) {
+  for (const shapes::Extents& extents : unless_few(on_device::all_shapes(), Forms::two)) {
     SCOPED_TRACE(extents.str() + ": " + extents.reason);
     fused::AddedProblem p(inputs::Source(7, dtype()), GetParam().layout, extents, dtype(), 1e2);
     halnorm::nn::FusedBatchNorm1d layer(p.extents.c);
@@ -178,7 +178,7 @@ TEST_P(DeviceBackward, ReduceAndElemtMakeUpABackward) {
 }
 
 TEST_P(DeviceBackward, FusedIsTheBackwardOfWhatPasses) {
-  for (const shapes::Extents& extents : unless_few(shapes::small())) {
+  for (const shapes::Extents& extents : unless_few(on_device::all_shapes(), Forms::two)) {
     SCOPED_TRACE(extents.str());
     fused::AddedProblem p(inputs::Source(7, dtype()), GetParam().layout, extents, dtype(), 1e2);
     const Tensor x = there(p.x.tensor());

@@ -114,6 +114,14 @@ TEST(CudaDriver, AStepOfTrainingIsTwoLaunchesWhereChannelsHaveFewValues) {
   standin::take_calls();
   layer.backward(few);  // adds to gradients
   EXPECT_EQ(count(standin::take_calls(), "cuLaunchKernel"), 1U);
+  halnorm::nn::FusedBatchNorm1d fused(16);
+  fused.to(gpu);
+  fused(few, few);
+  fused.backward(few);
+  standin::take_calls();
+  fused(few, few);
+  fused.backward(few);
+  EXPECT_EQ(count(standin::take_calls(), "cuLaunchKernel"), 2U);
   const Tensor many = empty(5000, 16);
   layer(many);
   EXPECT_EQ(count(standin::take_calls(), "cuLaunchKernel"), 2U);

@@ -178,7 +178,7 @@ TEST_P(DeviceForward, RunningStatisticsMayHaveGapsOrAnotherDtype) {
 }
 
 TEST_P(DeviceForward, FusedAddsAndRectifies) {
-  for (const shapes::Extents& extents : unless_few(shapes::trainable())) {
+  for (const shapes::Extents& extents : unless_few(on_device::all_shapes(), Forms::two)) {
     SCOPED_TRACE(extents.str());
     fused::AddedProblem p(inputs::Source(7, dtype()), GetParam().layout, extents, dtype(), 1e2);
     const auto trained = F::batch_norm_fused_train(there(p.x.tensor()), there(p.addend.tensor()),

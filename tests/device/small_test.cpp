@@ -1,5 +1,7 @@
 #include <cmath>
+#include <initializer_list>
 #include <limits>
+#include <string>
 
 #include "device/on_device.h"
 #include "support/kernel_test.h"
@@ -77,6 +79,28 @@ TEST_P(DeviceSmall, SoIsBackward) {
     const auto saved = F::batch_norm_train(x, {}, {}, eps);
     F::batch_norm_backward(x, x, {}, saved.mean, saved.invstd);
     expect_operation(rows == most_rows() ? "batch_norm_backward_small" : "batch_norm_backward");
+  }
+}
+
+TEST_P(DeviceSmall, SoAreWhatUpdatesOrAddsAndTheFusedForms) {
+  for (const std::int64_t rows : {most_rows(), most_rows() + 1}) {
+    const std::string form = rows == most_rows() ? "_small" : "";
+    const Tensor x = data({rows, 3});
+    halnorm::nn::BatchNorm1d plain(3);
+    halnorm::nn::FusedBatchNorm1d fused(3);
+    for (auto* layer : std::initializer_list<halnorm::nn::BatchNorm*>{&plain, &fused}) {
+      const std::string name = layer == &plain ? "batch_norm_" : "batch_norm_fused_";
+      layer->to(device(), dtype() == halnorm::DType::Float64 ? dtype() : halnorm::DType::Float32);
+      (*layer)(x);
+      expect_operation(name + "train_update" + form);
+      layer->backward(x);
+      expect_operation(name + "backward" + form);
+      (*layer)(x);
+      layer->backward(x);
+      expect_operation(name + "backward_add" + form);
+    }
+    F::batch_norm_fused_train(x, x, {}, {}, eps);
+    expect_operation("batch_norm_fused_train" + form);
   }
 }
 
