@@ -128,6 +128,7 @@ TEST_P(DeviceBackward, GradientsThatAnInputLiesInAreAddedToAfterwards) {
   p.layer.weight = p.layer.running_mean;
   layer(there(p.x.tensor()));
   layer.backward(there(p.dy.tensor()));
+  EXPECT_EQ(halnorm::last_kernel().find("backward_add"), std::string::npos);
   const oracle::Gradients truth = oracle::backward(p.dy_values, p.x_values, p.w(), eps);
   const auto got = layer.weight.data().to_vector<double>();
   for (std::size_t c = 0; c < got.size(); ++c) {
