@@ -100,31 +100,25 @@ TEST(CudaDriver, AllThatACallAsksForGoesIntoTheStreamOfTheGuardAndNothingWaits) 
 }
 
 // A launch takes longer than what a layer does to its statistics.
-TEST(CudaDriver, AStepOfTrainingIsTwoLaunchesWhereChannelsHaveFewValues) {
+TEST(CudaDriver, AStepOfTrainingIsTwoLaunchesWhereChannelsHaveFewValuesElseFour) {
   BatchNorm1d layer(16);
-  layer.to(gpu);
-  const Tensor few = empty(50, 16);
-  layer(few);  // compiles
-  standin::take_calls();
-  layer(few);
-  EXPECT_EQ(count(standin::take_calls(), "cuLaunchKernel"), 1U);
-  layer.backward(few);
-  EXPECT_EQ(count(standin::take_calls(), "cuLaunchKernel"), 1U);
-  layer(few);
-  standin::take_calls();
-  layer.backward(few);  // adds to gradients
-  EXPECT_EQ(count(standin::take_calls(), "cuLaunchKernel"), 1U);
   halnorm::nn::FusedBatchNorm1d fused(16);
+  layer.to(gpu);
   fused.to(gpu);
-  fused(few, few);
-  fused.backward(few);
-  standin::take_calls();
-  fused(few, few);
-  fused.backward(few);
-  EXPECT_EQ(count(standin::take_calls(), "cuLaunchKernel"), 2U);
-  const Tensor many = empty(5000, 16);
-  layer(many);
-  EXPECT_EQ(count(standin::take_calls(), "cuLaunchKernel"), 2U);
+  for (const std::int64_t rows : {50, 5000}) {
+    const Tensor x = empty(rows, 16);
+    for (const bool adds : {false, true}) {  // to gradients that are there
+      layer.zero_grad(!adds);
+      fused.zero_grad(!adds);
+      standin::take_calls();
+      layer(x);
+      layer.backward(x);
+      EXPECT_EQ(count(standin::take_calls(), "cuLaunchKernel"), rows == 50 ? 2U : 4U);
+      fused(x, x);
+      fused.backward(x);
+      EXPECT_EQ(count(standin::take_calls(), "cuLaunchKernel"), rows == 50 ? 2U : 4U);
+    }
+  }
 }
 
 TEST(CudaDriver, MemoryIsUsedAgainWhereItWasMadeWhereverItEnds) {

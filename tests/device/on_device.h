@@ -41,8 +41,8 @@ std::vector<Case> one_case_each();
 /// values of a channel as one launch takes, or one more.
 std::vector<shapes::Extents> all_shapes();
 
-/// Whether an operation has a kernel for channels of few values besides: those of the other one
-/// have more then, and else more than a block of threads takes.
+/// Of an operation: whether it has a kernel for channels of few values besides. To reach the other
+/// one, channels then need more values than that takes; else more than one block of threads takes.
 enum class Forms { one, two };
 
 /// Skips the test where the device cannot be used.
