@@ -10,8 +10,6 @@ namespace halnorm {
 template <class Derived>
 class BackwardOperation : public Operation<Derived> {
  public:
-  /// For few values: see schedule::make_small().
-  Halide::GeneratorParam<bool> small{"small", false};
   /// For devices, where a launch takes longer than the addition.
   Halide::GeneratorParam<bool> adds{"adds", false};
 

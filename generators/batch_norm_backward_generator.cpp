@@ -8,6 +8,9 @@ namespace algorithm = halnorm::algorithm;
 /// Gradients of batch_norm_train: statistics depend on x.
 class BatchNormBackward : public halnorm::BackwardOperation<BatchNormBackward> {
  public:
+  /// For few values: see schedule::make_small().
+  GeneratorParam<bool> small{"small", false};
+
   Input<Buffer<>> dy{"dy"};                   ///< like x
   Input<Buffer<>> x{"x"};                     ///< data: (l, c, n) or (c, n)
   Input<Buffer<>> weight{"weight"};           ///< (c), any stride
