@@ -119,6 +119,37 @@ void add_normal(std::vector<Row>& rows, double mean, DType dtype, const Publishe
   rows.push_back({text, "dweight", wide ? 2e-10 : 1e-5, e.dweight, "", ""});
 }
 
+/// Batches as layers see them, in float32 ulp: of a channel's largest y and dx, of a statistic
+/// itself.
+void add_ordinary(std::vector<Row>& rows, std::int64_t count, double mean, double mean_bound) {
+  const Batch x = normal(count, 256, mean, 1, DType::Float32);
+  const Batch dy =
+      held({count, 256, Tensor::randn({count, 256}, 2, DType::Float64).to_vector<double>()},
+           DType::Float32);
+  const Truth truth = accuracy::truth_of(x, dy, 1e-5);
+  Errors worst;
+  const auto keep = [](double& kept, double error) { kept = std::max(kept, error); };
+  everywhere([&](bool ncl) {
+    const Tensor data = tensor_of(x, DType::Float32, ncl);
+    const Tensor running_mean = Tensor::zeros({256});
+    const Tensor running_var = Tensor::zeros({256});
+    const auto y = F::batch_norm_train_update(data, running_mean, running_var, {}, {}, 1.0, 1e-5);
+    const auto g = F::batch_norm_backward(tensor_of(dy, DType::Float32, ncl), data, {}, y.mean,
+                                          y.invstd);
+    keep(worst.y, accuracy::ulps_of(rows_of(y.y), truth.y, 256));
+    keep(worst.dx, accuracy::ulps_of(rows_of(g.dx), truth.dx, 256));
+    keep(worst.mean, accuracy::ulps_of(running_mean.to_vector<double>(), truth.mean, 256));
+    keep(worst.variance, accuracy::ulps_of(running_var.to_vector<double>(), truth.variance, 256));
+  });
+  char text[64];
+  std::snprintf(text, sizeof text, "float32, %d values, mean/std %g, in ulp",
+                static_cast<int>(count), mean);
+  rows.push_back({text, "y", 2, worst.y, "", ""});
+  rows.push_back({text, "dx", count < 32 ? 4.0 : 2.25, worst.dx, "", ""});
+  rows.push_back({text, "running_mean", mean_bound, worst.mean, "", ""});
+  rows.push_back({text, "running_var", count > 256 ? 2.0 : 1.0, worst.variance, "", ""});
+}
+
 /// y is rounded to 16 bits, and nothing else is lost.
 void add_narrow(std::vector<Row>& rows, double mean, DType dtype) {
   const Errors e = errors_of(normal(1024, 64, mean, 1, dtype), dtype, 1e-5);
@@ -241,6 +272,13 @@ std::vector<Row> all_rows() {
   add_normal(rows, 1e2, DType::Float32, {"3e-5", "3e-3", "", ""});
   add_normal(rows, 1e4, DType::Float32, {"3.4e-3", "2.7, or NaN", "0.9706", "72, or negative"});
   add_normal(rows, 1e6, DType::Float32, {"0.075", "", "0.9741", "-7.3e6"});
+  // Up to 256 values sums are double. Beyond, the error of a mean is 2^-26 of the deviation.
+  for (const std::int64_t count : {8, 32, 256}) {
+    add_ordinary(rows, count, 0.1, 1);
+  }
+  for (const std::int64_t count : {1000, 8192}) {
+    add_ordinary(rows, count, 1, 1);
+  }
   add_uniform(rows);
   add_scaled(rows, 1e30, "0 at 1e20", "NaN above 1e19");
   add_scaled(rows, 1e-30, "", "");

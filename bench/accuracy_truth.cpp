@@ -83,4 +83,22 @@ double relative_error_of(const std::vector<double>& got, const std::vector<Real>
   return worst(got, want, [&](std::size_t i) { return static_cast<double>(std::fabs(want[i])); });
 }
 
+double ulps_of(const std::vector<double>& got, const std::vector<Real>& want,
+               std::int64_t columns) {
+  const auto step = static_cast<std::size_t>(columns);
+  double worst = 0;
+  for (std::size_t c = 0; c < step; ++c) {
+    Real largest = 0;
+    Real error = 0;
+    for (std::size_t i = c; i < want.size(); i += step) {
+      largest = std::max(largest, std::fabs(want[i]));
+      error = std::max(error, std::fabs(Real(got[i]) - want[i]));
+    }
+    const auto rounded = static_cast<float>(largest);
+    const Real ulp = Real(std::nextafter(rounded, HUGE_VALF)) - Real(rounded);
+    worst = std::max(worst, static_cast<double>(error / ulp));
+  }
+  return worst;
+}
+
 }  // namespace accuracy

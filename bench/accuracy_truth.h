@@ -28,4 +28,7 @@ double error_of(const std::vector<double>& got, const std::vector<Real>& want);
 /// The same with each value relative to itself.
 double relative_error_of(const std::vector<double>& got, const std::vector<Real>& want);
 
+/// The largest |got - want| in float32 ulp of the largest |want| of the same column of `columns`.
+double ulps_of(const std::vector<double>& got, const std::vector<Real>& want, std::int64_t columns);
+
 }  // namespace accuracy

@@ -65,6 +65,16 @@ set(HALNORM_STREAM_OPERATIONS
 )
 set(HALNORM_STREAM_CPUS avx512 avx2)
 
+# The same for channels of few values: float32's roundings would show in their statistics, and sums
+# in double cost little there. Without float16's and bfloat16's forms: their values are rounded to
+# fewer digits than the sums.
+set(HALNORM_EXACT_OPERATIONS
+    batch_norm_train_exact
+    batch_norm_backward_exact
+    batch_norm_moments_exact
+    batch_norm_backward_reduce_exact
+)
+
 # update_running_stats has one value a channel, and so no layout of its own. In NCL a CPU's kernel
 # is one loop over channels already. No layout, no kernel.
 function(halnorm_layouts_of operation target out)
@@ -78,6 +88,8 @@ function(halnorm_layouts_of operation target out)
     set(${out} "" PARENT_SCOPE)
   elseif(operation IN_LIST HALNORM_STREAM_OPERATIONS AND NOT target IN_LIST HALNORM_STREAM_CPUS)
     set(${out} "" PARENT_SCOPE)
+  elseif(operation IN_LIST HALNORM_EXACT_OPERATIONS AND DEFINED HALNORM_DEVICE_TYPE_${target})
+    set(${out} "" PARENT_SCOPE)
   elseif(operation MATCHES "^batch_norm_(train|backward)_stream$")
     set(${out} ncl PARENT_SCOPE)
   else()
@@ -89,6 +101,8 @@ endfunction()
 function(halnorm_dtypes_of operation out)
   if(operation STREQUAL "update_running_stats")
     set(${out} f32 f64 PARENT_SCOPE)
+  elseif(operation IN_LIST HALNORM_EXACT_OPERATIONS)
+    set(${out} f32 PARENT_SCOPE)
   else()
     set(${out} ${HALNORM_DTYPES} PARENT_SCOPE)
   endif()
@@ -189,8 +203,9 @@ function(halnorm_add_kernels)
   add_halide_runtime(halnorm_halide_runtime NO_DEFAULT_TARGETS TARGETS ${runtime_target})
   set(rows "")
   # The portable kernels last: examples and tests take the last of the list.
-  foreach(operation IN LISTS HALNORM_SMALL_OPERATIONS HALNORM_STREAM_OPERATIONS
-                             HALNORM_DEVICE_OPERATIONS HALNORM_OPERATIONS)
+  foreach(operation IN LISTS HALNORM_SMALL_OPERATIONS HALNORM_EXACT_OPERATIONS
+                             HALNORM_STREAM_OPERATIONS HALNORM_DEVICE_OPERATIONS
+                             HALNORM_OPERATIONS)
     halnorm_dtypes_of(${operation} dtypes)
     foreach(layout IN ITEMS c ncl nlc)
       foreach(dtype IN LISTS dtypes)

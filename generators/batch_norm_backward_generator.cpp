@@ -66,3 +66,4 @@ HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_add_small, batch_norm_backwa
                                 {{"adds", "true"}, {"small", "true"}})
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_stream, batch_norm_backward,
                                 {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_exact, batch_norm_backward, {{"exact", "true"}})

@@ -31,7 +31,7 @@ class BatchNormFusedBackward : public halnorm::FusedBackwardOperation<BatchNormF
     const algorithm::Domain d = domain(x);
     rectified_ = algorithm::rectified(values(dy), values(y), d);
     sums_ =
-        algorithm::gradient_sums(rectified_.dy, values(x), d, mean, block_sizes(small).reading(3));
+        algorithm::gradient_sums(rectified_.dy, values(x), d, mean, block_sizes(small, true).reading(3));
     gradient_ = algorithm::input_gradient(rectified_.dy, values(x), d, mean, invstd, weight,
                                           sums_.sum_dy, sums_.sum_dy_xmu, d.count());
     give_outputs(gradient_, rectified_, sums_, invstd);

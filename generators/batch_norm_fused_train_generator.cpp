@@ -30,7 +30,7 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    moments_ = algorithm::moments(values(x), d, block_sizes(small));
+    moments_ = algorithm::moments(values(x), d, block_sizes(small, true));
     make_statistics(moments_, d.count(), eps);
     normalize_ = algorithm::normalize_add_relu(values(x), values(addend), d, batch_mean,
                                                batch_invstd, weight, bias);

@@ -59,3 +59,4 @@ HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_update, batch_norm_train, {{"up
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_update_small, batch_norm_train,
                                 {{"updates", "true"}, {"small", "true"}})
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_stream, batch_norm_train, {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_exact, batch_norm_train, {{"exact", "true"}})

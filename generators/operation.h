@@ -32,6 +32,10 @@ class Operation : public Halide::Generator<Derived> {
   /// lines; cmake/streaming.cmake makes of both what Halide cannot.
   Halide::GeneratorParam<bool> streams{"streams", false};
 
+  /// Of CPUs: the sums of float32 data are double from the first addition on, for channels of so few
+  /// values that float32's roundings show in the statistics.
+  Halide::GeneratorParam<bool> exact{"exact", false};
+
   /// Of CUDA alone: in NCL the partial sums of a warp meet by shuffles, not through shared memory.
   Halide::GeneratorParam<bool> gpu_lanes{"gpu_lanes", true};
 
@@ -193,8 +197,14 @@ class Operation : public Halide::Generator<Derived> {
                            .cached_bytes = tune_cached_bytes},
                           strides_, gpu_lanes);
   }
-  [[nodiscard]] algorithm::BlockSizes block_sizes(bool small = false) const {
-    return architecture(small)->block_sizes(layout, dtype);
+  /// Fused operations are always exact. Kernels for data beyond the caches are not, so that their
+  /// bits do not depend on where an output starts.
+  [[nodiscard]] algorithm::BlockSizes block_sizes(bool small = false,
+                                                  bool always_exact = false) const {
+    const Halide::Type data = dtype;
+    const bool float32 = data == Halide::Float(32);
+    const bool in_double = small || (float32 && (exact || always_exact));
+    return architecture(small)->block_sizes(layout, data, in_double);
   }
 
   template <class Buffer>

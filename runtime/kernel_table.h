@@ -38,6 +38,10 @@ enum class Operation : std::uint8_t {
   batch_norm_fused_backward_small,
   batch_norm_fused_train_update_small,
   batch_norm_fused_backward_add_small,
+  batch_norm_train_exact,  ///< sums in double, for channels of few values: see kernel_for()
+  batch_norm_backward_exact,
+  batch_norm_moments_exact,
+  batch_norm_backward_reduce_exact,
   batch_norm_train_stream,     ///< for data beyond the caches: see stream.h
   batch_norm_backward_stream,  ///< likewise, and so are those below
   batch_norm_moments_stream,

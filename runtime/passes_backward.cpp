@@ -124,7 +124,7 @@ Boxes boxes_of(const View& dy, const View& x, const View& dx) {
 /// Whether the sums and dx are made one after the other, rather than in one kernel.
 bool in_two_passes(const View& dy, const View& x, const View& dx, bool streams) {
   return !fit_kernel(dy, x, dx) || should_split(x) || find_fold({&x, &dy, &dx}) ||
-         (streams && x.layout == Layout::nlc);
+         (streams && (x.layout == Layout::nlc || sums_in_double(x)));
 }
 
 /// The sums, then dx = weight * invstd * dy.

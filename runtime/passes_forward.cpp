@@ -106,7 +106,7 @@ void normalize_columns(const char* function, const Fold& fold, const View& x,
 /// Whether the statistics and y are made one after the other, rather than in one kernel.
 bool in_two_passes(const View& x, const View& y, bool streams) {
   return !x.fits_kernel() || !y.fits_kernel() || should_split(x) || find_fold({&x, &y}) ||
-         (streams && x.layout == Layout::nlc);
+         (streams && (x.layout == Layout::nlc || sums_in_double(x)));
 }
 
 }  // namespace

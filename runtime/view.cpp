@@ -16,7 +16,7 @@ constexpr std::int64_t kernel_elements = std::int64_t{1} << 30;
 /// Elements that a CPU takes in one loop: what one task of a larger kernel has at least.
 constexpr std::int64_t small_elements = 16384;
 
-// Its rows are added up in one block, eight at a time: 64 additions to a sum, as elsewhere.
+// Its rows are added up in one block, eight at a time.
 constexpr std::int64_t small_rows = 512;
 
 // It comes back to every row for each vector of channels, and so to most lines of the caches if
@@ -29,6 +29,9 @@ constexpr std::int64_t small_bytes_in_parts = 24576;
 // share one set: training on (32, 512) took 0.66 of the time, on (256, 64) 1.29 of it.
 constexpr std::int64_t sets = 64, lines_of_set = 12;
 constexpr std::int64_t few_rows = 32;
+
+// Values of a channel whose sums are double: a mean of more is seldom small against its error.
+constexpr double few_values = 256;
 
 std::int64_t div_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -96,6 +99,24 @@ Operation small_form(Operation operation) noexcept {
   }
 }
 
+Operation exact_form(Operation operation, const View& x) noexcept {
+  if (!sums_in_double(x)) {
+    return operation;
+  }
+  switch (operation) {
+    case Operation::batch_norm_train:
+      return Operation::batch_norm_train_exact;
+    case Operation::batch_norm_backward:
+      return Operation::batch_norm_backward_exact;
+    case Operation::batch_norm_moments:
+      return Operation::batch_norm_moments_exact;
+    case Operation::batch_norm_backward_reduce:
+      return Operation::batch_norm_backward_reduce_exact;
+    default:
+      return operation;
+  }
+}
+
 }  // namespace
 
 std::int64_t View::bytes() const noexcept {
@@ -145,13 +166,17 @@ double Channels::at(std::int64_t channel) const noexcept {
                                  : double{static_cast<const float*>(data)[channel * stride]};
 }
 
+bool sums_in_double(const View& x) noexcept {
+  return x.dtype == DType::Float32 && x.memory == nullptr && x.count() <= few_values;
+}
+
 const Kernel& kernel_for(Operation operation, const View& x) {
   const DeviceType where = x.memory == nullptr ? DeviceType::CPU : x.memory->device().type;
   const Element element = element_of(x.dtype);
   const Operation form = small_form(operation);
   const Kernel* small = form == operation ? nullptr : find_kernel(form, x.layout, element, where);
   const bool takes_it = small != nullptr && is_small(x, *small);
-  return select_kernel(takes_it ? form : operation, x.layout, element, where);
+  return select_kernel(takes_it ? form : exact_form(operation, x), x.layout, element, where);
 }
 
 Boxes::Boxes(const View& v, std::int64_t elements) : N_(v.N), C_(v.C), L_(v.L), l_(v.L) {

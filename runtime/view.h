@@ -86,6 +86,10 @@ class Boxes {
 /// each other in every view.
 Boxes kernel_boxes(const View& x, const View& y);
 
+/// Whether float32 sums of such data are added up in double: where a channel has few values, their
+/// roundings would show in its statistics. The shape alone decides.
+bool sums_in_double(const View& x) noexcept;
+
 /// The kernel for such data, where it lies. Few values have a form of their own where it is faster:
 /// on devices few per channel, which take one launch; on the CPU few in all, channels innermost,
 /// which take one loop.

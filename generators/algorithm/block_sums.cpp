@@ -10,7 +10,6 @@ using Halide::Expr;
 using Halide::min;
 using Halide::RDom;
 using Halide::select;
-using Halide::strict_float;
 using Halide::Tuple;
 
 namespace {
@@ -19,14 +18,12 @@ Expr div_up(const Expr& a, const Expr& b) { return (a + b - 1) / b; }
 
 Tuple zeros_like(const Tuple& t) { return {cast(t[0].type(), 0), cast(t[1].type(), 0)}; }
 
+Tuple in_double(const Tuple& t) { return {cast<double>(t[0]), cast<double>(t[1])}; }
+
 /// Defines lane.
 void add_lanes(BlockSums& b, const BlockGrid& g) {
-  b.lane(b.w, b.c, b.jl, b.jn) = Tuple(b.lanes(b.w, 0, b.c, b.jl, b.jn));
-  for (int u = 1; u < g.lanes; ++u) {
-    const Tuple so_far = b.lane(b.w, b.c, b.jl, b.jn);
-    b.lane = Halide::Func("lane");
-    b.lane(b.w, b.c, b.jl, b.jn) = so_far + Tuple(b.lanes(b.w, u, b.c, b.jl, b.jn));
-  }
+  b.lane(b.w, b.c, b.jl, b.jn) = sum_in_pairs(
+      0, g.lanes, [&](int u) { return in_double(Tuple(b.lanes(b.w, u, b.c, b.jl, b.jn))); });
 }
 
 /// What follows the last full step of a row, vector by vector. The last vector ends with the row,
@@ -59,8 +56,8 @@ void sum_rows_of_lanes(BlockSums& b, const BlockGrid& g, const Terms& terms) {
   b.few.where(b.few.x < length);
   const Expr few_l = within(g.first_l(b.jl) + b.few.x, g.domain.L - 1);
   const Tuple few = terms({few_l, b.c, g.row(b.jn, b.row), b.jl, b.jn});
-  b.row_sum(b.row, b.c, b.jl, b.jn) = zeros_like(few);
-  b.row_sum(b.row, b.c, b.jl, b.jn) = Tuple(b.row_sum(b.row, b.c, b.jl, b.jn)) + few;
+  b.row_sum(b.row, b.c, b.jl, b.jn) = zeros();
+  b.row_sum(b.row, b.c, b.jl, b.jn) = Tuple(b.row_sum(b.row, b.c, b.jl, b.jn)) + in_double(few);
   b.rows = RDom(0, g.rows, "rows");
   b.rows.where(b.rows.x < rows && length < g.width);
 
@@ -71,7 +68,7 @@ void sum_rows_of_lanes(BlockSums& b, const BlockGrid& g, const Terms& terms) {
 
   add_lanes(b, g);
   b.across = RDom(0, g.width, "across");
-  b.sums(b.c, b.jl, b.jn) = zeros_like(full);
+  b.sums(b.c, b.jl, b.jn) = zeros();
   b.sums(b.c, b.jl, b.jn) =
       Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.lane(b.across, b.c, b.jl, b.jn));
   b.sums(b.c, b.jl, b.jn) =
@@ -96,13 +93,12 @@ void sum_rows_of_channels(BlockSums& b, const BlockGrid& g, const Terms& terms) 
   b.rest = RDom(0, g.lanes, "rest");
   b.rest.where(b.rest.x < rows % g.lanes);
   b.together(b.u, b.c, b.jl, b.jn) = sum_of_rows(b, g, terms, b.u * g.lanes, g.lanes);
-  const Tuple together = b.together(b.across.x, b.c, b.jl, b.jn);
-  b.sums(b.c, b.jl, b.jn) = zeros_like(together);
-  // Strict, or the compiler adds row after row to the block's sums, which rounds as often.
-  const Tuple sums = Tuple(b.sums(b.c, b.jl, b.jn)) + together;
-  b.sums(b.c, b.jl, b.jn) = Tuple(strict_float(sums[0]), strict_float(sums[1]));
-  b.sums(b.c, b.jl, b.jn) = Tuple(b.sums(b.c, b.jl, b.jn)) +
-                            sum_of_rows(b, g, terms, rows / g.lanes * g.lanes + b.rest.x, 1);
+  b.sums(b.c, b.jl, b.jn) = zeros();
+  b.sums(b.c, b.jl, b.jn) =
+      Tuple(b.sums(b.c, b.jl, b.jn)) + in_double(Tuple(b.together(b.across.x, b.c, b.jl, b.jn)));
+  b.sums(b.c, b.jl, b.jn) =
+      Tuple(b.sums(b.c, b.jl, b.jn)) +
+      in_double(sum_of_rows(b, g, terms, rows / g.lanes * g.lanes + b.rest.x, 1));
 }
 
 }  // namespace
@@ -151,15 +147,6 @@ Expr BlockGrid::row(const Expr& jn, const Expr& r) const {
 Expr BlockGrid::length_at(const Expr& jl) const { return min(row_length, domain.L - first_l(jl)); }
 
 Expr BlockGrid::rows_at(const Expr& jn) const { return min(rows, domain.N - first_n(jn)); }
-
-Expr BlockGrid::size(const Expr& jl, const Expr& jn) const {
-  return cast<double>(length_at(jl) * rows_at(jn));
-}
-
-Expr BlockGrid::before(const Expr& jl, const Expr& jn) const {
-  return cast<double>(first_n(jn)) * cast<double>(domain.L) +
-         cast<double>(first_l(jl)) * cast<double>(rows_at(jn));
-}
 
 BlockSums block_sums(const BlockGrid& grid, const Terms& terms) {
   BlockSums b;

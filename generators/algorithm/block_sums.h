@@ -31,14 +31,11 @@ struct BlockSizes {
   int max_rows = 1;        ///< and never more: one lane may have to add them all
   bool whole = false;      ///< or a channel is one block, however many they are
   bool in_double = false;  ///< double from the first addition on, whatever the data's type
-  bool shift_by_first = false;  ///< each channel's first value is subtracted, not one of the block
-  bool guards_nan = false;      ///< the target's maximum may lose a NaN
+  bool shift_by_first = false;  ///< a channel's first value is subtracted, not one of its middle
   Walkers walkers{};            ///< devices: who takes a block's values
   int blocks = 0;           ///< with walkers: a block grows until there are no more than so many,
   int most_in_channel = 0;  ///< and of one channel no more than so many
 
-  /// Whether the blocks of a channel are added up by walkers too.
-  [[nodiscard]] bool gathers() const { return walkers.warps > 0 && !whole; }
   /// For sums of so many tensors, which share the registers.
   [[nodiscard]] BlockSizes reading(int tensors) const;
 };
@@ -64,9 +61,6 @@ struct BlockGrid {
   [[nodiscard]] Halide::Expr row(const Halide::Expr& jn, const Halide::Expr& r) const;
   [[nodiscard]] Halide::Expr length_at(const Halide::Expr& jl) const;
   [[nodiscard]] Halide::Expr rows_at(const Halide::Expr& jn) const;
-  /// Values per channel in block (jl, jn), and in all the blocks before it; double.
-  [[nodiscard]] Halide::Expr size(const Halide::Expr& jl, const Halide::Expr& jn) const;
-  [[nodiscard]] Halide::Expr before(const Halide::Expr& jl, const Halide::Expr& jn) const;
   /// NCL: whether rows consist of pieces, and the values that a walker takes as one.
   [[nodiscard]] Halide::Expr in_pieces() const;
   [[nodiscard]] Halide::Expr piece() const;
@@ -132,15 +126,15 @@ BlockSums block_sums(const BlockGrid& grid, const Terms& terms);
 struct Reduction {
   BlockGrid grid;
   Halide::Var c{"c"}, jl{"jl"}, jn{"jn"};
-  Halide::Func shift{"shift"};    ///< (c, jl, jn): subtracted from the block's values, if defined
-  bool shift_is_first = false;    ///< and that is a value of the channel itself
+  Halide::Func shift{"shift"};    ///< (c): subtracted from the channel's values, if defined
+  bool shift_is_first = false;    ///< and that is the first of them
   BlockSums part;                 ///< what is summed over each block, in the accumulator's type
-  Halide::Func block{"block"};    ///< (c, jl, jn): a block's own pair, double
+  Halide::Func block{"block"};    ///< (c, jl, jn): a block's pair, double
   Halide::RDom order;             ///< the blocks, in the order in which they enter
   Halide::Func merged{"merged"};  ///< (c): the pair of all blocks, double
   Halide::Func total{"total"};    ///< (c): the pair that is wanted, if it is not merged itself
 
-  Halide::Func pivot{"pivot"};  ///< (c, jl, jn): see moments.cpp; as a block's kernel leaves it
+  Halide::Func pivot{"pivot"};  ///< (c, jl, jn): devices: the shift, as a block's kernel leaves it
 
   Halide::Var w{"w"}, g{"g"};
   Halide::Func gathering{"gathering"};  ///< walkers, (w, g, c): what each adds up; if defined

@@ -39,15 +39,7 @@ GradientSums gradient_sums(const Func& dy, const Func& x, const Domain& dom, con
   });
   r.block(r.c, r.jl, r.jn) = Tuple(cast<double>(r.part.sums(r.c, r.jl, r.jn)[0]),
                                    cast<double>(r.part.sums(r.c, r.jl, r.jn)[1]));
-  if (sizes.gathers()) {
-    const Func all = gather_blocks(r, [](const Tuple& block, const Expr&) { return block; });
-    r.merged(r.c) = Tuple(all(r.c));
-  } else {
-    merge_blocks(
-        r, [](const Tuple& so_far, const Tuple& next, const Expr& /*count*/, const Expr& /*size*/) {
-          return Tuple(so_far[0] + next[0], so_far[1] + next[1]);
-        });
-  }
+  merge_blocks(r);
 
   const Expr below = mean(s.c) - cast<double>(s.center(s.c));
   s.sum_dy(s.c) = r.merged(s.c)[0];

@@ -11,43 +11,38 @@ using Halide::Tuple;
 
 namespace {
 
-/// What block j adds.
-Tuple share_of(const Reduction& r, const Expr& j, const Share& share) {
-  const BlockGrid& g = r.grid;
-  const Expr jl = within(j % g.cuts, g.cuts - 1);
-  const Expr jn = within(j / g.cuts, g.groups - 1);
-  return share(Tuple(r.block(r.c, jl, jn)), g.size(jl, jn));
+/// Sums over all blocks of a channel, by as many walkers as a block has, who each take every so
+/// manieth one. Returns the sum, (c).
+Func gather_blocks(Reduction& r) {
+  const BlockGrid& grid = r.grid;
+  const Expr blocks = grid.cuts * grid.groups;
+  const Expr walker = r.g * grid.walkers.width + r.w;
+  // One after the other: mostly there are no more blocks than walkers.
+  RDom turns(0, (blocks + grid.count() - 1) / grid.count(), "turns");
+  const Expr j = turns.x * grid.count() + walker;
+  turns.where(j < blocks);
+  const Expr jl = within(j % grid.cuts, grid.cuts - 1);
+  const Expr jn = within(j / grid.cuts, grid.groups - 1);
+  r.gathering(r.w, r.g, r.c) = zeros();
+  r.gathering(r.w, r.g, r.c) =
+      Tuple(r.gathering(r.w, r.g, r.c)) + Tuple(r.block(r.c, jl, jn));
+  r.gathered(r.w, r.g, r.c) = Tuple(r.gathering(r.w, r.g, r.c));
+  r.met = meet(grid, r.g, {r.c}, grid.walkers.width,
+               [&](const Expr& w, const Expr& g) { return Tuple(r.gathered(w, g, r.c)); });
+  return r.met.all;
 }
 
 }  // namespace
 
-void merge_blocks(Reduction& r, const Merge& merge) {
-  // One block needs no sum, which PoCL 3.1 would add up more than once: see docs/performance.md.
-  if (r.grid.whole && r.grid.walkers.warps > 0) {
-    r.merged(r.c) = Tuple(r.block(r.c, 0, 0));
+void merge_blocks(Reduction& r) {
+  if (r.grid.walkers.warps > 0) {
+    // One block needs no sum, which PoCL 3.1 would add up more than once: see docs/performance.md.
+    r.merged(r.c) = r.grid.whole ? Tuple(r.block(r.c, 0, 0)) : Tuple(gather_blocks(r)(r.c));
     return;
   }
   r.merged(r.c) = zeros();
   r.order = RDom(0, r.grid.cuts, 0, r.grid.groups, "order");
-  const Expr jl = r.order.x;
-  const Expr jn = r.order.y;
-  r.merged(r.c) = merge(Tuple(r.merged(r.c)), Tuple(r.block(r.c, jl, jn)), r.grid.before(jl, jn),
-                        r.grid.size(jl, jn));
-}
-
-Func gather_blocks(Reduction& r, const Share& share) {
-  const Expr blocks = r.grid.cuts * r.grid.groups;
-  const Expr walker = r.g * r.grid.walkers.width + r.w;
-  // One after the other: mostly there are no more blocks than walkers.
-  RDom turns(0, (blocks + r.grid.count() - 1) / r.grid.count(), "turns");
-  const Expr j = turns.x * r.grid.count() + walker;
-  turns.where(j < blocks);
-  r.gathering(r.w, r.g, r.c) = zeros();
-  r.gathering(r.w, r.g, r.c) = Tuple(r.gathering(r.w, r.g, r.c)) + share_of(r, j, share);
-  r.gathered(r.w, r.g, r.c) = Tuple(r.gathering(r.w, r.g, r.c));
-  r.met = meet(r.grid, r.g, {r.c}, r.grid.walkers.width,
-               [&](const Expr& w, const Expr& g) { return Tuple(r.gathered(w, g, r.c)); });
-  return r.met.all;
+  r.merged(r.c) = Tuple(r.merged(r.c)) + Tuple(r.block(r.c, r.order.x, r.order.y));
 }
 
 }  // namespace halnorm::algorithm

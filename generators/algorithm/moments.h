@@ -5,8 +5,8 @@
 namespace halnorm::algorithm {
 
 /// Mean and sum of squared deviations of each channel: merged is (c): Tuple(mean, m2).
-/// Chan, Golub and LeVeque 1979: each block gives its own mean and sum of squared deviations, and
-/// the blocks are merged one after another in double.
+/// With v = x - shift for a value of the channel, mean = shift + sum(v) / n and m2 = sum(v^2) -
+/// sum(v)^2 / n (Chan, Golub and LeVeque 1983, shifted data): sums of short blocks, added in double.
 Reduction moments(const Halide::Func& x, const Domain& domain, const BlockSizes& sizes);
 
 }  // namespace halnorm::algorithm

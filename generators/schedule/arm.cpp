@@ -1,5 +1,7 @@
 #include "arm.h"
 
+#include <algorithm>
+
 namespace halnorm::schedule {
 
 using algorithm::BlockSizes;
@@ -46,8 +48,9 @@ Arm::Arm(const Halide::Target& target, const Tuning& tuning, const Strides& stri
 /// stored as one.
 int Arm::step_of(Halide::Type data) const { return vector_bytes / data.bytes(); }
 
-BlockSizes Arm::block_sizes(Layout layout, Halide::Type data) const {
+BlockSizes Arm::block_sizes(Layout layout, Halide::Type data, bool in_double) const {
   const int width = step_of(data);
+  const bool shift_by_first = in_double && data.bytes() < 8;
   if (layout == Layout::NLC) {
     // Rows side by side: each has a pointer, of which 32-bit code has 13. Blocks are merged in
     // double, two channels in a vector, about 20 instructions for each: with 128 rows and more
@@ -57,17 +60,22 @@ BlockSizes Arm::block_sizes(Layout layout, Halide::Type data) const {
             .row_length = 1,
             .block_values = 65536,
             .min_rows = 128,
-            .max_rows = 256};
+            .max_rows = 256,
+            .in_double = in_double,
+            .shift_by_first = shift_by_first};
   }
-  const int registers = width * algorithm::accumulator_of(data).bytes() / vector_bytes;
-  const int lanes = accumulators / registers;
+  const int bytes = in_double ? 8 : algorithm::accumulator_of(data).bytes();
+  const int registers = width * bytes / vector_bytes;
+  const int lanes = std::max(accumulators / registers, 1);
   // No lane adds more than 64 values.
   return {.width = width,
           .lanes = lanes,
           .row_length = 64 * lanes * width,
           .block_values = 32 * lanes * width,
           .min_rows = 1,
-          .max_rows = 64};
+          .max_rows = 64,
+          .in_double = in_double,
+          .shift_by_first = shift_by_first};
 }
 
 /// A line at a time, as pairs of registers: one instruction loads or stores two of them. A vector

@@ -11,7 +11,8 @@ class Arm final : public Cpu {
   Arm(const Halide::Target& target, const Tuning& tuning, const Strides& strides);
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
-                                                  Halide::Type data) const override;
+                                                  Halide::Type data,
+                                                  bool in_double) const override;
 
  protected:
   [[nodiscard]] int step_of(Halide::Type data) const override;

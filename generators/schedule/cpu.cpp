@@ -36,11 +36,10 @@ void reduce_channels(Reduction& r, const LoopLevel& at) {
     r.total.compute_at(at);
   }
   r.merged.update().reorder(r.c, r.order.x, r.order.y);
-  const LoopLevel inner(r.merged, r.c);
   if (r.shift.defined()) {
-    r.shift.compute_at(inner);
+    r.shift.compute_at(at);
   }
-  sum_in_lanes(r, inner);
+  sum_in_lanes(r, LoopLevel(r.merged, r.c));
 }
 
 }  // namespace
@@ -103,7 +102,7 @@ void Cpu::reduce_rows(Reduction& r) const {
       .fuse(co, r.jn, task)
       .parallel(task);
   if (r.shift.defined()) {
-    r.shift.compute_at(r.block, task).vectorize(r.c, width, guarded);
+    r.shift.compute_root().vectorize(r.c, width, guarded);
   }
   sum_in_columns(r, LoopLevel(r.block, task));
   r.part.together.vectorize(r.part.c);

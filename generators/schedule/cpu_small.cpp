@@ -35,7 +35,7 @@ void sum(Reduction& r, const LoopLevel& at) {
   const LoopLevel each(r.merged, r.order.y);
   keep(r.block, each, width);
   if (r.shift.defined()) {
-    keep(r.shift, each, width);
+    keep(r.shift, at, width);
   }
   sum_in_columns(r, each);
   r.part.sums.bound_storage(r.part.c, width);

@@ -16,8 +16,9 @@ class CpuSmall final : public Schedule {
       : architecture_(std::move(architecture)), strides_(std::move(strides)) {}
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
-                                                  Halide::Type data) const override {
-    algorithm::BlockSizes sizes = architecture_->block_sizes(layout, data);
+                                                  Halide::Type data,
+                                                  bool in_double) const override {
+    algorithm::BlockSizes sizes = architecture_->block_sizes(layout, data, in_double);
     sizes.whole = true;
     return sizes;
   }

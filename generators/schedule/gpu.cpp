@@ -105,7 +105,7 @@ void write_from(const std::vector<Func>& of_channels, const Written& y) {
 
 }  // namespace
 
-BlockSizes Gpu::block_sizes(Layout layout, Halide::Type data) const {
+BlockSizes Gpu::block_sizes(Layout layout, Halide::Type data, bool /*in_double*/) const {
   const bool along_rows = layout == Layout::NCL;
   // A device takes all of the blocks at once, or they are its time again and again. In NLC they
   // are fewer and larger: each of y's blocks merges as many for all of its channels.
@@ -123,7 +123,6 @@ BlockSizes Gpu::block_sizes(Layout layout, Halide::Type data) const {
           .min_rows = step,
           .in_double = true,
           .shift_by_first = data.bytes() < 8,
-          .guards_nan = true,
           .walkers = walkers,
           .blocks = along_rows ? 512 : 256,
           .most_in_channel = along_rows ? 512 : 128};

@@ -14,7 +14,8 @@ class Gpu : public Schedule {
       : target_(target), strides_(std::move(strides)), shuffles_(shuffles) {}
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
-                                                  Halide::Type data) const override;
+                                                  Halide::Type data,
+                                                  bool in_double) const override;
   void train(algorithm::Reduction& m, algorithm::Normalize& s,
              const PerChannel& statistics) const override;
   void elementwise(algorithm::Normalize& s, const algorithm::Domain& domain) const override;

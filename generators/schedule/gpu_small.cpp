@@ -11,7 +11,7 @@ using algorithm::Layout;
 using algorithm::Normalize;
 using algorithm::Reduction;
 
-BlockSizes GpuSmall::block_sizes(Layout layout, Halide::Type data) const {
+BlockSizes GpuSmall::block_sizes(Layout layout, Halide::Type data, bool /*in_double*/) const {
   const bool along_rows = layout == Layout::NCL;
   // Of OpenCL's devices not all have more.
   const int threads = on_opencl() ? 256 : 512;
@@ -20,7 +20,6 @@ BlockSizes GpuSmall::block_sizes(Layout layout, Halide::Type data) const {
   return {.whole = true,
           .in_double = true,
           .shift_by_first = data.bytes() < 8,
-          .guards_nan = true,
           .walkers = {.width = width,
                       .warps = threads / channels / width,
                       .together = together(data),

@@ -11,7 +11,8 @@ class GpuSmall final : public Gpu {
   using Gpu::Gpu;
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
-                                                  Halide::Type data) const override;
+                                                  Halide::Type data,
+                                                  bool in_double) const override;
   void train(algorithm::Reduction& m, algorithm::Normalize& s,
              const PerChannel& statistics) const override;
   void backward(algorithm::GradientSums& s, algorithm::InputGradient& g,

@@ -13,8 +13,9 @@ class LeftToHalide final : public Schedule {
   explicit LeftToHalide(const Halide::Target& target) : architecture_(make(target, {}, {})) {}
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
-                                                  Halide::Type data) const override {
-    return architecture_->block_sizes(layout, data);
+                                                  Halide::Type data,
+                                                  bool in_double) const override {
+    return architecture_->block_sizes(layout, data, in_double);
   }
   void train(algorithm::Reduction&, algorithm::Normalize&, const PerChannel&) const override {}
   void elementwise(algorithm::Normalize&, const algorithm::Domain&) const override {}

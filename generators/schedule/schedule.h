@@ -34,9 +34,10 @@ class Schedule {
   virtual ~Schedule() = default;
 
   /// The block sizes that suit the architecture's registers and caches, within what accuracy
-  /// allows.
+  /// allows; `in_double`, for sums that are double from the first addition on.
   [[nodiscard]] virtual algorithm::BlockSizes block_sizes(algorithm::Layout layout,
-                                                          Halide::Type data) const = 0;
+                                                          Halide::Type data,
+                                                          bool in_double) const = 0;
 
   /// Statistics, then y, in one kernel. `statistics` are the kernel's per-channel outputs.
   virtual void train(algorithm::Reduction& m, algorithm::Normalize& s,

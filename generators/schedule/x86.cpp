@@ -33,24 +33,31 @@ X86::X86(const Halide::Target& target, const Tuning& tuning, const Strides& stri
 /// A vector of the type that is computed in.
 int X86::step_of(Halide::Type data) const { return natural(algorithm::accumulator_of(data)); }
 
-BlockSizes X86::block_sizes(Layout layout, Halide::Type data) const {
+BlockSizes X86::block_sizes(Layout layout, Halide::Type data, bool in_double) const {
   const int width = step_of(data);
+  const bool shift_by_first = in_double && data.bytes() < 8;
   if (layout == Layout::NLC) {
     return {.width = width,
             .lanes = 8,
             .row_length = 1,
             .block_values = 65536,
             .min_rows = 64,
-            .max_rows = 256};
+            .max_rows = 256,
+            .in_double = in_double,
+            .shift_by_first = shift_by_first};
   }
-  // No lane adds more than 64 values, however narrow the vectors are.
-  const int step = 4 * width;
+  // No lane adds more than 32 values, however narrow the vectors are.
+  // Two sums of so many vectors stay in registers: 32 of AVX-512, otherwise 16.
+  const int lanes = in_double && natural(Halide::Float(32)) < 16 ? 2 : 4;
+  const int step = lanes * width;
   return {.width = width,
-          .lanes = 4,
-          .row_length = 64 * step,
-          .block_values = 32 * step,
+          .lanes = lanes,
+          .row_length = 32 * step,
+          .block_values = 16 * step,
           .min_rows = 1,
-          .max_rows = 64};
+          .max_rows = 32,
+          .in_double = in_double,
+          .shift_by_first = shift_by_first};
 }
 
 void X86::write_along(Stage y, const Var& l, const Halide::Type& data) const {

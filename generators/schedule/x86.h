@@ -10,7 +10,8 @@ class X86 final : public Cpu {
   X86(const Halide::Target& target, const Tuning& tuning, const Strides& strides);
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
-                                                  Halide::Type data) const override;
+                                                  Halide::Type data,
+                                                  bool in_double) const override;
 
  protected:
   [[nodiscard]] int step_of(Halide::Type data) const override;

@@ -90,12 +90,15 @@ void KernelTest::expect_kernel(std::string_view operation, const shapes::Extents
       std::string("_") + element::short_name(dtype()) + "__" + GetParam().target;
   const std::string wanted = kernel_layout(layout(), extents);
   const std::string half = second_half(operation);
-  std::vector<std::string> any{half + "_ncl", half + "_nlc"};
+  std::vector<std::string> any{half + "_ncl", half + "_nlc", half + "_exact_ncl",
+                               half + "_exact_nlc"};
   if (wanted != "nlc") {
     any.push_back(std::string(operation) + "_ncl");
+    any.push_back(std::string(operation) + "_exact_ncl");
   }
   if (wanted != "ncl") {
     any.push_back(std::string(operation) + "_nlc");
+    any.push_back(std::string(operation) + "_exact_nlc");
     any.push_back(std::string(operation) + "_small_nlc");
   }
   const bool found = std::any_of(any.begin(), any.end(), [&](const std::string& name) {
