@@ -1,5 +1,7 @@
 #include "driver_call.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -16,12 +18,24 @@ namespace {
 constexpr std::chrono::seconds patience{5};
 
 std::atomic<int> calls{0};  ///< that have begun, and not ended
+thread_local int own_calls = 0;
 std::atomic<bool> is_ending{false};
+std::atomic<pid_t> owner;  ///< of the drivers
 std::atomic<std::thread::id> ending_thread;
 std::atomic<void (*)()> finish_all;
 
-/// At the end of the process: no call begins any more, and those that have are waited for.
+void leave() noexcept {
+  --own_calls;
+  --calls;
+}
+
+/// At the end of the process: no call begins any more, and those that have are waited for. Not in
+/// a child, which has none of the threads that work for its parent; nor in a signal's handler that
+/// ends the process within a call, which would wait for itself.
 void end() {
+  if (owner != getpid() || own_calls > 0) {
+    return;
+  }
   ending_thread = std::this_thread::get_id();
   is_ending = true;
   while (calls > 0) {
@@ -34,9 +48,10 @@ void end() {
 
 DriverCall::DriverCall(std::nothrow_t /*does_not_throw*/) noexcept {
   ++calls;  // before it asks: end() either sees this call, or is seen by it
-  has_begun_ = !is_ending;
+  ++own_calls;
+  has_begun_ = !is_ending || own_calls > 1;
   if (!has_begun_) {
-    --calls;
+    leave();
   }
 }
 
@@ -53,12 +68,13 @@ DriverCall::DriverCall(const char* function) : DriverCall(std::nothrow) {
 
 DriverCall::~DriverCall() {
   if (has_begun_) {
-    --calls;
+    leave();
   }
 }
 
 void finish_at_exit(void (*finish)()) {
   finish_all = finish;
+  owner = getpid();
   if (std::atexit(&end) != 0) {
     throw std::bad_alloc();
   }

@@ -10,7 +10,7 @@
 
 namespace halnorm::detail {
 
-/// A time in which this thread uses a device's driver. Not within another that throws.
+/// A time in which this thread uses a device's driver.
 class DriverCall {
  public:
   /// @throws DeviceError, named after `function`, if the process is ending. Other threads than the
