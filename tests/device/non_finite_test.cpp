@@ -61,7 +61,7 @@ class DeviceNonFinite : public on_device::Test {
 }  // namespace
 
 TEST_P(DeviceNonFinite, AValueMakesTheStatisticsOfItsChannelSo) {
-  for (const std::int64_t rows : {2, 7, 7000}) {  // the last in more than one launch
+  for (const std::int64_t rows : {7, 7000}) {  // the second in more than one launch
     const std::int64_t length = GetParam().layout == Layout::Nc ? 1 : 5;
     const Tensor sound = Tensor::randn({rows, channels, length}, 3, dtype());
     const Statistics healthy = statistics_of(there(sound));
