@@ -29,6 +29,17 @@ void leave() noexcept {
   --calls;
 }
 
+/// Whether it has: one within another always does.
+bool begin() noexcept {
+  ++calls;  // before it asks: end() either sees this call, or is seen by it
+  ++own_calls;
+  if (!is_ending || own_calls > 1) {
+    return true;
+  }
+  leave();
+  return false;
+}
+
 /// At the end of the process: no call begins any more, and those that have are waited for. Not in
 /// a child, which has none of the threads that work for its parent; nor in a signal's handler that
 /// ends the process within a call, which would wait for itself.
@@ -46,14 +57,7 @@ void end() {
 
 }  // namespace
 
-DriverCall::DriverCall(std::nothrow_t /*does_not_throw*/) noexcept {
-  ++calls;  // before it asks: end() either sees this call, or is seen by it
-  ++own_calls;
-  has_begun_ = !is_ending || own_calls > 1;
-  if (!has_begun_) {
-    leave();
-  }
-}
+DriverCall::DriverCall(std::nothrow_t /*does_not_throw*/) noexcept : has_begun_(begin()) {}
 
 DriverCall::DriverCall(const char* function) : DriverCall(std::nothrow) {
   if (has_begun_) {

@@ -66,14 +66,18 @@ int end(const std::string& way) {
   kept = Tensor::ones({1 << 20}).to(device());
   if (way == "exit") {
     std::exit(0);
-  } else if (way == "quick_exit") {
+  }
+  if (way == "quick_exit") {
     std::quick_exit(0);
-  } else if (way == "_Exit") {
+  }
+  if (way == "_Exit") {
     std::_Exit(0);
-  } else if (way == "thread_exits") {
+  }
+  if (way == "thread_exits") {
     start([] { std::exit(0); });
     queue_for_ever();
-  } else if (way == "thread_computes") {
+  }
+  if (way == "thread_computes") {
     start(&queue_for_ever);
     std::this_thread::sleep_for(std::chrono::milliseconds(30));
   } else if (way == "destructor_after_driver") {
