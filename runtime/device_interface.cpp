@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "cuda_stream.h"
+#include "driver_call.h"
 #include "halide_glue.h"
 #include "halnorm/error.h"
 #include "kernel_table.h"
@@ -20,6 +21,9 @@ namespace detail {
 
 namespace {
 
+/// The devices that can be used at all: each with its place in Held.
+constexpr std::array device_types{DeviceType::CUDA, DeviceType::OpenCL};
+
 /// The device of each type that Halide holds; none is -1.
 struct Held {
   std::mutex mutex;
@@ -29,56 +33,86 @@ struct Held {
   int& of(DeviceType type) { return index[static_cast<std::size_t>(type)]; }
 };
 
+/// Never destroyed: other destructors may ask for a device.
 Held& held() {
-  static Held all;
+  static Held& all = *new Held;
   return all;
 }
 
-/// A few values of float64 on a device, for the time of a probe.
+/// A value of float64, a few times, on a device for the time of a probe.
 class FewValues {
  public:
-  FewValues() {
+  explicit FewValues(double value) {
+    values_.fill(value);
+    buffer_.host = reinterpret_cast<std::uint8_t*>(values_.data());
     buffer_.type = halide_type_t(halide_type_float, 64);
     buffer_.dimensions = 1;
     buffer_.dim = &axis_;
+    buffer_.set_host_dirty();
   }
   FewValues(const FewValues&) = delete;
   FewValues& operator=(const FewValues&) = delete;
   ~FewValues() { halide_device_free(nullptr, &buffer_); }
 
-  int allocate(const halide_device_interface_t* interface) {
-    return halide_device_malloc(nullptr, &buffer_, interface);
+  int upload(const halide_device_interface_t* interface) {
+    return halide_copy_to_device(nullptr, &buffer_, interface);
   }
+  int download() { return halide_copy_to_host(nullptr, &buffer_); }
   halide_buffer_t* get() noexcept { return &buffer_; }
+  [[nodiscard]] const std::array<double, 8>& values() const noexcept { return values_; }
 
  private:
-  halide_dimension_t axis_{0, 8, 1};
+  std::array<double, 8> values_;
+  halide_dimension_t axis_{0, static_cast<std::int32_t>(values_.size()), 1};
   halide_buffer_t buffer_{};
 };
 
-/// Runs the smallest kernel: a device may be there, and older than the kernels, or have no double.
-int run_a_kernel(DeviceType type, FewValues& from, FewValues& mean, FewValues& var) {
+/// The smallest kernel: 3/4 of the running statistics and 1/4 of the batch's, m2 / (2 - 1).
+int run_a_kernel(DeviceType type, FewValues& running, FewValues& batch, FewValues& mean,
+                 FewValues& var) {
   double count = 2;
-  double factor = 0;
-  std::array<void*, 8> arguments{from.get(), from.get(), from.get(), from.get(),
-                                 &count,     &factor,    mean.get(), var.get()};
+  double factor = 0.25;
+  std::array<void*, 8> arguments{running.get(), running.get(), batch.get(), batch.get(),
+                                 &count,        &factor,       mean.get(),  var.get()};
   return find_kernel(Operation::update_running_stats, Layout::c, Element::f64, type)
       ->run(arguments.data());
 }
 
-/// Allocates a little, which loads the driver, and runs a kernel. Returns why that fails.
+/// Allocates a little, which loads the driver, and runs a kernel. Returns why that fails: a device
+/// may be there, and older than the kernels, have no double, or compute nothing.
 std::string try_out(DeviceType type, const halide_device_interface_t* interface) {
-  FewValues from;
-  FewValues mean;
-  FewValues var;
-  if (from.allocate(interface) != 0 || mean.allocate(interface) != 0 ||
-      var.allocate(interface) != 0) {
-    return "no driver or no device: " + take_message();
+  FewValues running(4);
+  FewValues batch(2);
+  FewValues mean(0);
+  FewValues var(0);
+  constexpr double wanted = 3.5;
+  for (FewValues* values : {&running, &batch, &mean, &var}) {
+    if (values->upload(interface) != 0) {
+      return "no driver or no device: " + take_message();
+    }
   }
-  if (run_a_kernel(type, from, mean, var) != 0) {
+  if (run_a_kernel(type, running, batch, mean, var) != 0 || mean.download() != 0 ||
+      var.download() != 0 || halide_device_sync_global(nullptr, interface) != 0) {
     return "its kernels do not run there: " + take_message();
   }
+  for (const FewValues* values : {&mean, &var}) {
+    for (const double value : values->values()) {
+      if (value != wanted) {
+        return "its kernels compute nothing there, or something else: got " +
+               std::to_string(value) + ", wanted " + std::to_string(wanted);
+      }
+    }
+  }
   return "";
+}
+
+/// Waits for all devices.
+void finish_all() {
+  for (const DeviceType type : device_types) {
+    if (held().of(type) >= 0 && halide_device_sync_global(nullptr, interface_of(type)) != 0) {
+      forget_message();  // nobody is left to be told
+    }
+  }
 }
 
 /// Why the device cannot be used; empty if it can.
@@ -120,6 +154,7 @@ std::string refusal(Held& all, Device device) {
   }
   std::string reason = probe(device);
   if (reason.empty()) {
+    finish_at_exit(&finish_all);
     index = device.index;
   } else if (guarded().context == nullptr) {  // another guard's context may be a better one
     all.refused[device] = reason;
@@ -141,6 +176,7 @@ const halide_device_interface_t* interface_of(DeviceType type) noexcept {
 }
 
 void require_device(const char* function, Device device) {
+  const DriverCall call(function);
   const std::scoped_lock lock(held().mutex);
   if (const std::string reason = refusal(held(), device); !reason.empty()) {
     throw DeviceError(std::string(function) + ": " + device.str() + " cannot be used: " + reason);
@@ -153,6 +189,10 @@ bool is_available(DeviceType type) {
   if (type == DeviceType::CPU) {
     return true;
   }
+  const detail::DriverCall call(std::nothrow);
+  if (!call.has_begun()) {
+    return false;
+  }
   detail::Held& all = detail::held();
   const std::scoped_lock lock(all.mutex);
   return all.of(type) >= 0 || detail::refusal(all, {type, 0}).empty();
@@ -163,6 +203,7 @@ void synchronize(Device device) {
     return;
   }
   detail::require_device("synchronize", device);
+  const detail::DriverCall call("synchronize");
   const int code = halide_device_sync_global(nullptr, detail::interface_of(device.type));
   if (code != 0) {
     throw DeviceError("synchronize: " + device.str() + " failed with code " + std::to_string(code) +

@@ -1,47 +1,19 @@
 #include "device_memory.h"
 
-#include <algorithm>
-#include <atomic>
 #include <bit>
 #include <limits>
-#include <map>
-#include <mutex>
 #include <string>
 #include <utility>
 
+#include "address_range.h"
 #include "device_interface.h"
+#include "driver_call.h"
 #include "halide_glue.h"
 #include "halnorm/error.h"
 
 namespace halnorm::detail {
 
 namespace {
-
-/// Ranges of numbers for memory that has no address.
-std::byte* next_range(std::uintptr_t bytes) {
-  static std::atomic<std::uintptr_t> next{std::numeric_limits<std::uintptr_t>::max() / 2 + 1};
-  constexpr std::uintptr_t step = 4096;
-  return std::bit_cast<std::byte*>(next.fetch_add((bytes / step + 1) * step));
-}
-
-/// One range for all that is said to lie in a cl_mem, however often: as large as any tensor, where
-/// there are so many numbers.
-std::byte* range_of(void* handle, std::uintptr_t bytes) {
-  struct Range {
-    std::byte* first;
-    std::uintptr_t bytes;
-  };
-  static std::mutex mutex;
-  static std::map<void*, Range> ranges;
-  constexpr int bits = sizeof(void*) == 8 ? 34 : 20;
-  const std::scoped_lock lock(mutex);
-  Range& range = ranges[handle];
-  if (range.bytes < bytes || range.first == nullptr) {
-    range.bytes = std::max(bytes, std::uintptr_t{1} << bits);
-    range.first = next_range(range.bytes);
-  }
-  return range.first;
-}
 
 void check_elements(const char* function, std::int64_t elements) {
   if (elements > std::numeric_limits<std::int32_t>::max()) {
@@ -127,6 +99,7 @@ halide_type_t DeviceMemory::type_of(DType dtype) noexcept {
 std::shared_ptr<const DeviceMemory> DeviceMemory::allocate(const char* function, Device device,
                                                            std::int64_t elements, DType dtype) {
   require_device(function, device);
+  const DriverCall call(function);
   check_elements(function, elements);
   // A driver has no empty memory.
   const std::int64_t some = elements == 0 ? 1 : elements;
@@ -146,6 +119,7 @@ std::shared_ptr<const DeviceMemory> DeviceMemory::wrap(const char* function, Dev
                                                        void* handle, std::int64_t elements,
                                                        DType dtype) {
   require_device(function, device);
+  const DriverCall call(function);
   check_elements(function, elements);
   const bool has_address = device.type == DeviceType::CUDA;
   const auto size = static_cast<std::uintptr_t>(size_of(dtype));
@@ -167,7 +141,7 @@ std::shared_ptr<const DeviceMemory> DeviceMemory::wrap(const char* function, Dev
 DeviceMemory::~DeviceMemory() {
   if (owned_) {
     keep_piece(piece_);
-  } else if (buffer_.device != 0) {
+  } else if (const DriverCall call(std::nothrow); call.has_begun() && buffer_.device != 0) {
     halide_device_detach_native(nullptr, &buffer_);
   }
 }
@@ -211,6 +185,7 @@ void DeviceMemory::place(halide_buffer_t& buffer, const void* address) const noe
 }
 
 void DeviceMemory::read(void* host, const void* address, std::int64_t elements) const {
+  const DriverCall call("a copy to the host");
   require_context("a copy to the host", "the tensor");
   if (is_in_stream()) {
     copy_in_stream("a copy to the host", host, address, bytes_of(elements));
@@ -229,6 +204,7 @@ void DeviceMemory::write(const void* host, const void* address, std::int64_t ele
 
 void DeviceMemory::write(const void* host, const void* address,
                          const std::vector<Axis>& axes) const {
+  const DriverCall call("a copy from the host");
   require_context("a copy from the host", "the tensor");
   if (is_in_stream()) {
     write_in_stream(host, address, axes);
@@ -262,6 +238,7 @@ void DeviceMemory::write_in_stream(const void* host, const void* address,
 }
 
 void DeviceMemory::fill(const void* address, std::int64_t elements, const void* value) const {
+  const DriverCall call("a fill on a device");
   require_context("a fill on a device", "the tensor");
   const auto count = static_cast<std::size_t>(elements);
   if (device_.type == DeviceType::CUDA) {
@@ -273,6 +250,7 @@ void DeviceMemory::fill(const void* address, std::int64_t elements, const void* 
 
 void DeviceMemory::copy(const void* to, const DeviceMemory& source, const void* from,
                         std::int64_t elements) const {
+  const DriverCall call("a copy on a device");
   require_context("a copy on a device", "the target");
   source.require_context("a copy on a device", "the source");
   if (is_in_stream()) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -34,6 +35,14 @@ BatchNormBackward nothing(const Tensor& x, const Extents& e, DType parameters, T
           Tensor::zeros({e.C}, parameters, x.device())};
 }
 
+/// The gradients of a call in Float64 as the narrow one gives them.
+BatchNormBackward narrowed(const BatchNormBackward& r, const Tensor& x, const Tensor& weight,
+                           Tensor out) {
+  auto [dweight, dbias] =
+      detail::channels_to(r.dweight, r.dbias, detail::gradient_dtype(weight, x));
+  return {detail::narrowed(r.dx, x, std::move(out)), std::move(dweight), std::move(dbias)};
+}
+
 /// dweight or dbias as a kernel gives it.
 Tensor empty_gradient(const Tensor& x) {
   return Tensor::empty({x.shape()[1]}, detail::kernel_gradient_dtype(x), x.device());
@@ -65,6 +74,11 @@ BatchNormBackward run_backward(const char* function, const Tensor& given_dy, con
   return {dx.finish(), std::move(to_weight), std::move(to_bias)};
 }
 
+/// A sum over so many values: over none it is 0, whatever the tensor holds.
+Tensor sum_over(double count, const Tensor& sum) {
+  return count > 0 ? sum : Tensor::zeros(sum.shape(), DType::Float64, sum.device());
+}
+
 }  // namespace
 
 BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
@@ -84,10 +98,9 @@ BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const T
     return nothing(x, e, detail::gradient_dtype(weight, x), std::move(out));
   }
   if (detail::wants_wide_data(x, {&weight})) {
-    BatchNormBackward r =
-        batch_norm_backward(detail::widened(dy), detail::widened(x), weight, mean, invstd);
-    r.dx = detail::narrowed(r.dx, x, std::move(out));
-    return r;
+    return narrowed(
+        batch_norm_backward(detail::widened(dy), detail::widened(x), weight, mean, invstd), x,
+        weight, std::move(out));
   }
   // Before dy may be overwritten.
   const std::vector<std::int64_t> steep = detail::steep_channels(x, invstd);
@@ -121,11 +134,9 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
     return nothing(given_x, e, detail::gradient_dtype(given_weight, given_x), std::move(out));
   }
   if (detail::wants_wide_data(given_x, {&given_weight, &given_mean, &given_var})) {
-    BatchNormBackward r =
-        batch_norm_backward_infer(detail::widened(given_dy), detail::widened(given_x), given_weight,
-                                  given_mean, given_var, eps);
-    r.dx = detail::narrowed(r.dx, given_x, std::move(out));
-    return r;
+    return narrowed(batch_norm_backward_infer(detail::widened(given_dy), detail::widened(given_x),
+                                              given_weight, given_mean, given_var, eps),
+                    given_x, given_weight, std::move(out));
   }
   const detail::LoadedParameter weight(given_weight, given_x.dtype());
   const detail::LoadedParameter running_mean(given_mean, given_x.dtype());
@@ -191,10 +202,11 @@ Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
   const Device device = given_x.device();
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, device);
   const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, device);
-  const Tensor sum_dy = detail::check_statistic(function, "sum_dy", given_sum_dy, e.C, device);
-  const Tensor sum_dy_xmu =
-      detail::check_statistic(function, "sum_dy_xmu", given_sum_dy_xmu, e.C, device);
   const double total = detail::check_count(function, count);
+  const Tensor sum_dy =
+      sum_over(total, detail::check_statistic(function, "sum_dy", given_sum_dy, e.C, device));
+  const Tensor sum_dy_xmu = sum_over(
+      total, detail::check_statistic(function, "sum_dy_xmu", given_sum_dy_xmu, e.C, device));
   detail::check_out(function, out, given_dy,
                     {&given_dy, &given_x, &given_weight, &given_mean, &given_invstd, &given_sum_dy,
                      &given_sum_dy_xmu, &count});
@@ -215,7 +227,7 @@ Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
   detail::gradient_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
                         detail::weight_channels(weight.get(), e.C, x), detail::channels_of(mean),
                         detail::channels_of(invstd), detail::channels_of(sum_dy),
-                        detail::channels_of(sum_dy_xmu), total,
+                        detail::channels_of(sum_dy_xmu), std::max(total, 1.0),
                         detail::view_of(dx.target(), layout));
   return dx.finish();
 }

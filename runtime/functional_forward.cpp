@@ -254,13 +254,12 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
 void update_running_stats(const Tensor& running_mean, const Tensor& running_var,
                           const Moments& moments, double factor) {
   constexpr const char* function = "update_running_stats";
-  detail::check_update(function, running_mean, running_var, moments.count, factor);
+  const double count = detail::check_update(function, running_mean, running_var, moments, factor);
   const std::int64_t channels = running_mean.size(0);
   const Tensor mean = detail::check_statistic(function, "moments.mean", moments.mean, channels,
                                               running_mean.device());
   const Tensor m2 =
       detail::check_statistic(function, "moments.m2", moments.m2, channels, running_mean.device());
-  const double count = moments.count.item<double>();
   if (count == 0 || channels == 0) {
     return;
   }

@@ -1,3 +1,4 @@
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -70,9 +71,12 @@ BatchNormFusedBackward with_dx_in(Tensor out, BatchNormFusedBackward r) {
 }
 
 /// The gradients of a call in Float64 as the narrow one gives them.
-BatchNormFusedBackward narrowed(BatchNormFusedBackward r, const Tensor& x, Tensor out) {
+BatchNormFusedBackward narrowed(BatchNormFusedBackward r, const Tensor& x, const Tensor& weight,
+                                Tensor out) {
   r.dx = detail::narrowed(r.dx, x, std::move(out));
   r.daddend = detail::narrowed(r.daddend, x, Tensor());
+  std::tie(r.dweight, r.dbias) =
+      detail::channels_to(r.dweight, r.dbias, detail::gradient_dtype(weight, x));
   return r;
 }
 
@@ -142,7 +146,7 @@ BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor&
   if (detail::wants_wide_data(x, {&weight})) {
     return narrowed(batch_norm_fused_backward(detail::widened(dy), detail::widened(x),
                                               detail::widened(y), weight, mean, invstd),
-                    x, std::move(out));
+                    x, weight, std::move(out));
   }
   BatchNormFusedBackward r = run_backward(function, dy, x, y, weight, mean, invstd, sums);
   for (const std::int64_t c : detail::steep_channels(x, invstd)) {
@@ -176,7 +180,7 @@ BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const T
     return narrowed(
         batch_norm_fused_backward_infer(detail::widened(dy), detail::widened(x), detail::widened(y),
                                         given_weight, given_mean, given_var, eps),
-        x, std::move(out));
+        x, given_weight, std::move(out));
   }
   const detail::LoadedParameter weight(given_weight, x.dtype());
   const detail::LoadedParameter running_mean(given_mean, x.dtype());

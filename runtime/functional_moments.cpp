@@ -15,7 +15,7 @@ namespace {
 
 Tensor scalar(double value) { return Tensor::full({}, value, DType::Float64); }
 
-/// mean and m2 of the union of two samples, Chan et al. 1979, equation 2.1.
+/// mean and m2 of the union of two samples, Chan et al. 1979, equation 2.1. Neither is empty.
 void merge_channel(double count_a, double& mean_a, double& m2_a, double count_b, double mean_b,
                    double m2_b) {
   const double share = count_b / (count_a + count_b);
@@ -85,12 +85,19 @@ Moments merge(const Moments& a, const Moments& b) {
   const Tensor m2_a = detail::check_statistic(function, "m2", a.m2, channels, device);
   const Tensor mean_b = detail::check_statistic(function, "mean", b.mean, channels, device);
   const Tensor m2_b = detail::check_statistic(function, "m2", b.m2, channels, device);
+  // The values of an empty side may be anything.
+  if (count_a == 0 && count_b == 0) {
+    return new_moments({0, channels, 0}, device);
+  }
+  if (count_a == 0 || count_b == 0) {
+    const bool first = count_b == 0;
+    return {scalar(count_a + count_b), (first ? mean_a : mean_b).clone(),
+            (first ? m2_a : m2_b).clone()};
+  }
   Moments m{scalar(count_a + count_b), mean_a.clone(), m2_a.clone()};
-  if (count_a + count_b > 0) {
-    for (std::int64_t c = 0; c < channels; ++c) {
-      merge_channel(count_a, m.mean.data<double>()[c], m.m2.data<double>()[c], count_b,
-                    mean_b.data<double>()[c], m2_b.data<double>()[c]);
-    }
+  for (std::int64_t c = 0; c < channels; ++c) {
+    merge_channel(count_a, m.mean.data<double>()[c], m.m2.data<double>()[c], count_b,
+                  mean_b.data<double>()[c], m2_b.data<double>()[c]);
   }
   return m;
 }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "device_memory.h"
+#include "driver_call.h"
 #include "halnorm/error.h"
 #include "halnorm/kernels.h"
 #include "halnorm/threads.h"
@@ -62,6 +63,12 @@ Walk walk_of(Operation operation) noexcept {
     std::rethrow_exception(std::exchange(thread_failure().thrown, nullptr));
   }
   throw KernelError(what + " failed with code " + std::to_string(code) + ": " + message);
+}
+
+int run_on_device(const char* function, const Kernel& kernel, void** arguments) {
+  const DriverCall call(function);
+  forget_message();  // of what was given back to a device in vain
+  return kernel.run(arguments);
 }
 
 /// The tasks of a parallel_for(), as Halide's thread pool takes them.
@@ -144,10 +151,8 @@ void run_kernel(const char* function, const Kernel& kernel,
   std::transform(arguments.begin(), arguments.end(), argv.begin(),
                  [](const void* p) { return const_cast<void*>(p); });
   start_loops(walk_of(kernel.operation));
-  if (kernel.vector_bytes == 0) {
-    forget_message();  // of what was given back to a device in vain
-  }
-  const int code = kernel.run(argv.data());
+  const int code = kernel.vector_bytes == 0 ? run_on_device(function, kernel, argv.data())
+                                            : kernel.run(argv.data());
   if (code != 0) {
     throw_failure(std::string(function) + ": kernel " + kernel.name, code);
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "device_interface.h"
+#include "driver_call.h"
 #include "halide_glue.h"
 
 namespace halnorm::detail {
@@ -127,6 +128,10 @@ class Described {
 };
 
 void free_piece(const Piece& p) noexcept {
+  const DriverCall call(std::nothrow);
+  if (!call.has_begun()) {
+    return;  // it ends with the process
+  }
   const Under there(p.made_under);
   if (p.type == DeviceType::CUDA) {
     free_in_context(p.handle);

@@ -237,16 +237,17 @@ double check_count(const char* function, const Tensor& count) {
     throw ShapeError(prefix(function, "count") + " has shape " + to_string(count.shape()) +
                      ", wanted one element");
   }
+  constexpr double most = 0x1p53;  // a double has every whole number up to there
   const double value = count.item<double>();
-  if (!(value >= 0) || !std::isfinite(value)) {
+  if (!(value >= 0 && value <= most) || value != std::trunc(value)) {
     throw ValueError(prefix(function, "count") + " is " + std::to_string(value) +
-                     ", wanted a finite value of at least 0");
+                     ", wanted a whole number from 0 to 2^53");
   }
   return value;
 }
 
-void check_update(const char* function, const Tensor& running_mean, const Tensor& running_var,
-                  const Tensor& count, double factor) {
+double check_update(const char* function, const Tensor& running_mean, const Tensor& running_var,
+                    const functional::Moments& moments, double factor) {
   check_defined(function, "running_mean", running_mean);
   if (running_mean.dim() != 1) {
     throw ShapeError(prefix(function, "running_mean") + " has shape " +
@@ -259,10 +260,20 @@ void check_update(const char* function, const Tensor& running_mean, const Tensor
   check_same_dtype(function, "running_mean", running_mean, "running_var", running_var);
   check_written(function, running_mean, running_var);
   check_factor(function, "factor", factor);
-  if (check_count(function, count) == 1) {
+  const double count = check_count(function, moments.count);
+  if (count == 1) {
     throw ValueError(string(function) +
                      ": count is 1, wanted at least 2: the unbiased variance divides by count - 1");
   }
+  for (const Tensor* input : {&moments.count, &moments.mean, &moments.m2}) {
+    if (input->defined() &&
+        (may_overlap(*input, running_mean) || may_overlap(*input, running_var))) {
+      throw ShapeError(string(function) +
+                       ": the moments overlap running_mean or running_var in memory, wanted memory "
+                       "of their own");
+    }
+  }
+  return count;
 }
 
 }  // namespace halnorm::detail

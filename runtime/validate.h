@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "data_view.h"
+#include "halnorm/functional.h"
 #include "halnorm/tensor.h"
 
 /// @file
@@ -53,11 +54,12 @@ void check_batch(const char* function, const Tensor& x, const Extents& e);
 /// A factor of a running statistic is finite.
 void check_factor(const char* function, const char* name, double factor);
 
-/// A count of values per channel: one element, at least 0. Returns it.
+/// A count of values per channel: one element, a whole number from 0 to 2^53. Returns it.
 double check_count(const char* function, const Tensor& count);
 
-/// What an update of running statistics needs besides the moments' values.
-void check_update(const char* function, const Tensor& running_mean, const Tensor& running_var,
-                  const Tensor& count, double factor);
+/// What an update of running statistics needs besides the moments' values, which it must not
+/// overwrite. Returns the count.
+double check_update(const char* function, const Tensor& running_mean, const Tensor& running_var,
+                    const functional::Moments& moments, double factor);
 
 }  // namespace halnorm::detail

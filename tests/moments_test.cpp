@@ -167,13 +167,36 @@ TEST(MergeMoments, OfWholeNumbersIsExact) {
 
 TEST(MergeMoments, WithNothingChangesNothing) {
   const F::Moments some = moments_of(3, {1e6, -2}, {0.5, 7});
-  const F::Moments none = moments_of(0, {0, 0}, {0, 0});
-  for (const F::Moments& merged : {F::merge(some, none), F::merge(none, some)}) {
-    EXPECT_EQ(merged.count.item<double>(), 3);
-    EXPECT_TRUE(same_bits(inputs::doubles(merged.mean), {1e6, -2}));
-    EXPECT_TRUE(same_bits(inputs::doubles(merged.m2), {0.5, 7}));
+  // Of no values the mean and m2 may be anything.
+  for (const double any : {0.0, 5.0, HUGE_VAL, std::nan("")}) {
+    const F::Moments none = moments_of(0, {any, any}, {any, any});
+    for (const F::Moments& merged : {F::merge(some, none), F::merge(none, some)}) {
+      EXPECT_EQ(merged.count.item<double>(), 3);
+      EXPECT_TRUE(same_bits(inputs::doubles(merged.mean), {1e6, -2}));
+      EXPECT_TRUE(same_bits(inputs::doubles(merged.m2), {0.5, 7}));
+      EXPECT_FALSE(merged.mean.is_same(some.mean));
+    }
+    const F::Moments empty = F::merge(none, none);
+    EXPECT_EQ(empty.count.item<double>(), 0);
+    EXPECT_TRUE(same_bits(inputs::doubles(empty.mean), {0, 0}));
+    EXPECT_TRUE(same_bits(inputs::doubles(empty.m2), {0, 0}));
+    const Tensor mean = Tensor::full({2}, 4);
+    const Tensor variance = Tensor::full({2}, 9);
+    F::update_running_stats(mean, variance, none, 0.5);
+    EXPECT_TRUE(same_bits(inputs::doubles(mean), {4, 4}));
+    EXPECT_TRUE(same_bits(inputs::doubles(variance), {9, 9}));
   }
-  const F::Moments empty = F::merge(none, none);
-  EXPECT_EQ(empty.count.item<double>(), 0);
-  EXPECT_TRUE(same_bits(inputs::doubles(empty.mean), {0, 0}));
+}
+
+TEST(BackwardElemt, OfSumsOverNothingScalesTheGradientAlone) {
+  const Tensor dy = inputs::channels({1, -3}, DType::Float32).reshape({2, 1});
+  const Tensor x = Tensor::ones({2, 1});
+  const Tensor mean = Tensor::zeros({1}, DType::Float64);
+  const Tensor invstd = Tensor::full({1}, 2, DType::Float64);
+  for (const double any : {0.0, 5.0, HUGE_VAL, std::nan("")}) {
+    const Tensor sum = Tensor::full({1}, any, DType::Float64);
+    const Tensor dx = F::batch_norm_backward_elemt(dy, x, mean, invstd, Tensor::full({1}, 3), sum,
+                                                   sum, scalar(0));
+    EXPECT_EQ(inputs::doubles(dx), (std::vector<double>{6, -18})) << any;
+  }
 }

@@ -1,5 +1,6 @@
 #include "support/calls.h"
 
+namespace F = halnorm::functional;
 using calls::Arguments;
 using calls::expect_refused;
 using calls::Function;
@@ -54,6 +55,30 @@ TEST(Overlap, RunningStatisticsThatShareAPlace) {
   Arguments b;
   b.running_mean = b.running_var;
   expect_refused<ShapeError>(calls::train_update, b, {"running_mean", "running_var"});
+}
+
+TEST(Overlap, MomentsThatTheUpdateOfRunningStatisticsWouldOverwrite) {
+  const Tensor count = Tensor::full({}, 17, DType::Float64);
+  for (const DType dtype : {DType::Float64, DType::Float32}) {
+    const Tensor memory = Tensor::ones({40}, dtype);
+    const auto at = [&](std::int64_t first) { return memory.narrow(0, first, 3); };
+    for (const std::int64_t overlapping : {0, 2, 9, 11}) {  // mean from 0, variance from 10
+      for (const bool is_mean : {true, false}) {
+        const F::Moments moments{count, at(is_mean ? overlapping : 30),
+                                 at(is_mean ? 30 : overlapping)};
+        expect_throws<ShapeError>([&] { F::update_running_stats(at(0), at(10), moments, 0.1); },
+                                  {"update_running_stats", "overlap"});
+      }
+    }
+    const F::Moments counted{memory.narrow(0, 1, 1).reshape({}), at(20), at(30)};
+    memory.narrow(0, 1, 1).fill_(20);
+    expect_throws<ShapeError>([&] { F::update_running_stats(at(0), at(10), counted, 0.1); },
+                              {"update_running_stats", "overlap"});
+    memory.narrow(0, 1, 1).fill_(1);
+    EXPECT_EQ(inputs::doubles(memory), std::vector<double>(40, 1.0));
+    F::update_running_stats(at(0), at(10), {count, at(3), at(13)}, 0.25);  // side by side
+    EXPECT_EQ(inputs::doubles(at(10)), std::vector<double>(3, 0.75 + 0.25 / 16));
+  }
 }
 
 // The sanitizer of undefined behaviour sees it if a stride is multiplied for nothing.

@@ -11,6 +11,19 @@ endfunction()
 halnorm_add_test_program(halnorm_allocation_test allocation_test.cpp support/failing_memory.cpp)
 halnorm_add_test_program(halnorm_steady_memory_test steady_memory_test.cpp)
 
+# Where kernels are made by generators of this build: what a user of it gets to read.
+if(TARGET halnorm_generators AND NOT HALNORM_SANITIZER)
+  find_package(Halide 21 REQUIRED)
+  add_executable(
+    halnorm_compiler_warnings_test compiler_warnings_test.cpp
+                                   "${PROJECT_SOURCE_DIR}/generators/warnings.cpp"
+  )
+  target_link_libraries(
+    halnorm_compiler_warnings_test PRIVATE Halide::Halide GTest::gtest_main halnorm_warnings
+  )
+  halnorm_discover_tests(halnorm_compiler_warnings_test 1)
+endif()
+
 # Neither's runtime is instrumented, so that the thread sanitizer takes its barriers for races.
 if(HALNORM_SANITIZER STREQUAL "thread")
   message(STATUS "halnorm: tests with OpenMP and TBB are left out under the thread sanitizer")

@@ -193,10 +193,20 @@ TEST(Validate, HugeExtents) {
 }
 
 TEST(Validate, Counts) {
-  for (const double bad : {-1.0, std::nan("")}) {
+  for (const double bad : {-1.0, 0.5, 20.25, 0x1p53 + 2, HUGE_VAL, std::nan("")}) {
     Arguments a;
     a.count = Tensor::full({}, bad, DType::Float64);
-    expect_refused<ValueError>(calls::backward_elemt, a, {"count", std::to_string(bad)});
+    expect_refused<ValueError>(calls::backward_elemt, a, {"count", std::to_string(bad), "whole"});
+    const F::Moments moments{a.count, a.mean, a.invstd};
+    expect_throws<ValueError>(
+        [&] { F::update_running_stats(a.running_mean, a.running_var, moments, 0.1); },
+        {"update_running_stats: count is " + std::to_string(bad)});
+    EXPECT_TRUE(calls::same_values(a.running_var, Arguments().running_var));
+    const F::Moments good{Tensor::full({}, 0x1p53, DType::Float64), a.mean, a.invstd};
+    for (const auto& [left, right] : {std::pair{good, moments}, std::pair{moments, good}}) {
+      expect_throws<ValueError>([&] { F::merge(left, right); },
+                                {"merge: count is " + std::to_string(bad)});
+    }
   }
   Arguments a;
   a.count = Tensor::ones({2}, DType::Float64);

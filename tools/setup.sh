@@ -51,23 +51,26 @@ install_packages() {
   step "apt: ${missing[*]}" apt-get install -y --no-install-recommends "${missing[@]}"
 }
 
+# Into a virtual environment, from a list that names each file by its hash: no other is taken.
+install_hashed() {
+  local home=$1 list=$2
+  "$home/bin/python" -m pip install --disable-pip-version-check --require-hashes -r "$list" "${@:3}"
+}
+
 # A .venv holds for one place and one requirements.txt; when either changes it is made anew.
 make_venv() {
   local stamp=.venv/.made-for hash
   hash=$(printf '%s\n' "$PWD" | cat - requirements.txt | sha256sum)
   [[ -f $stamp && $(<"$stamp") == "$hash" ]] && return
   step "python3 -m venv .venv" python3 -m venv --clear .venv
-  step "pip: requirements.txt" .venv/bin/python -m pip install --disable-pip-version-check \
-    --no-deps -r requirements.txt
+  step "pip: requirements.txt" install_hashed .venv requirements.txt --no-deps
   printf '%s\n' "$hash" >"$stamp"
 }
 
-# Tools that only one command needs, under the pins of requirements-tools.txt.
+# Tools that only some commands need: those of tools/requirements/$1.txt.
 need_tools() {
-  local stamp=.venv/.has-$1 hash
-  hash=$(printf '%s\n' "$*" | cat - requirements-tools.txt | sha256sum)
-  [[ -f $stamp && $(<"$stamp") == "$hash" ]] && return
-  step "pip: $*" .venv/bin/python -m pip install --disable-pip-version-check \
-    --constraint requirements-tools.txt "$@"
-  printf '%s\n' "$hash" >"$stamp"
+  local list=tools/requirements/$1.txt stamp=.venv/.has-$1
+  [[ ! -f $stamp ]] || ! cmp -s "$list" "$stamp" || return 0
+  step "pip: $list" install_hashed .venv "$list"
+  cp "$list" "$stamp"
 }

@@ -32,7 +32,8 @@ struct Device {
   friend constexpr auto operator<=>(Device, Device) noexcept = default;
 };
 
-/// Whether this build has kernels for such devices and the driver has one. Loads the driver.
+/// Whether this build has kernels for such devices and the driver has one that runs them rightly.
+/// The first call loads the driver, runs a kernel and waits for its result.
 bool is_available(DeviceType type);
 
 /// Waits until everything that was asked of a device is done; under a cuda::StreamGuard, what was

@@ -41,7 +41,9 @@ struct BatchNormForward {
   Tensor y, mean, invstd;
 };
 
-/// Gradients with respect to x, weight and bias. dweight and dbias are (C) in weight's dtype.
+/// Gradients with respect to x, weight and bias. dweight and dbias are (C) in weight's dtype;
+/// without a weight in Float64 beside a Float64 x, otherwise in Float32, whatever the dtype of
+/// running statistics.
 struct BatchNormBackward {
   Tensor dx, dweight, dbias;
 };
@@ -53,7 +55,7 @@ struct Moments {
 };
 
 /// Per-channel sums of a backward pass, Float64: sum(dy) and sum(dy * (x - mean)); dweight and
-/// dbias in weight's dtype.
+/// dbias as in BatchNormBackward.
 struct BackwardReduce {
   Tensor sum_dy, sum_dy_xmu, dweight, dbias;
 };
@@ -98,12 +100,14 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& dy, const Tensor& x, c
 /// Count, mean and sum of squared deviations of each channel of x.
 Moments batch_norm_moments(const Tensor& x);
 
-/// The moments of the union of two batches (Chan et al. 1979). Counts may be zero.
+/// The moments of the union of two batches (Chan et al. 1979). A count is a whole number from 0 to
+/// 2^53; of a batch whose count is 0, mean and m2 are not looked at.
 Moments merge(const Moments& a, const Moments& b);
 
 /// running_mean = (1 - factor) * running_mean + factor * mean, running_var likewise with the
-/// unbiased variance m2 / (count - 1). A count of zero changes nothing.
-/// @throws ValueError if count is 1.
+/// unbiased variance m2 / (count - 1). A count of 0 changes nothing.
+/// @throws ValueError if count is 1 or no whole number from 0 to 2^53, ShapeError if the moments
+///         overlap the running statistics in memory.
 void update_running_stats(const Tensor& running_mean, const Tensor& running_var,
                           const Moments& moments, double factor);
 
@@ -117,7 +121,8 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& dy, const Tensor& x, con
                                           const Tensor& invstd, const Tensor& weight);
 
 /// The second half: dx = weight * invstd *
-/// (dy - sum_dy / count - (x - mean) * invstd^2 * sum_dy_xmu / count); count is a 0-d tensor.
+/// (dy - sum_dy / count - (x - mean) * invstd^2 * sum_dy_xmu / count); count is a 0-d tensor, a
+/// whole number from 0 to 2^53. Over 0 values both sums are 0, whatever their tensors hold.
 Tensor batch_norm_backward_elemt(const Tensor& dy, const Tensor& x, const Tensor& mean,
                                  const Tensor& invstd, const Tensor& weight, const Tensor& sum_dy,
                                  const Tensor& sum_dy_xmu, const Tensor& count, Tensor out = {});

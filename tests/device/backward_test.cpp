@@ -199,6 +199,28 @@ TEST_P(DeviceBackward, FusedIsTheBackwardOfWhatPasses) {
   }
 }
 
+TEST_P(DeviceBackward, GradientsBesideFloat64StatisticsAreOfTheDatasParameters) {
+  const Tensor x = there(Tensor::randn({9, 3}, 1, dtype()));
+  const Tensor mean = Tensor::zeros({3}, DType::Float64, device());
+  const Tensor var = Tensor::ones({3}, DType::Float64, device());
+  const auto plain = F::batch_norm_backward_infer(x, x, {}, mean, var, eps);
+  const auto fused = F::batch_norm_fused_backward_infer(x, x, x, {}, mean, var, eps);
+  for (const Tensor& gradient : {plain.dweight, plain.dbias, fused.dweight, fused.dbias}) {
+    EXPECT_EQ(gradient.dtype(), element::of_parameters(dtype()));
+    EXPECT_EQ(gradient.device(), device());
+  }
+}
+
+TEST_P(DeviceBackward, SumsOverNoValuesAreNotLookedAt) {
+  const Tensor x = there(rows_of_two({1, -3}));
+  const Tensor mean = Tensor::zeros({2}, DType::Float64, device());
+  const Tensor sum = Tensor::full({2}, std::nan(""), DType::Float64, device());
+  const Tensor two = Tensor::full({2}, 2, DType::Float64, device());
+  const Tensor dx = F::batch_norm_backward_elemt(x, x, mean, two, {}, sum, sum,
+                                                 Tensor::zeros({}, DType::Float64));
+  EXPECT_EQ(dx.to_vector<double>(), (std::vector<double>{2, 2, -6, -6}));
+}
+
 // Sums are float64, and gradients of float32 parameters float32: beyond its range they are
 // infinite, as they are on the CPU.
 TEST_P(DeviceBackward, GradientsBeyondFloat32AreInfinite) {

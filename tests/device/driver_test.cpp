@@ -67,12 +67,17 @@ void step(std::vector<std::unique_ptr<BatchNorm1d>>& layers, const Tensor& x) {
 }  // namespace
 
 // First, since a process keeps the device that it has.
-TEST(CudaDriver, AGpuThatIsOlderThanTheKernelsCannotBeUsed) {
+TEST(CudaDriver, AGpuThatIsOlderThanTheKernelsOrComputesNothingCannotBeUsed) {
   expect_throws<DeviceError>(
       [] {
         Tensor::empty({2, 3}, DType::Float32, Device::cuda(1));
       },
       {"cuda:1 cannot be used", "kernels do not run there"});
+  expect_throws<DeviceError>(
+      [] {
+        Tensor::empty({2, 3}, DType::Float32, Device::cuda(2));
+      },
+      {"cuda:2 cannot be used", "kernels compute nothing there", "got 0.0", "wanted 3.5"});
   EXPECT_TRUE(halnorm::is_available(halnorm::DeviceType::CUDA));
   F::batch_norm_train(empty(2, 3), {}, {}, 1e-5);
 }

@@ -23,6 +23,7 @@ struct State {
   std::map<Pointer, const void*> owners;  ///< of memory: the context it was allocated in
   std::map<const void*, int> devices;     ///< of contexts
   int allocations_to_refuse = 0;
+  int probed_values = 2;  ///< that a probe has still to read
 };
 
 /// Never destroyed, and neither are the contexts: Halide gives back what it has when a process
@@ -51,6 +52,20 @@ Result copy(const char* name, void* to, const void* from, std::size_t bytes, con
 }
 
 void* at(Pointer address) { return std::bit_cast<void*>(address); }
+
+/// The mean and the variance that a probe's kernel makes where it runs, all values alike. On device
+/// 2 it does not.
+void answer_probe(Pointer address, std::size_t bytes) {
+  const std::scoped_lock lock(state().mutex);
+  if (state().devices[current()] == 2 || state().probed_values == 0) {
+    return;
+  }
+  --state().probed_values;
+  constexpr double wanted = 3.5;
+  for (std::size_t i = 0; i + sizeof(wanted) <= bytes; i += sizeof(wanted)) {
+    std::memcpy(at(address + i), &wanted, sizeof(wanted));
+  }
+}
 
 /// A value at the begin of each of `count` rows, which are `pitch` bytes apart.
 template <class Value>
@@ -85,7 +100,7 @@ extern "C" {
 
 Result cuInit(unsigned) { return good; }
 Result cuDeviceGetCount(int* count) {
-  *count = 2;
+  *count = 3;
   return good;
 }
 Result cuDeviceGet(int* device, int ordinal) {
@@ -189,6 +204,7 @@ Result cuMemcpyHtoD_v2(Pointer to, const void* from, std::size_t bytes) {
   return copy("cuMemcpyHtoD", at(to), from, bytes, nullptr);
 }
 Result cuMemcpyDtoH_v2(void* to, Pointer from, std::size_t bytes) {
+  answer_probe(from, bytes);
   return copy("cuMemcpyDtoH", to, at(from), bytes, nullptr);
 }
 Result cuMemcpyDtoD_v2(Pointer to, Pointer from, std::size_t bytes) {
@@ -198,6 +214,7 @@ Result cuMemcpyHtoDAsync_v2(Pointer to, const void* from, std::size_t bytes, voi
   return copy("cuMemcpyHtoDAsync", at(to), from, bytes, stream);
 }
 Result cuMemcpyDtoHAsync_v2(void* to, Pointer from, std::size_t bytes, void* stream) {
+  answer_probe(from, bytes);
   return copy("cuMemcpyDtoHAsync", to, at(from), bytes, stream);
 }
 Result cuMemcpyDtoDAsync_v2(Pointer to, Pointer from, std::size_t bytes, void* stream) {
