@@ -29,8 +29,9 @@ struct Held {
   int& of(DeviceType type) { return index[static_cast<std::size_t>(type)]; }
 };
 
+/// Never destroyed: the program's own globals may still use devices in their destructors.
 Held& held() {
-  static Held all;
+  static Held& all = *new Held;
   return all;
 }
 

@@ -32,7 +32,7 @@ std::byte* range_of(void* handle, std::uintptr_t bytes) {
     std::uintptr_t bytes;
   };
   static std::mutex mutex;
-  static std::map<void*, Range> ranges;
+  static auto& ranges = *new std::map<void*, Range>;  // see held(): never destroyed
   constexpr int bits = sizeof(void*) == 8 ? 34 : 20;
   const std::scoped_lock lock(mutex);
   Range& range = ranges[handle];
