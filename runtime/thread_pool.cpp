@@ -77,6 +77,7 @@ void help(Lock& lock, Job& job) noexcept {
   lock.unlock();
   job.work(job.argument);
   lock.lock();
+  remove(job);  // nothing is left to do in it
   // The owner looks under the lock before it takes the job away.
   if (job.helping.fetch_sub(1, std::memory_order_relaxed) == 1 && job.owner_sleeps) {
     pthread_cond_broadcast(&pool.done);

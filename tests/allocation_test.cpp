@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "halnorm/halnorm.h"
+#include "support/failing_calls.h"
 #include "support/failing_memory.h"
 
 /// @file
@@ -16,20 +17,15 @@
 /// throws, and nothing that outlives it has changed.
 
 namespace F = halnorm::functional;
+using failing_memory::Bits;
+using failing_memory::expect_unchanged;
+using failing_memory::fail_at_each_allocation;
+using failing_memory::keep;
 using halnorm::DType;
 using halnorm::Tensor;
 using halnorm::nn::BatchNorm1d;
 
 namespace {
-
-using Bits = std::vector<double>;
-
-void keep(Bits& bits, const Tensor& tensor) {
-  if (tensor.defined()) {
-    const Bits values = tensor.to_vector<double>();
-    bits.insert(bits.end(), values.begin(), values.end());
-  }
-}
 
 /// What a call may read and, if it succeeds, write.
 struct State {
@@ -54,43 +50,6 @@ struct State {
     return all;
   }
 };
-
-/// The call fails at its first allocation, at its second, ..., until one attempt needs no more.
-/// `state` tells what has to stay as it is meanwhile. Returns how many allocations there are.
-int fail_at_each_allocation(const std::function<Bits()>& state, const std::function<void()>& call,
-                            failing_memory::Mode mode) {
-  const Bits before = state();
-  for (int allocation = 1; allocation < 10000; ++allocation) {
-    bool failed = false;
-    try {
-      const failing_memory::From from(allocation, mode);
-      call();
-    } catch (const std::bad_alloc&) {
-      failed = true;
-    } catch (const halnorm::KernelError& error) {
-      failed = true;
-      const std::string text = error.what();
-      EXPECT_TRUE(text.find("Out of memory") != std::string::npos ||
-                  text.find("no thread can be started") != std::string::npos)
-          << text;
-    }
-    if (!failed) {
-      return allocation - 1;
-    }
-    EXPECT_EQ(state(), before) << "after allocation " << allocation << " failed";
-    if (::testing::Test::HasFailure()) {
-      break;
-    }
-  }
-  ADD_FAILURE() << "the call never succeeded";
-  return 0;
-}
-
-void expect_unchanged(const std::function<Bits()>& state, const std::function<void()>& call) {
-  for (const failing_memory::Mode mode : {failing_memory::Mode::once, failing_memory::Mode::on}) {
-    EXPECT_GT(fail_at_each_allocation(state, call, mode), 0);
-  }
-}
 
 class Allocation : public ::testing::TestWithParam<int> {
  protected:
@@ -183,89 +142,6 @@ TEST_P(Allocation, AModuleIsAsItWas) {
   }
 }
 
-namespace {
-
-using Layers = std::vector<std::shared_ptr<halnorm::nn::Module>>;
-
-/// Several layers, and all that they hold. A buffer of many axes needs memory to be walked.
-struct Tree {
-  halnorm::nn::Sequential net{Layers{std::make_shared<BatchNorm1d>(5),
-                                     std::make_shared<BatchNorm1d>(5),
-                                     std::make_shared<BatchNorm1d>(5)}};
-  Tensor many_axes = net.register_buffer(
-      "axes", Tensor::randn({2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3}, 9).transpose(0, 11));
-
-  Tree() {
-    std::uint64_t seed = 0;
-    for (const auto& parameter : net.parameters()) {
-      parameter.data().copy_(Tensor::randn({5}, ++seed));
-      parameter.set_grad(Tensor::randn({5}, ++seed));
-    }
-    for (Tensor buffer : net.buffers()) {
-      buffer.fill_(static_cast<double>(++seed));
-    }
-  }
-
-  [[nodiscard]] Bits bits() {
-    Bits all;
-    for (const auto& parameter : net.parameters()) {
-      keep(all, parameter.data());
-      keep(all, parameter.grad());
-      all.push_back(parameter.requires_grad() ? 1 : 0);
-      all.push_back(static_cast<double>(parameter.data().dtype()));
-      all.push_back(parameter.grad().defined() ? 1 : 0);
-    }
-    for (const Tensor& buffer : net.buffers()) {
-      keep(all, buffer);
-      all.push_back(static_cast<double>(buffer.dtype()));
-    }
-    for (const halnorm::nn::Module* module : net.modules()) {
-      all.push_back(module->is_training() ? 1 : 0);
-    }
-    return all;
-  }
-};
-
-}  // namespace
-
-TEST(AllocationOfModules, ATreeChangesAsAWhole) {
-  const halnorm::StateDict other = [] {
-    Tree tree;
-    for (const auto& [name, tensor] : tree.net.state_dict()) {
-      Tensor(tensor).fill_(3);
-    }
-    return tree.net.state_dict();
-  }();
-  halnorm::StateDict partial = other;
-  partial.erase("1.weight");
-  const std::vector<std::function<void(Tree&)>> changes = {
-      [&](Tree& tree) { tree.net.load_state_dict(other); },
-      [&](Tree& tree) { tree.net.load_state_dict(partial, false); },
-      [](Tree& tree) { tree.net.zero_grad(); },
-      [](Tree& tree) { tree.net.zero_grad(true); },
-      [](Tree& tree) { tree.net.requires_grad_(false); },
-      [](Tree& tree) { tree.net.eval(); },
-      [](Tree& tree) { tree.net.to(DType::Float64); },
-      [](Tree& tree) {
-        tree.net.apply_to_tensors([](const Tensor& tensor) { return tensor.clone(); });
-      },
-      [](Tree& tree) { dynamic_cast<BatchNorm1d&>(*tree.net.at(1)).reset_parameters(); },
-      [](Tree& tree) { dynamic_cast<BatchNorm1d&>(*tree.net.at(1)).reset_running_stats(); },
-  };
-  for (std::size_t i = 0; i < changes.size(); ++i) {
-    SCOPED_TRACE(i);
-    for (const auto mode : {failing_memory::Mode::once, failing_memory::Mode::on}) {
-      Tree tree;
-      const int allocations =
-          fail_at_each_allocation([&] { return tree.bits(); }, [&] { changes[i](tree); }, mode);
-      EXPECT_GT(allocations, 0);
-      Tree wanted;
-      changes[i](wanted);
-      EXPECT_EQ(tree.bits(), wanted.bits()) << "the retry";
-    }
-  }
-}
-
 /// What belongs to a thread comes with its first call.
 TEST_P(Allocation, AThreadsFirstCallThrows) {
   const Tensor x = Tensor::randn({300, 70}, 1);
@@ -286,30 +162,6 @@ TEST_P(Allocation, AThreadsFirstCallThrows) {
       EXPECT_EQ(call(), wanted);
     }).join();
     ASSERT_LT(nth, 1000);
-  }
-}
-
-TEST_P(Allocation, AnErrorFindsItsPathOrThrowsAnother) {
-  auto inner = std::make_shared<halnorm::nn::Sequential>(Layers{std::make_shared<BatchNorm1d>(5)});
-  halnorm::nn::Sequential net(Layers{std::make_shared<BatchNorm1d>(5), inner});
-  inner->register_forward_pre_hook([](halnorm::nn::Module&, const Tensor& x) {
-    return x.reshape({x.numel()});  // one axis too few for what comes
-  });
-  const Tensor x = Tensor::randn({3, 5}, 1);
-  for (int nth = 1;; ++nth) {
-    ASSERT_LT(nth, 10000);
-    try {
-      const failing_memory::From from(nth, failing_memory::Mode::once);
-      net(x);
-      ADD_FAILURE() << "nothing was thrown";
-    } catch (const std::bad_alloc&) {
-      continue;
-    } catch (const halnorm::KernelError&) {
-      continue;
-    } catch (const halnorm::ShapeError& error) {
-      EXPECT_TRUE(std::string(error.what()).starts_with("1.0: ")) << error.what();
-      break;
-    }
   }
 }
 

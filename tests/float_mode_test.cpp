@@ -142,7 +142,7 @@ class FloatMode : public KernelTest {
       halnorm::set_num_threads(1);
       const std::vector<double> alone = results(extents, bits);
       halnorm::set_num_threads(4);
-      for (int run = 0; run < 3; ++run) {
+      for (int run = 0; run < 2; ++run) {
         EXPECT_TRUE(same_bits(results(extents, bits), alone)) << "run " << run;
       }
       const host_loop::Guard guard(on_threads);
@@ -164,7 +164,8 @@ TEST_P(FloatMode, DecidesBits) {
   const std::vector<double> usual = results(extents, 0);
   EXPECT_FALSE(same_bits(results(extents, float_mode::upward), usual));
 #if !defined(__arm__)
-  EXPECT_FALSE(same_bits(results(extents, float_mode::flush), usual));
+  // What is subnormal in float16 is not where kernels compute, in float32.
+  EXPECT_EQ(same_bits(results(extents, float_mode::flush), usual), dtype() == DType::Float16);
 #endif
 }
 

@@ -8,7 +8,10 @@ function(halnorm_add_test_program name)
   halnorm_discover_tests(${name} 1)
 endfunction()
 
-halnorm_add_test_program(halnorm_allocation_test allocation_test.cpp support/failing_memory.cpp)
+halnorm_add_test_program(
+  halnorm_allocation_test allocation_test.cpp module_allocation_test.cpp
+  support/failing_memory.cpp
+)
 halnorm_add_test_program(
   halnorm_first_call_memory_test first_call_memory_test.cpp support/failing_memory.cpp
 )
