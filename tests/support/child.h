@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <new>
 
@@ -17,10 +19,15 @@ namespace child {
 /// So long a child may take, in seconds, before a signal ends it: it hangs.
 inline constexpr unsigned patience = 120;
 
+/// Whether this process is one.
+inline bool is_one = false;
+
 /// Forks a child that ends with what `body` returns, through exit(). Returns its process id.
 inline pid_t start(const std::function<int()>& body) {
+  std::fflush(nullptr);  // or the child would write this process's text too
   const pid_t id = ::fork();
   if (id == 0) {
+    is_one = true;
     ::alarm(patience);
     std::exit(body());
   }
