@@ -1,8 +1,11 @@
 #include "halnorm/nn/batch_norm.h"
 
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "batch_norm_saved.h"
 #include "format.h"
@@ -11,6 +14,7 @@
 #include "halnorm/functional_fused.h"
 #include "halnorm/grad_mode.h"
 #include "module_path.h"
+#include "planned_write.h"
 #include "strided.h"
 
 namespace halnorm::nn {
@@ -37,6 +41,17 @@ Tensor kept_input(const Tensor& x, const Tensor& out) {
     return {};
   }
   return out.defined() && halnorm::detail::may_overlap(x, out) ? x.clone() : x;
+}
+
+/// Fills the tensors that are defined; all of them or, where memory runs out, none.
+void fill_together(std::initializer_list<std::pair<Tensor, double>> fillings) {
+  std::vector<halnorm::detail::PlannedWrite> writes;
+  for (const auto& [tensor, value] : fillings) {
+    if (tensor.defined()) {
+      writes.emplace_back(tensor, value);
+    }
+  }
+  halnorm::detail::run_all(writes);
 }
 
 }  // namespace
@@ -202,30 +217,22 @@ Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out,
 }
 
 void BatchNorm::reset_running_stats() {
-  if (!options_.track_running_stats) {
-    return;
-  }
-  if (running_mean.defined()) {
-    running_mean.zero_();
-  }
-  if (running_var.defined()) {
-    running_var.fill_(1);
-  }
-  if (num_batches_tracked.defined()) {
-    num_batches_tracked.zero_();
+  if (options_.track_running_stats) {
+    fill_together({{running_mean, 0}, {running_var, 1}, {num_batches_tracked, 0}});
   }
 }
 
 void BatchNorm::reset_parameters() {
-  reset_running_stats();
   if (!options_.affine) {
-    return;
-  }
-  if (weight.defined()) {
-    weight.data().fill_(1);
-  }
-  if (bias.defined()) {
-    bias.data().zero_();
+    reset_running_stats();
+  } else if (!options_.track_running_stats) {
+    fill_together({{weight.data(), 1}, {bias.data(), 0}});
+  } else {
+    fill_together({{running_mean, 0},
+                   {running_var, 1},
+                   {num_batches_tracked, 0},
+                   {weight.data(), 1},
+                   {bias.data(), 0}});
   }
 }
 

@@ -102,7 +102,7 @@ Tensor BatchNorm::backward(const Tensor& grad_output) {
 }
 
 BatchNorm::InputGradients BatchNorm::differentiate_latest(const Tensor& grad_output) {
-  const CallFrame frame(*this);
+  CallFrame frame(*this);
   try {
     auto saved = saved_->pop();
     if (!saved) {

@@ -1,5 +1,6 @@
 #include "batch_norm_saved.h"
 
+#include <mutex>
 #include <utility>
 
 namespace halnorm::nn::detail {

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <cstddef>
-#include <mutex>
 #include <optional>
 #include <vector>
 
 #include "halnorm/tensor.h"
+#include "process.h"
 #include "train_statistics.h"
 
 namespace halnorm::nn::detail {
@@ -42,7 +42,7 @@ class SavedForwards {
  private:
   void keep(halnorm::detail::TrainStatistics& room) noexcept;
 
-  std::mutex mutex_;
+  halnorm::detail::ForkMutex mutex_;
   std::vector<SavedForward> ring_;
   std::size_t end_ = 0;  ///< where the next one goes
   std::size_t size_ = 0;

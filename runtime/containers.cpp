@@ -93,7 +93,7 @@ Tensor Sequential::forward(const Tensor& x) {
 }
 
 Tensor Sequential::backward(const Tensor& grad_output) {
-  const CallFrame frame(*this);
+  CallFrame frame(*this);
   try {
     const auto modules = entries();
     Tensor gradient = grad_output;

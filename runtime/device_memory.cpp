@@ -223,7 +223,7 @@ void DeviceMemory::write(const void* host, const void* address,
 }
 
 void DeviceMemory::write_in_stream(const void* host, const void* address,
-                                   const std::vector<Axis>& axes) const {
+                                   std::vector<Axis> axes) const {
   const auto size = static_cast<std::int64_t>(size_of(dtype_));
   for_each_row(axes, [&](std::int64_t at, std::int64_t, const Axis& axis) {
     const std::int64_t together = axis.target == 1 ? axis.extent : 1;

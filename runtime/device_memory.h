@@ -68,7 +68,7 @@ class DeviceMemory {
  private:
   DeviceMemory(Device device, std::int64_t elements, DType dtype);
   class Part;
-  void write_in_stream(const void* host, const void* address, const std::vector<Axis>& axes) const;
+  void write_in_stream(const void* host, const void* address, std::vector<Axis> axes) const;
   /// Whether a copy must go into the stream of a cuda::StreamGuard.
   [[nodiscard]] bool is_in_stream() const noexcept;
   [[nodiscard]] std::size_t bytes_of(std::int64_t elements) const noexcept;

@@ -6,15 +6,17 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
-#include <thread>
 #include <utility>
 
+#include "default_threads.h"
 #include "device_memory.h"
 #include "driver_call.h"
 #include "halnorm/error.h"
 #include "halnorm/kernels.h"
 #include "halnorm/threads.h"
+#include "process.h"
 #include "task_loop.h"
 #include "thread_memory.h"
 
@@ -34,8 +36,11 @@ int run_tasks(void* context, halide_task_t task, int first, int count, std::uint
   if (count <= 1 || in_task || threads.load(std::memory_order_relaxed) == 1) {
     return loop.in_order();
   }
-  const auto* run = host.load(std::memory_order_acquire);
-  return run == nullptr ? loop.by_halide(get_num_threads()) : loop.by_host(*run);
+  if (const auto* run = host.load(std::memory_order_acquire); run != nullptr) {
+    return loop.by_host(*run);
+  }
+  const int most = get_num_threads();
+  return most == 1 ? loop.in_order() : loop.by_pool(most);
 }
 
 /// Sums come before what only writes, and left the end of the data in cache. Inference finds
@@ -57,12 +62,13 @@ Walk walk_of(Operation operation) noexcept {
 }
 
 /// Throws what the host threw, or why `what` failed.
-[[noreturn]] void throw_failure(const std::string& what, int code) {
-  const std::string message = take_message();
-  if (thread_failure().thrown) {
-    std::rethrow_exception(std::exchange(thread_failure().thrown, nullptr));
+[[noreturn]] void throw_failure(const std::exception_ptr& thrown, const std::string& what,
+                                int code) {
+  if (thrown) {
+    forget_message();
+    std::rethrow_exception(thrown);
   }
-  throw KernelError(what + " failed with code " + std::to_string(code) + ": " + message);
+  throw KernelError(what + " failed with code " + std::to_string(code) + ": " + take_message());
 }
 
 int run_on_device(const char* function, const Kernel& kernel, void** arguments) {
@@ -94,13 +100,19 @@ struct Tasks {
 }  // namespace
 
 void prepare_runtime() {
-  static const bool done = [] {
-    halide_set_error_handler(&keep_message);
-    halide_set_custom_do_par_for(&run_tasks);
-    lend_memory_to_kernels();
-    return true;
-  }();
-  static_cast<void>(done);
+  static constinit ForkMutex mutex;
+  static constinit std::atomic<bool> done{false};
+  if (done.load(std::memory_order_acquire)) {
+    return;
+  }
+  if (!prepare_for_forks()) {
+    throw std::bad_alloc();
+  }
+  const std::scoped_lock lock(mutex);
+  halide_set_error_handler(&keep_message);
+  halide_set_custom_do_par_for(&run_tasks);
+  lend_memory_to_kernels();
+  done.store(true, std::memory_order_release);
 }
 
 std::string take_message() {
@@ -115,6 +127,8 @@ void forget_message() noexcept { thread_failure().message.front() = '\0'; }
 void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& task) {
   prepare_runtime();
   start_loops(Walk::forwards);
+  forget_message();
+  const KeepThrown keep;
   Tasks tasks{task, {}, {}};
   // Halide counts in 32 bits.
   constexpr std::int64_t most = std::int64_t{1} << 30;
@@ -130,7 +144,7 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& t
         0, static_cast<int>(std::min(count - first, most)),
         reinterpret_cast<std::uint8_t*>(&closure));
     if (code != 0 && !tasks.first_error) {
-      throw_failure("a parallel loop", code);
+      throw_failure(keep.thrown, "a parallel loop", code);
     }
   }
   if (tasks.first_error) {
@@ -151,10 +165,12 @@ void run_kernel(const char* function, const Kernel& kernel,
   std::transform(arguments.begin(), arguments.end(), argv.begin(),
                  [](const void* p) { return const_cast<void*>(p); });
   start_loops(walk_of(kernel.operation));
+  forget_message();
+  const KeepThrown keep;
   const int code = kernel.vector_bytes == 0 ? run_on_device(function, kernel, argv.data())
                                             : kernel.run(argv.data());
   if (code != 0) {
-    throw_failure(std::string(function) + ": kernel " + kernel.name, code);
+    throw_failure(keep.thrown, std::string(function) + ": kernel " + kernel.name, code);
   }
 }
 
@@ -165,23 +181,19 @@ void set_num_threads(int count) {
     throw ValueError("set_num_threads: got " + std::to_string(count) + ", wanted 0 to 256");
   }
   detail::threads.store(count, std::memory_order_relaxed);
-  halide_set_num_threads(count);
 }
 
 void set_parallel_for(std::function<void(const ParallelLoop&)> run) {
-  static std::mutex one_at_a_time;
-  static std::unique_ptr<const std::function<void(const ParallelLoop&)>> owner;
-  auto next = run ? std::make_unique<const std::function<void(const ParallelLoop&)>>(std::move(run))
-                  : nullptr;
-  const std::scoped_lock lock(one_at_a_time);
-  detail::host.store(next.get(), std::memory_order_release);
-  owner = std::move(next);
+  std::unique_ptr<const std::function<void(const ParallelLoop&)>> next;
+  if (run) {
+    next = std::make_unique<const std::function<void(const ParallelLoop&)>>(std::move(run));
+  }
+  next.reset(detail::host.exchange(next.release(), std::memory_order_acq_rel));
 }
 
 int get_num_threads() {
-  static const int all = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int count = detail::threads.load(std::memory_order_relaxed);
-  return count != 0 ? count : all;
+  return count != 0 ? count : detail::default_threads();
 }
 
 }  // namespace halnorm

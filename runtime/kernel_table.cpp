@@ -11,6 +11,7 @@
 #include "cpu_features.h"
 #include "halnorm/error.h"
 #include "halnorm/kernels.h"
+#include "lazy.h"
 
 #define HALNORM_KERNEL(operation, layout, dtype, target) \
   extern "C" int halnorm_##operation##_##layout##_##dtype##__##target##_argv(void**);
@@ -118,8 +119,8 @@ struct Choices {
 };
 
 const Choices& choices() {
-  static const Choices all;
-  return all;
+  static constinit Lazy<Choices> all;
+  return all.get();
 }
 
 /// The environment's choice, or the fastest.

@@ -8,6 +8,7 @@
 
 #include "halnorm/error.h"
 #include "module_path.h"
+#include "planned_write.h"
 
 namespace halnorm::nn {
 
@@ -42,7 +43,7 @@ Tensor Module::call(const Tensor& x, const Tensor& out) {
 }
 
 Tensor Module::call(const Tensor& x, const std::function<Tensor(const Tensor& x)>& compute) {
-  const CallFrame frame(*this);
+  CallFrame frame(*this);
   try {
     if (!pre_hooks_ && !hooks_) {
       return compute(x);
@@ -94,21 +95,22 @@ HookHandle Module::register_load_state_dict_pre_hook(LoadStateDictPreHook hook, 
 }
 
 Module& Module::train(bool mode) {
-  training_ = mode;
-  for (Module* child : children()) {
-    child->train(mode);
+  for (Module* module : modules()) {
+    module->training_ = mode;
   }
   return *this;
 }
 
 void Module::zero_grad(bool set_to_none) {
+  std::vector<halnorm::detail::PlannedWrite> writes;
   for (const Parameter& parameter : parameters()) {
     if (set_to_none) {
       parameter.set_grad(Tensor());
-    } else if (Tensor grad = parameter.grad(); grad.defined()) {
-      grad.zero_();
+    } else if (const Tensor grad = parameter.grad(); grad.defined()) {
+      writes.emplace_back(grad, 0);
     }
   }
+  halnorm::detail::run_all(writes);
 }
 
 Module& Module::requires_grad_(bool flag) {

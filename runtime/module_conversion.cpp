@@ -5,6 +5,7 @@
 #include "halnorm/nn/module.h"
 #include "module_path.h"
 #include "strided.h"
+#include "tensor_impl.h"
 
 namespace halnorm::nn {
 
@@ -32,8 +33,12 @@ class ModuleConverter {
   }
 
   void commit() {
-    for (auto& [tensor, result] : tensors_) {
-      tensor.set_data(result);
+    std::vector<Tensor> aliases;
+    for (const auto& [tensor, result] : tensors_) {
+      aliases.push_back(halnorm::detail::TensorAccess::alias(result));
+    }
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      halnorm::detail::TensorAccess::take_over(tensors_[i].first, aliases[i]);
     }
   }
 

@@ -10,10 +10,7 @@ namespace halnorm::nn {
 
 namespace {
 
-thread_local const CallFrame* current_frame = nullptr;
-
-/// The error that is on its way out and begins with a path already.
-thread_local std::exception_ptr located_error;
+thread_local constinit CallFrame* current_frame = nullptr;
 
 /// A type derived from E by somebody else cannot be rebuilt, so it goes on as it is.
 template <class E>
@@ -21,8 +18,7 @@ template <class E>
   if (typeid(error) != typeid(E) || path.empty()) {
     throw;
   }
-  located_error = std::make_exception_ptr(E(path + ": " + error.what()));
-  std::rethrow_exception(located_error);
+  throw E(path + ": " + error.what());
 }
 
 /// The name of a module within another, "" if it is not below it.
@@ -55,15 +51,23 @@ std::string CallFrame::path() const {
   return path;
 }
 
-void CallFrame::rethrow() const {
+void CallFrame::rethrow() {
+  const std::exception_ptr error = std::current_exception();
   if (caller_ == nullptr) {
-    located_error = nullptr;
     throw;
   }
-  if (std::current_exception() == located_error) {
+  if (error == located_) {
+    caller_->located_ = error;
     throw;
   }
-  rethrow_with_path(path());
+  try {
+    rethrow_with_path(path());
+  } catch (const Error&) {
+    if (std::current_exception() != error) {
+      caller_->located_ = std::current_exception();
+    }
+    throw;
+  }
 }
 
 void rethrow_with_path(const std::string& path) {

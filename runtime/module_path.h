@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <string>
 
 namespace halnorm::nn {
@@ -21,13 +22,16 @@ class CallFrame {
 
   /// Within a catch block: throws the current exception on. One of the library's own that has no
   /// path yet goes on as the same type with "<path>: " in front of its text.
-  [[noreturn]] void rethrow() const;
+  [[noreturn]] void rethrow();
 
  private:
   [[nodiscard]] std::string path() const;
 
   const Module& module_;
-  const CallFrame* caller_;
+  CallFrame* caller_;
+  /// The error on its way out of a call that this one made, if it begins with a path already. Not a
+  /// thread_local: where there is no memory to register its destructor, the process is aborted.
+  std::exception_ptr located_;
 };
 
 }  // namespace halnorm::nn

@@ -47,7 +47,7 @@ void add(const Tensor& sum, const Tensor& delta) {
     Tensor(sum).copy_(total);
     return;
   }
-  const auto axes = detail::walk_axes(sum.shape(), sum.strides(), delta.strides());
+  auto axes = detail::walk_axes(sum.shape(), sum.strides(), delta.strides());
   detail::visit_dtype(sum.dtype(), [&](auto element) {
     using T = decltype(element);
     T* to = static_cast<T*>(sum.raw_data());

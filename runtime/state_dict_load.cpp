@@ -3,6 +3,7 @@
 
 #include "halnorm/error.h"
 #include "halnorm/nn/load_state.h"
+#include "planned_write.h"
 #include "strided.h"
 
 namespace halnorm::nn {
@@ -63,9 +64,12 @@ void LoadState::commit(const std::string& class_name) {
   if (!text.empty()) {
     throw LoadError("Error(s) in loading state_dict for " + class_name + ":" + text);
   }
-  for (auto& [target, value] : copies_) {
-    target.copy_(value);
+  std::vector<halnorm::detail::PlannedWrite> writes;
+  writes.reserve(copies_.size());
+  for (const auto& [target, value] : copies_) {
+    writes.emplace_back(target, value);
   }
+  halnorm::detail::run_all(writes);
 }
 
 }  // namespace halnorm::nn

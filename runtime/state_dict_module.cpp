@@ -57,7 +57,7 @@ LoadResult Module::load_state_dict(const StateDict& dict, bool strict) {
   LoadState load(dict, strict);
   load_tree(load, "");
   load.commit(name());
-  return load.result;
+  return std::move(load.result);  // a copy may need memory, and all is loaded already
 }
 
 void Module::load_tree(LoadState& load, const std::string& prefix) {

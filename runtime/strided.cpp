@@ -169,7 +169,7 @@ std::vector<Axis> walk_axes(const Shape& shape, const Strides& target, const Str
   axes.reserve(shape.size() + 1);
   for (std::size_t axis = 0; axis < shape.size(); ++axis) {
     if (shape[axis] != 1) {
-      axes.push_back({shape[axis], target[axis], source[axis]});
+      axes.push_back({.extent = shape[axis], .target = target[axis], .source = source[axis]});
     }
   }
   std::stable_sort(axes.begin(), axes.end(), [](const Axis& a, const Axis& b) {
@@ -179,7 +179,9 @@ std::vector<Axis> walk_axes(const Shape& shape, const Strides& target, const Str
   merged.reserve(axes.size() + 1);
   for (const Axis& axis : axes) {
     if (!merged.empty() && continues(merged.back(), axis)) {
-      merged.back() = {merged.back().extent * axis.extent, axis.target, axis.source};
+      merged.back() = {.extent = merged.back().extent * axis.extent,
+                       .target = axis.target,
+                       .source = axis.source};
     } else {
       merged.push_back(axis);
     }

@@ -72,33 +72,34 @@ struct Axis {
   std::int64_t extent = 1;
   std::int64_t target = 0;
   std::int64_t source = 0;
+  std::int64_t index = 0;  ///< during a walk
 };
 
 /// The axes of a walk over a non-empty shape, outermost first: the target's smallest stride comes
 /// last, and axes that continue each other in both blocks are merged. Never empty.
 std::vector<Axis> walk_axes(const Shape& shape, const Strides& target, const Strides& source);
 
-/// Calls row(target offset, source offset, innermost axis) until every element has been met.
+/// Calls row(target offset, source offset, innermost axis) until every element has been met. Needs
+/// no memory.
 template <class Row>
-void for_each_row(const std::vector<Axis>& axes, Row row) {
+void for_each_row(std::vector<Axis>& axes, Row row) {
   const Axis inner = axes.back();
   const std::size_t outer = axes.size() - 1;
-  std::vector<std::int64_t> index(outer, 0);
   std::int64_t target = 0;
   std::int64_t source = 0;
   for (;;) {
     row(target, source, inner);
     std::size_t axis = outer;
     for (; axis > 0; --axis) {
-      const Axis& step = axes[axis - 1];
+      Axis& step = axes[axis - 1];
       target += step.target;
       source += step.source;
-      if (++index[axis - 1] < step.extent) {
+      if (++step.index < step.extent) {
         break;
       }
       target -= step.target * step.extent;
       source -= step.source * step.extent;
-      index[axis - 1] = 0;
+      step.index = 0;
     }
     if (axis == 0) {
       return;

@@ -4,25 +4,39 @@
 
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <exception>
 #include <functional>
 
+#include "float_mode.h"
 #include "halnorm/threads.h"
-#include "task_ranges.h"
 
 /// @file
 /// The parallel loops of kernels, and how their failures reach the thread that made the call.
 
 namespace halnorm::detail {
 
-/// Why the latest kernel on this thread failed.
+/// Why the latest kernel on this thread failed. Nothing may be allocated, and so thrown, where
+/// generated code calls. It has no destructor, because to register one for a thread may fail.
 struct Failure {
-  /// Halide's words, cut off where they do not fit: nothing may be allocated, and so thrown, where
-  /// generated code calls.
-  std::array<char, 512> message;
-  std::exception_ptr thrown;  ///< by the host's parallel-for
+  std::array<char, 512> message;  ///< Halide's words, cut off where they do not fit
+  std::exception_ptr* thrown;     ///< where to put what the host's parallel-for throws; may be null
 };
 Failure& thread_failure() noexcept;
+
+/// Keeps what the host's parallel-for throws on this thread while it lives.
+class KeepThrown {
+ public:
+  KeepThrown() noexcept : outer_(thread_failure().thrown) { thread_failure().thrown = &thrown; }
+  KeepThrown(const KeepThrown&) = delete;
+  KeepThrown& operator=(const KeepThrown&) = delete;
+  ~KeepThrown() { thread_failure().thrown = outer_; }
+
+  std::exception_ptr thrown;
+
+ private:
+  std::exception_ptr* outer_;
+};
 
 /// Halide's error handler.
 void keep_message(void* context, const char* text) noexcept;
@@ -44,25 +58,34 @@ class TaskLoop {
       : task_(task), context_(context), first_(first), count_(count), closure_(closure) {}
 
   [[nodiscard]] int count() const noexcept { return count_; }
-  void run(int index) noexcept;
+  /// Runs a task that the host chose; each only once, and none that there is not.
+  void run_chosen(int index) noexcept;
 
   /// These run all tasks, and return 0 or the first error code. The failure is then this thread's.
   int in_order() noexcept;
-  int by_halide(int threads) noexcept;
+  int by_pool(int threads) noexcept;
   int by_host(const std::function<void(const ParallelLoop&)>& host) noexcept;
 
  private:
-  int in_pool(TaskRanges* ranges) noexcept;
+  using Marks = std::atomic<std::uint64_t>;
+
+  template <class Take>
+  int in_pool(int threads, Take take) noexcept;
+  void run(int index) noexcept;
   int finish() noexcept;
-  void fail(int code) noexcept;
+  void fail(int code, const char* message, std::exception_ptr thrown = nullptr) noexcept;
+  void refuse(const char* reason, int number) noexcept;
 
   halide_task_t task_;
   void* context_;
   int first_, count_;
   std::uint8_t* closure_;
+  std::uint64_t mode_ = float_mode();
+  Marks* chosen_ = nullptr;  ///< a bit for each task that the host has chosen
   std::atomic<int> done_{0};
   std::atomic<int> code_{0};
-  Failure failure_;  ///< of the first task that failed
+  std::array<char, 512> message_;  ///< of the first task that failed
+  std::exception_ptr thrown_;
 };
 
 }  // namespace halnorm::detail

@@ -56,18 +56,19 @@ bool TaskRanges::take_from(Range& range, bool last, int& task) noexcept {
   }
 }
 
-/// Ranges only shrink, and whoever looks has a task left for it: one round finds it.
+/// Ranges only shrink, so that one round finds a task if any is left.
 int TaskRanges::take() noexcept {
   const int own = own_range();
   int task = 0;
-  if (!take_from(ranges_[static_cast<std::size_t>(own)], backwards_, task)) {
-    for (int i = 1; i < used_; ++i) {
-      if (take_from(ranges_[static_cast<std::size_t>((own + i) % used_)], !backwards_, task)) {
-        break;
-      }
+  if (take_from(ranges_[static_cast<std::size_t>(own)], backwards_, task)) {
+    return task;
+  }
+  for (int i = 1; i < used_; ++i) {
+    if (take_from(ranges_[static_cast<std::size_t>((own + i) % used_)], !backwards_, task)) {
+      return task;
     }
   }
-  return task;
+  return -1;
 }
 
 }  // namespace halnorm::detail

@@ -17,7 +17,7 @@ class TaskRanges {
   /// `backwards`: from the last task to the first.
   TaskRanges(int count, int threads, bool backwards) noexcept;
 
-  /// The next task for the calling thread. Calls may be as many as there are tasks, no more.
+  /// The next task for the calling thread; none is left where it is negative.
   [[nodiscard]] int take() noexcept;
 
  private:

@@ -1,44 +1,14 @@
-#include <algorithm>
-#include <cstring>
 #include <string>
 
 #include "device_memory.h"
 #include "element.h"
 #include "halnorm/error.h"
+#include "planned_write.h"
 #include "tensor_impl.h"
 
 namespace halnorm {
 
 namespace {
-
-template <class To, class From>
-void copy_row(To* to, const From* from, const detail::Axis& axis) {
-  if (axis.target == 1 && axis.source == 1) {
-    if constexpr (std::is_same_v<To, From>) {
-      std::memcpy(to, from, static_cast<std::size_t>(axis.extent) * sizeof(To));
-    } else {
-      std::transform(from, from + axis.extent, to, detail::convert<To, From>);
-    }
-    return;
-  }
-  for (std::int64_t i = 0; i < axis.extent; ++i) {
-    to[i * axis.target] = detail::convert<To>(from[i * axis.source]);
-  }
-}
-
-/// Copies between blocks that do not overlap and have elements.
-void copy_elements(const Tensor& target, const Tensor& source) {
-  const auto axes = detail::walk_axes(target.shape(), target.strides(), source.strides());
-  detail::visit_dtype(target.dtype(), [&](auto to_element) {
-    detail::visit_dtype(source.dtype(), [&](auto from_element) {
-      auto* to = static_cast<decltype(to_element)*>(target.raw_data());
-      const auto* from = static_cast<const decltype(from_element)*>(source.raw_data());
-      detail::for_each_row(axes, [&](std::int64_t t, std::int64_t s, const detail::Axis& axis) {
-        copy_row(to + t, from + s, axis);
-      });
-    });
-  });
-}
 
 void require_distinct_places(const Tensor& target) {
   for (std::size_t axis = 0; axis < target.shape().size(); ++axis) {
@@ -66,10 +36,10 @@ Tensor& Tensor::copy_(const Tensor& source) {
   if (self.memory || other.memory) {
     copy_across(source);
   } else if (!detail::may_overlap(*this, source)) {
-    copy_elements(*this, source);
+    detail::PlannedWrite(*this, source).run();
   } else if (self.data != other.data || self.strides != other.strides ||
              self.dtype != other.dtype) {
-    copy_elements(*this, source.clone());
+    detail::PlannedWrite(*this, source.clone()).run();
   }
   return *this;
 }
@@ -87,17 +57,7 @@ Tensor& Tensor::fill_(double value) {
     copy_across(full(self.shape, value, self.dtype));
     return *this;
   }
-  const auto axes = detail::walk_axes(self.shape, self.strides, self.strides);
-  detail::visit_dtype(self.dtype, [&](auto element) {
-    using T = decltype(element);
-    T* first = static_cast<T*>(self.data);
-    const T filling = detail::convert<T>(value);
-    detail::for_each_row(axes, [&](std::int64_t start, std::int64_t, const detail::Axis& axis) {
-      for (std::int64_t i = 0; i < axis.extent; ++i) {
-        first[start + i * axis.target] = filling;
-      }
-    });
-  });
+  detail::PlannedWrite(*this, value).run();
   return *this;
 }
 
@@ -112,7 +72,7 @@ Tensor Tensor::clone() const {
   if (self.memory) {
     result.copy_(*this);
   } else if (self.numel > 0) {
-    copy_elements(result, *this);
+    detail::PlannedWrite(result, *this).run();
   }
   return result;
 }

@@ -42,6 +42,17 @@ struct TensorAccess {
   /// Of a defined tensor: a call of an accessor for each field would be felt in a small call.
   static const Tensor::Impl& of(const Tensor& tensor) noexcept { return *tensor.impl_; }
 
+  /// Another handle on the same elements.
+  static Tensor alias(const Tensor& tensor) {
+    const Tensor::Impl& all = of(tensor);
+    return Tensor(all.view_of(all.data, all.shape, all.strides));
+  }
+
+  /// set_data() that needs no memory: the elements are taken from a handle that nobody else has.
+  static void take_over(Tensor& tensor, Tensor& alias) noexcept {
+    *tensor.impl_ = std::move(*alias.impl_);
+  }
+
   /// A tensor of stride 0, over a tensor of one element.
   static Tensor repeated(const Tensor& one, std::int64_t times) {
     return Tensor(one.impl_->view_of(one.impl_->data, {times}, {0}));

@@ -1,8 +1,10 @@
 #include "thread_memory.h"
 
 #include <HalideRuntime.h>
+#include <pthread.h>
 
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstdint>
 #include <memory>
@@ -36,23 +38,31 @@ constexpr std::size_t bytes_of(unsigned size_class) { return std::size_t{1} << s
 struct Kept {
   std::array<Block*, classes> first{};
   std::size_t bytes = 0;
-  bool closed = false;
+  bool is_watched = false;  ///< the blocks are freed when the thread ends
 };
 thread_local constinit Kept kept;
 
 void free_block(Block* block) noexcept { ::operator delete(block->allocated); }
 
-/// Frees what the thread keeps when it ends.
-struct Closer {
-  ~Closer() {
-    kept.closed = true;
-    for (Block*& first : kept.first) {
-      while (first != nullptr) {
-        free_block(std::exchange(first, first->next));
-      }
+void free_kept() noexcept {
+  kept.bytes = most_kept;  // and nothing more is kept
+  for (Block*& first : kept.first) {
+    while (first != nullptr) {
+      free_block(std::exchange(first, first->next));
     }
   }
-};
+}
+
+// By a key, and not by a thread_local's destructor: where there is no memory to register one, the
+// process is aborted.
+constinit pthread_key_t thread_ends{};
+constinit std::atomic<bool> threads_are_watched{false};
+
+/// Has the thread free what it keeps when it ends. False if there is no memory even for that.
+bool watch_thread() noexcept {
+  return threads_are_watched.load(std::memory_order_acquire) &&
+         pthread_setspecific(thread_ends, &kept) == 0;
+}
 
 Block* new_block(std::size_t bytes, unsigned size_class) noexcept {
   if (bytes > SIZE_MAX - 3 * alignment) {
@@ -91,13 +101,30 @@ void give_memory(void* memory) noexcept {
   }
   auto* block = reinterpret_cast<Block*>(static_cast<std::byte*>(memory) - alignment);
   const unsigned size_class = block->size_class;
-  if (size_class >= classes || kept.closed || kept.bytes + bytes_of(size_class) > most_kept) {
+  if (size_class >= classes || kept.bytes + bytes_of(size_class) > most_kept) {
     free_block(block);
     return;
   }
-  thread_local const Closer closer;
+  if (!kept.is_watched) {
+    kept.is_watched = watch_thread();
+    if (!kept.is_watched) {
+      free_block(block);
+      return;
+    }
+  }
   block->next = std::exchange(kept.first[size_class], block);
   kept.bytes += bytes_of(size_class);
+}
+
+void start_keeping_memory() noexcept {
+  threads_are_watched = pthread_key_create(&thread_ends, [](void* /*kept*/) { free_kept(); }) == 0;
+}
+
+void stop_keeping_memory() noexcept {
+  if (threads_are_watched.exchange(false)) {
+    pthread_key_delete(thread_ends);
+  }
+  free_kept();
 }
 
 LentMemory lend_memory(std::size_t bytes) {

@@ -15,6 +15,11 @@ void* take_memory(std::size_t bytes) noexcept;
 /// Gives back what take_memory() returned, or null.
 void give_memory(void* memory) noexcept;
 
+/// Threads keep blocks from when the library is loaded until it is unloaded. Those of a thread that
+/// lives on after that stay allocated.
+void start_keeping_memory() noexcept;
+void stop_keeping_memory() noexcept;
+
 struct GivesBack {
   void operator()(void* memory) const noexcept { give_memory(memory); }
 };

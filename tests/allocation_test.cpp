@@ -1,35 +1,31 @@
 #include <HalideRuntime.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
 #include <functional>
+#include <memory>
 #include <new>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "halnorm/halnorm.h"
+#include "support/failing_calls.h"
 #include "support/failing_memory.h"
 
 /// @file
-/// Every allocation of a call fails once, Halide's own included: the call throws, and nothing that
-/// outlives it has changed.
+/// Every allocation of a call fails once, those of Halide and of the C library included: the call
+/// throws, and nothing that outlives it has changed.
 
 namespace F = halnorm::functional;
+using failing_memory::Bits;
+using failing_memory::expect_unchanged;
+using failing_memory::fail_at_each_allocation;
+using failing_memory::keep;
 using halnorm::DType;
 using halnorm::Tensor;
 using halnorm::nn::BatchNorm1d;
 
 namespace {
-
-using Bits = std::vector<double>;
-
-void keep(Bits& bits, const Tensor& tensor) {
-  if (tensor.defined()) {
-    const Bits values = tensor.to_vector<double>();
-    bits.insert(bits.end(), values.begin(), values.end());
-  }
-}
 
 /// What a call may read and, if it succeeds, write.
 struct State {
@@ -54,40 +50,6 @@ struct State {
     return all;
   }
 };
-
-/// The call fails at its first allocation, at its second, ..., until one attempt needs no more.
-/// `state` tells what has to stay as it is meanwhile. Returns how many allocations there are.
-int fail_at_each_allocation(const std::function<Bits()>& state, const std::function<void()>& call,
-                            failing_memory::Mode mode) {
-  const Bits before = state();
-  for (int allocation = 1; allocation < 10000; ++allocation) {
-    bool failed = false;
-    try {
-      const failing_memory::From from(allocation, mode);
-      call();
-    } catch (const std::bad_alloc&) {
-      failed = true;
-    } catch (const halnorm::KernelError& error) {
-      failed = true;
-      EXPECT_NE(std::string(error.what()).find("Out of memory"), std::string::npos) << error.what();
-    }
-    if (!failed) {
-      return allocation - 1;
-    }
-    EXPECT_EQ(state(), before) << "after allocation " << allocation << " failed";
-    if (::testing::Test::HasFailure()) {
-      break;
-    }
-  }
-  ADD_FAILURE() << "the call never succeeded";
-  return 0;
-}
-
-void expect_unchanged(const std::function<Bits()>& state, const std::function<void()>& call) {
-  for (const failing_memory::Mode mode : {failing_memory::Mode::once, failing_memory::Mode::on}) {
-    EXPECT_GT(fail_at_each_allocation(state, call, mode), 0);
-  }
-}
 
 class Allocation : public ::testing::TestWithParam<int> {
  protected:
@@ -180,7 +142,30 @@ TEST_P(Allocation, AModuleIsAsItWas) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Threads, Allocation, ::testing::Values(1, 3));
+/// What belongs to a thread comes with its first call.
+TEST_P(Allocation, AThreadsFirstCallThrows) {
+  const Tensor x = Tensor::randn({300, 70}, 1);
+  const auto call = [&] { return F::batch_norm_train(x, {}, {}, 1e-5).y.to_vector<double>(); };
+  const Bits wanted = call();
+  bool more = true;
+  for (int nth = 1; more; ++nth) {
+    std::thread([&] {
+      more = false;
+      try {
+        const failing_memory::From from(nth, failing_memory::Mode::once);
+        call();
+      } catch (const std::bad_alloc&) {
+        more = true;
+      } catch (const halnorm::KernelError&) {
+        more = true;
+      }
+      EXPECT_EQ(call(), wanted);
+    }).join();
+    ASSERT_LT(nth, 1000);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, Allocation, ::testing::Values(1, 4));
 
 TEST(KernelFailure, IsAKernelErrorWithItsReason) {
   const Tensor x = Tensor::randn({3, 70, 33}, 1);

@@ -1,5 +1,5 @@
-# Tests that need a program of their own: one replaces the allocator, the others bring a host's
-# threads, and are left out where the host is not installed.
+# Tests that need a program of their own: three replace the allocator, three fork processes, and the
+# others bring a host's threads, and are left out where the host is not installed.
 
 function(halnorm_add_test_program name)
   add_executable(${name} ${ARGN})
@@ -8,8 +8,15 @@ function(halnorm_add_test_program name)
   halnorm_discover_tests(${name} 1)
 endfunction()
 
-halnorm_add_test_program(halnorm_allocation_test allocation_test.cpp support/failing_memory.cpp)
+halnorm_add_test_program(
+  halnorm_allocation_test allocation_test.cpp module_allocation_test.cpp
+  support/failing_memory.cpp
+)
+halnorm_add_test_program(
+  halnorm_first_call_memory_test first_call_memory_test.cpp support/failing_memory.cpp
+)
 halnorm_add_test_program(halnorm_steady_memory_test steady_memory_test.cpp)
+halnorm_add_test_program(halnorm_process_end_test process_end_test.cpp)
 
 # Where kernels are made by generators of this build: what a user of it gets to read.
 if(TARGET halnorm_generators AND NOT HALNORM_SANITIZER)
@@ -24,11 +31,15 @@ if(TARGET halnorm_generators AND NOT HALNORM_SANITIZER)
   halnorm_discover_tests(halnorm_compiler_warnings_test 1)
 endif()
 
-# Neither's runtime is instrumented, so that the thread sanitizer takes its barriers for races.
+# The runtimes of OpenMP and TBB are not instrumented, so that the thread sanitizer takes their
+# barriers for races; and it ends a child of a process with threads that starts threads of its own.
 if(HALNORM_SANITIZER STREQUAL "thread")
-  message(STATUS "halnorm: tests with OpenMP and TBB are left out under the thread sanitizer")
+  message(STATUS "halnorm: tests that fork, and with OpenMP and TBB, are left out under the thread "
+                 "sanitizer")
   return()
 endif()
+
+halnorm_add_test_program(halnorm_fork_test fork_test.cpp)
 
 find_package(OpenMP COMPONENTS CXX)
 if(OpenMP_CXX_FOUND)

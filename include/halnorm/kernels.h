@@ -39,7 +39,11 @@ void force_target(std::string_view target);
 /// The name of the kernel that this thread ran last, "" before the first: for tests and reports.
 std::string last_kernel();
 
-/// Threads that one call may use, the caller included; 0 means one per core.
+/// Threads that one call may use, the caller included. 0, the default, means the environment
+/// variable HL_NUM_THREADS if it is a number from 1 to 256. Otherwise it means one for each CPU of
+/// the affinity mask, and no more than the CPU quota of the process's control groups, rounded up;
+/// both are read once. The threads start with the first call that needs them. If one cannot start,
+/// that call throws KernelError. After fork() the child starts its own.
 /// @throws ValueError if negative or above 256.
 void set_num_threads(int threads);
 int get_num_threads();

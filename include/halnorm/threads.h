@@ -18,7 +18,10 @@ class ParallelLoop {
   [[nodiscard]] int count() const noexcept;
 
   /// Runs a task. Each index from 0 to count() - 1 has to be run once, on any thread, in any order,
-  /// beside others or not. Never throws; once a task has failed, the rest return at once.
+  /// beside others or not. Never throws; once a task has failed, the rest return at once. An index
+  /// that is run again or that is out of range is refused: it touches no memory, and the call fails.
+  /// The task runs in the floating-point mode of the thread that made the call (rounding,
+  /// flush-to-zero); the mode of the thread that runs it is restored.
   void run(int index) const noexcept;
 
  private:
@@ -48,7 +51,8 @@ class ParallelLoop {
 /// may not be changed while another thread is in a call.
 ///
 /// Errors: what `run` throws comes out of the halnorm call, after no task runs any more. A task
-/// that fails, or a `run` that leaves tasks out, makes the call throw KernelError.
+/// that fails, or a `run` that leaves a task out, runs one twice or runs one out of range, makes
+/// the call throw KernelError.
 void set_parallel_for(std::function<void(const ParallelLoop& loop)> run);
 
 }  // namespace halnorm

@@ -1,8 +1,9 @@
 #pragma once
 
 /// @file
-/// An allocator that fails when told to: operator new, and the one of Halide's runtime. Linked into
-/// a test program, it replaces both.
+/// An allocator that fails when told to, and threads that do not start. Linked into a test program,
+/// it replaces malloc() and its kin (under a sanitizer, which has its own, operator new alone),
+/// pthread_create(), and the allocator of Halide's runtime.
 
 namespace failing_memory {
 
@@ -11,7 +12,8 @@ enum class Mode : unsigned char {
   on,    ///< and so do all that come after it
 };
 
-/// While it lives, the nth allocation from now on fails, in whatever thread.
+/// While it lives, the nth allocation from now on fails, in whatever thread; the start of a thread
+/// counts as one.
 class From {
  public:
   From(int nth, Mode mode);
@@ -27,6 +29,15 @@ class InKernels {
   ~InKernels();
   InKernels(const InKernels&) = delete;
   InKernels& operator=(const InKernels&) = delete;
+};
+
+/// While it lives, no thread starts.
+class NoThreads {
+ public:
+  NoThreads();
+  ~NoThreads();
+  NoThreads(const NoThreads&) = delete;
+  NoThreads& operator=(const NoThreads&) = delete;
 };
 
 }  // namespace failing_memory
