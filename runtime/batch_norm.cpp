@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <typeinfo>
 
 #include "batch_norm_saved.h"
 #include "format.h"
@@ -12,6 +13,7 @@
 #include "halnorm/grad_mode.h"
 #include "module_path.h"
 #include "strided.h"
+#include "validate.h"
 
 namespace halnorm::nn {
 
@@ -75,7 +77,17 @@ Tensor BatchNorm::operator()(const Tensor& x, const Tensor& out) { return call(x
 Tensor BatchNorm::forward(const Tensor& x) { return compute(x, Tensor(), {}); }
 
 Tensor BatchNorm::forward_into(const Tensor& x, const Tensor& out) {
-  return out.defined() ? compute(x, out, {}) : forward(x);
+  if (!out.defined()) {
+    return forward(x);
+  }
+  const std::type_info& type = typeid(*this);
+  if (type == typeid(BatchNorm1d) || type == typeid(BatchNorm2d) || type == typeid(BatchNorm3d)) {
+    return compute(x, out, {});
+  }
+  if (x.defined()) {
+    halnorm::detail::check_out("BatchNorm::operator()", out, x, {&x});
+  }
+  return Module::forward_into(x, out);
 }
 
 Tensor BatchNorm::compute(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
+
+#include "erased_modules.h"
 
 namespace halnorm::nn {
 
@@ -14,7 +17,11 @@ class Module;
 /// learns the path of the module it happened in; a call that succeeds pays for two pointer writes.
 class CallFrame {
  public:
-  explicit CallFrame(const Module& module) noexcept;
+  /// Calls within calls; a level takes about 450 bytes of stack, and what forward itself needs.
+  static constexpr std::size_t max_depth = 1000;
+
+  /// @throws Error beyond the depth, rather than overflowing the stack.
+  explicit CallFrame(const Module& module);
   ~CallFrame();
   CallFrame(const CallFrame&) = delete;
   CallFrame& operator=(const CallFrame&) = delete;
@@ -28,6 +35,8 @@ class CallFrame {
 
   const Module& module_;
   const CallFrame* caller_;
+  std::size_t depth_;
+  ErasedModules erased_;
 };
 
 }  // namespace halnorm::nn
