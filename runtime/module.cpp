@@ -1,5 +1,6 @@
 #include "halnorm/nn/module.h"
 
+#include <algorithm>
 #include <string>
 #include <typeinfo>
 
@@ -107,15 +108,20 @@ void Module::zero_grad(bool set_to_none) {
 }
 
 Module& Module::requires_grad_(bool flag) {
-  const auto all = named_parameters();
-  for (const auto& [name, parameter] : all) {
-    if (flag && !is_floating(parameter.data().dtype())) {
-      throw DTypeError(this->name() + ".requires_grad_: got parameter '" + name + "' of dtype " +
-                       std::string(name_of(parameter.data().dtype())) +
-                       ", wanted a floating point dtype");
+  const auto all = parameters();
+  const auto can_require = [](const Parameter& parameter) {
+    return is_floating(parameter.data().dtype());
+  };
+  if (flag && !std::ranges::all_of(all, can_require)) {
+    for (const auto& [name, parameter] : named_parameters()) {
+      if (!can_require(parameter)) {
+        throw DTypeError(this->name() + ".requires_grad_: got parameter '" + name + "' of dtype " +
+                         std::string(name_of(parameter.data().dtype())) +
+                         ", wanted a floating point dtype");
+      }
     }
   }
-  for (const auto& [name, parameter] : all) {
+  for (const Parameter& parameter : all) {
     parameter.set_requires_grad(flag);
   }
   return *this;
