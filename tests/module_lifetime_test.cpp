@@ -62,6 +62,19 @@ std::string letters_of(const Module& module) {
   return name.substr(name.rfind(' ') + 1);
 }
 
+/// M is Module or const Module.
+template <class M>
+Names seen_while_erasing(const Tree& tree, M& root) {
+  Names seen;
+  for (const auto& [path, module] : root.named_modules()) {
+    seen.push_back(letters_of(*module));
+    for (const char* name : {"a", "b", "c"}) {
+      tree.root->erase(name);
+    }
+  }
+  return seen;
+}
+
 }  // namespace
 
 TEST(Lifetime, ApplyGoesOnWithWhatIsErased) {
@@ -89,8 +102,6 @@ TEST(Lifetime, ApplyMayEraseTheModuleItIsIn) {
     visited.push_back(letters_of(module));
   });
   EXPECT_EQ(visited, (Names{"b1", "b"}));
-  const std::weak_ptr<Module> gone = std::make_shared<Named>("gone");
-  EXPECT_TRUE(gone.expired());
 }
 
 TEST(Lifetime, ListsKeepTheirModules) {
@@ -105,26 +116,8 @@ TEST(Lifetime, ListsKeepTheirModules) {
         }
         return seen;
       },
-      [](Tree& tree) {
-        Names seen;
-        for (const auto& [path, module] : tree.root->named_modules()) {
-          seen.push_back(letters_of(*module));
-          for (const char* name : {"a", "b", "c"}) {
-            tree.root->erase(name);
-          }
-        }
-        return seen;
-      },
-      [](Tree& tree) {
-        Names seen;
-        for (const auto& [path, module] : std::as_const(*tree.root).named_modules()) {
-          seen.push_back(letters_of(*module));
-          for (const char* name : {"a", "b", "c"}) {
-            tree.root->erase(name);
-          }
-        }
-        return seen;
-      },
+      [](Tree& tree) { return seen_while_erasing(tree, *tree.root); },
+      [](Tree& tree) { return seen_while_erasing(tree, std::as_const(*tree.root)); },
   };
   for (const auto& walk : walks) {
     Tree tree;
