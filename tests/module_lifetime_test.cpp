@@ -14,7 +14,6 @@ using fixture::values;
 using halnorm::Parameter;
 using halnorm::StateDict;
 using halnorm::Tensor;
-using halnorm::nn::BatchNorm1d;
 using halnorm::nn::Module;
 using halnorm::nn::ModuleDict;
 using halnorm::nn::Sequential;
