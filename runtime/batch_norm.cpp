@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 #include <vector>
+#include <typeinfo>
 
 #include "batch_norm_saved.h"
 #include "format.h"
@@ -16,6 +17,7 @@
 #include "module_path.h"
 #include "planned_write.h"
 #include "strided.h"
+#include "validate.h"
 
 namespace halnorm::nn {
 
@@ -90,7 +92,17 @@ Tensor BatchNorm::operator()(const Tensor& x, const Tensor& out) { return call(x
 Tensor BatchNorm::forward(const Tensor& x) { return compute(x, Tensor(), {}); }
 
 Tensor BatchNorm::forward_into(const Tensor& x, const Tensor& out) {
-  return out.defined() ? compute(x, out, {}) : forward(x);
+  if (!out.defined()) {
+    return forward(x);
+  }
+  const std::type_info& type = typeid(*this);
+  if (type == typeid(BatchNorm1d) || type == typeid(BatchNorm2d) || type == typeid(BatchNorm3d)) {
+    return compute(x, out, {});
+  }
+  if (x.defined()) {
+    halnorm::detail::check_out("BatchNorm::operator()", out, x, {&x});
+  }
+  return Module::forward_into(x, out);
 }
 
 Tensor BatchNorm::compute(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -25,8 +27,18 @@ std::vector<std::string_view> BatchNorm::attribute_names() const {
 
 /// Checkpoints from before the counter existed lack it: the module's own then stays.
 void BatchNorm::load_from_state_dict(LoadState& load, const std::string& prefix) {
+  auto& missing = load.result.missing_keys;
+  const auto before = static_cast<std::ptrdiff_t>(missing.size());
   Module::load_from_state_dict(load, prefix);
-  std::erase(load.result.missing_keys, prefix + "num_batches_tracked");
+  missing.erase(
+      std::remove(missing.begin() + before, missing.end(), prefix + "num_batches_tracked"),
+      missing.end());
+}
+
+void BatchNorm::copy_settings(const Module& source) {
+  const auto& layer = dynamic_cast<const BatchNorm&>(source);
+  num_features_ = layer.num_features_;
+  options_ = layer.options_;
 }
 
 void BatchNorm::check_rank(const Tensor& x, std::int64_t least, std::int64_t most) const {

@@ -20,20 +20,20 @@ void check_not_null(const Module& container, const Module* module) {
 
 std::vector<std::shared_ptr<Module>> ModuleList::entries() const {
   std::vector<std::shared_ptr<Module>> modules;
-  for (const auto& [name, module] : registered_modules()) {
-    modules.push_back(module);
+  modules.reserve(size());
+  for (auto& [name, module] : registered_modules()) {
+    modules.push_back(std::move(module));
   }
   return modules;
 }
 
 std::shared_ptr<Module> ModuleList::at(std::int64_t index) const {
-  const auto modules = entries();
-  const auto count = static_cast<std::int64_t>(modules.size());
+  const auto count = static_cast<std::int64_t>(size());
   if (index < -count || index >= count) {
     throw ValueError(name() + ": got index " + std::to_string(index) + ", wanted one in [" +
                      std::to_string(-count) + ", " + std::to_string(count) + ")");
   }
-  return modules[static_cast<std::size_t>(index < 0 ? index + count : index)];
+  return registered_module(static_cast<std::size_t>(index < 0 ? index + count : index));
 }
 
 void ModuleList::append(std::shared_ptr<Module> module) { extend({std::move(module)}); }
@@ -128,7 +128,7 @@ std::shared_ptr<Module> ModuleDict::pop(std::string_view key) {
 }
 
 void ModuleDict::clear() {
-  for (const std::string& key : keys()) {
+  for (const std::string& key : std::views::reverse(keys())) {
     unregister_module(key);
   }
 }
@@ -136,10 +136,8 @@ void ModuleDict::clear() {
 std::vector<ModuleDict::Entry> ModuleDict::entries() const { return registered_modules(); }
 
 std::shared_ptr<Module> ModuleDict::at(std::string_view key) const {
-  for (auto& [name, module] : entries()) {
-    if (name == key) {
-      return module;
-    }
+  if (const auto module = registered_module(key)) {
+    return module;
   }
   throw ValueError(name() + ": got key '" + std::string(key) + "', wanted one of its " +
                    std::to_string(size()) + " keys");

@@ -1,15 +1,34 @@
 #include "halnorm/nn/fused_batch_norm.h"
 
+#include <typeinfo>
+
+#include "output_copy.h"
+#include "validate.h"
+
 namespace halnorm::nn {
 
 FusedBatchNorm1d::FusedBatchNorm1d(std::int64_t num_features, const BatchNormOptions& options)
     : BatchNorm("FusedBatchNorm1d", num_features, options) {}
 
 Tensor FusedBatchNorm1d::operator()(const Tensor& x, const Tensor& addend, const Tensor& out) {
-  return call(x, [&](const Tensor& input) {
-    return out.defined() ? compute(input, out, {.add_relu = true, .addend = addend})
-                         : forward(input, addend);
-  });
+  return call(x, [&](const Tensor& input) { return forward_into(input, addend, out); });
+}
+
+Tensor FusedBatchNorm1d::forward_into(const Tensor& x, const Tensor& addend, const Tensor& out) {
+  const auto of = [this](const Tensor& input, const Tensor& added) {
+    return added.defined() ? forward(input, added) : forward(input);
+  };
+  if (!out.defined()) {
+    return of(x, addend);
+  }
+  const FusedBatchNorm1d& self = *this;
+  if (typeid(self) == typeid(FusedBatchNorm1d)) {
+    return compute(x, out, {.add_relu = true, .addend = addend});
+  }
+  if (x.defined()) {
+    halnorm::detail::check_out("FusedBatchNorm1d::operator()", out, x, {&x});
+  }
+  return copied_into(out, of(apart_from(out, x), apart_from(out, addend)));
 }
 
 Tensor FusedBatchNorm1d::forward(const Tensor& x) { return forward(x, Tensor()); }
@@ -19,7 +38,7 @@ Tensor FusedBatchNorm1d::forward(const Tensor& x, const Tensor& addend) {
 }
 
 Tensor FusedBatchNorm1d::forward_into(const Tensor& x, const Tensor& out) {
-  return out.defined() ? compute(x, out, {.add_relu = true, .addend = {}}) : forward(x);
+  return forward_into(x, Tensor(), out);
 }
 
 FusedGradients FusedBatchNorm1d::backward_fused(const Tensor& grad_output) {

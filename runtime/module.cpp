@@ -1,14 +1,14 @@
 #include "halnorm/nn/module.h"
 
-#include <cxxabi.h>
-
-#include <cstdlib>
+#include <algorithm>
 #include <string>
 #include <typeinfo>
 
+#include "class_name.h"
 #include "halnorm/error.h"
 #include "module_path.h"
 #include "planned_write.h"
+#include "output_copy.h"
 
 namespace halnorm::nn {
 
@@ -27,13 +27,6 @@ HookHandle add_hook(std::shared_ptr<detail::HookList<Hook>>& list, Hook hook, bo
   return {list, id};
 }
 
-/// The part of a qualified name after its last "::" outside of template arguments.
-std::string unqualified(const std::string& name) {
-  const std::size_t end = name.find('<') == std::string::npos ? name.size() : name.find('<');
-  const std::size_t colons = name.rfind("::", end);
-  return colons == std::string::npos ? name : name.substr(colons + 2);
-}
-
 }  // namespace
 
 Tensor Module::operator()(const Tensor& x) { return call(x, Tensor()); }
@@ -45,34 +38,38 @@ Tensor Module::call(const Tensor& x, const Tensor& out) {
 Tensor Module::call(const Tensor& x, const std::function<Tensor(const Tensor& x)>& compute) {
   CallFrame frame(*this);
   try {
-    if (!pre_hooks_ && !hooks_) {
-      return compute(x);
+    if (!pre_hooks_) {
+      return run_hooks(x, compute(x));
     }
-    const auto before = pre_hooks_ ? pre_hooks_->entries() : nullptr;
     Tensor input = x;
-    if (before) {
-      for (const auto& [id, hook] : *before) {
-        if (Tensor replaced = hook(*this, input); replaced.defined()) {
-          input = std::move(replaced);
-        }
+    const auto hooks = pre_hooks_->entries();
+    for (const auto& [id, hook] : *hooks) {
+      if (Tensor replaced = hook(*this, input); replaced.defined()) {
+        input = std::move(replaced);
       }
     }
-    const auto after = hooks_ ? hooks_->entries() : nullptr;
-    Tensor output = compute(input);
-    if (after) {
-      for (const auto& [id, hook] : *after) {
-        if (Tensor replaced = hook(*this, input, output); replaced.defined()) {
-          output = std::move(replaced);
-        }
-      }
-    }
-    return output;
+    return run_hooks(input, compute(input));
   } catch (const Error&) {
     frame.rethrow();
   }
 }
 
-Tensor Module::forward_into(const Tensor& x, const Tensor& /*out*/) { return forward(x); }
+Tensor Module::run_hooks(const Tensor& x, Tensor y) {
+  if (!hooks_) {
+    return y;
+  }
+  const auto hooks = hooks_->entries();
+  for (const auto& [id, hook] : *hooks) {
+    if (Tensor replaced = hook(*this, x, y); replaced.defined()) {
+      y = std::move(replaced);
+    }
+  }
+  return y;
+}
+
+Tensor Module::forward_into(const Tensor& x, const Tensor& out) {
+  return out.defined() ? copied_into(out, forward(apart_from(out, x))) : forward(x);
+}
 
 Tensor Module::forward(const Tensor& /*x*/) {
   throw Error(name() + ": got a call of forward, which this class does not implement");
@@ -114,25 +111,29 @@ void Module::zero_grad(bool set_to_none) {
 }
 
 Module& Module::requires_grad_(bool flag) {
-  const auto all = named_parameters();
-  for (const auto& [name, parameter] : all) {
-    if (flag && !is_floating(parameter.data().dtype())) {
-      throw DTypeError(this->name() + ".requires_grad_: got parameter '" + name + "' of dtype " +
-                       std::string(name_of(parameter.data().dtype())) +
-                       ", wanted a floating point dtype");
+  const auto all = parameters();
+  const auto can_require = [](const Parameter& parameter) {
+    return is_floating(parameter.data().dtype());
+  };
+  if (flag && !std::ranges::all_of(all, can_require)) {
+    for (const auto& [name, parameter] : named_parameters()) {
+      if (!can_require(parameter)) {
+        throw DTypeError(this->name() + ".requires_grad_: got parameter '" + name + "' of dtype " +
+                         std::string(name_of(parameter.data().dtype())) +
+                         ", wanted a floating point dtype");
+      }
     }
   }
-  for (const auto& [name, parameter] : all) {
+  for (const Parameter& parameter : all) {
     parameter.set_requires_grad(flag);
   }
   return *this;
 }
 
-std::string Module::name() const {
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> demangled(
-      abi::__cxa_demangle(typeid(*this).name(), nullptr, nullptr, &status), std::free);
-  return status == 0 ? unqualified(demangled.get()) : "Module";
+std::string Module::name() const { return class_name(typeid(*this)); }
+
+void Module::throw_to_consistent() const {
+  throw Error(name() + ": .to_consistent has been removed, please use .to_global instead");
 }
 
 std::shared_ptr<Module> Module::new_instance() const {

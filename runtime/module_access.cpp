@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 
 #include "halnorm/error.h"
@@ -45,14 +46,33 @@ Module::Attribute Module::get(std::string_view name) const {
 }
 
 Module& Module::get_submodule(std::string_view path) const {
-  const auto dot = path.find('.');
-  const std::string_view first = path.substr(0, dot);
-  const auto* child = Registry::find(registry_.children, first);
-  if (child == nullptr || child->module == nullptr) {
-    throw_no_attribute(*this, first);
+  // As for a child, "const" says nothing about the module that is found.
+  auto* found = const_cast<Module*>(this);
+  for (std::size_t begin = 0; !path.empty() && begin <= path.size();) {
+    const std::size_t end = std::min(path.find('.', begin), path.size());
+    const std::string_view name = path.substr(begin, end - begin);
+    const auto* child = Registry::find(found->registry_.children, name);
+    if (child == nullptr || child->module == nullptr) {
+      throw_no_attribute(*found, name);
+    }
+    found = child->module.get();
+    begin = end + 1;
   }
-  return dot == std::string_view::npos ? *child->module
-                                       : child->module->get_submodule(path.substr(dot + 1));
+  return *found;
+}
+
+std::shared_ptr<Module> Module::registered_module(std::string_view name) const {
+  const auto* child = Registry::find(registry_.children, name);
+  return child != nullptr ? child->module : nullptr;
+}
+
+std::size_t Module::registered_module_count() const noexcept { return registry_.child_modules; }
+
+std::shared_ptr<Module> Module::registered_module(std::size_t index) const {
+  if (registry_.child_modules == registry_.children.size()) {
+    return registry_.children[index].module;
+  }
+  return registered_modules()[index].second;
 }
 
 Parameter Module::get_parameter(std::string_view path) const {
@@ -73,33 +93,46 @@ Tensor Module::get_buffer(std::string_view path) const {
   throw_no_attribute(owner, leaf);
 }
 
+/// The name of a member of the class keeps to that member's kind.
+void Module::check_unbound(const char* value, const std::string& name) const {
+  const auto is_bound = [&name](const auto& entries) {
+    const auto* entry = entries.find(name);
+    return entry != nullptr && entry->member != nullptr;
+  };
+  if (is_bound(registry_.buffers)) {
+    throw_kind(*this, value, "buffer", name, "Tensor or None");
+  }
+  if (is_bound(registry_.children)) {
+    throw_kind(*this, value, "child module", name, "that member or None");
+  }
+}
+
 void Module::set(const std::string& name, Parameter value) {
-  const bool known = registry_.has(name);
-  if (!known || value.defined()) {
-    if (!known) {
-      check_name("parameter", name, false);
-    }
-    if (Registry::find(registry_.parameters, name) == nullptr) {
-      erase(name);
-    }
-    register_parameter(name, std::move(value));
+  if (!value.defined() && registry_.has(name)) {
+    set(name, Tensor());
     return;
   }
-  set(name, Tensor());
+  if (registry_.parameters.find(name) == nullptr) {
+    check_unbound("Parameter", name);
+    if (!erase(name)) {
+      check_name("parameter", name, false);
+    }
+  }
+  register_parameter(name, std::move(value));
 }
 
 void Module::set(const std::string& name, Tensor value) {
-  if (auto* parameter = Registry::find(registry_.parameters, name)) {
+  if (auto* parameter = registry_.parameters.find(name)) {
     if (value.defined()) {
       throw_kind(*this, "Tensor", "parameter", name, "Parameter or None");
     }
     parameter->assign(Parameter());
-  } else if (auto* child = Registry::find(registry_.children, name)) {
+  } else if (registry_.children.find(name) != nullptr) {
     if (value.defined()) {
       throw_kind(*this, "Tensor", "child module", name, "Module or None");
     }
-    *child = {.name = name, .module = nullptr};
-  } else if (auto* buffer = Registry::find(registry_.buffers, name)) {
+    put_child(name, nullptr);
+  } else if (auto* buffer = registry_.buffers.find(name)) {
     buffer->assign(std::move(value));
   } else {
     throw_no_attribute(*this, name);
@@ -111,10 +144,11 @@ void Module::set(const std::string& name, std::shared_ptr<Module> value) {
     set(name, Tensor());
     return;
   }
-  if (Registry::find(registry_.parameters, name) != nullptr) {
+  if (registry_.parameters.find(name) != nullptr) {
     throw_kind(*this, "Module", "parameter", name, "Parameter or None");
   }
-  if (Registry::find(registry_.buffers, name) != nullptr) {
+  if (registry_.buffers.find(name) != nullptr) {
+    check_unbound("Module", name);
     check_no_cycle(name, value.get());
     erase(name);
   }
@@ -139,7 +173,9 @@ std::vector<std::string> Module::member_names() const {
   }
   const auto add = [&names](const auto& entries) {
     for (const auto& entry : entries) {
-      names.push_back(entry.name);
+      if (entry.listed()) {
+        names.push_back(entry.name);
+      }
     }
   };
   add(registry_.parameters);

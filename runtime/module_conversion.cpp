@@ -1,61 +1,68 @@
-#include <algorithm>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 
+#include "erased_modules.h"
 #include "halnorm/error.h"
-#include "halnorm/nn/module.h"
 #include "module_path.h"
+#include "module_tree.h"
 #include "strided.h"
 #include "tensor_impl.h"
 
 namespace halnorm::nn {
 
-/// One conversion of a module tree: plan() converts everything into temporaries and may throw,
+/// One conversion of a module tree: the walk converts everything into temporaries and may throw,
 /// commit() puts them in place.
-class ModuleConverter {
+class ModuleConverter : public ModuleTree::Visitor {
  public:
   explicit ModuleConverter(const std::function<Tensor(const Tensor&)>& fn) : fn_(fn) {}
 
-  /// `prefix` ends in "." unless it is empty.
-  void plan(Module& module, const std::string& prefix) {
-    for (const auto& [name, child] : module.named_children()) {
-      plan(*child, prefix + name + ".");
+  bool enter(const ModuleTree::Place<Module>& place) { return seen_.insert(&place.module).second; }
+
+  void leave(Module& module, const std::string& prefix) {
+    for (const auto& slot : listed(module.registry_.parameters)) {
+      plan_parameter(prefix + slot.name, slot.value());
     }
-    for (const auto& slot : module.registry_.parameters) {
-      if (slot.value().defined()) {
-        plan_parameter(prefix + slot.name, slot.value());
-      }
-    }
-    for (const auto& slot : module.registry_.buffers) {
-      if (slot.value().defined()) {
-        converted(prefix + slot.name, slot.value());
-      }
+    for (const auto& slot : listed(module.registry_.buffers)) {
+      converted(prefix + slot.name, slot.value());
     }
   }
 
   void commit() {
     std::vector<Tensor> aliases;
-    for (const auto& [tensor, result] : tensors_) {
+    for (const auto& [tensor, result] : conversions_) {
       aliases.push_back(halnorm::detail::TensorAccess::alias(result));
     }
-    for (std::size_t i = 0; i < tensors_.size(); ++i) {
-      halnorm::detail::TensorAccess::take_over(tensors_[i].first, aliases[i]);
+    for (std::size_t i = 0; i < aliases.size(); ++i) {
+      halnorm::detail::TensorAccess::take_over(conversions_[i].first, aliases[i]);
     }
   }
 
  private:
+  /// The slots that have a value, with their values: fn may change the module.
+  template <class T>
+  static std::vector<Registry::Slot<T>> listed(const NamedEntries<Registry::Slot<T>>& slots) {
+    std::vector<Registry::Slot<T>> result;
+    for (const auto& slot : slots) {
+      if (slot.value().defined()) {
+        result.push_back({.name = slot.name, .own = slot.value()});
+      }
+    }
+    return result;
+  }
+
   /// fn's result for a tensor, which is asked for once however often the tensor is met.
   const Tensor& converted(const std::string& path, const Tensor& tensor) {
-    const auto known = std::find_if(tensors_.begin(), tensors_.end(),
-                                    [&](const auto& entry) { return entry.first.is_same(tensor); });
-    if (known != tensors_.end()) {
-      return known->second;
+    if (const auto known = places_.find(tensor.identity()); known != places_.end()) {
+      return conversions_[known->second].second;
     }
     Tensor result = call(path, tensor);
     if (!result.defined()) {
       throw ValueError("apply_to_tensors: got an undefined tensor from the function for '" + path +
                        "', wanted one for each tensor");
     }
-    return tensors_.emplace_back(tensor, std::move(result)).second;
+    places_.emplace(tensor.identity(), conversions_.size());
+    return conversions_.emplace_back(tensor, std::move(result)).second;
   }
 
   Tensor call(const std::string& path, const Tensor& tensor) {
@@ -67,13 +74,9 @@ class ModuleConverter {
   }
 
   void plan_parameter(const std::string& path, const Parameter& parameter) {
-    const auto known = std::find_if(seen_.begin(), seen_.end(), [&](const Parameter& entry) {
-      return entry.is_same(parameter);
-    });
-    if (known != seen_.end()) {
+    if (!seen_.insert(parameter.identity()).second) {
       return;
     }
-    seen_.push_back(parameter);
     const Tensor data = converted(path, parameter.data());
     if (parameter.requires_grad() && !is_floating(data.dtype())) {
       throw DTypeError("apply_to_tensors: got " + std::string(name_of(data.dtype())) +
@@ -91,8 +94,9 @@ class ModuleConverter {
   }
 
   const std::function<Tensor(const Tensor&)>& fn_;
-  std::vector<std::pair<Tensor, Tensor>> tensors_;
-  std::vector<Parameter> seen_;
+  std::vector<std::pair<Tensor, Tensor>> conversions_;
+  std::unordered_map<const void*, std::size_t> places_;  ///< of tensors in conversions_
+  std::unordered_set<const void*> seen_;                 ///< modules and parameters
 };
 
 Module& Module::apply_to_tensors(const std::function<Tensor(const Tensor&)>& fn) {
@@ -100,8 +104,9 @@ Module& Module::apply_to_tensors(const std::function<Tensor(const Tensor&)>& fn)
     throw ValueError(name() +
                      ".apply_to_tensors: got an empty function, wanted one that can be called");
   }
+  const ErasedModules erased;
   ModuleConverter converter(fn);
-  converter.plan(*this, "");
+  ModuleTree::walk(*this, "", converter);
   converter.commit();
   return *this;
 }

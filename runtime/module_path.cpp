@@ -23,6 +23,11 @@ template <class E>
 
 /// The name of a module within another, "" if it is not below it.
 std::string name_below(const Module& parent, const Module& module) {
+  for (const auto& [name, child] : parent.named_children()) {
+    if (child == &module) {
+      return name;
+    }
+  }
   for (const auto& [name, below] : parent.named_modules()) {
     if (below == &module) {
       return name;
@@ -33,7 +38,14 @@ std::string name_below(const Module& parent, const Module& module) {
 
 }  // namespace
 
-CallFrame::CallFrame(const Module& module) noexcept : module_(module), caller_(current_frame) {
+CallFrame::CallFrame(const Module& module)
+    : module_(module),
+      caller_(current_frame),
+      depth_(current_frame == nullptr ? 1 : current_frame->depth_ + 1) {
+  if (depth_ > max_depth) {
+    throw Error(module.name() + ": got a call within " + std::to_string(max_depth) +
+                " calls of modules, wanted fewer (does a module call itself?)");
+  }
   current_frame = this;
 }
 

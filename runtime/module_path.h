@@ -1,7 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <exception>
 #include <string>
+
+#include "erased_modules.h"
 
 namespace halnorm::nn {
 
@@ -15,7 +18,11 @@ class Module;
 /// learns the path of the module it happened in; a call that succeeds pays for two pointer writes.
 class CallFrame {
  public:
-  explicit CallFrame(const Module& module) noexcept;
+  /// Calls within calls; a level takes about 450 bytes of stack, and what forward itself needs.
+  static constexpr std::size_t max_depth = 1000;
+
+  /// @throws Error beyond the depth, rather than overflowing the stack.
+  explicit CallFrame(const Module& module);
   ~CallFrame();
   CallFrame(const CallFrame&) = delete;
   CallFrame& operator=(const CallFrame&) = delete;
@@ -32,6 +39,8 @@ class CallFrame {
   /// The error on its way out of a call that this one made, if it begins with a path already. Not a
   /// thread_local: where there is no memory to register its destructor, the process is aborted.
   std::exception_ptr located_;
+  std::size_t depth_;
+  ErasedModules erased_;
 };
 
 }  // namespace halnorm::nn

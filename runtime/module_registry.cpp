@@ -2,6 +2,7 @@
 #include <array>
 #include <string>
 
+#include "erased_modules.h"
 #include "halnorm/error.h"
 #include "halnorm/nn/module.h"
 
@@ -10,21 +11,23 @@ namespace halnorm::nn {
 namespace {
 
 template <class T>
-void put(std::vector<Registry::Slot<T>>& list, Registry::Slot<T> slot) {
-  if (auto* old = Registry::find(list, slot.name)) {
-    old->persistent = slot.persistent;
-    if (slot.member != nullptr) {
-      old->member = slot.member;
-    } else {
-      old->assign(std::move(slot.own));
-    }
+void put(NamedEntries<Registry::Slot<T>>& list, Registry::Slot<T> slot) {
+  auto* old = list.find(slot.name);
+  if (old == nullptr) {
+    list.add(std::move(slot));
     return;
   }
-  list.push_back(std::move(slot));
+  old->persistent = slot.persistent;
+  if (slot.member != nullptr) {
+    old->member = slot.member;
+    old->erased = false;
+  } else {
+    old->assign(std::move(slot.own));
+  }
 }
 
 /// The members that every module has; they are not free for entries.
-constexpr std::array<std::string_view, 44> member_functions = {
+constexpr std::array<std::string_view, 45> member_functions = {
     "add_module",
     "apply",
     "apply_to_tensors",
@@ -67,6 +70,7 @@ constexpr std::array<std::string_view, 44> member_functions = {
     "state_dict",
     "str",
     "to",
+    "to_consistent",
     "train",
     "zero_grad",
 };
@@ -98,65 +102,70 @@ void Module::check_name(const char* kind, const std::string& name, bool taken) c
   }
 }
 
-void Module::check_no_cycle(const std::string& name, const Module* child) const {
-  if (child == nullptr) {
-    return;
-  }
-  for (const auto& [path, below] : child->named_modules()) {
-    if (below == this) {
-      throw ValueError(this->name() + ": got module '" + name +
-                       "' that contains the module it would be added to" +
-                       (path.empty() ? "" : " as '" + path + "'") + ", wanted a tree");
-    }
-  }
-}
-
 Parameter Module::register_parameter(const std::string& name, Parameter value) {
-  check_name("parameter", name,
-             registry_.has(name) && Registry::find(registry_.parameters, name) == nullptr);
+  check_name("parameter", name, registry_.taken_outside(registry_.parameters, name));
   put<Parameter>(registry_.parameters, {.name = name, .own = value});
   return value;
 }
 
 Tensor Module::register_buffer(const std::string& name, Tensor value, bool persistent) {
-  check_name("buffer", name,
-             registry_.has(name) && Registry::find(registry_.buffers, name) == nullptr);
+  check_name("buffer", name, registry_.taken_outside(registry_.buffers, name));
   put<Tensor>(registry_.buffers, {.name = name, .own = value, .persistent = persistent});
   return value;
 }
 
 void Module::check_child(const std::string& name, const Module* child) const {
-  check_name("module", name,
-             registry_.has(name) && Registry::find(registry_.children, name) == nullptr);
+  check_name("module", name, registry_.taken_outside(registry_.children, name));
+  const auto* old = registry_.children.find(name);
+  if (old != nullptr && old->member != nullptr && child != nullptr && child != old->member) {
+    throw ValueError(this->name() + ": got another module for '" + name +
+                     "', wanted the member of the class that has this name");
+  }
   check_no_cycle(name, child);
 }
 
 void Module::add_module(const std::string& name, std::shared_ptr<Module> child) {
   check_child(name, child.get());
-  if (auto* old = Registry::find(registry_.children, name)) {
-    *old = {.name = name, .module = std::move(child)};
-  } else {
-    registry_.children.push_back({.name = name, .module = std::move(child)});
+  put_child(name, std::move(child));
+}
+
+/// `member`: what the name is to be bound to, or null.
+void Module::put_child(const std::string& name, std::shared_ptr<Module> module, Module* member) {
+  if (module != nullptr) {
+    adopt(*module);
   }
+  const bool defined = module != nullptr;
+  if (auto* old = registry_.children.find(name)) {
+    ErasedModules::keep(old->module);
+    registry_.child_modules -= old->module != nullptr ? 1 : 0;
+    old->module.swap(module);
+    old->erased = false;
+    old->member = member != nullptr ? member : old->member;
+  } else {
+    registry_.children.add({.name = name, .module = std::move(module), .member = member});
+  }
+  registry_.child_modules += defined ? 1 : 0;
 }
 
 void Module::bind_parameter(const std::string& name, Parameter& member) {
-  check_name("parameter", name, registry_.has(name));
+  check_name("parameter", name,
+             registry_.has(name) || registry_.taken_outside(registry_.parameters, name));
   put<Parameter>(registry_.parameters, {.name = name, .own = {}, .member = &member});
 }
 
 void Module::bind_buffer(const std::string& name, Tensor& member, bool persistent) {
-  check_name("buffer", name, registry_.has(name));
+  check_name("buffer", name,
+             registry_.has(name) || registry_.taken_outside(registry_.buffers, name));
   put<Tensor>(registry_.buffers,
               {.name = name, .own = {}, .member = &member, .persistent = persistent});
 }
 
 void Module::bind_module(const std::string& name, Module& member) {
-  check_name("module", name, registry_.has(name));
+  check_name("module", name,
+             registry_.has(name) || registry_.taken_outside(registry_.children, name));
   check_no_cycle(name, &member);
   // Owns nothing: the member lives as long as the class it is part of.
-  const std::shared_ptr<Module> reference(std::shared_ptr<void>(), &member);
-  registry_.children.push_back({.name = name, .module = reference, .is_member = true});
+  put_child(name, std::shared_ptr<Module>(std::shared_ptr<void>(), &member), &member);
 }
 
 void Module::unregister_parameter(std::string_view name) {
@@ -172,11 +181,18 @@ void Module::unregister_buffer(std::string_view name) {
 }
 
 void Module::unregister_module(std::string_view name) {
-  const auto* child = Registry::find(registry_.children, name);
+  auto* child = Registry::find(registry_.children, name);
   if (child == nullptr) {
     throw_missing(*this, "unregister_module", "child module", name);
   }
-  registry_.children.erase(registry_.children.begin() + (child - registry_.children.data()));
+  ErasedModules::keep(child->module);
+  const std::shared_ptr<Module> released = std::move(child->module);
+  registry_.child_modules -= released != nullptr ? 1 : 0;
+  if (child->member != nullptr) {
+    child->erased = true;
+  } else {
+    registry_.children.remove(name);
+  }
 }
 
 }  // namespace halnorm::nn

@@ -77,6 +77,11 @@ const Tensor& StateDict::at(std::string_view name) const {
   return *tensor;
 }
 
+const std::string* StateDict::first_name_from(std::string_view bound) const {
+  const auto found = places_.lower_bound(bound);
+  return found == places_.end() ? nullptr : &found->first;
+}
+
 std::vector<std::string> StateDict::names() const {
   std::vector<std::string> names;
   names.reserve(size());

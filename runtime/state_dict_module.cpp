@@ -1,8 +1,13 @@
+#include <algorithm>
 #include <istream>
+#include <iterator>
 #include <ostream>
 #include <string>
+#include <string_view>
+#include <unordered_set>
 
-#include "halnorm/nn/module.h"
+#include "erased_modules.h"
+#include "module_tree.h"
 
 namespace halnorm::nn {
 
@@ -25,15 +30,21 @@ StateDict Module::state_dict(const std::string& prefix, bool keep_vars) const {
 }
 
 void Module::state_dict(StateDict& destination, const std::string& prefix, bool keep_vars) const {
-  if (version() > 1) {
-    destination.set_version(path_of(prefix), version());
-  }
-  save_to_state_dict(destination, prefix, keep_vars);
-  for (const Registry::Child& child : registry_.children) {
-    if (child.module != nullptr) {
-      child.module->state_dict(destination, prefix + child.name + ".", keep_vars);
+  struct Saver : ModuleTree::Visitor {
+    Saver(StateDict& dict, bool keep) : destination(dict), keep_vars(keep) {}
+
+    StateDict& destination;
+    bool keep_vars;
+
+    bool enter(const ModuleTree::Place<const Module>& place) {
+      if (place.module.version() > 1) {
+        destination.set_version(path_of(place.prefix), place.module.version());
+      }
+      place.module.save_to_state_dict(destination, place.prefix, keep_vars);
+      return true;
     }
-  }
+  };
+  ModuleTree::walk(*this, prefix, Saver(destination, keep_vars));
 }
 
 void Module::save_to_state_dict(StateDict& destination, const std::string& prefix,
@@ -54,25 +65,28 @@ void Module::save_to_state_dict(StateDict& destination, const std::string& prefi
 }
 
 LoadResult Module::load_state_dict(const StateDict& dict, bool strict) {
+  struct Loader : ModuleTree::Visitor {
+    explicit Loader(LoadState& state) : load(state) {}
+
+    LoadState& load;
+
+    bool enter(const ModuleTree::Place<Module>& place) {
+      Module& module = place.module;
+      if (module.load_hooks_) {
+        const auto hooks = module.load_hooks_->entries();
+        for (const auto& [id, hook] : *hooks) {
+          hook(module, load.dict, place.prefix);
+        }
+      }
+      module.load_from_state_dict(load, place.prefix);
+      return true;
+    }
+  };
+  const ErasedModules erased;
   LoadState load(dict, strict);
-  load_tree(load, "");
+  ModuleTree::walk(*this, "", Loader(load));
   load.commit(name());
   return std::move(load.result);  // a copy may need memory, and all is loaded already
-}
-
-void Module::load_tree(LoadState& load, const std::string& prefix) {
-  const auto hooks = load_hooks_ ? load_hooks_->entries() : nullptr;
-  if (hooks) {
-    for (const auto& [id, hook] : *hooks) {
-      hook(*this, load.dict, prefix);
-    }
-  }
-  load_from_state_dict(load, prefix);
-  for (const Registry::Child& child : registry_.children) {
-    if (child.module != nullptr) {
-      child.module->load_tree(load, prefix + child.name + ".");
-    }
-  }
 }
 
 void Module::load_from_state_dict(LoadState& load, const std::string& prefix) {
@@ -91,21 +105,31 @@ void Module::load_from_state_dict(LoadState& load, const std::string& prefix) {
       load.result.missing_keys.push_back(prefix + name);
     }
   }
-  for (const auto& [key, tensor] : load.dict) {
-    if (!key.starts_with(prefix)) {
+  std::unordered_set<std::string_view> own_names;
+  for (const auto& [name, target] : own) {
+    own_names.insert(name);
+  }
+  const auto is_child = [this](std::string_view name) {
+    const auto* child = Registry::find(registry_.children, name);
+    return child != nullptr && child->module != nullptr;
+  };
+  std::vector<std::string> unexpected;
+  const std::string* key = load.dict.first_name_from(prefix);
+  while (key != nullptr && key->starts_with(prefix)) {
+    const std::string_view rest = std::string_view(*key).substr(prefix.size());
+    const std::size_t dot = rest.find('.');
+    if (dot != std::string_view::npos && is_child(rest.substr(0, dot))) {
+      // Past all of the child's: the character after '.' is '/'.
+      key = load.dict.first_name_from(key->substr(0, prefix.size() + dot) + "/");
       continue;
     }
-    const std::string rest = key.substr(prefix.size());
-    const std::size_t dot = rest.find('.');
-    const auto* child = Registry::find(registry_.children, rest.substr(0, dot));
-    const bool belongs_to_child =
-        dot != std::string::npos && child != nullptr && child->module != nullptr;
-    const bool is_own =
-        std::any_of(own.begin(), own.end(), [&](const auto& entry) { return entry.first == rest; });
-    if (!belongs_to_child && !is_own) {
-      load.result.unexpected_keys.push_back(key);
+    if (!own_names.contains(rest)) {
+      unexpected.push_back(*key);
     }
+    key = load.dict.first_name_from(*key + '\0');
   }
+  std::ranges::sort(unexpected, {}, [&load](const auto& name) { return load.dict.find(name); });
+  std::ranges::move(unexpected, std::back_inserter(load.result.unexpected_keys));
 }
 
 void Module::save(std::ostream& stream) const { halnorm::save(state_dict(), stream); }

@@ -4,6 +4,8 @@
 #include <memory>
 #include <optional>
 #include <sstream>
+#include <string>
+#include <utility>
 
 #include "module_fixture.h"
 #include "support/throws.h"
@@ -25,6 +27,35 @@ class TwoLines : public Echo {
 
 template <class T>
 class Generic : public Echo {};
+
+template <class Base>
+class Derived : public Base {
+ public:
+  using Base::Base;
+  class Inner : public Base {
+   public:
+    using Base::Base;
+  };
+};
+
+template <class Base, class... Arguments>
+void expect_own_names(const std::string& base, Arguments... arguments) {
+  class Local : public Base {
+   public:
+    using Base::Base;
+  };
+  EXPECT_EQ(Base(arguments...).name(), base);
+  EXPECT_EQ(Local(arguments...).name(), "Local") << "of " << base;
+  EXPECT_EQ(Derived<Base>(arguments...).name(), "Derived") << "of " << base;
+  EXPECT_EQ(typename Derived<Base>::Inner(arguments...).name(), "Inner") << "of " << base;
+  EXPECT_EQ(Local(arguments...).str().rfind("Local(", 0), 0U);
+}
+
+class Renamed : public BatchNorm1d {
+ public:
+  using BatchNorm1d::BatchNorm1d;
+  [[nodiscard]] std::string name() const override { return "MyNorm"; }
+};
 
 }  // namespace
 
@@ -104,7 +135,31 @@ TEST(Format, NamesAreThoseOfTheClass) {
   EXPECT_EQ(Module().name(), "Module");
   EXPECT_EQ(Echo().name(), "Echo");
   EXPECT_EQ(TwoLines().name(), "TwoLines") << "in an unnamed namespace";
-  EXPECT_EQ(Generic<std::string>().name().substr(0, 7), "Generic");
+  EXPECT_EQ(Generic<std::string>().name(), "Generic");
+  using Pair = std::pair<int, Generic<int>>;
+  EXPECT_EQ(Generic<Pair>().name(), "Generic");
+}
+
+TEST(Format, ASubclassHasItsOwnName) {
+  expect_own_names<Module>("Module");
+  expect_own_names<halnorm::nn::Sequential>("Sequential");
+  expect_own_names<halnorm::nn::ModuleList>("ModuleList");
+  expect_own_names<halnorm::nn::ModuleDict>("ModuleDict");
+  expect_own_names<BatchNorm1d>("BatchNorm1d", 2);
+  expect_own_names<halnorm::nn::BatchNorm2d>("BatchNorm2d", 2);
+  expect_own_names<halnorm::nn::BatchNorm3d>("BatchNorm3d", 2);
+  expect_own_names<halnorm::nn::FusedBatchNorm1d>("FusedBatchNorm1d", 2);
+  EXPECT_EQ(Renamed(2).name(), "MyNorm");
+  const auto in_a_lambda = [](auto) {
+    class Hidden : public Echo {};
+    return Hidden().name();
+  };
+  EXPECT_EQ(in_a_lambda(std::string()), "Hidden");
+}
+
+TEST(Format, MessagesNameTheSubclass) {
+  Derived<BatchNorm1d> layer(3);
+  expect_throws<halnorm::ShapeError>([&] { layer(halnorm::Tensor::ones({2, 4})); }, {"Derived: "});
 }
 
 TEST(Format, OnlyTheEmptySpecification) {

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <vector>
@@ -113,6 +114,117 @@ TEST(Hooks, ChangesDuringACallCountFromTheNext) {
   EXPECT_EQ(calls, (std::vector<int>{1, 2}));
   module(tensor({1}));
   EXPECT_EQ(calls, (std::vector<int>{1, 2, 1, 3}));
+}
+
+namespace {
+
+/// Runs something of the caller's in its forward.
+class Calls : public Module {
+ public:
+  explicit Calls(std::function<void(Calls&)> act) : act_(std::move(act)) {}
+  Tensor forward(const Tensor& x) override {
+    act_(*this);
+    return x;
+  }
+
+ private:
+  std::function<void(Calls&)> act_;
+};
+
+/// A forward hook that notes its number.
+auto note_after(std::vector<int>& calls, int number) {
+  return [&calls, number](Module&, const Tensor&, const Tensor&) {
+    calls.push_back(number);
+    return Tensor();
+  };
+}
+
+}  // namespace
+
+TEST(Hooks, APreHookAddsHooksOfEitherKind) {
+  for (const bool has_hook : {false, true}) {
+    Echo module;
+    std::vector<int> calls;
+    if (has_hook) {
+      module.register_forward_hook(note_after(calls, 4));
+    }
+    HookHandle first = module.register_forward_pre_hook([&](Module& self, const Tensor&) {
+      calls.push_back(1);
+      self.register_forward_pre_hook(note(calls, 2));
+      self.register_forward_hook(note_after(calls, 3), true);
+      first.remove();
+      return Tensor();
+    });
+    module(tensor({1}));
+    EXPECT_EQ(calls, has_hook ? (std::vector<int>{1, 3, 4}) : (std::vector<int>{1, 3}))
+        << "the list of hooks is read after forward, that of pre-hooks before";
+    calls.clear();
+    module(tensor({1}));
+    EXPECT_EQ(calls, has_hook ? (std::vector<int>{2, 3, 4}) : (std::vector<int>{2, 3}));
+  }
+}
+
+TEST(Hooks, ForwardAddsHooksOfEitherKind) {
+  for (const bool has_hook : {false, true}) {
+    std::vector<int> calls;
+    Calls module([&calls](Calls& self) {
+      if (calls.size() < 2) {
+        self.register_forward_pre_hook(note(calls, 2));
+        self.register_forward_hook(note_after(calls, 3));
+      }
+    });
+    if (has_hook) {
+      module.register_forward_pre_hook(note(calls, 0));
+      module.register_forward_hook(note_after(calls, 1));
+    }
+    module(tensor({1}));
+    EXPECT_EQ(calls, has_hook ? (std::vector<int>{0, 1, 3}) : std::vector<int>{3});
+    calls = {9, 9};
+    module(tensor({1}));
+    EXPECT_EQ(calls,
+              has_hook ? (std::vector<int>{9, 9, 0, 2, 1, 3}) : (std::vector<int>{9, 9, 2, 3}));
+  }
+}
+
+TEST(Hooks, AHookAddsHooksOfEitherKind) {
+  Echo module;
+  std::vector<int> calls;
+  HookHandle first = module.register_forward_hook([&](Module& self, const Tensor&, const Tensor&) {
+    calls.push_back(1);
+    self.register_forward_hook(note_after(calls, 2));
+    self.register_forward_pre_hook(note(calls, 3));
+    first.remove();
+    return Tensor();
+  });
+  module(tensor({1}));
+  EXPECT_EQ(calls, std::vector<int>{1});
+  calls.clear();
+  module(tensor({1}));
+  EXPECT_EQ(calls, (std::vector<int>{3, 2}));
+}
+
+TEST(Hooks, RemovedDuringACallRunIfTheirListWasRead) {
+  Echo module;
+  std::vector<int> calls;
+  HookHandle pre;
+  HookHandle hook;
+  HookHandle last;
+  module.register_forward_pre_hook([&](Module&, const Tensor&) {
+    pre.remove();
+    hook.remove();
+    return Tensor();
+  });
+  pre = module.register_forward_pre_hook(note(calls, 1));
+  hook = module.register_forward_hook(note_after(calls, 2));
+  module.register_forward_hook([&](Module&, const Tensor&, const Tensor&) {
+    last.remove();
+    return Tensor();
+  });
+  last = module.register_forward_hook(note_after(calls, 3));
+  module(tensor({1}));
+  EXPECT_EQ(calls, (std::vector<int>{1, 3}));
+  module(tensor({1}));
+  EXPECT_EQ(calls, (std::vector<int>{1, 3}));
 }
 
 TEST(Hooks, ErrorsOfPreHooksChangeNothing) {

@@ -19,11 +19,6 @@ concept Ordered = requires(const M& a, const M& b) {
 || requires(const M& a, const M& b) { a > b; }
 || requires(const M& a, const M& b) { a >= b; };
 
-template <class M>
-concept HasToConsistent = requires(M& module) {
-  module.to_consistent();
-};
-
 /// Nothing but what a subclass has to say.
 class Doubler : public Module {
  public:
@@ -45,7 +40,15 @@ TEST(Reference, ModulesHaveNoOrder) {
   EXPECT_TRUE(Ordered<int>) << "the question can be answered with yes";
 }
 
-TEST(Reference, ToConsistentIsGone) { EXPECT_FALSE(HasToConsistent<BatchNorm1d>); }
+TEST(Reference, ToConsistentIsGone) {
+  BatchNorm1d layer(2);
+  const auto text = [](auto call) { return fixture::message_of<Error>(call); };
+  const std::string wanted =
+      "BatchNorm1d: .to_consistent has been removed, please use .to_global instead";
+  EXPECT_EQ(text([&] { layer.to_consistent(); }), wanted);
+  EXPECT_EQ(text([&] { layer.to_consistent("placement", 1); }), wanted) << "whatever it is given";
+  EXPECT_THROW(layer.register_buffer("to_consistent", Tensor()), halnorm::ValueError);
+}
 
 TEST(Reference, ASubclassIsAModule) {
   Doubler doubler;

@@ -158,6 +158,10 @@ TEST(Access, ByName) {
   EXPECT_TRUE(net.get_parameter("a.weight").is_same(net.a->weight));
   EXPECT_TRUE(net.get_buffer("b.2.running_var").defined());
   EXPECT_EQ(net.get_submodule("b.0").name(), "BatchNorm1d");
+  EXPECT_EQ(&net.get_submodule(""), &net);
+  for (const char* path : {".", "a.", ".a", "b..0"}) {
+    EXPECT_THROW(static_cast<void>(net.get_submodule(path)), ValueError) << path;
+  }
   expect_throws<ValueError>([&] { static_cast<void>(net.get_parameter("a.foo")); },
                             {"'BatchNorm1d' object has no attribute 'foo'"});
   expect_throws<ValueError>([&] { static_cast<void>(net.get_buffer("z.foo")); },
@@ -176,14 +180,18 @@ TEST(Access, Assignment) {
   EXPECT_FALSE(layer.weight.defined());
   layer.set("bias", Parameter());
   EXPECT_FALSE(layer.bias.defined());
-  layer.set("running_mean", Parameter(tensor({6})));
-  EXPECT_FALSE(layer.running_mean.defined()) << "the name has moved";
-  EXPECT_EQ(names_of(layer.state_dict()),
-            (Names{"running_mean", "running_var", "num_batches_tracked"}));
-  layer.set("running_var", std::make_shared<Echo>());
-  EXPECT_EQ(names_of(layer.named_children()), Names{"running_var"});
-  layer.set("running_var", Tensor());
-  EXPECT_TRUE(layer.has("running_var") && layer.children().empty());
+  EXPECT_THROW(layer.set("running_mean", Parameter(tensor({6}))), ValueError)
+      << "the member of the class is no parameter";
+  EXPECT_EQ(values(layer.running_mean), std::vector<double>{5});
+  layer.register_buffer("free", tensor({6}));
+  layer.set("free", Parameter(tensor({6})));
+  EXPECT_EQ(names_of(layer.state_dict()).front(), "free") << "the name has moved";
+  layer.erase("free");
+  layer.register_buffer("free", tensor({6}));
+  layer.set("free", std::make_shared<Echo>());
+  EXPECT_EQ(names_of(layer.named_children()), Names{"free"});
+  layer.set("free", Tensor());
+  EXPECT_TRUE(layer.has("free") && layer.children().empty());
   layer.set("fresh", Parameter(tensor({1})));
   layer.set("child", std::make_shared<Echo>());
   EXPECT_TRUE(layer.has("fresh") && layer.has("child"));

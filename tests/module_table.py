@@ -14,18 +14,18 @@ from pathlib import Path
 MEMBERS = re.findall(
     r"\w+",
     """
-__init__ __call__ __delattr__ __dir__ __eq__ __format__ __ge__ __getattr__ __gt__ __hash__
-__init_subclass__ __le__ __lt__ __ne__ __new__ __reduce__ __repr__ __setattr__ __sizeof__ __str__
-__subclasshook__ _apply _check_input_dim _get_name _load_from_state_dict _named_members
-_save_to_state_dict _shallow_repr add_module apply buffers children cpu cuda double eval extra_repr
-float forward half load_state_dict modules named_buffers named_children named_modules
-named_parameters parameters register_buffer register_forward_hook register_forward_pre_hook
-register_parameter reset_parameters reset_running_stats state_dict to to_consistent to_global train
-zero_grad
+__init__ __call__ __delattr__ __dir__ __eq__ __format__ __ge__ __getattr__ __getattribute__ __gt__
+__hash__ __init_subclass__ __le__ __lt__ __ne__ __new__ __reduce__ __reduce_ex__ __repr__
+__setattr__ __sizeof__ __str__ __subclasshook__ _apply _check_input_dim _get_name
+_load_from_state_dict _named_members _save_to_state_dict _shallow_repr add_module apply buffers
+children cpu cuda double eval extra_repr float forward half load_state_dict modules named_buffers
+named_children named_modules named_parameters parameters register_buffer register_forward_hook
+register_forward_pre_hook register_parameter reset_parameters reset_running_stats state_dict to
+to_consistent to_global train zero_grad
 """,
 )
 
-# What one machine has no part in.
+# Not there yet.
 WITHOUT_TESTS = {"to_global"}
 
 

@@ -5,8 +5,8 @@
 
 /// @file
 /// Every error the library reports. Each message names the function (or the module's path), what it
-/// got and what it wanted. A call that throws has changed nothing, and the process is never
-/// aborted.
+/// got and what it wanted. A call of a function or of one layer that throws has changed nothing;
+/// docs/module.md says what containers and throwing hooks leave. The process is never aborted.
 
 namespace halnorm {
 

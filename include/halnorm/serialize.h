@@ -43,6 +43,8 @@ class StateDict {
   /// @throws ValueError if there is none.
   [[nodiscard]] const Tensor& at(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> names() const;
+  /// The first name, in the order of their bytes, that does not come before `bound`; null if none.
+  [[nodiscard]] const std::string* first_name_from(std::string_view bound) const;
 
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }

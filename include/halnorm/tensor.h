@@ -112,6 +112,8 @@ class Tensor {
 
   /// Whether both handles share one object (not merely memory); two undefined ones do not.
   [[nodiscard]] bool is_same(const Tensor& other) const noexcept;
+  /// Equal for handles on one object, for use as a key; null if undefined.
+  [[nodiscard]] const void* identity() const noexcept { return impl_.get(); }
 
   /// Makes this object, and so every handle on it, show the elements, shape, dtype and device of
   /// other: how a module converts its tensors while their identity stays.
@@ -149,6 +151,8 @@ class Parameter {
   [[nodiscard]] bool requires_grad() const;
   void set_requires_grad(bool flag) const;
   [[nodiscard]] bool is_same(const Parameter& other) const noexcept { return impl_ == other.impl_; }
+  /// Equal for handles on one object, for use as a key; null if undefined.
+  [[nodiscard]] const void* identity() const noexcept { return impl_.get(); }
 
  private:
   struct Impl {

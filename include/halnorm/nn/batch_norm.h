@@ -54,7 +54,8 @@ class BatchNorm : public Module {
 
   using Module::operator();
   /// The same, with the result in `out` (x's shape and dtype; may be x), which is returned unless a
-  /// hook replaces it.
+  /// hook replaces it. The result of a subclass, which may override forward(x), is copied to `out`
+  /// unless the subclass overrides forward_into() too.
   Tensor operator()(const Tensor& x, const Tensor& out);
   Tensor forward(const Tensor& x) override;
 
@@ -100,7 +101,10 @@ class BatchNorm : public Module {
   [[nodiscard]] std::vector<std::string_view> attribute_names() const override;
   void load_from_state_dict(LoadState& load, const std::string& prefix) override;
   [[nodiscard]] std::int64_t version() const override { return 2; }
+  /// BatchNorm1d, 2d and 3d write to `out` themselves. A subclass may override this and call
+  /// compute().
   Tensor forward_into(const Tensor& x, const Tensor& out) override;
+  void copy_settings(const Module& source) override;
 
   /// What follows the normalization in the same pass: nothing, or y = relu(y + addend).
   struct Epilogue {
@@ -137,7 +141,6 @@ class BatchNorm : public Module {
 class BatchNorm1d : public BatchNorm {
  public:
   explicit BatchNorm1d(std::int64_t num_features, const BatchNormOptions& options = {});
-  [[nodiscard]] std::string name() const override { return "BatchNorm1d"; }
 
  protected:
   void check_input_dim(const Tensor& x) const override;
@@ -148,7 +151,6 @@ class BatchNorm1d : public BatchNorm {
 class BatchNorm2d : public BatchNorm {
  public:
   explicit BatchNorm2d(std::int64_t num_features, const BatchNormOptions& options = {});
-  [[nodiscard]] std::string name() const override { return "BatchNorm2d"; }
 
  protected:
   void check_input_dim(const Tensor& x) const override;
@@ -159,7 +161,6 @@ class BatchNorm2d : public BatchNorm {
 class BatchNorm3d : public BatchNorm {
  public:
   explicit BatchNorm3d(std::int64_t num_features, const BatchNormOptions& options = {});
-  [[nodiscard]] std::string name() const override { return "BatchNorm3d"; }
 
  protected:
   void check_input_dim(const Tensor& x) const override;

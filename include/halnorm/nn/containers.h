@@ -34,14 +34,12 @@ class ModuleList : public Module {
   /// Before the module at `index`, which may count from the end; the later ones are renamed.
   void insert(std::int64_t index, std::shared_ptr<Module> module);
 
-  [[nodiscard]] std::size_t size() const { return entries().size(); }
-  [[nodiscard]] bool empty() const { return size() == 0; }
+  [[nodiscard]] std::size_t size() const noexcept { return registered_module_count(); }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
   /// The index may count from the end. @throws ValueError out of range.
   [[nodiscard]] Module& operator[](std::int64_t index) const { return *at(index); }
   [[nodiscard]] std::shared_ptr<Module> at(std::int64_t index) const;
   [[nodiscard]] std::vector<std::shared_ptr<Module>> entries() const;
-
-  [[nodiscard]] std::string name() const override { return "ModuleList"; }
 
  protected:
   [[nodiscard]] std::shared_ptr<Module> new_instance() const override {
@@ -62,8 +60,6 @@ class Sequential : public ModuleList {
 
   Tensor forward(const Tensor& x) override;
   Tensor backward(const Tensor& grad_output) override;
-
-  [[nodiscard]] std::string name() const override { return "Sequential"; }
 
  protected:
   [[nodiscard]] std::shared_ptr<Module> new_instance() const override {
@@ -87,16 +83,14 @@ class ModuleDict : public Module {
   std::shared_ptr<Module> pop(std::string_view key);
   void clear();
 
-  [[nodiscard]] std::size_t size() const { return entries().size(); }
-  [[nodiscard]] bool empty() const { return size() == 0; }
+  [[nodiscard]] std::size_t size() const noexcept { return registered_module_count(); }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
   [[nodiscard]] bool contains(std::string_view key) const { return has(key); }
   /// @throws ValueError if there is none.
   [[nodiscard]] Module& operator[](std::string_view key) const { return *at(key); }
   [[nodiscard]] std::shared_ptr<Module> at(std::string_view key) const;
   [[nodiscard]] std::vector<std::string> keys() const;
   [[nodiscard]] std::vector<Entry> entries() const;
-
-  [[nodiscard]] std::string name() const override { return "ModuleDict"; }
 
  protected:
   [[nodiscard]] std::shared_ptr<Module> new_instance() const override {

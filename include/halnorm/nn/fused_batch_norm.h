@@ -29,8 +29,9 @@ class FusedBatchNorm1d : public BatchNorm {
   explicit FusedBatchNorm1d(std::int64_t num_features, const BatchNormOptions& options = {});
 
   using Module::operator();
-  /// Pre-hooks, forward, hooks. `addend`: x's shape and dtype, or undefined for none. `out`, if
-  /// defined, receives the result; it may be x or addend.
+  /// Pre-hooks, forward, hooks: forward(x) without an addend, otherwise forward(x, addend).
+  /// `addend`: x's shape and dtype, or undefined for none. `out`, if defined, receives the result;
+  /// it may be x or addend. The result of a subclass is copied to it.
   Tensor operator()(const Tensor& x, const Tensor& addend, const Tensor& out = {});
   Tensor forward(const Tensor& x) override;
   virtual Tensor forward(const Tensor& x, const Tensor& addend);
@@ -38,12 +39,13 @@ class FusedBatchNorm1d : public BatchNorm {
   /// Of the latest forward that was not yet differentiated, as backward(), which returns dx alone.
   FusedGradients backward_fused(const Tensor& grad_output);
 
-  [[nodiscard]] std::string name() const override { return "FusedBatchNorm1d"; }
-
  protected:
   void check_input_dim(const Tensor& x) const override;
   Tensor forward_into(const Tensor& x, const Tensor& out) override;
   [[nodiscard]] std::shared_ptr<Module> new_instance() const override;
+
+ private:
+  Tensor forward_into(const Tensor& x, const Tensor& addend, const Tensor& out);
 };
 
 }  // namespace halnorm::nn

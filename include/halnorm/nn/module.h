@@ -1,7 +1,6 @@
 #pragma once
 
-#include <algorithm>
-#include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
@@ -31,13 +30,16 @@ namespace halnorm::nn {
 /// member) may run at the same time; anything else needs the caller's own ordering.
 ///
 /// Errors that come out of a call carry the path of the module they happened in, when it was called
-/// by a parent: "net.2.bn: ...".
+/// by a parent: "net.2.bn: ...". A call that throws: docs/module.md says what has changed.
+///
+/// Lifetime: calls and walks may erase or replace any module, the running one too. A module that
+/// leaves its tree during one stays alive until the outermost of them has ended.
 class Module {
  public:
   using Attribute = std::variant<Parameter, Tensor, Module*>;
 
   Module() = default;
-  virtual ~Module() = default;
+  virtual ~Module();
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
@@ -51,8 +53,9 @@ class Module {
   /// adds to the parameters' gradients. The base throws Error.
   virtual Tensor backward(const Tensor& grad_output);
 
-  /// Hooks run in the order of registration, `prepend` puts one first. A hook that is registered
-  /// or removed during a call counts from the next call on. @throws ValueError for an empty one.
+  /// Hooks run in the order of registration, `prepend` puts one first. A call reads the list of
+  /// pre-hooks when it begins and the list of hooks when forward has returned; changes to a list
+  /// that was read count from the next call on. @throws ValueError for an empty one.
   HookHandle register_forward_pre_hook(ForwardPreHook hook, bool prepend = false);
   HookHandle register_forward_hook(ForwardHook hook, bool prepend = false);
   HookHandle register_load_state_dict_pre_hook(LoadStateDictPreHook hook, bool prepend = false);
@@ -73,9 +76,10 @@ class Module {
   // ---- registration ---------------------------------------------------------------------------
 
   /// Names a tensor; an undefined one reserves the name ("None"). A name of the same kind that is
-  /// there keeps its place and gets the new value. Returns the value.
+  /// there keeps its place and gets the new value. A name that is bound to a member of the class
+  /// (see bind_parameter) stays bound, also after it was erased. Returns the value.
   /// @throws ValueError if the name is taken by anything else, is empty or contains ".", or, for
-  ///         modules, if the child contains this module.
+  ///         modules, if the child contains this module or the name is bound to another module.
   Parameter register_parameter(const std::string& name, Parameter value);
   Tensor register_buffer(const std::string& name, Tensor value, bool persistent = true);
   template <class M>
@@ -97,25 +101,28 @@ class Module {
   [[nodiscard]] Attribute get(std::string_view name) const;
   [[nodiscard]] bool has(std::string_view name) const noexcept;
 
-  /// By dotted path, from this module down ("2.bn.weight"). @throws ValueError.
+  /// By dotted path, from this module down ("2.bn.weight"); the submodule "" is this module.
+  /// @throws ValueError.
   [[nodiscard]] Parameter get_parameter(std::string_view path) const;
   [[nodiscard]] Tensor get_buffer(std::string_view path) const;
   [[nodiscard]] Module& get_submodule(std::string_view path) const;
 
   /// Assigns as Python's attribute assignment does. A parameter or a module takes the name over
   /// from whatever has it; a tensor goes to the buffer of that name; an undefined value empties an
-  /// entry of any kind. @throws ValueError otherwise.
+  /// entry of any kind. @throws ValueError otherwise, also where the name is bound to a member of
+  /// another kind.
   void set(const std::string& name, Parameter value);
   void set(const std::string& name, Tensor value);
   void set(const std::string& name, std::shared_ptr<Module> value);
 
-  /// Removes the parameter, buffer or child of this name; false if there is none.
+  /// Removes the parameter, buffer or child of this name; false if there is none. A member of the
+  /// class that the name is bound to becomes undefined, and is the entry again once it is assigned.
   bool erase(std::string_view name);
 
   /// Everything that has a name: the members of the class, and what is registered.
   [[nodiscard]] std::vector<std::string> member_names() const;
 
-  // ---- iteration: snapshots; undefined entries are left out -----------------------------------
+  // ---- iteration: snapshots, which keep modules alive; undefined entries are left out ---------
 
   [[nodiscard]] std::vector<Parameter> parameters(bool recurse = true) const;
   [[nodiscard]] NamedList<Parameter> named_parameters(const std::string& prefix = "",
@@ -124,23 +131,24 @@ class Module {
   [[nodiscard]] std::vector<Tensor> buffers(bool recurse = true) const;
   [[nodiscard]] NamedList<Tensor> named_buffers(const std::string& prefix = "",
                                                 bool recurse = true) const;
-  [[nodiscard]] std::vector<Module*> children() const;
-  [[nodiscard]] NamedList<Module*> named_children() const;
+  [[nodiscard]] ModuleSnapshot<Module*> children() const;
+  [[nodiscard]] NamedModules<Module> named_children() const;
   /// This module, then all below it, parents first; each once, under its first name.
-  [[nodiscard]] std::vector<Module*> modules();
-  [[nodiscard]] NamedList<Module*> named_modules(const std::string& prefix = "");
-  [[nodiscard]] NamedList<const Module*> named_modules(const std::string& prefix = "") const;
+  [[nodiscard]] ModuleSnapshot<Module*> modules();
+  [[nodiscard]] NamedModules<Module> named_modules(const std::string& prefix = "");
+  [[nodiscard]] NamedModules<const Module> named_modules(const std::string& prefix = "") const;
   /// Leaves out what is in `memo`, and adds what it yields.
-  [[nodiscard]] NamedList<Module*> named_modules(std::unordered_set<const Module*>& memo,
-                                                 const std::string& prefix = "");
+  [[nodiscard]] NamedModules<Module> named_modules(std::unordered_set<const Module*>& memo,
+                                                   const std::string& prefix = "");
 
   /// What the lists above are made by: get_members(module) gives (name, value) pairs of one module;
-  /// values have defined() and is_same(), and each comes once, under its first name.
+  /// values have defined() and identity(), and each comes once, under its first name.
   template <class GetMembers>
   [[nodiscard]] auto named_members(GetMembers get_members, const std::string& prefix = "",
                                    bool recurse = true) const;
 
-  /// Calls fn on everything below, children first, then on this module.
+  /// Calls fn on everything below, children first, then on this module. The children of a module
+  /// are read when the walk comes to it: a sibling that fn erases is visited all the same.
   Module& apply(const std::function<void(Module&)>& fn);
 
   /// Bytes of all parameters.
@@ -167,7 +175,16 @@ class Module {
   Module& apply_to_tensors(const std::function<Tensor(const Tensor&)>& fn);
 
   /// A deep copy: new tensors, shared where they were shared; hooks and gradients are left behind.
+  /// Children, parameters and buffers that new_instance() registered are filled in place, so that
+  /// members of the class may hold them; others are added, and those that are not here are removed.
+  /// @throws Error unless new_instance() makes a new object of the same class.
   [[nodiscard]] std::shared_ptr<Module> clone() const;
+
+  /// Is no more in the reference either. @throws Error, always: use to_global.
+  template <class... Arguments>
+  [[noreturn]] void to_consistent(const Arguments&... /*unused*/) const {
+    throw_to_consistent();
+  }
 
   // ---- state ----------------------------------------------------------------------------------
 
@@ -189,7 +206,8 @@ class Module {
 
   // ---- text -----------------------------------------------------------------------------------
 
-  /// The class: "BatchNorm1d".
+  /// The class without namespaces and template arguments: "BatchNorm1d". A subclass has a name of
+  /// its own without overriding this.
   [[nodiscard]] virtual std::string name() const;
   /// What stands between the parentheses, lines separated by "\n".
   [[nodiscard]] virtual std::string extra_repr() const { return {}; }
@@ -204,18 +222,27 @@ class Module {
 
  protected:
   /// Register members of a subclass: the entry is the member itself, so that assigning to the
-  /// member is seen by everything that asks the module.
+  /// member is seen by everything that asks the module. The name is bound to the member from then
+  /// on, also while it is erased: set() and register_*() assign to the member.
   void bind_parameter(const std::string& name, Parameter& member);
   void bind_buffer(const std::string& name, Tensor& member, bool persistent = true);
   void bind_module(const std::string& name, Module& member);
 
-  /// A module of the same class and settings for clone() to fill. The base throws Error.
+  /// A new module of the same class for clone() to fill, with tensors and children of its own. The
+  /// base throws Error. A subclass overrides it: that of its base class makes the base class.
   [[nodiscard]] virtual std::shared_ptr<Module> new_instance() const;
+  /// Takes over what is not registered (as eps is in a BatchNorm) from a module of the same class.
+  /// clone() calls it for every module, also for children that the class of their parent makes.
+  virtual void copy_settings(const Module& /*source*/) {}
 
   /// What add_module checks. @throws as add_module.
   void check_child(const std::string& name, const Module* child) const;
   /// The children with their owners, also those that stand there twice; undefined ones left out.
   [[nodiscard]] NamedList<std::shared_ptr<Module>> registered_modules() const;
+  [[nodiscard]] std::size_t registered_module_count() const noexcept;
+  [[nodiscard]] std::shared_ptr<Module> registered_module(std::size_t index) const;
+  /// Null if there is none.
+  [[nodiscard]] std::shared_ptr<Module> registered_module(std::string_view name) const;
 
   /// Names that this class gives a meaning and that no entry may take.
   [[nodiscard]] virtual std::vector<std::string_view> attribute_names() const;
@@ -232,53 +259,40 @@ class Module {
   Tensor call(const Tensor& x, const std::function<Tensor(const Tensor& x)>& compute);
   /// The same around forward_into(x, out).
   Tensor call(const Tensor& x, const Tensor& out);
+  /// forward with the result in `out`, which is returned; forward(x) if `out` is undefined. The
+  /// base copies what forward(x) returns; a class that can write to `out` itself overrides this.
+  /// @throws ShapeError, DTypeError or DeviceError unless `out` is like the result.
   virtual Tensor forward_into(const Tensor& x, const Tensor& out);
 
  private:
   friend class ModuleCloner;
   friend class ModuleConverter;
+  friend class ModuleTree;
 
   void check_name(const char* kind, const std::string& name, bool taken) const;
+  void check_unbound(const char* value, const std::string& name) const;
   void check_no_cycle(const std::string& name, const Module* child) const;
-  void load_tree(LoadState& load, const std::string& prefix);
+  void adopt(Module& child);
+  void put_child(const std::string& name, std::shared_ptr<Module> module, Module* member = nullptr);
+  Tensor run_hooks(const Tensor& x, Tensor y);
+  [[noreturn]] void throw_to_consistent() const;
+
+  /// Calls visit(path with a "." behind it, module) for each module, once.
+  void visit_modules(const std::string& path, bool recurse,
+                     const std::function<void(const std::string&, const Module&)>& visit) const;
+  /// Calls found(prefix, name, value) for each distinct member.
+  template <class GetMembers, class Found>
+  void visit_members(const GetMembers& get_members, const std::string& path, bool recurse,
+                     const Found& found) const;
 
   Registry registry_;
   std::shared_ptr<detail::HookList<ForwardPreHook>> pre_hooks_;
   std::shared_ptr<detail::HookList<ForwardHook>> hooks_;
   std::shared_ptr<detail::HookList<LoadStateDictPreHook>> load_hooks_;
   bool training_ = true;
+  detail::Rank rank_;
 };
-
-template <class GetMembers>
-auto Module::named_members(GetMembers get_members, const std::string& prefix, bool recurse) const {
-  decltype(get_members(*this)) found;
-  const auto add_members_of = [&](const std::string& path, const Module& module) {
-    for (const auto& [name, value] : get_members(module)) {
-      const bool seen = std::any_of(found.begin(), found.end(), [&v = value](const auto& entry) {
-        return entry.second.is_same(v);
-      });
-      if (value.defined() && !seen) {
-        found.emplace_back(path.empty() ? name : path + "." + name, value);
-      }
-    }
-  };
-  if (!recurse) {
-    add_members_of(prefix, *this);
-    return found;
-  }
-  for (const auto& [path, module] : named_modules(prefix)) {
-    add_members_of(path, *module);
-  }
-  return found;
-}
 
 }  // namespace halnorm::nn
 
-/// Of a module's identity. (Types of ours may be given a hash, which the check does not see here.)
-template <std::derived_from<halnorm::nn::Module> M>
-// NOLINTNEXTLINE(bugprone-std-namespace-modification)
-struct std::hash<M> {
-  std::size_t operator()(const halnorm::nn::Module& module) const noexcept {
-    return std::hash<const void*>{}(&module);
-  }
-};
+#include "halnorm/nn/module_members.h"  // IWYU pragma: export

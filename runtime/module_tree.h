@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "halnorm/nn/module.h"
+
+namespace halnorm::nn {
+
+/// Walks over a module and all below it, depth first. They keep a stack of their own: a tree may be
+/// deeper than the thread's stack would allow.
+class ModuleTree {
+ public:
+  using Children = NamedList<std::shared_ptr<Module>>;
+
+  /// One place in the tree; a module may stand in several. M is Module or const Module.
+  template <class M>
+  struct Place {
+    M& module;
+    const std::shared_ptr<Module>& owner;  ///< null for the root
+    std::string_view name;                 ///< within its parent
+    const std::string& prefix;             ///< names on the way from the root, each followed by "."
+    std::size_t depth;                     ///< 0 for the root
+  };
+
+  /// What a walk does; a visitor hides the members that it needs.
+  struct Visitor {
+    /// Before the children. False leaves them out, and leave() too.
+    template <class M>
+    bool enter(const Place<M>& /*place*/) {
+      return true;
+    }
+    /// After the children.
+    template <class M>
+    void leave(M& /*module*/, const std::string& /*prefix*/) {}
+    /// A child that is "None".
+    void none(std::string_view /*name*/, std::size_t /*depth*/) {}
+    /// The children to go on with, read when enter() has returned.
+    static Children children(const Module& module) { return children_of(module); }
+  };
+
+  /// The children of a module as they are now, "None" included.
+  static Children children_of(const Module& module);
+
+  template <class M, class V>
+  static void walk(M& root, std::string prefix, V&& visitor) {
+    struct Level {
+      M* module;
+      std::size_t outer_size;  ///< of the prefix
+      Children children;       ///< keeps them alive until the walk has left them
+      std::size_t next = 0;
+    };
+    std::vector<Level> levels;
+    const auto enter = [&](M& module, const std::shared_ptr<Module>& owner, std::string_view name) {
+      const std::size_t outer_size = prefix.size() - (levels.empty() ? 0 : name.size() + 1);
+      if (visitor.enter(Place<M>{module, owner, name, prefix, levels.size()})) {
+        levels.push_back({&module, outer_size, visitor.children(module)});
+      } else {
+        prefix.resize(outer_size);
+      }
+    };
+    enter(root, nullptr, {});
+    while (!levels.empty()) {
+      Level& level = levels.back();
+      if (level.next == level.children.size()) {
+        visitor.leave(*level.module, prefix);
+        prefix.resize(level.outer_size);
+        levels.pop_back();
+        continue;
+      }
+      const auto& [name, child] = level.children[level.next++];
+      if (child == nullptr) {
+        visitor.none(name, levels.size());
+        continue;
+      }
+      prefix.append(name).append(".");
+      enter(*child, child, name);
+    }
+  }
+};
+
+}  // namespace halnorm::nn
