@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
@@ -23,6 +24,10 @@
 /// The base of all layers: a node in a tree of named parameters, buffers and child modules.
 
 namespace halnorm::nn {
+
+namespace detail {
+class SavedForwards;
+}
 
 /// A module is an object with an identity: it is neither copied nor moved, two are equal only if
 /// they are one, and clone() makes a deep copy.
@@ -47,8 +52,8 @@ class Module {
   Tensor operator()(const Tensor& x);
   /// The computation without hooks. The base throws Error: a subclass says what it computes.
   virtual Tensor forward(const Tensor& x);
-  /// The gradient with respect to the input of the latest forward that was not yet differentiated;
-  /// adds to the parameters' gradients. The base throws Error.
+  /// The gradient with respect to the input of the latest forward of the module's mode that was not
+  /// yet differentiated; adds to the parameters' gradients. The base throws Error.
   virtual Tensor backward(const Tensor& grad_output);
 
   /// Hooks run in the order of registration, `prepend` puts one first. A hook that is registered
@@ -69,6 +74,15 @@ class Module {
   /// Fills existing gradients with zeros in place, or drops them.
   void zero_grad(bool set_to_none = false);
   Module& requires_grad_(bool flag = true);
+
+  // ---- records of forwards, of this module and all below it -----------------------------------
+
+  /// Forwards that are kept for a backward, of both modes.
+  [[nodiscard]] std::size_t pending_backwards() const;
+  void clear_saved_forwards();
+  /// Keeps the latest `count` forwards of each mode and module; with 0 nothing, as for modules
+  /// whose backward is never called. Children that are added later have their own number.
+  void set_max_saved_forwards(std::size_t count);
 
   // ---- registration ---------------------------------------------------------------------------
 
@@ -219,6 +233,9 @@ class Module {
 
   /// Names that this class gives a meaning and that no entry may take.
   [[nodiscard]] virtual std::vector<std::string_view> attribute_names() const;
+
+  /// This module's own records of forwards; null for a class that keeps none.
+  [[nodiscard]] virtual detail::SavedForwards* saved_forwards() const noexcept { return nullptr; }
 
   /// Writes this module's own entries. `prefix` ends in "." unless it is empty.
   virtual void save_to_state_dict(StateDict& destination, const std::string& prefix,
