@@ -63,17 +63,17 @@ void check_channels(const BatchNorm& layer, const NamedTensor& t, const Tensor& 
 void check_sum(const BatchNorm& layer, const NamedTensor& sum,
                std::initializer_list<NamedTensor> others) {
   const auto prefix = [&] { return layer.name() + ".backward: " + sum.name; };
-  if (!halnorm::detail::elements_apart(sum.tensor)) {
-    throw ShapeError(prefix() + " has strides " + halnorm::detail::to_string(sum.tensor.strides()) +
+  const auto& fields = TensorAccess::of(sum.tensor);
+  if (!fields.contiguous && !halnorm::detail::elements_apart(sum.tensor)) {
+    throw ShapeError(prefix() + " has strides " + halnorm::detail::to_string(fields.strides) +
                      ", wanted a place of its own for each element");
   }
-  const auto& bytes = TensorAccess::of(sum.tensor).bytes;
   for (const NamedTensor& other : others) {
     if (!other.tensor.defined()) {
       continue;
     }
     const auto& used = TensorAccess::of(other.tensor).bytes;  // nearly always elsewhere
-    if (used.past > bytes.first && bytes.past > used.first &&
+    if (used.past > fields.bytes.first && fields.bytes.past > used.first &&
         halnorm::detail::may_overlap(sum.tensor, other.tensor)) {
       throw ShapeError(prefix() + " overlaps " + other.name +
                        " in memory, wanted memory of its own");

@@ -110,7 +110,7 @@ Tensor& Tensor::zero_() {
 
 Tensor Tensor::clone() const {
   const Impl& self = impl("clone");
-  Tensor result = make("Tensor::clone", self.shape, self.dtype, self.device);
+  Tensor result = make("Tensor::clone", Shape(self.shape), self.dtype, self.device);
   if (self.memory) {
     result.copy_(*this);
   } else if (self.numel > 0) {
@@ -126,7 +126,7 @@ Tensor Tensor::to(DType dtype) const {
   if (self.dtype == dtype) {
     return *this;
   }
-  Tensor result = make("Tensor::to", self.shape, dtype, self.device);
+  Tensor result = make("Tensor::to", Shape(self.shape), dtype, self.device);
   result.copy_(*this);
   return result;
 }

@@ -49,10 +49,15 @@ Block block_for(const char* function, const Shape& shape, std::int64_t count, DT
   }
 }
 
+/// Apart, so that the check itself is short.
+[[noreturn, gnu::cold]] void throw_unknown(const char* function, DType dtype) {
+  throw DTypeError(std::string(function) + ": got " + detail::to_string(dtype) +
+                   ", wanted float16, bfloat16, float32, float64 or int64");
+}
+
 std::int64_t checked_count(const char* function, const Shape& shape, DType dtype) {
   if (size_of(dtype) == 0) {
-    throw DTypeError(std::string(function) + ": got " + detail::to_string(dtype) +
-                     ", wanted float16, bfloat16, float32, float64 or int64");
+    throw_unknown(function, dtype);
   }
   return detail::checked_numel(function, shape, size_of(dtype));
 }
@@ -68,7 +73,7 @@ std::int64_t span_of(const Shape& shape, const detail::Strides& strides) {
 
 }  // namespace
 
-Tensor Tensor::make(const char* function, Shape shape, DType dtype, Device device) {
+Tensor Tensor::make(const char* function, Shape&& shape, DType dtype, Device device) {
   require_one_cpu(function, device);
   const std::int64_t count = checked_count(function, shape, dtype);
   if (device.type != DeviceType::CPU) {
@@ -135,7 +140,7 @@ Tensor Tensor::from_blob(void* data, Shape shape, DType dtype, std::vector<std::
   require_one_cpu("Tensor::from_blob", device);
   const Tensor checked = from_blob(data, std::move(shape), dtype, std::move(strides));
   if (device.type == DeviceType::CPU || checked.numel() == 0) {
-    return checked.numel() == 0 ? make("Tensor::from_blob", checked.shape(), dtype, device)
+    return checked.numel() == 0 ? make("Tensor::from_blob", Shape(checked.shape()), dtype, device)
                                 : checked;
   }
   const Impl& host = *checked.impl_;
@@ -176,7 +181,7 @@ Tensor Tensor::to(Device device) const {
   if (device.type != DeviceType::CPU) {
     detail::require_device("Tensor::to", device);
   }
-  Tensor result = make("Tensor::to", self.shape, self.dtype, device);
+  Tensor result = make("Tensor::to", Shape(self.shape), self.dtype, device);
   result.copy_(*this);
   return result;
 }

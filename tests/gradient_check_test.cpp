@@ -221,6 +221,25 @@ TEST(ParameterGradient, SetAndAccumulateCheckWhatTheyTake) {
   }
 }
 
+TEST(ParameterGradient, ModulesZeroAndConvertWithoutHarm) {
+  for (const auto& [says, bad] : refused()) {
+    SCOPED_TRACE(says);
+    BatchNorm1d layer(4);
+    prepare(layer, true);
+    layer.bias.grad().set_data(bad);
+    layer.zero_grad();
+    EXPECT_EQ(values(layer.bias.grad()), Doubles(values(bad).size()));
+    if (bad.shape() == halnorm::Shape{4}) {
+      layer.to(DType::Float64);
+    } else {
+      expect_throws<ShapeError>([&] { layer.to(DType::Float64); },
+                                {"gradient of parameter 'bias'", says});
+    }
+    layer.zero_grad(true);
+    EXPECT_FALSE(layer.bias.grad().defined());
+  }
+}
+
 TEST(ParameterGradient, OverlappingMemoryIsAddedAsItWas) {
   Tensor block = fixture::tensor({1, 2, 3, 4, 5});
   const Parameter weight(Tensor::ones({4}));

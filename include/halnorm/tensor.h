@@ -132,7 +132,7 @@ class Tensor {
   friend struct detail::TensorAccess;
   explicit Tensor(std::shared_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
   /// empty(), with errors in the name of the function that makes the tensor.
-  static Tensor make(const char* function, Shape shape, DType dtype, Device device);
+  static Tensor make(const char* function, Shape&& shape, DType dtype, Device device);
   static Tensor make_filled(const char* function, Shape shape, double value, DType dtype,
                             Device device);
   static void require_host(const char* function, const Impl& self);

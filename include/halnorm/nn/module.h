@@ -77,11 +77,10 @@ class Module {
 
   // ---- records of forwards, of this module and all below it -----------------------------------
 
-  /// Forwards that are kept for a backward, of both modes.
+  /// Forwards of either mode that are kept for a backward.
   [[nodiscard]] std::size_t pending_backwards() const;
   void clear_saved_forwards();
-  /// Keeps the latest `count` forwards of each mode and module; with 0 nothing, as for modules
-  /// whose backward is never called. Children that are added later have their own number.
+  /// For each mode and module; 0 keeps nothing. @throws ValueError above 2^20.
   void set_max_saved_forwards(std::size_t count);
 
   // ---- registration ---------------------------------------------------------------------------
