@@ -37,6 +37,14 @@ Tensor kept_input(const Tensor& x, const Tensor& out) {
   return out.defined() && halnorm::detail::may_overlap(x, out) ? x.clone() : x;
 }
 
+/// `count` is where the counter keeps its value; null if nothing is counted.
+void count_forward(std::int64_t* count, const Tensor& counter) {
+  if (count != nullptr && *count < std::numeric_limits<std::int64_t>::max()) {
+    ++*count;
+    halnorm::detail::count_write(counter);
+  }
+}
+
 }  // namespace
 
 BatchNorm::BatchNorm(const char* class_name, std::int64_t num_features,
@@ -144,45 +152,39 @@ double BatchNorm::update_factor(const std::int64_t* counter) const {
 
 Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {
   std::int64_t* const count = counter();
+  const Tensor scale = weight.data();
   functional::BatchNormForward result;
   halnorm::detail::TrainStatistics room;
   const bool keeps = saved_->begin(grad_enabled(), is_training(), &room);
   Tensor input = keeps ? kept_input(x, out) : Tensor();
   if (is_training() && options_.track_running_stats && running_mean.defined()) {
     const double factor = update_factor(count);
-    result =
-        epilogue.add_relu
-            ? functional::batch_norm_fused_train_update(x, epilogue.addend, running_mean,
-                                                        running_var, weight.data(), bias.data(),
-                                                        factor, options_.eps, out)
-            : functional::batch_norm_train_update(x, running_mean, running_var, weight.data(),
-                                                  bias.data(), factor, options_.eps, out, room);
+    result = epilogue.add_relu ? functional::batch_norm_fused_train_update(
+                                     x, epilogue.addend, running_mean, running_var, scale,
+                                     bias.data(), factor, options_.eps, out)
+                               : functional::batch_norm_train_update(x, running_mean, running_var,
+                                                                     scale, bias.data(), factor,
+                                                                     options_.eps, out, room);
   } else {
     result = epilogue.add_relu
-                 ? functional::batch_norm_fused_train(x, epilogue.addend, weight.data(),
-                                                      bias.data(), options_.eps, out)
-                 : functional::batch_norm_train(x, weight.data(), bias.data(), options_.eps, out);
+                 ? functional::batch_norm_fused_train(x, epilogue.addend, scale, bias.data(),
+                                                      options_.eps, out)
+                 : functional::batch_norm_train(x, scale, bias.data(), options_.eps, out);
   }
-  if (count != nullptr && *count < std::numeric_limits<std::int64_t>::max()) {
-    ++*count;
-    halnorm::detail::count_write(num_batches_tracked);
-  }
+  count_forward(count, num_batches_tracked);
   if (!keeps) {
-    room.mean = std::move(result.mean);
-    room.invstd = std::move(result.invstd);
-    saved_->give_room(room);
+    saved_->give_room({std::move(result.mean), std::move(result.invstd), std::move(room.m2)});
   } else {
     detail::SavedForward record{.x = std::move(input),
                                 .weight = weight,
                                 .bias = bias,
                                 .training = is_training(),
-                                .batch_statistics = true,
                                 .mean = std::move(result.mean),
                                 .spread = std::move(result.invstd),
                                 .eps = options_.eps,
                                 .y = epilogue.add_relu ? result.y : Tensor(),
                                 .has_addend = epilogue.addend.defined()};
-    record.note_versions();
+    record.note_writes(scale);
     saved_->push(record, room);
   }
   return std::move(result.y);
@@ -213,7 +215,7 @@ Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out,
     if (epilogue.add_relu) {
       record.y = y;
     }
-    record.note_versions();
+    record.note_writes(weight.data());
     halnorm::detail::TrainStatistics no_room;
     saved_->push(record, no_room);
   }

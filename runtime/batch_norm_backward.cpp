@@ -182,17 +182,15 @@ BatchNorm::InputGradients BatchNorm::differentiate_latest(const Tensor& grad_out
     if (!saved_->pop(is_training(), saved)) {
       throw_no_forward();
     }
-    halnorm::detail::TrainStatistics room;
     try {
       auto result = differentiate(*this, saved, grad_output);
       if (saved.batch_statistics) {
-        room.mean = std::move(saved.mean);
-        room.invstd = std::move(saved.spread);
-        saved_->give_room(room);
+        saved_->give_room({std::move(saved.mean), std::move(saved.spread), {}});
       }
       return {std::move(result.dx), std::move(result.daddend)};
     } catch (...) {
-      saved_->push(saved, room);
+      halnorm::detail::TrainStatistics no_room;
+      saved_->push(saved, no_room);
       throw;
     }
   } catch (const Error&) {

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "tensor_impl.h"
-
 namespace halnorm::nn::detail {
 
 namespace {
@@ -19,12 +17,6 @@ void move_if_free(Tensor& place, Tensor& tensor) noexcept {
 
 }  // namespace
 
-void SavedForward::note_versions() noexcept {
-  x_version = version_of(x);
-  weight_version = version_of(weight.data());
-  y_version = version_of(y);
-}
-
 const char* SavedForward::written() const noexcept {
   return version_of(x) != x_version                    ? "x"
          : version_of(weight.data()) != weight_version ? "weight"
@@ -36,9 +28,13 @@ void SavedForwards::Ring::push(SavedForward& forward) noexcept {
   if (places.empty()) {
     return;
   }
-  std::swap(places[end], forward);
+  if (size < places.size()) {
+    places[end] = std::move(forward);
+    ++size;
+  } else {
+    std::swap(places[end], forward);
+  }
   end = end + 1 == places.size() ? 0 : end + 1;
-  size = size < places.size() ? size + 1 : size;
 }
 
 bool SavedForwards::Ring::pop(SavedForward& latest) noexcept {
@@ -47,7 +43,7 @@ bool SavedForwards::Ring::pop(SavedForward& latest) noexcept {
   }
   end = (end == 0 ? places.size() : end) - 1;
   --size;
-  std::swap(places[end], latest);
+  latest = std::move(places[end]);
   return true;
 }
 
@@ -86,7 +82,7 @@ void SavedForwards::clear() noexcept {
   }
 }
 
-void SavedForwards::give_room(halnorm::detail::TrainStatistics& room) noexcept {
+void SavedForwards::give_room(halnorm::detail::TrainStatistics&& room) noexcept {
   const std::scoped_lock lock(mutex_);
   keep(room);
 }

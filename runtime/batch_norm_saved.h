@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "halnorm/tensor.h"
+#include "tensor_impl.h"
 #include "train_statistics.h"
-#include "write_count.h"
 
 namespace halnorm::nn::detail {
 
@@ -26,7 +26,12 @@ struct SavedForward {
   /// Of the tensors whose elements the backward reads again.
   halnorm::detail::Version x_version = 0, weight_version = 0, y_version = 0;
 
-  void note_versions() noexcept;
+  /// `weight_data` is weight.data(), which the caller has at hand.
+  void note_writes(const Tensor& weight_data) noexcept {
+    x_version = halnorm::detail::version_of(x);
+    weight_version = halnorm::detail::version_of(weight_data);
+    y_version = halnorm::detail::version_of(y);
+  }
   /// The name of a tensor that was written since then, or null.
   [[nodiscard]] const char* written() const noexcept;
 };
@@ -49,10 +54,10 @@ class SavedForwards {
   /// dropped is in `forward` and `room` afterwards: freeing a batch takes long, and the lock is
   /// gone by then.
   void push(SavedForward& forward, halnorm::detail::TrainStatistics& room) noexcept;
-  /// Swaps an empty record with the latest of a mode; false if there is none.
+  /// Takes out the latest of a mode; false if there is none.
   bool pop(bool training, SavedForward& latest) noexcept;
   void clear() noexcept;
-  void give_room(halnorm::detail::TrainStatistics& room) noexcept;
+  void give_room(halnorm::detail::TrainStatistics&& room) noexcept;
 
   [[nodiscard]] std::size_t size() noexcept { return size(false) + size(true); }
   [[nodiscard]] std::size_t size(bool training) noexcept;
@@ -66,7 +71,7 @@ class SavedForwards {
     std::size_t end = 0;  ///< where the next one goes
     std::size_t size = 0;
 
-    void push(SavedForward& forward) noexcept;  ///< swaps it with what is dropped
+    void push(SavedForward& forward) noexcept;  ///< leaves there what is dropped
     bool pop(SavedForward& latest) noexcept;
   };
 
