@@ -2,6 +2,7 @@
 
 #include "device_channels.h"
 #include "element.h"
+#include "tensor_impl.h"
 
 namespace halnorm::detail {
 
@@ -26,6 +27,7 @@ void commit(const Parameter& parameter, const Tensor& delta) {
     parameter.set_grad(delta);
     return;
   }
+  count_write(grad);
   if (grad.device() != Device::cpu()) {
     if (can_add_channels(grad)) {
       add_channels(grad, delta);

@@ -18,6 +18,7 @@
 #include "planned_write.h"
 #include "strided.h"
 #include "validate.h"
+#include "tensor_impl.h"
 
 namespace halnorm::nn {
 
@@ -39,9 +40,6 @@ void check_momentum(const std::string& where, std::optional<double> momentum) {
 
 /// What the record of a forward keeps of x: x itself, or a copy where the result overwrites it.
 Tensor kept_input(const Tensor& x, const Tensor& out) {
-  if (!grad_enabled()) {
-    return {};
-  }
   return out.defined() && halnorm::detail::may_overlap(x, out) ? x.clone() : x;
 }
 
@@ -54,6 +52,12 @@ void fill_together(std::initializer_list<std::pair<Tensor, double>> fillings) {
     }
   }
   halnorm::detail::run_all(writes);
+/// `count` is where the counter keeps its value; null if nothing is counted.
+void count_forward(std::int64_t* count, const Tensor& counter) {
+  if (count != nullptr && *count < std::numeric_limits<std::int64_t>::max()) {
+    ++*count;
+    halnorm::detail::count_write(counter);
+  }
 }
 
 }  // namespace
@@ -139,11 +143,20 @@ std::int64_t* BatchNorm::counter() const {
   if (!is_training() || !options_.track_running_stats || !num_batches_tracked.defined()) {
     return nullptr;
   }
-  if (num_batches_tracked.numel() != 1) {
+  const auto& fields = halnorm::detail::TensorAccess::of(num_batches_tracked);
+  if (fields.numel != 1) {
     throw ShapeError(name() + ": num_batches_tracked should contain 1 element, got shape " +
-                     halnorm::detail::to_string(num_batches_tracked.shape()));
+                     halnorm::detail::to_string(fields.shape));
   }
-  return num_batches_tracked.data<std::int64_t>();
+  if (fields.dtype != DType::Int64) {
+    throw DTypeError(name() + ": num_batches_tracked is " + std::string(name_of(fields.dtype)) +
+                     ", wanted int64");
+  }
+  if (fields.memory) {
+    throw DeviceError(name() + ": num_batches_tracked is on " + fields.device.str() +
+                      ", wanted cpu");
+  }
+  return static_cast<std::int64_t*>(fields.data);
 }
 
 double BatchNorm::update_factor(const std::int64_t* counter) const {
@@ -155,58 +168,62 @@ double BatchNorm::update_factor(const std::int64_t* counter) const {
                      ": got momentum None without num_batches_tracked, wanted the counter that "
                      "the average over all batches divides by");
   }
+  if (*counter < 0) {
+    throw ValueError(name() + ": num_batches_tracked is " + std::to_string(*counter) +
+                     ", wanted at least 0 for momentum None, the average over all batches");
+  }
   return 1.0 / (static_cast<double>(*counter) + 1.0);
 }
 
 Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {
   std::int64_t* const count = counter();
-  Tensor input = kept_input(x, out);
+  const Tensor scale = weight.data();
   functional::BatchNormForward result;
   halnorm::detail::TrainStatistics room;
+  const bool keeps = saved_->begin(grad_enabled(), is_training(), &room);
+  Tensor input = keeps ? kept_input(x, out) : Tensor();
   if (is_training() && options_.track_running_stats && running_mean.defined()) {
     const double factor = update_factor(count);
-    room = saved_->take_room();
-    result =
-        epilogue.add_relu
-            ? functional::batch_norm_fused_train_update(x, epilogue.addend, running_mean,
-                                                        running_var, weight.data(), bias.data(),
-                                                        factor, options_.eps, out)
-            : functional::batch_norm_train_update(x, running_mean, running_var, weight.data(),
-                                                  bias.data(), factor, options_.eps, out, room);
+    result = epilogue.add_relu ? functional::batch_norm_fused_train_update(
+                                     x, epilogue.addend, running_mean, running_var, scale,
+                                     bias.data(), factor, options_.eps, out)
+                               : functional::batch_norm_train_update(x, running_mean, running_var,
+                                                                     scale, bias.data(), factor,
+                                                                     options_.eps, out, room);
   } else {
     result = epilogue.add_relu
-                 ? functional::batch_norm_fused_train(x, epilogue.addend, weight.data(),
-                                                      bias.data(), options_.eps, out)
-                 : functional::batch_norm_train(x, weight.data(), bias.data(), options_.eps, out);
+                 ? functional::batch_norm_fused_train(x, epilogue.addend, scale, bias.data(),
+                                                      options_.eps, out)
+                 : functional::batch_norm_train(x, scale, bias.data(), options_.eps, out);
   }
-  if (count != nullptr && *count < std::numeric_limits<std::int64_t>::max()) {
-    ++*count;
-  }
-  if (!input.defined()) {
+  count_forward(count, num_batches_tracked);
+  if (!keeps) {
     saved_->give_room({std::move(result.mean), std::move(result.invstd), std::move(room.m2)});
   } else {
-    saved_->push({.x = std::move(input),
-                  .weight = weight,
-                  .bias = bias,
-                  .batch_statistics = true,
-                  .mean = std::move(result.mean),
-                  .spread = std::move(result.invstd),
-                  .eps = options_.eps,
-                  .y = epilogue.add_relu ? result.y : Tensor(),
-                  .has_addend = epilogue.addend.defined()},
-                 std::move(room));
+    detail::SavedForward record{.x = std::move(input),
+                                .weight = weight,
+                                .bias = bias,
+                                .training = is_training(),
+                                .mean = std::move(result.mean),
+                                .spread = std::move(result.invstd),
+                                .eps = options_.eps,
+                                .y = epilogue.add_relu ? result.y : Tensor(),
+                                .has_addend = epilogue.addend.defined()};
+    record.note_writes(scale);
+    saved_->push(record, room);
   }
   return std::move(result.y);
 }
 
 Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out,
                                        const Epilogue& epilogue) {
-  Tensor input = kept_input(x, out);
   detail::SavedForward record;
-  if (input.defined()) {
-    record = {.x = std::move(input),
+  const bool keeps = grad_enabled() && saved_->begin(true, is_training(), nullptr);
+  if (keeps) {
+    record = {.x = kept_input(x, out),
               .weight = weight,
               .bias = bias,
+              .training = is_training(),
               .batch_statistics = false,
               .mean = running_mean.clone(),
               .spread = running_var.clone(),
@@ -219,11 +236,13 @@ Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out,
                                                       weight.data(), bias.data(), options_.eps, out)
                  : functional::batch_norm_infer(x, running_mean, running_var, weight.data(),
                                                 bias.data(), options_.eps, out);
-  if (record.x.defined()) {
+  if (keeps) {
     if (epilogue.add_relu) {
       record.y = y;
     }
-    saved_->push(std::move(record));
+    record.note_writes(weight.data());
+    halnorm::detail::TrainStatistics no_room;
+    saved_->push(record, no_room);
   }
   return y;
 }
@@ -257,7 +276,4 @@ void BatchNorm::set_momentum(std::optional<double> momentum) {
   check_momentum(name() + ".set_momentum", momentum);
   options_.momentum = momentum;
 }
-
-void BatchNorm::clear_saved_forwards() noexcept { saved_->clear(); }
-
 }  // namespace halnorm::nn

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "batch_norm_saved.h"
 #include "format.h"
 #include "halnorm/error.h"
 #include "halnorm/nn/batch_norm.h"
@@ -21,9 +22,11 @@ std::string BatchNorm::extra_repr() const {
 std::vector<std::string_view> BatchNorm::attribute_names() const {
   auto names = Module::attribute_names();
   names.insert(names.end(), {"num_features", "eps", "momentum", "affine", "track_running_stats",
-                             "reset_parameters", "reset_running_stats", "clear_saved_forwards"});
+                             "reset_parameters", "reset_running_stats"});
   return names;
 }
+
+detail::SavedForwards* BatchNorm::saved_forwards() const noexcept { return saved_.get(); }
 
 /// Checkpoints from before the counter existed lack it: the module's own then stays.
 void BatchNorm::load_from_state_dict(LoadState& load, const std::string& prefix) {

@@ -1,5 +1,7 @@
 #include "data_view.h"
 
+#include <cstdlib>
+
 #include "constant.h"
 #include "tensor_impl.h"
 
@@ -13,6 +15,20 @@ bool steps_by_one(std::int64_t extent, std::int64_t stride) { return extent == 1
 /// Whether (n, l) can be walked as one axis of N * L rows.
 bool rows_merge(const Extents& e, const Strides3& s) {
   return e.L == 1 || e.N == 1 || s.n == s.l * e.L;
+}
+
+/// Whether neighbouring channels lie closer to each other than neighbours along any later axis. A
+/// repeated axis, of stride 0, says nothing about the order of the others.
+bool channels_are_innermost(const Tensor& x) {
+  const Shape& shape = TensorAccess::of(x).shape;
+  const Strides& strides = TensorAccess::of(x).strides;
+  const std::int64_t step = std::abs(strides[1]);
+  bool innermost = shape[1] > 1 && step > 0;
+  for (std::size_t axis = 2; axis < shape.size(); ++axis) {
+    innermost =
+        innermost && (shape[axis] == 1 || strides[axis] == 0 || step < std::abs(strides[axis]));
+  }
+  return innermost;
 }
 
 /// Whether x is one channel on a device, which is walked as one row there, N its length:
@@ -90,7 +106,9 @@ Layout layout_of(const Tensor& x) {
   if (e.L == 1 && !is_column(x, e)) {
     return Layout::nlc;
   }
-  return !fits(x, Layout::ncl) && fits(x, Layout::nlc) ? Layout::nlc : Layout::ncl;
+  const bool channels_inside =
+      !fits(x, Layout::ncl) && (fits(x, Layout::nlc) || channels_are_innermost(x));
+  return channels_inside ? Layout::nlc : Layout::ncl;
 }
 
 Layout elementwise_layout_of(const Tensor& x) {

@@ -31,7 +31,8 @@ Strides3 strides_of(const Tensor& x);
 /// Whether a kernel of this layout can read or write the tensor where it lies.
 bool fits(const Tensor& x, Layout layout);
 
-/// The layout in which x can be used in place, or NCL if there is none.
+/// The layout in which x can be used in place; if there is none, the one that has the order of its
+/// axes, in which it is copied and in which new tensors like it are made.
 Layout layout_of(const Tensor& x);
 
 /// The same where nothing is added up. On a device few rows of many channels are better walked

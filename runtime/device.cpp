@@ -52,7 +52,9 @@ Device::Device(std::string_view name) {
 }
 
 std::string Device::str() const {
-  std::string text(name_of(type));
+  const bool known = type <= DeviceType::OpenCL;
+  std::string text = known ? std::string(name_of(type))
+                           : "DeviceType(" + std::to_string(static_cast<int>(type)) + ")";
   return type == DeviceType::CPU ? text : text + ":" + std::to_string(index);
 }
 

@@ -30,6 +30,9 @@ struct Held {
   std::array<int, 3> index{-1, -1, -1};
   std::map<Device, std::string> refused;  ///< and why: not asked again
 
+  [[nodiscard]] bool knows(DeviceType type) const noexcept {
+    return static_cast<std::size_t>(type) < index.size();
+  }
   int& of(DeviceType type) { return index[static_cast<std::size_t>(type)]; }
 };
 
@@ -138,6 +141,9 @@ std::string probe(Device device) {
 /// Why the device cannot be used; empty if it can, and from then on is the one that is held. The
 /// caller has the lock.
 std::string refusal(Held& all, Device device) {
+  if (!all.knows(device.type)) {
+    return "there is no such type of device";
+  }
   if (device.index < 0) {
     return "its index is negative";
   }
@@ -195,7 +201,7 @@ bool is_available(DeviceType type) {
   }
   detail::Held& all = detail::held();
   const std::scoped_lock lock(all.mutex);
-  return all.of(type) >= 0 || detail::refusal(all, {type, 0}).empty();
+  return all.knows(type) && (all.of(type) >= 0 || detail::refusal(all, {type, 0}).empty());
 }
 
 void synchronize(Device device) {

@@ -12,6 +12,7 @@
 #include "opencl_queue.h"
 #include "spare_memory.h"
 #include "strided.h"
+#include "write_count.h"
 
 /// @file
 /// Memory on a CUDA or OpenCL device, through Halide's runtime, which loads the drivers when they
@@ -37,6 +38,7 @@ class DeviceMemory {
   /// range that no other allocation has, so that overlaps are found in the same way.
   [[nodiscard]] std::byte* base() const noexcept { return base_; }
   [[nodiscard]] Device device() const noexcept { return device_; }
+  [[nodiscard]] WriteCount& writes() const noexcept { return writes_; }
 
   /// @throws DeviceError, named after `function` and a tensor, if this thread's calls go to another
   /// CUDA context than the one that the memory was allocated in. Of wrapped memory none is known.
@@ -81,6 +83,7 @@ class DeviceMemory {
   halide_dimension_t axis_;
   halide_buffer_t buffer_{};
   std::byte* base_ = nullptr;
+  mutable WriteCount writes_;
 };
 
 }  // namespace halnorm::detail

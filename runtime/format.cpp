@@ -50,6 +50,11 @@ std::string python_float(double value) {
   return sign + positional(digits, exponent + 1);
 }
 
+std::string to_string(DType dtype) {
+  return size_of(dtype) == 0 ? "DType(" + std::to_string(static_cast<int>(dtype)) + ")"
+                             : std::string(name_of(dtype));
+}
+
 std::string python_bool(bool value) { return value ? "True" : "False"; }
 
 }  // namespace halnorm::detail

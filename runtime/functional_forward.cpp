@@ -158,7 +158,9 @@ BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_
   const RunningUpdate update(running_mean, running_var, factor);
   Trained r =
       (wide ? run_wide_train : run_train)(function, x, e, weight, bias, eps, out, room, &update);
-  if (!r.updated) {
+  if (r.updated) {
+    update.count_writes();
+  } else {
     update.run(function, r.forward.mean, r.m2, static_cast<double>(e.count()));
   }
   room.m2 = std::move(r.m2);
@@ -244,6 +246,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
     return batch_norm_infer(x, running_mean, running_var, weight, bias, eps, std::move(out));
   }
   if (running && momentum) {
+    detail::check_factor("batch_norm", "momentum", *momentum);
     return batch_norm_train_update(x, running_mean, running_var, weight, bias, *momentum, eps,
                                    std::move(out))
         .y;

@@ -225,7 +225,9 @@ BatchNormForward batch_norm_fused_train_update(const Tensor& x, const Tensor& ad
   }
   const bool wide = detail::wants_wide_data(x, {&weight, &bias, &running_mean, &running_var});
   Trained r = (wide ? run_wide_train : run_train)(a);
-  if (!r.updated) {
+  if (r.updated) {
+    update.count_writes();
+  } else {
     update.run(a.function, r.forward.mean, r.m2, static_cast<double>(e.count()));
   }
   return std::move(r.forward);

@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "erased_modules.h"
+#include "format.h"
 #include "halnorm/error.h"
 #include "module_path.h"
 #include "module_tree.h"
@@ -114,7 +115,7 @@ Module& Module::apply_to_tensors(const std::function<Tensor(const Tensor&)>& fn)
 Module& Module::to(DType dtype) {
   if (!is_floating(dtype)) {
     throw DTypeError("nn.Module.to only accepts floating point dtypes, but got desired dtype=" +
-                     std::string(name_of(dtype)));
+                     halnorm::detail::to_string(dtype));
   }
   return apply_to_tensors([dtype](const Tensor& tensor) {
     return is_floating(tensor.dtype()) ? tensor.to(dtype) : tensor;

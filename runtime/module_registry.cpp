@@ -27,13 +27,14 @@ void put(NamedEntries<Registry::Slot<T>>& list, Registry::Slot<T> slot) {
 }
 
 /// The members that every module has; they are not free for entries.
-constexpr std::array<std::string_view, 45> member_functions = {
+constexpr std::array<std::string_view, 48> member_functions = {
     "add_module",
     "apply",
     "apply_to_tensors",
     "backward",
     "buffers",
     "children",
+    "clear_saved_forwards",
     "clone",
     "cpu",
     "cuda",
@@ -59,6 +60,7 @@ constexpr std::array<std::string_view, 45> member_functions = {
     "named_modules",
     "named_parameters",
     "parameters",
+    "pending_backwards",
     "register_buffer",
     "register_forward_hook",
     "register_forward_pre_hook",
@@ -66,6 +68,7 @@ constexpr std::array<std::string_view, 45> member_functions = {
     "register_parameter",
     "requires_grad_",
     "save",
+    "set_max_saved_forwards",
     "shallow_str",
     "state_dict",
     "str",

@@ -9,7 +9,9 @@ class Output {
  public:
   Output(const Tensor& out, const Tensor& x, Layout layout)
       : wanted_(out),
-        target_(out.defined() && fits(out, layout) ? out : empty_in_layout(x, layout)) {}
+        target_(out.defined() && fits(out, layout) ? out : empty_in_layout(x, layout)) {
+    count_write(target_);
+  }
 
   [[nodiscard]] const Tensor& target() const noexcept { return target_; }
 

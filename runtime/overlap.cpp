@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <utility>
+#include <vector>
 
 #include "strided.h"
 #include "tensor_impl.h"
@@ -71,6 +73,28 @@ bool meet(const Places& a, const Places& b, std::size_t depth, std::int64_t ahea
 }
 
 }  // namespace
+
+bool elements_apart(const Tensor& t) {
+  if (TensorAccess::of(t).contiguous) {
+    return true;
+  }
+  // Sorted by stride, every axis steps over the inner ones.
+  std::vector<std::pair<std::int64_t, std::int64_t>> axes;  // stride, extent
+  for (std::size_t i = 0; i < t.shape().size(); ++i) {
+    if (t.shape()[i] > 1) {
+      axes.emplace_back(std::abs(t.strides()[i]), t.shape()[i]);
+    }
+  }
+  std::sort(axes.begin(), axes.end());
+  std::int64_t reach = 0;
+  for (const auto& [stride, extent] : axes) {
+    if (stride <= reach) {
+      return false;
+    }
+    reach += stride * (extent - 1);
+  }
+  return true;
+}
 
 ByteRange byte_range(const void* first, const Shape& shape, const Strides& strides,
                      std::size_t element_size) noexcept {

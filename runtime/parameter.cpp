@@ -4,22 +4,38 @@
 #include "halnorm/error.h"
 #include "halnorm/tensor.h"
 #include "strided.h"
+#include "tensor_impl.h"
 
 namespace halnorm {
 
 namespace {
 
-void require_shape(const char* function, const Tensor& got, const Tensor& data) {
+/// What can be a gradient of data, or be added to one.
+void require_gradient(const char* function, const Tensor& got, const Tensor& data) {
+  if (!got.defined()) {
+    throw ValueError(std::string(function) + ": got an undefined gradient, wanted a defined one");
+  }
   if (got.shape() != data.shape()) {
     throw ShapeError(std::string(function) + ": got shape " + detail::to_string(got.shape()) +
                      ", wanted the data's " + detail::to_string(data.shape()));
   }
-}
-
-void require_device(const char* function, const Tensor& got, const Tensor& data) {
+  if (!is_floating(got.dtype())) {
+    throw DTypeError(std::string(function) + ": got a gradient of " +
+                     std::string(name_of(got.dtype())) + ", wanted a floating point dtype");
+  }
   if (got.device() != data.device()) {
     throw DeviceError(std::string(function) + ": got a gradient on " + got.device().str() +
                       ", wanted the data's " + data.device().str());
+  }
+}
+
+/// What can be added to.
+void require_sum(const char* function, const Tensor& got, const Tensor& data) {
+  require_gradient(function, got, data);
+  if (!detail::elements_apart(got)) {
+    throw ShapeError(std::string(function) + ": got a gradient of strides " +
+                     detail::to_string(got.strides()) +
+                     ", wanted a place of its own for each element");
   }
 }
 
@@ -41,6 +57,7 @@ void add(const Tensor& sum, const Tensor& delta) {
   if (sum.numel() == 0) {
     return;
   }
+  detail::count_write(sum);
   if (sum.device() != Device::cpu()) {
     const Tensor total = sum.to(Device::cpu());
     add(total, delta.to(Device::cpu()));
@@ -83,18 +100,20 @@ bool Parameter::requires_grad() const { return impl_ && impl_->requires_grad; }
 void Parameter::set_grad(Tensor grad) const {
   require_defined("Parameter::set_grad", *this);
   if (grad.defined()) {
-    require_shape("Parameter::set_grad", grad, impl_->data);
-    require_device("Parameter::set_grad", grad, impl_->data);
+    require_sum("Parameter::set_grad", grad, impl_->data);
   }
   impl_->grad = std::move(grad);
 }
 
 void Parameter::accumulate_grad(const Tensor& delta) const {
   require_defined("Parameter::accumulate_grad", *this);
-  require_shape("Parameter::accumulate_grad", delta, impl_->data);
-  require_device("Parameter::accumulate_grad", delta, impl_->data);
-  if (impl_->grad.defined()) {
-    add(impl_->grad, delta.to(impl_->grad.dtype()));
+  require_gradient("Parameter::accumulate_grad", delta, impl_->data);
+  const Tensor& grad = impl_->grad;
+  if (grad.defined()) {
+    require_sum("Parameter::accumulate_grad", grad, impl_->data);  // set_data() may have changed it
+    const Tensor addend = delta.to(grad.dtype());
+    const bool overlaps = !addend.is_same(grad) && detail::may_overlap(addend, grad);
+    add(grad, overlaps ? addend.clone() : addend);
   } else {
     const Tensor converted = delta.to(impl_->data.dtype());
     impl_->grad = converted.is_same(delta) ? delta.clone() : converted;

@@ -10,10 +10,16 @@ KernelBuffer RunningUpdate::mean() const { return channels_of(running_.first).bu
 
 KernelBuffer RunningUpdate::var() const { return channels_of(running_.second).buffer(); }
 
+void RunningUpdate::count_writes() const noexcept {
+  count_write(running_.first);
+  count_write(running_.second);
+}
+
 /// A kernel has dense float32 or float64 statistics; others go through a copy, the narrow ones
 /// through one in float64, so that they are rounded once.
 void RunningUpdate::run(const char* function, const Tensor& batch_mean, const Tensor& batch_m2,
                         double count) const {
+  count_writes();
   const auto& [running_mean, running_var] = running_;
   const bool narrow = size_of(running_mean.dtype()) < size_of(DType::Float32);
   const Tensor dense_mean = narrow ? running_mean.to(DType::Float64) : running_mean.contiguous();

@@ -25,6 +25,9 @@ class RunningUpdate {
   [[nodiscard]] KernelBuffer var() const;
   [[nodiscard]] const double& factor() const noexcept { return factor_; }
 
+  /// Counts the writes, for a kernel that updates on its way; run() counts its own.
+  void count_writes() const noexcept;
+
   /// The update in a kernel of its own.
   void run(const char* function, const Tensor& batch_mean, const Tensor& batch_m2,
            double count) const;

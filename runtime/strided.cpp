@@ -84,6 +84,12 @@ std::int64_t checked_numel(const char* function, const Shape& shape, std::size_t
   return count;
 }
 
+void throw_no_memory(const char* function, const Shape& shape, std::size_t element_size) {
+  throw MemoryError(std::string(function) + ": got no memory for shape " + to_string(shape) +
+                    ", wanted " + std::to_string(checked_numel(function, shape, 1)) +
+                    " elements of " + std::to_string(element_size) + " bytes");
+}
+
 Strides contiguous_strides(const Shape& shape) {
   Strides strides(shape.size());
   std::int64_t step = 1;

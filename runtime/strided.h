@@ -23,6 +23,10 @@ std::string to_string(const Shape& shape);
 /// size in bytes that does not fit in 63 bits.
 std::int64_t checked_numel(const char* function, const Shape& shape, std::size_t element_size);
 
+/// Within a catch block for std::bad_alloc. @throws MemoryError that says how much was asked for.
+[[noreturn]] void throw_no_memory(const char* function, const Shape& shape,
+                                  std::size_t element_size);
+
 /// The size of that many elements in memory. @throws std::bad_alloc where no object is as large: on
 /// a 32-bit machine one of 2 GB, and std::size_t would only keep the lower half of the number.
 inline std::size_t object_bytes(std::int64_t count, std::size_t element_size) {
@@ -66,6 +70,9 @@ ByteRange byte_range(const void* first, const Shape& shape, const Strides& strid
 /// Whether two tensors may have a byte in common. Exact for windows cut out of one block, which may
 /// interleave (the two halves of each row, say); true for others whose ranges of addresses meet.
 bool may_overlap(const Tensor& a, const Tensor& b);
+
+/// Whether each element has a place of its own.
+bool elements_apart(const Tensor& t);
 
 /// One axis of a walk: the extent, and the step along it in each of the two blocks.
 struct Axis {

@@ -50,9 +50,10 @@ Halide::Runtime::Buffer<> halide_view(void* data, const Shape& shape,
 
 }  // namespace
 
-Tensor::Impl::Impl(std::shared_ptr<void> owner, void* first, Shape extents, detail::Strides steps,
-                   std::int64_t count, DType type)
+Tensor::Impl::Impl(std::shared_ptr<void> owner, detail::WriteCount* write_count, void* first,
+                   Shape extents, detail::Strides steps, std::int64_t count, DType type)
     : storage(std::move(owner)),
+      writes(write_count),
       data(first),
       shape(std::move(extents)),
       strides(std::move(steps)),
@@ -67,6 +68,7 @@ Tensor::Impl::Impl(std::shared_ptr<void> owner, void* first, Shape extents, deta
 Tensor::Impl::Impl(std::shared_ptr<const detail::DeviceMemory> place, void* first, Shape extents,
                    detail::Strides steps, std::int64_t count, DType type)
     : memory(std::move(place)),
+      writes(&memory->writes()),
       data(first),
       shape(std::move(extents)),
       strides(std::move(steps)),
@@ -88,7 +90,8 @@ std::shared_ptr<Tensor::Impl> Tensor::Impl::view_of(void* first, Shape extents,
     return std::make_shared<Impl>(memory, first, std::move(extents), std::move(steps), count,
                                   dtype);
   }
-  return std::make_shared<Impl>(storage, first, std::move(extents), std::move(steps), count, dtype);
+  return std::make_shared<Impl>(storage, writes, first, std::move(extents), std::move(steps), count,
+                                dtype);
 }
 
 Tensor::Impl& Tensor::impl(const char* function) const {
@@ -137,7 +140,11 @@ bool Tensor::is_same(const Tensor& other) const noexcept { return impl_ && impl_
 
 void Tensor::set_data(const Tensor& other) {
   Impl& self = impl("set_data");
+  if (is_same(other)) {
+    return;
+  }
   Impl copy = other.impl("set_data");  // may throw; the move below cannot
+  copy.replaced = self.replaced + 1;
   self = std::move(copy);
 }
 

@@ -33,6 +33,7 @@ Tensor& Tensor::copy_(const Tensor& source) {
     return *this;
   }
   require_distinct_places(*this);
+  detail::count_write(*this);
   if (self.memory || other.memory) {
     copy_across(source);
   } else if (!detail::may_overlap(*this, source)) {
@@ -49,6 +50,7 @@ Tensor& Tensor::fill_(double value) {
   if (self.numel == 0) {
     return *this;
   }
+  detail::count_write(*this);
   if (self.memory && self.contiguous) {
     self.memory->fill(self.data, self.numel, full({}, value, self.dtype).raw_data());
     return *this;
@@ -68,7 +70,7 @@ Tensor& Tensor::zero_() {
 
 Tensor Tensor::clone() const {
   const Impl& self = impl("clone");
-  Tensor result = empty(self.shape, self.dtype, self.device);
+  Tensor result = make("Tensor::clone", Shape(self.shape), self.dtype, self.device);
   if (self.memory) {
     result.copy_(*this);
   } else if (self.numel > 0) {
@@ -84,7 +86,7 @@ Tensor Tensor::to(DType dtype) const {
   if (self.dtype == dtype) {
     return *this;
   }
-  Tensor result = empty(self.shape, dtype, self.device);
+  Tensor result = make("Tensor::to", Shape(self.shape), dtype, self.device);
   result.copy_(*this);
   return result;
 }
@@ -110,7 +112,12 @@ template std::int64_t Tensor::item<std::int64_t>() const;
 template <class T>
 std::vector<T> Tensor::to_vector() const {
   const Impl& self = impl("to_vector");
-  std::vector<T> values(detail::object_bytes(self.numel, sizeof(T)) / sizeof(T));
+  std::vector<T> values;
+  try {
+    values.resize(detail::object_bytes(self.numel, sizeof(T)) / sizeof(T));
+  } catch (const std::bad_alloc&) {
+    detail::throw_no_memory("Tensor::to_vector", self.shape, sizeof(T));
+  }
   from_blob(values.data(), self.shape, DTypeOf<T>::value).copy_(*this);
   return values;
 }

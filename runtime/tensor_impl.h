@@ -6,14 +6,17 @@
 #include "device_memory.h"
 #include "halnorm/tensor.h"
 #include "strided.h"
+#include "write_count.h"
 
 namespace halnorm {
 
 /// What every handle on one tensor shares. The view is made with it, not on demand: threads may
 /// ask for it at the same time.
 struct Tensor::Impl {
-  std::shared_ptr<void> storage;  ///< keeps owned memory alive; null when the caller owns it
+  std::shared_ptr<void> storage;  ///< keeps alive the count of writes, and memory that is owned
   std::shared_ptr<const detail::DeviceMemory> memory;  ///< null for the host
+  detail::WriteCount* writes = nullptr;                ///< in storage or memory
+  std::uint32_t replaced = 0;                          ///< calls of set_data() on this object
   void* data = nullptr;                                ///< the element with all indices zero
   Shape shape;
   detail::Strides strides;
@@ -25,8 +28,8 @@ struct Tensor::Impl {
   bool fits_halide = true;         ///< every extent and stride fits in 32 bits
   Halide::Runtime::Buffer<> view;  ///< never owns; meaningful if fits_halide
 
-  Impl(std::shared_ptr<void> owner, void* first, Shape extents, detail::Strides steps,
-       std::int64_t count, DType type);
+  Impl(std::shared_ptr<void> owner, detail::WriteCount* write_count, void* first, Shape extents,
+       detail::Strides steps, std::int64_t count, DType type);
   Impl(std::shared_ptr<const detail::DeviceMemory> place, void* first, Shape extents,
        detail::Strides steps, std::int64_t count, DType type);
 
@@ -58,6 +61,18 @@ struct TensorAccess {
     return Tensor(one.impl_->view_of(one.impl_->data, {times}, {0}));
   }
 };
+
+/// Of a tensor, or 0 of an undefined one.
+inline Version version_of(const Tensor& tensor) noexcept {
+  if (!tensor.defined()) {
+    return 0;
+  }
+  const auto& fields = TensorAccess::of(tensor);
+  return (Version{fields.replaced} << 32) + fields.writes->get();
+}
+
+/// To be called by whatever writes a tensor's elements.
+inline void count_write(const Tensor& tensor) noexcept { TensorAccess::of(tensor).writes->add(); }
 
 /// Where a tensor's elements lie, null for the host and for an undefined tensor.
 inline const DeviceMemory* memory_of(const Tensor& tensor) noexcept {

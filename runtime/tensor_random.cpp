@@ -4,6 +4,7 @@
 #include <string>
 
 #include "element.h"
+#include "format.h"
 #include "halnorm/error.h"
 #include "tensor_impl.h"
 
@@ -73,13 +74,13 @@ class NormalSource {
 
 Tensor Tensor::randn(Shape shape, std::uint64_t seed, DType dtype, Device device) {
   if (!is_floating(dtype)) {
-    throw DTypeError("Tensor::randn: got " + std::string(name_of(dtype)) +
+    throw DTypeError("Tensor::randn: got " + detail::to_string(dtype) +
                      ", wanted a floating point dtype");
   }
   if (device != Device::cpu()) {
     return randn(std::move(shape), seed, dtype).to(device);
   }
-  Tensor result = empty(std::move(shape), dtype, device);
+  Tensor result = make("Tensor::randn", std::move(shape), dtype, device);
   NormalSource source(seed);
   detail::visit_dtype(dtype, [&](auto element) {
     using T = decltype(element);

@@ -1,12 +1,10 @@
 #include "validate.h"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 #include <utility>
-#include <vector>
 
+#include "format.h"
 #include "halnorm/error.h"
 #include "strided.h"
 #include "tensor_impl.h"
@@ -54,29 +52,6 @@ void check_start(const char* function, const char* name, const Tensor& t) {
     throw DeviceError(prefix(function, name) + " is a part of a tensor on " + fields.device.str() +
                       ", wanted one that starts where its memory does: a clone()");
   }
-}
-
-/// Whether each element has a place of its own: sorted by stride, every axis steps over the inner
-/// ones.
-bool elements_apart(const Tensor& t) {
-  if (TensorAccess::of(t).contiguous) {
-    return true;
-  }
-  std::vector<std::pair<std::int64_t, std::int64_t>> axes;  // stride, extent
-  for (std::size_t i = 0; i < t.shape().size(); ++i) {
-    if (t.shape()[i] > 1) {
-      axes.emplace_back(std::abs(t.strides()[i]), t.shape()[i]);
-    }
-  }
-  std::sort(axes.begin(), axes.end());
-  std::int64_t reach = 0;
-  for (const auto& [stride, extent] : axes) {
-    if (stride <= reach) {
-      return false;
-    }
-    reach += stride * (extent - 1);
-  }
-  return true;
 }
 
 bool same_view(const Tensor& a, const Tensor& b) {
@@ -211,7 +186,7 @@ void check_out(const char* function, const Tensor& out, const Tensor& same,
 
 void check_eps(const char* function, double eps) {
   if (!std::isfinite(eps) || eps < 0) {
-    throw ValueError(string(function) + ": eps is " + std::to_string(eps) +
+    throw ValueError(string(function) + ": eps is " + python_float(eps) +
                      ", wanted a finite value of at least 0");
   }
 }
@@ -226,7 +201,7 @@ void check_batch(const char* function, const Tensor& x, const Extents& e) {
 
 void check_factor(const char* function, const char* name, double factor) {
   if (!std::isfinite(factor)) {
-    throw ValueError(prefix(function, name) + " is " + std::to_string(factor) +
+    throw ValueError(prefix(function, name) + " is " + python_float(factor) +
                      ", wanted a finite value");
   }
 }
@@ -240,7 +215,7 @@ double check_count(const char* function, const Tensor& count) {
   constexpr double most = 0x1p53;  // a double has every whole number up to there
   const double value = count.item<double>();
   if (!(value >= 0 && value <= most) || value != std::trunc(value)) {
-    throw ValueError(prefix(function, "count") + " is " + std::to_string(value) +
+    throw ValueError(prefix(function, "count") + " is " + python_float(value) +
                      ", wanted a whole number from 0 to 2^53");
   }
   return value;

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <utility>
 
 #include "support/calls.h"
 
@@ -72,10 +73,10 @@ TEST(FusedValidate, WrongNumberOfChannels) {
 TEST(FusedValidate, EpsilonFactorAndBatch) {
   for (const Function& f : {calls::fused_train, calls::fused_train_update, calls::fused_infer,
                             calls::fused_backward_infer}) {
-    for (const double bad : {-1e-5, std::nan("")}) {
+    for (const auto& [bad, text] : {std::pair{-1e-5, "-1e-05"}, std::pair{std::nan(""), "nan"}}) {
       Arguments a;
       a.epsilon = bad;
-      expect_refused<ValueError>(f, a, {"eps", std::to_string(bad), "at least 0"});
+      expect_refused<ValueError>(f, a, {"eps", text, "at least 0"});
     }
   }
   Arguments a;

@@ -1,5 +1,6 @@
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "support/calls.h"
 
@@ -127,21 +128,23 @@ TEST(Validate, Epsilon) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   for (const Function& function :
        {calls::train, calls::train_update, calls::infer, calls::backward_infer}) {
-    for (const double bad : {-1e-5, std::nan(""), infinity, -infinity}) {
+    for (const auto& [bad, text] : {std::pair{-1e-5, "-1e-05"}, std::pair{std::nan(""), "nan"},
+                                    std::pair{infinity, "inf"}, std::pair{-infinity, "-inf"}}) {
       Arguments a;
       a.epsilon = bad;
-      expect_refused<ValueError>(function, a, {"eps", std::to_string(bad), "at least 0"});
+      expect_refused<ValueError>(function, a, {"eps", text, "at least 0"});
     }
   }
 }
 
 TEST(Validate, Factor) {
-  for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
+  for (const auto& [bad, text] : {std::pair{std::nan(""), "nan"},
+                                  std::pair{std::numeric_limits<double>::infinity(), "inf"}}) {
     Arguments a;
     a.factor = bad;
-    expect_refused<ValueError>(calls::train_update, a, {"factor", std::to_string(bad), "finite"});
+    expect_refused<ValueError>(calls::train_update, a, {"factor", text, "finite"});
     expect_throws<ValueError>(
-        [&] {
+        [&, bad = bad] {
           F::update_running_stats(a.running_mean, a.running_var, F::batch_norm_moments(a.x), bad);
         },
         {"update_running_stats", "factor", "finite"});
@@ -193,19 +196,22 @@ TEST(Validate, HugeExtents) {
 }
 
 TEST(Validate, Counts) {
-  for (const double bad : {-1.0, 0.5, 20.25, 0x1p53 + 2, HUGE_VAL, std::nan("")}) {
+  for (const auto& [bad, text] :
+       {std::pair{-1.0, "-1.0"}, std::pair{0.5, "0.5"}, std::pair{20.25, "20.25"},
+        std::pair{0x1p53 + 2, "9007199254740994.0"}, std::pair{HUGE_VAL, "inf"},
+        std::pair{std::nan(""), "nan"}}) {
     Arguments a;
     a.count = Tensor::full({}, bad, DType::Float64);
-    expect_refused<ValueError>(calls::backward_elemt, a, {"count", std::to_string(bad), "whole"});
+    expect_refused<ValueError>(calls::backward_elemt, a, {"count", text, "whole"});
     const F::Moments moments{a.count, a.mean, a.invstd};
     expect_throws<ValueError>(
         [&] { F::update_running_stats(a.running_mean, a.running_var, moments, 0.1); },
-        {"update_running_stats: count is " + std::to_string(bad)});
+        {std::string("update_running_stats: count is ") + text});
     EXPECT_TRUE(calls::same_values(a.running_var, Arguments().running_var));
     const F::Moments good{Tensor::full({}, 0x1p53, DType::Float64), a.mean, a.invstd};
     for (const auto& [left, right] : {std::pair{good, moments}, std::pair{moments, good}}) {
       expect_throws<ValueError>([&] { F::merge(left, right); },
-                                {"merge: count is " + std::to_string(bad)});
+                                {std::string("merge: count is ") + text});
     }
   }
   Arguments a;

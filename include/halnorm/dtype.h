@@ -41,8 +41,8 @@ constexpr std::string_view name_of(DType dtype) noexcept {
   return "?";
 }
 
-/// True for every dtype but Int64.
-constexpr bool is_floating(DType dtype) noexcept { return dtype != DType::Int64; }
+/// True for Float16, BFloat16, Float32 and Float64.
+constexpr bool is_floating(DType dtype) noexcept { return dtype <= DType::Float64; }
 
 /// The dtype that holds a C++ element type: float, double or std::int64_t.
 template <class T>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -51,6 +52,17 @@ class LoadError : public Error {
 class KernelError : public Error {
  public:
   using Error::Error;
+};
+
+/// A tensor did not get its memory; the message says how much. This is a std::bad_alloc and no
+/// Error, so that a program handles all lack of memory in one place.
+class MemoryError : public std::bad_alloc {
+ public:
+  explicit MemoryError(const std::string& message) : message_(message) {}
+  [[nodiscard]] const char* what() const noexcept override { return message_.what(); }
+
+ private:
+  std::runtime_error message_;  ///< copying it cannot fail
 };
 
 }  // namespace halnorm

@@ -9,8 +9,11 @@
 ///
 /// Common to all of them:
 /// - x is (N, C), (N, C, L) or (N, C, D1, ..., Dk); C is its second axis, M = N * L the values per
-///   channel. Any strides are read correctly. An x whose last axis (NCL) or channel axis (NLC, NC)
-///   is dense is read in place; any other is copied once to a dense tensor first.
+///   channel. Any strides are read correctly. An x is read in place if its axes after the second
+///   can be walked as one dense axis L (NCL), or if its channel axis is dense and the rows of C
+///   values lie at one distance (NLC, NC). Any other is copied once to a dense tensor: channels
+///   innermost after a narrow() along a later axis, with a repeated or reordered batch, or with a
+///   stride in the innermost axis. Its results have the bits of those of the copy.
 /// - x may be Float16, BFloat16, Float32 or Float64. weight, bias, running_mean and running_var are
 ///   (C), of any of these; weight and bias have one dtype, and so do running_mean and running_var.
 ///   weight and bias may each be undefined: 1 and 0. Beside a Float64 x they are used as Float64,
@@ -23,7 +26,8 @@
 ///   too.
 /// - `out`, if defined, receives the result and is returned: x's shape and dtype, any strides with
 ///   no two elements in one place. It may be x itself (dy in a backward); any other overlap with
-///   an argument is an error. If undefined, a new tensor laid out like x is made.
+///   an argument is an error. If undefined, a new dense tensor laid out like x is made: channels
+///   innermost if they are so in x, otherwise row-major.
 /// - The same bits for any number of threads, and on every run on one machine. Some shapes take
 ///   several kernels (docs/decisions/010); which, and in what order parts are merged, follows from
 ///   shape and strides alone.

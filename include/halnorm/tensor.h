@@ -26,13 +26,19 @@ using Shape = std::vector<std::int64_t>;
 /// Every member but defined() throws ValueError when called on an undefined tensor.
 /// Different threads may use different handles on the same elements; writes need the caller's own
 /// ordering.
+///
+/// Writes are counted, for Module::backward(): those of the members below, of functions into `out`
+/// and running statistics, and of modules. A tensor and its views have one count, as they share
+/// memory. Writes through data(), raw_data() and buffer() cannot be seen. Each from_blob() begins a
+/// count of its own.
 class Tensor {
  public:
   Tensor() noexcept = default;
 
   /// New contiguous tensors, aligned to 64 bytes; empty() leaves the elements unset.
   /// @throws ShapeError for a negative extent or a size that does not fit in 63 bits,
-  ///         DeviceError if the device is not there.
+  ///         DTypeError or DeviceError for a value that is none of the enumeration's,
+  ///         DeviceError if the device is not there, MemoryError if the host has too little memory.
   static Tensor empty(Shape shape, DType dtype = DType::Float32, Device device = Device::cpu());
   static Tensor zeros(Shape shape, DType dtype = DType::Float32, Device device = Device::cpu());
   static Tensor ones(Shape shape, DType dtype = DType::Float32, Device device = Device::cpu());
@@ -127,6 +133,10 @@ class Tensor {
   struct Impl;
   friend struct detail::TensorAccess;
   explicit Tensor(std::shared_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+  /// empty(), with errors in the name of the function that makes the tensor.
+  static Tensor make(const char* function, Shape&& shape, DType dtype, Device device);
+  static Tensor make_filled(const char* function, Shape shape, double value, DType dtype,
+                            Device device);
   static void require_host(const char* function, const Impl& self);
   [[nodiscard]] Tensor host_room() const;
   [[nodiscard]] Tensor on_host() const;
@@ -145,9 +155,11 @@ class Parameter {
   [[nodiscard]] bool defined() const noexcept { return impl_ != nullptr; }
   [[nodiscard]] Tensor data() const;  ///< undefined if this parameter is
   [[nodiscard]] Tensor grad() const;  ///< undefined until a backward
-  /// @throws ShapeError unless it is shaped like data, DeviceError unless it lies where data does.
+  /// @throws ShapeError unless it is shaped like data with no two elements in one place, DTypeError
+  ///         unless it is floating point, DeviceError unless it lies where data does.
   void set_grad(Tensor grad) const;
-  void accumulate_grad(const Tensor& delta) const;  ///< grad += delta; clones the first
+  /// grad += delta; the first is cloned. @throws the same for delta and for the gradient.
+  void accumulate_grad(const Tensor& delta) const;
   [[nodiscard]] bool requires_grad() const;
   void set_requires_grad(bool flag) const;
   [[nodiscard]] bool is_same(const Parameter& other) const noexcept { return impl_ == other.impl_; }

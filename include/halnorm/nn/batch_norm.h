@@ -24,19 +24,15 @@ struct BatchNormOptions {
   bool track_running_stats = true;  ///< has running statistics
 };
 
-namespace detail {
-class SavedForwards;
-}
-
 /// What BatchNorm1d, BatchNorm2d, BatchNorm3d and FusedBatchNorm1d share.
 ///
 /// Statistics: training normalizes with the batch's and moves the running ones; eval normalizes
 /// with the running ones, or with the batch's if there are none.
 ///
 /// Gradients: unless a NoGradGuard lives, each forward, in either mode, keeps what its backward
-/// needs: its input, weight and bias by handle (so leave their elements alone until then) and its
-/// statistics by value. backward() takes the latest first. At most `max_saved_forwards` are kept;
-/// the oldest goes first.
+/// needs: its input, weight and bias by handle and its statistics by value. backward() takes the
+/// latest forward of the mode that the module is in. Of each mode the latest `max_saved_forwards`
+/// are kept, or as many as set_max_saved_forwards() says.
 ///
 /// Threads: as many as like may call an eval-mode module. Without a NoGradGuard the records of
 /// their forwards share one stack, in the order the forwards end.
@@ -60,10 +56,11 @@ class BatchNorm : public Module {
   Tensor forward(const Tensor& x) override;
 
   /// dx; adds to weight.grad and bias.grad where they require it. A floating grad_output of
-  /// another dtype is converted. @throws ValueError if no forward is left to differentiate. A
-  /// backward that throws leaves gradients and records as they were.
+  /// another dtype is converted. @throws ValueError if no forward is left to differentiate, or if
+  /// x, weight or a fused layer's y was written since then; ShapeError, DTypeError or DeviceError
+  /// if a gradient cannot be added to. A backward that throws leaves gradients and records as they
+  /// were.
   Tensor backward(const Tensor& grad_output) override;
-  void clear_saved_forwards() noexcept;
 
   /// In place: mean 0, variance 1, counter 0; nothing unless statistics are tracked.
   void reset_running_stats();
@@ -105,6 +102,7 @@ class BatchNorm : public Module {
   /// compute().
   Tensor forward_into(const Tensor& x, const Tensor& out) override;
   void copy_settings(const Module& source) override;
+  [[nodiscard]] detail::SavedForwards* saved_forwards() const noexcept override;
 
   /// What follows the normalization in the same pass: nothing, or y = relu(y + addend).
   struct Epilogue {
@@ -127,6 +125,7 @@ class BatchNorm : public Module {
  private:
   Tensor normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
   Tensor normalize_by_running(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
+  [[noreturn]] void throw_no_forward() const;
   void check_input(const Tensor& x) const;
   void check_statistics() const;
   [[nodiscard]] std::int64_t* counter() const;

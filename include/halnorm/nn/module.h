@@ -23,6 +23,10 @@
 
 namespace halnorm::nn {
 
+namespace detail {
+class SavedForwards;
+}
+
 /// A module is an object with an identity: it is neither copied nor moved, two are equal only if
 /// they are one, and clone() makes a deep copy.
 ///
@@ -49,8 +53,8 @@ class Module {
   Tensor operator()(const Tensor& x);
   /// The computation without hooks. The base throws Error: a subclass says what it computes.
   virtual Tensor forward(const Tensor& x);
-  /// The gradient with respect to the input of the latest forward that was not yet differentiated;
-  /// adds to the parameters' gradients. The base throws Error.
+  /// The gradient with respect to the input of the latest forward of the module's mode that was not
+  /// yet differentiated; adds to the parameters' gradients. The base throws Error.
   virtual Tensor backward(const Tensor& grad_output);
 
   /// Hooks run in the order of registration, `prepend` puts one first. A call reads the list of
@@ -72,6 +76,12 @@ class Module {
   /// Fills existing gradients with zeros in place, or drops them.
   void zero_grad(bool set_to_none = false);
   Module& requires_grad_(bool flag = true);
+
+  /// Forwards of either mode that are kept for a backward, of this module and all below it.
+  [[nodiscard]] std::size_t pending_backwards() const;
+  void clear_saved_forwards();
+  /// For each mode and module; 0 keeps nothing. @throws ValueError above 2^20.
+  void set_max_saved_forwards(std::size_t count);
 
   // ---- registration ---------------------------------------------------------------------------
 
@@ -101,8 +111,7 @@ class Module {
   [[nodiscard]] Attribute get(std::string_view name) const;
   [[nodiscard]] bool has(std::string_view name) const noexcept;
 
-  /// By dotted path, from this module down ("2.bn.weight"); the submodule "" is this module.
-  /// @throws ValueError.
+  /// By dotted path ("2.bn.weight"); the submodule "" is this module. @throws ValueError.
   [[nodiscard]] Parameter get_parameter(std::string_view path) const;
   [[nodiscard]] Tensor get_buffer(std::string_view path) const;
   [[nodiscard]] Module& get_submodule(std::string_view path) const;
@@ -115,8 +124,8 @@ class Module {
   void set(const std::string& name, Tensor value);
   void set(const std::string& name, std::shared_ptr<Module> value);
 
-  /// Removes the parameter, buffer or child of this name; false if there is none. A member of the
-  /// class that the name is bound to becomes undefined, and is the entry again once it is assigned.
+  /// Removes the entry of this name; false if there is none. A member of the class that the name is
+  /// bound to becomes undefined, and is the entry again once it is assigned.
   bool erase(std::string_view name);
 
   /// Everything that has a name: the members of the class, and what is registered.
@@ -147,12 +156,11 @@ class Module {
   [[nodiscard]] auto named_members(GetMembers get_members, const std::string& prefix = "",
                                    bool recurse = true) const;
 
-  /// Calls fn on everything below, children first, then on this module. The children of a module
-  /// are read when the walk comes to it: a sibling that fn erases is visited all the same.
+  /// Calls fn on everything below, children first, then on this module. A module's children are read
+  /// when the walk comes to it: a sibling that fn erases is visited all the same.
   Module& apply(const std::function<void(Module&)>& fn);
 
-  /// Bytes of all parameters.
-  [[nodiscard]] std::int64_t parameter_bytes() const;
+  [[nodiscard]] std::int64_t parameter_bytes() const;  ///< of all of them
 
   // ---- conversion: everything is converted before anything is replaced ------------------------
 
@@ -180,7 +188,7 @@ class Module {
   /// @throws Error unless new_instance() makes a new object of the same class.
   [[nodiscard]] std::shared_ptr<Module> clone() const;
 
-  /// Is no more in the reference either. @throws Error, always: use to_global.
+  /// Removed from the reference. @throws Error, always.
   template <class... Arguments>
   [[noreturn]] void to_consistent(const Arguments&... /*unused*/) const {
     throw_to_consistent();
@@ -204,10 +212,7 @@ class Module {
   void save(std::ostream& stream) const;
   void load(std::istream& stream);
 
-  // ---- text -----------------------------------------------------------------------------------
-
-  /// The class without namespaces and template arguments: "BatchNorm1d". A subclass has a name of
-  /// its own without overriding this.
+  /// The class of the object, without namespaces and template arguments: "BatchNorm1d".
   [[nodiscard]] virtual std::string name() const;
   /// What stands between the parentheses, lines separated by "\n".
   [[nodiscard]] virtual std::string extra_repr() const { return {}; }
@@ -234,28 +239,26 @@ class Module {
   /// Takes over what is not registered (as eps is in a BatchNorm) from a module of the same class.
   /// clone() calls it for every module, also for children that the class of their parent makes.
   virtual void copy_settings(const Module& /*source*/) {}
-
   /// What add_module checks. @throws as add_module.
   void check_child(const std::string& name, const Module* child) const;
-  /// The children with their owners, also those that stand there twice; undefined ones left out.
+  /// The children with their owners, duplicates too; undefined ones are left out.
   [[nodiscard]] NamedList<std::shared_ptr<Module>> registered_modules() const;
   [[nodiscard]] std::size_t registered_module_count() const noexcept;
   [[nodiscard]] std::shared_ptr<Module> registered_module(std::size_t index) const;
-  /// Null if there is none.
-  [[nodiscard]] std::shared_ptr<Module> registered_module(std::string_view name) const;
-
+  [[nodiscard]] std::shared_ptr<Module> registered_module(std::string_view name) const;  ///< or null
   /// Names that this class gives a meaning and that no entry may take.
   [[nodiscard]] virtual std::vector<std::string_view> attribute_names() const;
-
+  /// This module's own records of forwards; null for a class that keeps none.
+  [[nodiscard]] virtual detail::SavedForwards* saved_forwards() const noexcept { return nullptr; }
   /// Writes this module's own entries. `prefix` ends in "." unless it is empty.
   virtual void save_to_state_dict(StateDict& destination, const std::string& prefix,
                                   bool keep_vars) const;
-  /// Plans the loading of this module's own entries.
+  /// Plans their loading.
   virtual void load_from_state_dict(LoadState& load, const std::string& prefix);
   /// Recorded by state_dict() where it is above 1.
   [[nodiscard]] virtual std::int64_t version() const { return 1; }
 
-  /// What operator() does around the computation itself: pre-hooks, hooks, and paths for errors.
+  /// The computation within pre-hooks, hooks, and paths for errors.
   Tensor call(const Tensor& x, const std::function<Tensor(const Tensor& x)>& compute);
   /// The same around forward_into(x, out).
   Tensor call(const Tensor& x, const Tensor& out);
