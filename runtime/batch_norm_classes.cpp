@@ -26,7 +26,15 @@ std::vector<std::string_view> BatchNorm::attribute_names() const {
 /// Checkpoints from before the counter existed lack it: the module's own then stays.
 void BatchNorm::load_from_state_dict(LoadState& load, const std::string& prefix) {
   Module::load_from_state_dict(load, prefix);
-  std::erase(load.result.missing_keys, prefix + "num_batches_tracked");
+  const std::string key = prefix + "num_batches_tracked";
+  std::erase(load.result.missing_keys, key);
+  const Tensor* counter = num_batches_tracked.defined() ? load.dict.find(key) : nullptr;
+  if (counter != nullptr && counter->defined() && counter->numel() == 1 &&
+      counter->item<double>() < 0) {
+    load.error_messages.push_back("While copying the buffer \"" + key + "\": got " +
+                                  halnorm::detail::python_float(counter->item<double>()) +
+                                  " batches, wanted at least 0.");
+  }
 }
 
 void BatchNorm::check_rank(const Tensor& x, std::int64_t least, std::int64_t most) const {
