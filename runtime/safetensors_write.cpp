@@ -105,7 +105,7 @@ void write_all(const safetensors::Layout& layout, Write write) {
 
 void save(const StateDict& state, const std::filesystem::path& path) {
   const safetensors::Layout layout = safetensors::lay_out(state);
-  safetensors::AtomicFile file(path);
+  safetensors::OutputFile file(path);
   write_all(layout, [&](const void* data, std::size_t count) { file.write(data, count); });
   file.commit();
 }

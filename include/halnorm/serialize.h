@@ -69,10 +69,22 @@ class StateDict {
 };
 
 /// Writes a safetensors file, which Python's `safetensors` package opens. The tensors are copied
-/// as they are now; any strides. The file appears whole or not at all: it is written beside `path`
-/// under another name, flushed to the disk and renamed, so that an interrupted save leaves the old
-/// file as it was.
-/// @throws ValueError for an undefined tensor, a name that is not UTF-8 or is "__metadata__";
+/// as they are now; any strides. `path` means the file that the operating system would open:
+///
+/// - A regular file, or a name that is free, gets the new file whole or not at all: it is written
+///   beside its place under a name of its own, flushed to the disk and renamed. An interrupted save
+///   leaves the old file as it was. A new file has the mode that the umask leaves; one that was
+///   there keeps its mode, and its owner and group where the caller may give files to them. Other
+///   hard links to the old file keep the old contents.
+/// - A symbolic link stays one: its target is written, and made if it is not there.
+/// - A device or a FIFO is written to, and is not replaced. A file that the caller may not write,
+///   or that has no write permission at all, a socket and a directory are refused.
+///
+/// A save that the process's end interrupts leaves a file `.halnorm-*` in the folder, which the
+/// next save to the same path removes.
+/// @throws ValueError for an undefined tensor, a name that is not UTF-8 or is "__metadata__", a
+/// path
+///         that is empty or holds a NUL, a file without any write permission;
 ///         Error if the file system refuses, with its reason.
 void save(const StateDict& state, const std::filesystem::path& path);
 /// The same bytes to a stream. @throws Error if the stream fails.
