@@ -1,4 +1,4 @@
-# Tests that need a program of their own: one replaces the allocator, the others bring a host's
+# Tests that need a program of their own: some replace the allocator, others bring a host's
 # threads, and are left out where the host is not installed.
 
 function(halnorm_add_test_program name)
@@ -9,6 +9,7 @@ function(halnorm_add_test_program name)
 endfunction()
 
 halnorm_add_test_program(halnorm_allocation_test allocation_test.cpp support/failing_memory.cpp)
+halnorm_add_test_program(halnorm_load_memory_test load_memory_test.cpp)
 halnorm_add_test_program(halnorm_steady_memory_test steady_memory_test.cpp)
 
 # Neither's runtime is instrumented, so that the thread sanitizer takes its barriers for races.
