@@ -60,8 +60,8 @@ void check_path(const std::string& path) {
   if (path.empty()) {
     throw ValueError("save: got an empty path, wanted a file's");
   }
-  if (path.find('\0') != std::string::npos) {
-    throw ValueError(std::string("save: got a path with a NUL behind '") + path.c_str() +
+  if (const std::size_t nul = path.find('\0'); nul != std::string::npos) {
+    throw ValueError("save: got a path with a NUL behind '" + path.substr(0, nul) +
                      "', wanted one without");
   }
 }
@@ -183,10 +183,11 @@ void OutputFile::write(const void* data, std::size_t count) {
 
 void OutputFile::commit() {
   const bool direct = temporary_.empty();
-  // Pipes and most devices have nothing to flush.
-  if (uninterrupted([&] { return ::fsync(file_.get()); }) != 0 &&
-      !(direct && (errno == EINVAL || errno == ENOTSUP))) {
-    fail("fsync", errno);
+  if (uninterrupted([&] { return ::fsync(file_.get()); }) != 0) {
+    const bool nothing_to_flush = direct && (errno == EINVAL || errno == ENOTSUP);  // pipes
+    if (!nothing_to_flush) {
+      fail("fsync", errno);
+    }
   }
   if (direct) {
     if (::close(file_.release()) != 0 && errno != EINTR) {
@@ -202,7 +203,9 @@ void OutputFile::commit() {
   // Makes the rename last through a power failure. A file system that cannot do that has the file
   // all the same, so the result does not matter.
   const Descriptor folder(::openat(folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  static_cast<void>(::fsync(folder.get()));
+  if (folder.is_open()) {
+    static_cast<void>(::fsync(folder.get()));
+  }
 }
 
 }  // namespace halnorm::safetensors

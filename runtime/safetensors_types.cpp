@@ -16,7 +16,7 @@ bool widen(const std::byte* elements, std::size_t count, std::int64_t* result) n
     Integer value = 0;
     std::memcpy(&value, elements + i * sizeof value, sizeof value);
     fits = fits && std::in_range<std::int64_t>(value);
-    result[i] = static_cast<std::int64_t>(value);
+    result[i] = static_cast<std::int64_t>(value);  // NOLINT(bugprone-signed-char-misuse): a number
   }
   return fits;
 }

@@ -30,7 +30,8 @@ void require_integers(const Tensor& source) {
   }
   constexpr double end = 0x1p63;
   for (const double value : source.to_vector<double>()) {
-    if (!(value >= -end && value < end && value == std::trunc(value))) {
+    const bool is_integer = value >= -end && value < end && value == std::trunc(value);
+    if (!is_integer) {
       throw ValueError("got " + halnorm::detail::python_float(value) +
                        ", wanted an integer within the range of int64");
     }

@@ -106,7 +106,7 @@ std::string ones(std::size_t count) {
 std::string metadata() {
   std::string header = R"({"__metadata__":{"#":"")";
   for (std::size_t i = 1; i < many; ++i) {
-    header += ",\"" + name_of(i) + "\":\"\"";
+    header += ",\"" + name_of(i) + R"(":"")";
   }
   return file_of(header + "}}", 0);
 }
@@ -129,7 +129,7 @@ const std::vector<Case> cases = {
     {"OneOfFloats", [] { return tensors(1, "F32", "500000", 2000000); }},
     {"OneLongName", [] { return file_of("{\"" + std::string(2000000, 'n') + "\":1}", 0); }},
     {"OneLongNumber",
-     [] { return file_of("{\"t\":{\"x\":" + std::string(2000000, '9') + "}}", 0); }},
+     [] { return file_of(R"({"t":{"x":)" + std::string(2000000, '9') + "}}", 0); }},
     {"Unsupported", [] { return tensors(many, "F4", "0", 0); }},
     {"CutOff",
      [] {

@@ -58,7 +58,7 @@ std::vector<Hostile> broken_files() {
       {"Overlong", with("\"\xc0\x80\":1", 0), {"is not JSON"}},
       {"NotUtf8", file_of("{\"\xff\":1}", 0), {"is not JSON"}},
       {"TooDeep",
-       with("\"t\":{\"x\":" + std::string(126, '[') + std::string(126, ']') + "}", 0),
+       with(R"("t":{"x":)" + std::string(126, '[') + std::string(126, ']') + "}", 0),
        {"more than 127 objects and arrays at 't'"}},
       {"NumberTooLarge", with(R"("t":{"x":1e400})", 0), {"is not JSON"}},
       {"DeeplyNested", file_of("{\"t\":" + std::string(100000, '['), 0), {"an array at 't'"}},

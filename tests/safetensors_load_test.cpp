@@ -15,7 +15,6 @@
 /// @file
 /// Files that the reference implementation takes, and streams.
 
-using fixture::message_of;
 using fixture::Names;
 using fixture::values;
 using halnorm::DType;

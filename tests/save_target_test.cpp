@@ -23,7 +23,6 @@
 /// A save writes the file that the operating system would open, and replaces regular files alone.
 
 using fixture::tensor;
-using fixture::values;
 using halnorm::Error;
 using halnorm::StateDict;
 using halnorm::Tensor;

@@ -177,7 +177,7 @@ TEST_F(SaveWhole, OfSavesAtOnceOneWins) {
   constexpr int writers = 8;
   constexpr int saves = 25;
   const auto state_of = [](int writer) {
-    const StateDict state = {{"a", Tensor::full({1000 * (writer + 1)}, writer)}};
+    const StateDict state = {{"a", Tensor::full({std::int64_t{1000} * (writer + 1)}, writer)}};
     return state;
   };
   const auto save_often = [&](int writer) {

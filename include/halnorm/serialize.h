@@ -113,9 +113,9 @@ struct LoadOptions {
 ///         another dtype that no DType holds, or is U64 with a value above 2^63 - 1, and is not to
 ///         be skipped.
 StateDict load(const std::filesystem::path& path, LoadOptions options = {});
-/// The same from a stream, which has to end where the file does. The header is looked at before
-/// more is read, and no byte is read beyond the file. Exceptions that the stream is set to throw
-/// are not thrown.
+/// The same from a stream, which has to end where the file does. The header is checked before the
+/// data is read, and one byte behind the file is looked for. Exceptions that the stream is set to
+/// throw are not thrown.
 StateDict load(std::istream& stream, LoadOptions options = {});
 /// The same from memory.
 StateDict load(std::span<const std::byte> bytes, LoadOptions options = {});
