@@ -33,9 +33,15 @@ void BatchNorm::load_from_state_dict(LoadState& load, const std::string& prefix)
   auto& missing = load.result.missing_keys;
   const auto before = static_cast<std::ptrdiff_t>(missing.size());
   Module::load_from_state_dict(load, prefix);
-  missing.erase(
-      std::remove(missing.begin() + before, missing.end(), prefix + "num_batches_tracked"),
-      missing.end());
+  const std::string key = prefix + "num_batches_tracked";
+  missing.erase(std::remove(missing.begin() + before, missing.end(), key), missing.end());
+  const Tensor* counter = num_batches_tracked.defined() ? load.dict.find(key) : nullptr;
+  if (counter != nullptr && counter->defined() && counter->numel() == 1 &&
+      counter->item<double>() < 0) {
+    load.error_messages.push_back("While copying the buffer \"" + key + "\": got " +
+                                  halnorm::detail::python_float(counter->item<double>()) +
+                                  " batches, wanted at least 0.");
+  }
 }
 
 void BatchNorm::copy_settings(const Module& source) {

@@ -3,97 +3,209 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
-#include <cstdio>
+#include <csignal>
+#include <ctime>
 #include <system_error>
-#include <utility>
 
 #include "halnorm/error.h"
+#include "temporary_file.h"
 
 namespace halnorm::safetensors {
 
 namespace {
 
-/// Makes a rename in this directory last through a power failure. A file system that cannot do
-/// that still has the file, so the result does not matter.
-void flush_directory(const std::filesystem::path& directory) {
-  const int descriptor =
-      ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor >= 0) {
-    static_cast<void>(::fsync(descriptor));
-    ::close(descriptor);
+/// While it lives, a pipe that nobody reads any more is an error of write() and no signal to this
+/// thread.
+class NoPipeSignal {
+ public:
+  NoPipeSignal() noexcept {
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~NoPipeSignal() {
+    const timespec at_once{};
+    while (!was_pending_ && ::sigtimedwait(&pipe_, nullptr, &at_once) < 0 && errno == EINTR) {
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  NoPipeSignal(const NoPipeSignal&) = delete;
+  NoPipeSignal& operator=(const NoPipeSignal&) = delete;
+
+ private:
+  sigset_t pipe_{};
+  sigset_t before_{};
+  bool was_pending_ = false;
+};
+
+/// Repeats a call that a signal interrupts.
+template <class Call>
+auto uninterrupted(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) {
+    result = call();
+  }
+  return result;
+}
+
+Descriptor open_file(const char* path, int flags) {
+  return Descriptor(uninterrupted([&] { return ::open(path, flags | O_CLOEXEC | O_NOCTTY); }));
+}
+
+void check_path(const std::string& path) {
+  if (path.empty()) {
+    throw ValueError("save: got an empty path, wanted a file's");
+  }
+  if (const std::size_t nul = path.find('\0'); nul != std::string::npos) {
+    throw ValueError("save: got a path with a NUL behind '" + path.substr(0, nul) +
+                     "', wanted one without");
   }
 }
 
 }  // namespace
 
-AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
-  std::error_code unknown;
-  if (std::filesystem::is_symlink(path_, unknown)) {  // the file it means, not the link
-    const auto target = std::filesystem::weakly_canonical(path_, unknown);
-    path_ = unknown ? path_ : target;
+Descriptor::~Descriptor() {
+  if (is_open()) {
+    ::close(number_);
   }
-  if (std::filesystem::is_directory(path_, unknown)) {
-    fail("open", EISDIR);
-  }
-  open_beside();
 }
 
-void AtomicFile::open_beside() {
-  static std::atomic<unsigned> counter = 0;
-  constexpr int mode = 0666;  // less the umask, as for any new file
-  do {
-    temporary_ = path_;
-    temporary_ += ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
-    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-  } while (descriptor_ < 0 && errno == EEXIST);
-  if (descriptor_ < 0) {
+// The other constructor comes first, so that the destructor runs if the body throws.
+OutputFile::OutputFile(const std::filesystem::path& path) : OutputFile(Named{path.native()}) {
+  check_path(path_);
+  struct stat existing {};
+  const bool exists = ::stat(path_.c_str(), &existing) == 0;
+  if (!exists && errno != ENOENT) {
+    fail("stat", errno);
+  }
+  // A regular file without a name is one that is open and was removed: /proc/self/fd leads to it.
+  if (exists && (!S_ISREG(existing.st_mode) || existing.st_nlink == 0)) {
+    file_ = open_file(path_.c_str(), O_WRONLY | O_TRUNC);
+    if (!file_.is_open()) {
+      fail("open", errno);
+    }
+    return;
+  }
+  if (!exists) {
+    constexpr mode_t mode = 0666;  // less the umask, as for any new file
+    open_beside(target(), mode);
+    return;
+  }
+  require_writable(existing);
+  constexpr mode_t owner_alone = 0600;  // until it has the old file's owner
+  open_beside(target(), owner_alone);
+  take_over(existing);
+}
+
+OutputFile::~OutputFile() {
+  if (!temporary_.empty()) {
+    ::unlinkat(folder_.get(), temporary_.c_str(), 0);
+  }
+}
+
+void OutputFile::fail(const char* what, int error) const {
+  throw Error("save: '" + path_ + "': " + what + ": " + std::generic_category().message(error));
+}
+
+/// The path without symbolic links as its last part, which a rename would replace.
+std::filesystem::path OutputFile::target() const {
+  constexpr int most = 40;  // as many as Linux follows
+  std::filesystem::path path = path_;
+  for (int links = 0; links <= most; ++links) {
+    std::error_code not_a_link;
+    const auto meant = std::filesystem::read_symlink(path, not_a_link);
+    if (not_a_link) {
+      return path;
+    }
+    path = path.parent_path() / meant;
+  }
+  fail("open", ELOOP);
+}
+
+/// A rename asks for no permission of the file itself.
+void OutputFile::require_writable(const struct stat& existing) const {
+  if ((existing.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0) {
+    throw ValueError("save: got '" + path_ + "', a file without any write permission, wanted one " +
+                     "that may be written");
+  }
+  if (!open_file(path_.c_str(), O_WRONLY | O_NONBLOCK).is_open()) {
     fail("open", errno);
   }
 }
 
-AtomicFile::~AtomicFile() {
-  if (descriptor_ >= 0) {
-    ::close(descriptor_);
+void OutputFile::open_beside(const std::filesystem::path& target, mode_t mode) {
+  const auto parent = target.parent_path();
+  folder_ = open_file(parent.empty() ? "." : parent.c_str(), O_PATH | O_DIRECTORY);
+  if (!folder_.is_open()) {
+    fail("open", errno);
   }
-  if (!temporary_.empty()) {
-    ::unlink(temporary_.c_str());
+  name_ = target.filename().native();
+  const std::string prefix = temporary_prefix(name_);
+  remove_abandoned(folder_.get(), prefix);
+  file_ = make_temporary(folder_.get(), prefix, mode, temporary_);
+  if (!file_.is_open()) {
+    fail("open", errno);
   }
 }
 
-void AtomicFile::fail(const char* what, int error) const {
-  throw Error("save: '" + path_.string() + "': " + what + ": " +
-              std::generic_category().message(error));
+/// Gives the new file the old one's owner, group and mode. If the group cannot be kept, its rights
+/// do not pass to another group.
+void OutputFile::take_over(const struct stat& existing) const {
+  constexpr mode_t all_bits = 07777;
+  mode_t mode = existing.st_mode & all_bits;
+  if (::fchown(file_.get(), existing.st_uid, existing.st_gid) != 0) {
+    mode &= ~static_cast<mode_t>(S_ISUID | S_ISGID);
+    if (::fchown(file_.get(), static_cast<uid_t>(-1), existing.st_gid) != 0) {
+      mode = (mode & ~static_cast<mode_t>(S_IRWXG)) | ((mode & S_IRWXO) << 3);
+    }
+  }
+  if (::fchmod(file_.get(), mode) != 0) {
+    fail("chmod", errno);
+  }
 }
 
-void AtomicFile::write(const void* data, std::size_t count) {
+void OutputFile::write(const void* data, std::size_t count) {
+  const NoPipeSignal guard;
   const auto* next = static_cast<const std::byte*>(data);
   while (count > 0) {
-    const ssize_t written = ::write(descriptor_, next, count);
-    if (written < 0 && errno == EINTR) {
-      continue;
-    }
-    if (written < 0) {
-      fail("write", errno);
+    const ssize_t written = uninterrupted([&] { return ::write(file_.get(), next, count); });
+    if (written <= 0) {
+      fail("write", written < 0 ? errno : EIO);
     }
     next += written;
     count -= static_cast<std::size_t>(written);
   }
 }
 
-void AtomicFile::commit() {
-  if (::fsync(descriptor_) != 0) {
-    fail("fsync", errno);
+void OutputFile::commit() {
+  const bool direct = temporary_.empty();
+  if (uninterrupted([&] { return ::fsync(file_.get()); }) != 0) {
+    const bool nothing_to_flush = direct && (errno == EINVAL || errno == ENOTSUP);  // pipes
+    if (!nothing_to_flush) {
+      fail("fsync", errno);
+    }
   }
-  if (::close(std::exchange(descriptor_, -1)) != 0) {
-    fail("close", errno);
+  if (direct) {
+    if (::close(file_.release()) != 0 && errno != EINTR) {
+      fail("close", errno);
+    }
+    return;
   }
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+  // Its lock stays until it has its name, so that no other save removes it.
+  if (::renameat(folder_.get(), temporary_.c_str(), folder_.get(), name_.c_str()) != 0) {
     fail("rename", errno);
   }
   temporary_.clear();
-  flush_directory(path_.parent_path());
+  // Makes the rename last through a power failure. A file system that cannot do that has the file
+  // all the same, so the result does not matter.
+  const Descriptor folder(::openat(folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder.is_open()) {
+    static_cast<void>(::fsync(folder.get()));
+  }
 }
 
 }  // namespace halnorm::safetensors

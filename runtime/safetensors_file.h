@@ -1,31 +1,67 @@
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstddef>
 #include <filesystem>
 #include <string>
+#include <utility>
 
 namespace halnorm::safetensors {
 
-/// A file that appears under its name whole or not at all. It is written beside its place under
-/// another name; commit() flushes it to the disk and renames it, and without a commit it is
-/// removed. @throws Error with the file system's reason.
-class AtomicFile {
+/// Closes a file when it ends.
+class Descriptor {
  public:
-  explicit AtomicFile(std::filesystem::path path);
-  ~AtomicFile();
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
+  Descriptor() = default;
+  explicit Descriptor(int number) noexcept : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~Descriptor();
+
+  [[nodiscard]] bool is_open() const noexcept { return number_ >= 0; }
+  [[nodiscard]] int get() const noexcept { return number_; }
+  int release() noexcept { return std::exchange(number_, -1); }
+
+ private:
+  int number_ = -1;
+};
+
+/// A file to be saved: the one that the operating system means by a path.
+///
+/// A regular file, or a free name, gets its contents whole or not at all: they are written to a
+/// temporary file in the same folder; commit() flushes it to the disk and renames it, and without a
+/// commit it is removed. A device or a FIFO is written to.
+/// @throws Error with the file system's reason; ValueError for a path that cannot mean a file.
+class OutputFile {
+ public:
+  explicit OutputFile(const std::filesystem::path& path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
 
   void write(const void* data, std::size_t count);
   void commit();
 
  private:
-  void open_beside();
+  struct Named {
+    std::string name;
+  };
+  explicit OutputFile(Named path) : path_(std::move(path.name)) {}
+
+  [[nodiscard]] std::filesystem::path target() const;
+  void require_writable(const struct stat& existing) const;
+  void open_beside(const std::filesystem::path& target, mode_t mode);
+  void take_over(const struct stat& existing) const;
   [[noreturn]] void fail(const char* what, int error) const;
 
-  std::filesystem::path path_;
-  std::filesystem::path temporary_;
-  int descriptor_ = -1;
+  std::string path_;       ///< the caller's
+  Descriptor folder_;      ///< of the target; not open if the target is written to directly
+  std::string name_;       ///< of the target in its folder
+  std::string temporary_;  ///< in the folder; empty if there is none
+  Descriptor file_;        ///< is written to
 };
 
 }  // namespace halnorm::safetensors

@@ -1,5 +1,5 @@
 #include <limits>
-#include <set>
+#include <utility>
 
 // The parser's assertions would end the process; what they guard does not depend on the input.
 #define JSON_ASSERT(condition) static_cast<void>(0)
@@ -14,14 +14,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// Enough of a text that may be as long as the file.
-std::string shown(const std::string& text) {
-  constexpr std::size_t enough = 200;
-  return text.size() <= enough ? text : text.substr(0, enough) + "...";
-}
-
 /// Takes the events of the JSON parser and lets through nothing but the format, so that a hostile
-/// header never becomes a tree in memory.
+/// header never becomes a tree in memory. As for the reference implementation, fields that
+/// the format does not have are passed over, whatever they hold.
 class HeaderReader {
  public:
   explicit HeaderReader(const std::string& source) : source_(source) {}
@@ -29,6 +24,7 @@ class HeaderReader {
   Header header;
 
   bool start_object(std::size_t /*size*/) {
+    enter();
     if (place_ == Place::Start) {
       place_ = Place::Names;
     } else if (place_ == Place::Value && name_ == metadata_key) {
@@ -37,7 +33,7 @@ class HeaderReader {
       place_ = Place::Tensor;
       header.tensors.emplace_back().name = name_;
       fields_ = {};
-    } else {
+    } else if (place_ != Place::Ignored) {
       refuse("an object");
     }
     return true;
@@ -45,18 +41,15 @@ class HeaderReader {
 
   bool key(std::string& key) {
     if (place_ == Place::Names) {
-      if (!names_.insert(key).second) {
-        fail("has two entries '" + shown(key) + "', wanted each name once");
-      }
       name_ = key;
       place_ = Place::Value;
+      if (name_ == metadata_key && std::exchange(has_metadata_, true)) {
+        fail("has two entries " + quoted_name() + ", wanted one");
+      }
     } else if (place_ == Place::Metadata) {
       name_ = key;
-      if (header.metadata.contains(key)) {
-        fail("has two metadata entries '" + shown(key) + "', wanted each name once");
-      }
       place_ = Place::MetadataValue;
-    } else {
+    } else if (place_ != Place::Ignored) {
       enter_field(key);
     }
     return true;
@@ -64,28 +57,28 @@ class HeaderReader {
 
   bool string(std::string& text) {
     if (place_ == Place::MetadataValue) {
-      header.metadata.emplace(name_, text);
+      header.metadata.insert_or_assign(name_, text);
       place_ = Place::Metadata;
     } else if (place_ == Place::DType) {
-      const auto dtype = dtype_of(text);
-      if (!dtype) {
-        fail("has dtype '" + shown(text) + "' for " + quoted_name() +
-             ", wanted F16, BF16, F32, F64 or I64");
+      header.tensors.back().type = find_type(text);
+      if (header.tensors.back().type == nullptr) {
+        fail("has dtype '" + shortened(text) + "' for " + quoted_name() +
+             ", wanted one of the format, for example F32 or I64");
       }
-      header.tensors.back().dtype = *dtype;
       place_ = Place::Tensor;
     } else {
-      refuse("a string");
+      ignore("a string");
     }
     return true;
   }
 
   bool start_array(std::size_t /*size*/) {
+    enter();
     if (place_ == Place::Shape) {
       place_ = Place::Extents;
     } else if (place_ == Place::Offsets) {
       place_ = Place::OffsetValues;
-    } else {
+    } else if (place_ != Place::Ignored) {
       refuse("an array");
     }
     return true;
@@ -97,12 +90,17 @@ class HeaderReader {
     } else if (place_ == Place::OffsetValues) {
       add_offset(header.tensors.back(), value);
     } else {
-      refuse("a number");
+      ignore("a number");
     }
     return true;
   }
 
   bool end_array() {
+    --depth_;
+    if (place_ == Place::Ignored) {
+      end_ignored();
+      return true;
+    }
     if (place_ == Place::OffsetValues && offsets_ != 2) {
       fail("has " + std::to_string(offsets_) + " data_offsets for " + quoted_name() +
            ", wanted two");
@@ -112,33 +110,41 @@ class HeaderReader {
   }
 
   bool end_object() {
-    if (place_ == Place::Names) {
-      place_ = Place::End;
-    } else {
-      if (place_ == Place::Tensor && !(fields_.dtype && fields_.shape && fields_.offsets)) {
-        fail("has no " +
-             std::string(!fields_.dtype   ? "dtype"
-                         : !fields_.shape ? "shape"
-                                          : "data_offsets") +
-             " for " + quoted_name());
-      }
-      place_ = Place::Names;
+    --depth_;
+    if (place_ == Place::Ignored) {
+      end_ignored();
+      return true;
     }
+    if (place_ == Place::Tensor && !(fields_.dtype && fields_.shape && fields_.offsets)) {
+      fail("has no " +
+           std::string(!fields_.dtype   ? "dtype"
+                       : !fields_.shape ? "shape"
+                                        : "data_offsets") +
+           " for " + quoted_name());
+    }
+    place_ = place_ == Place::Names ? Place::End : Place::Names;
     return true;
   }
 
-  bool null() { refuse("null"); }
-  bool boolean(bool /*value*/) { refuse("a boolean"); }
+  bool null() {
+    if (place_ == Place::Value && name_ == metadata_key) {
+      place_ = Place::Names;
+    } else {
+      ignore("null");
+    }
+    return true;
+  }
+  bool boolean(bool /*value*/) { return ignore("a boolean"); }
   bool number_integer(std::int64_t value) {
-    refuse("the negative number " + std::to_string(value));
+    return ignore("the negative number " + std::to_string(value));
   }
   bool number_float(double /*value*/, const std::string& text) {
-    refuse("the number " + shown(text));
+    return ignore("the number " + shortened(text));
   }
   bool binary(Json::binary_t& /*value*/) { refuse("binary data"); }
   bool parse_error(std::size_t position, const std::string& /*token*/,
                    const Json::exception& error) {
-    fail("is not JSON at byte " + std::to_string(position) + ": " + shown(error.what()));
+    fail("is not JSON at byte " + std::to_string(position) + ": " + shortened(error.what()));
   }
 
  private:
@@ -155,6 +161,7 @@ class HeaderReader {
     Extents,
     Offsets,
     OffsetValues,
+    Ignored,
     End
   };
   struct Fields {
@@ -162,10 +169,11 @@ class HeaderReader {
     bool shape = false;
     bool offsets = false;
   };
+  static constexpr int tensor_depth = 2;  ///< within the header's object and the tensor's
 
   [[nodiscard]] std::string quoted_name() const {
     std::string text = "'";
-    return text.append(shown(name_)).append("'");
+    return text.append(shortened(name_)).append("'");
   }
 
   [[noreturn]] void fail(const std::string& what) const {
@@ -177,6 +185,28 @@ class HeaderReader {
     fail("has " + what + " " + where +
          ", wanted {name: {\"dtype\": text, \"shape\": [sizes], \"data_offsets\": [begin, end]}}, "
          "or texts in __metadata__");
+  }
+
+  void enter() {
+    if (++depth_ > max_depth) {
+      fail("nests more than " + std::to_string(max_depth) + " objects and arrays at " +
+           quoted_name());
+    }
+  }
+
+  /// A value that no field of the format has.
+  bool ignore(const std::string& what) {
+    if (place_ != Place::Ignored) {
+      refuse(what);
+    }
+    end_ignored();
+    return true;
+  }
+
+  void end_ignored() {
+    if (depth_ == tensor_depth) {
+      place_ = Place::Tensor;
+    }
   }
 
   void add_extent(TensorInfo& tensor, std::uint64_t value) const {
@@ -204,13 +234,12 @@ class HeaderReader {
                  : key == "data_offsets" ? &fields_.offsets
                                          : nullptr;
     if (seen == nullptr) {
-      fail("has a field '" + shown(key) + "' for " + quoted_name() +
-           ", wanted dtype, shape and data_offsets");
+      place_ = Place::Ignored;
+      return;
     }
-    if (*seen) {
+    if (std::exchange(*seen, true)) {
       fail("has two fields '" + key + "' for " + quoted_name());
     }
-    *seen = true;
     offsets_ = 0;
     place_ = seen == &fields_.dtype   ? Place::DType
              : seen == &fields_.shape ? Place::Shape
@@ -220,38 +249,13 @@ class HeaderReader {
   const std::string& source_;
   Place place_ = Place::Start;
   std::string name_;
-  std::set<std::string> names_;
+  bool has_metadata_ = false;
   Fields fields_;
   int offsets_ = 0;
+  int depth_ = 0;
 };
 
 }  // namespace
-
-std::optional<DType> dtype_of(std::string_view name) noexcept {
-  for (const DType dtype :
-       {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64, DType::Int64}) {
-    if (dtype_name(dtype) == name) {
-      return dtype;
-    }
-  }
-  return std::nullopt;
-}
-
-std::string_view dtype_name(DType dtype) noexcept {
-  switch (dtype) {
-    case DType::Float16:
-      return "F16";
-    case DType::BFloat16:
-      return "BF16";
-    case DType::Float32:
-      return "F32";
-    case DType::Float64:
-      return "F64";
-    case DType::Int64:
-      break;
-  }
-  return "I64";
-}
 
 std::string json_string(const std::string& text) {
   try {
@@ -261,7 +265,27 @@ std::string json_string(const std::string& text) {
   }
 }
 
+std::string shortened(const std::string& text) {
+  constexpr std::size_t enough = 200;
+  std::string shown;
+  for (const char letter : text.substr(0, enough)) {
+    shown += letter == '\0' ? std::string("\\0") : std::string(1, letter);
+  }
+  return text.size() <= enough ? shown : shown + "...";
+}
+
 Header read_header(const std::string& source, std::string_view json) {
+  const auto refuse = [&](const std::string& what) {
+    throw LoadError("load: " + source + ": got a header that " + what);
+  };
+  // The parser would pass over a byte order mark, and take a NUL for the text's end.
+  if (const auto first = json.find_first_not_of(" \t\n\r");
+      first == std::string_view::npos || json[first] != '{') {
+    refuse("does not begin with '{', wanted a JSON object");
+  }
+  if (const auto nul = json.find('\0'); nul != std::string_view::npos) {
+    refuse("is not JSON at byte " + std::to_string(nul) + ": it holds a NUL");
+  }
   HeaderReader reader(source);
   Json::sax_parse(json.begin(), json.end(), &reader);
   return std::move(reader.header);

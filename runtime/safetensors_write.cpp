@@ -3,6 +3,7 @@
 #include <string>
 
 #include "halnorm/error.h"
+#include "ios_exceptions.h"
 #include "safetensors.h"
 #include "safetensors_file.h"
 
@@ -27,7 +28,7 @@ std::string describe(const Tensor& tensor, std::uint64_t begin, std::uint64_t en
   for (const std::int64_t extent : tensor.shape()) {
     extents += (extents.empty() ? "" : ",") + std::to_string(extent);
   }
-  return R"({"dtype":")" + std::string(dtype_name(tensor.dtype())) + R"(","shape":[)" + extents +
+  return R"({"dtype":")" + std::string(type_name(tensor.dtype())) + R"(","shape":[)" + extents +
          R"(],"data_offsets":[)" + std::to_string(begin) + "," + std::to_string(end) + "]}";
 }
 
@@ -105,13 +106,14 @@ void write_all(const safetensors::Layout& layout, Write write) {
 
 void save(const StateDict& state, const std::filesystem::path& path) {
   const safetensors::Layout layout = safetensors::lay_out(state);
-  safetensors::AtomicFile file(path);
+  safetensors::OutputFile file(path);
   write_all(layout, [&](const void* data, std::size_t count) { file.write(data, count); });
   file.commit();
 }
 
 void save(const StateDict& state, std::ostream& stream) {
   const safetensors::Layout layout = safetensors::lay_out(state);
+  const detail::NoIosExceptions guard(stream);
   write_all(layout, [&](const void* data, std::size_t count) {
     stream.write(static_cast<const char*>(data), static_cast<std::streamsize>(count));
   });

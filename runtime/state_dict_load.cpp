@@ -1,6 +1,7 @@
-#include <exception>
+#include <cmath>
 #include <string>
 
+#include "format.h"
 #include "halnorm/error.h"
 #include "halnorm/nn/load_state.h"
 #include "planned_write.h"
@@ -18,6 +19,26 @@ std::string joined(const std::vector<std::string>& names, const char* quote) {
   return text;
 }
 
+/// The value of a 0-d target in a checkpoint, which PyTorch 0.3 wrote with one axis.
+Tensor without_axis(const Tensor& source, const Tensor& target) {
+  return target.dim() == 0 && source.shape() == Shape{1} ? source.reshape({}) : source;
+}
+
+/// Int64 cannot hold a NaN, a fraction, or more than 63 bits.
+void require_integers(const Tensor& source) {
+  if (source.dtype() == DType::Int64) {
+    return;
+  }
+  constexpr double end = 0x1p63;
+  for (const double value : source.to_vector<double>()) {
+    const bool is_integer = value >= -end && value < end && value == std::trunc(value);
+    if (!is_integer) {
+      throw ValueError("got " + halnorm::detail::python_float(value) +
+                       ", wanted an integer within the range of int64");
+    }
+  }
+}
+
 }  // namespace
 
 std::string LoadResult::str() const {
@@ -30,13 +51,16 @@ std::string LoadResult::str() const {
 
 void LoadState::plan_copy(const std::string& key, const Tensor& target) {
   try {
-    const Tensor& source = dict.at(key);
+    const Tensor source = without_axis(dict.at(key), target);
     if (source.shape() != target.shape()) {
       error_messages.push_back("size mismatch for " + key + ": copying a param with shape " +
                                halnorm::detail::to_string(source.shape()) +
                                " from checkpoint, the shape in current model is " +
                                halnorm::detail::to_string(target.shape()) + ".");
       return;
+    }
+    if (target.dtype() == DType::Int64) {
+      require_integers(source);
     }
     // A copy onto itself moves nothing, but throws if the target cannot be written.
     Tensor(target).copy_(target);

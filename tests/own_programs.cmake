@@ -15,6 +15,7 @@ halnorm_add_test_program(
 halnorm_add_test_program(
   halnorm_first_call_memory_test first_call_memory_test.cpp support/failing_memory.cpp
 )
+halnorm_add_test_program(halnorm_load_memory_test load_memory_test.cpp)
 halnorm_add_test_program(halnorm_steady_memory_test steady_memory_test.cpp)
 halnorm_add_test_program(halnorm_process_end_test process_end_test.cpp)
 

@@ -71,26 +71,55 @@ class StateDict {
 };
 
 /// Writes a safetensors file, which Python's `safetensors` package opens. The tensors are copied
-/// as they are now; any strides. The file appears whole or not at all: it is written beside `path`
-/// under another name, flushed to the disk and renamed, so that an interrupted save leaves the old
-/// file as it was.
-/// @throws ValueError for an undefined tensor, a name that is not UTF-8 or is "__metadata__";
+/// as they are now; any strides. `path` means the file that the operating system would open:
+///
+/// - A regular file, or a name that is free, gets the new file whole or not at all: it is written
+///   beside its place under a name of its own, flushed to the disk and renamed. An interrupted save
+///   leaves the old file as it was. A new file has the mode that the umask leaves; one that was
+///   there keeps its mode, and its owner and group where the caller may give files to them. Other
+///   hard links to the old file keep the old contents.
+/// - A symbolic link stays one: its target is written, and made if it is not there.
+/// - A device or a FIFO is written to, and is not replaced. A file that the caller may not write,
+///   or that has no write permission at all, a socket and a directory are refused.
+///
+/// A save that the process's end interrupts leaves a file `.halnorm-*` in the folder, which the
+/// next save to the same path removes.
+/// @throws ValueError for an undefined tensor, a name that is not UTF-8 or is "__metadata__", a
+/// path
+///         that is empty or holds a NUL, a file without any write permission;
 ///         Error if the file system refuses, with its reason.
 void save(const StateDict& state, const std::filesystem::path& path);
-/// The same bytes to a stream. @throws Error if the stream fails.
+/// The same bytes to a stream. Exceptions that the stream is set to throw are not thrown.
+/// @throws Error if the stream fails.
 void save(const StateDict& state, std::ostream& stream);
 
-/// Reads a safetensors file: F16, BF16, F32, F64 and I64 tensors in the order of its header.
-/// Nothing is believed: sizes are checked against the file before memory is asked for, so that no
-/// file makes the library allocate more than a small multiple of that file's own size.
+struct LoadOptions {
+  /// Leaves out tensors whose values no DType holds, rather than throwing.
+  bool skip_unsupported = false;
+};
+
+/// Reads a safetensors file: its tensors in the order of its header. F16, BF16, F32, F64 and I64
+/// keep their dtype; BOOL, I8, U8, I16, U16, I32, U32 and U64 load as Int64. Elements need no
+/// alignment.
+///
+/// Takes the files that the reference implementation takes, and refuses those that it refuses. Only
+/// these are refused in addition: a tensor of more than 64 axes, or an empty one whose strides do
+/// not fit in 63 bits, which numpy cannot hold either; an entry that is an array, or a dtype that
+/// is an object, which the format does not define.
+///
+/// Nothing is believed: the memory taken, the result included, is at most 32 times the size of the
+/// file and 1 MiB, whatever the header says.
 /// @throws LoadError that names the file and says what is wrong with it: it is missing or cut off;
-///         its header is not JSON of the format; a name is there twice; a dtype is unknown; a
-///         tensor lies outside of the data, overlaps another, leaves a gap, is not aligned to its
-///         elements, or has another size than its shape.
-StateDict load(const std::filesystem::path& path);
-/// The same from a stream, to its end.
-StateDict load(std::istream& stream);
+///         its header is not JSON of the format; a tensor lies outside of the data, overlaps
+///         another, leaves a gap or has another size than its shape; a tensor is F8_E4M3 or of
+///         another dtype that no DType holds, or is U64 with a value above 2^63 - 1, and is not to
+///         be skipped.
+StateDict load(const std::filesystem::path& path, LoadOptions options = {});
+/// The same from a stream, which has to end where the file does. The header is checked before the
+/// data is read, and one byte behind the file is looked for. Exceptions that the stream is set to
+/// throw are not thrown.
+StateDict load(std::istream& stream, LoadOptions options = {});
 /// The same from memory.
-StateDict load(std::span<const std::byte> bytes);
+StateDict load(std::span<const std::byte> bytes, LoadOptions options = {});
 
 }  // namespace halnorm

@@ -65,7 +65,6 @@ class Module {
   HookHandle register_load_state_dict_pre_hook(LoadStateDictPreHook hook, bool prepend = false);
 
   // ---- mode and gradients ---------------------------------------------------------------------
-
   /// Sets the mode of this module and all below it.
   Module& train(bool mode = true);
   Module& eval() { return train(false); }
@@ -128,7 +127,7 @@ class Module {
   /// bound to becomes undefined, and is the entry again once it is assigned.
   bool erase(std::string_view name);
 
-  /// Everything that has a name: the members of the class, and what is registered.
+  /// The members of the class, and what is registered.
   [[nodiscard]] std::vector<std::string> member_names() const;
 
   // ---- iteration: snapshots, which keep modules alive; undefined entries are left out ---------
