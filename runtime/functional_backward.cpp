@@ -82,8 +82,8 @@ BatchNormBackward run_with_fallback(const char* function, const Tensor& given_dy
                                     const Tensor& weight, const Tensor& mean, const Tensor& invstd,
                                     const Tensor& out, const ChannelPair* sums) {
   const InvstdOrVar invstds(invstd);
-  const GradientFallback fallback{x, mean, weight, invstds};
-  const Tensor dy = fallback.kept(function, given_dy, out);
+  GradientFallback fallback(x, mean, weight, invstds);
+  const Tensor dy = fallback.keep(function, given_dy, out);
   BatchNormBackward r = run_backward(function, dy, x, weight, mean, invstd, out, sums);
   if (r.dweight.defined()) {
     for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
@@ -94,6 +94,55 @@ BatchNormBackward run_with_fallback(const char* function, const Tensor& given_dy
     }
   }
   return r;
+}
+
+/// Arguments are checked, the parameters have the kernel's dtype, and the batch is not empty.
+BatchNormBackward run_backward_infer(const char* function, const Tensor& given_dy,
+                                     const Tensor& given_x, const Tensor& weight,
+                                     const Tensor& running_mean, const Tensor& running_var,
+                                     double eps, const Tensor& out) {
+  const std::int64_t channels = given_x.shape()[1];
+  const Layout layout = detail::layout_of(given_x);
+  const Tensor x = detail::in_layout(given_x, layout);
+  // On a device the kernel that writes dx may be the first to run.
+  const bool keeps = out.defined() && given_x.device() != Device::cpu();
+  const Tensor dy = detail::in_layout(keeps ? given_dy.clone() : given_dy, layout);
+  detail::Output dx(out, given_x, layout);
+  const Tensor dweight = empty_gradient(given_x);
+  const Tensor dbias = empty_gradient(given_x);
+  detail::backward_infer_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
+                              detail::weight_channels(weight, channels, x),
+                              detail::channels_of(running_mean), detail::channels_of(running_var),
+                              eps, detail::view_of(dx.target(), layout),
+                              detail::channels_of(dweight), detail::channels_of(dbias));
+  return {dx.finish(), dweight, dbias};
+}
+
+/// What dx is made of besides dy and x: Float64, and a weight of the kernel's dtype.
+struct Coefficients {
+  Tensor weight, mean, invstd, sum_dy, sum_dy_xmu;
+  double count;
+
+  [[nodiscard]] Coefficients wide(std::int64_t c) const {
+    return {detail::wide_channel(weight, c),     detail::wide_channel(mean, c),
+            detail::wide_channel(invstd, c),     detail::wide_channel(sum_dy, c),
+            detail::wide_channel(sum_dy_xmu, c), count};
+  }
+};
+
+/// Arguments are checked, and the batch is not empty.
+Tensor run_elemt(const char* function, const Tensor& given_dy, const Tensor& given_x,
+                 const Coefficients& k, const Tensor& out) {
+  const Layout layout = detail::elementwise_layout_of(given_x);
+  const Tensor x = detail::in_layout(given_x, layout);
+  const Tensor dy = detail::in_layout(given_dy, layout);
+  detail::Output dx(out, given_x, layout);
+  detail::gradient_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
+                        detail::weight_channels(k.weight, given_x.shape()[1], x),
+                        detail::channels_of(k.mean), detail::channels_of(k.invstd),
+                        detail::channels_of(k.sum_dy), detail::channels_of(k.sum_dy_xmu), k.count,
+                        detail::view_of(dx.target(), layout));
+  return dx.finish();
 }
 
 }  // namespace
@@ -126,32 +175,6 @@ BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const T
                       dtype);
 }
 
-namespace {
-
-/// Arguments are checked, the parameters have the kernel's dtype, and the batch is not empty.
-BatchNormBackward run_backward_infer(const char* function, const Tensor& given_dy,
-                                     const Tensor& given_x, const Tensor& weight,
-                                     const Tensor& running_mean, const Tensor& running_var,
-                                     double eps, const Tensor& out) {
-  const std::int64_t channels = given_x.shape()[1];
-  const Layout layout = detail::layout_of(given_x);
-  const Tensor x = detail::in_layout(given_x, layout);
-  // On a device the kernel that writes dx may be the first to run.
-  const bool keeps = out.defined() && given_x.device() != Device::cpu();
-  const Tensor dy = detail::in_layout(keeps ? given_dy.clone() : given_dy, layout);
-  detail::Output dx(out, given_x, layout);
-  const Tensor dweight = empty_gradient(given_x);
-  const Tensor dbias = empty_gradient(given_x);
-  detail::backward_infer_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
-                              detail::weight_channels(weight, channels, x),
-                              detail::channels_of(running_mean), detail::channels_of(running_var),
-                              eps, detail::view_of(dx.target(), layout),
-                              detail::channels_of(dweight), detail::channels_of(dbias));
-  return {dx.finish(), dweight, dbias};
-}
-
-}  // namespace
-
 BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor& given_x,
                                             const Tensor& given_weight, const Tensor& given_mean,
                                             const Tensor& given_var, double eps, Tensor out) {
@@ -177,8 +200,8 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
   const detail::LoadedParameter mean(given_mean, given_x.dtype());
   const detail::LoadedParameter var(given_var, given_x.dtype());
   const InvstdOrVar invstd(detail::channels_of(var.get()), eps);
-  const GradientFallback fallback{given_x, mean.get(), weight.get(), invstd};
-  const Tensor dy = fallback.kept(function, given_dy, out);
+  GradientFallback fallback(given_x, mean.get(), weight.get(), invstd);
+  const Tensor dy = fallback.keep(function, given_dy, out);
   BatchNormBackward r =
       run_backward_infer(function, dy, given_x, weight.get(), mean.get(), var.get(), eps, out);
   for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
@@ -214,7 +237,8 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
   std::tie(r.sum_dy, r.sum_dy_xmu) = detail::gradient_sums(function, given_dy, given_x, mean);
   r.dweight = detail::multiply_channels(r.sum_dy_xmu, invstd);
   const InvstdOrVar invstds(invstd);
-  const GradientFallback fallback{given_x, mean, Tensor(), invstds};
+  const Tensor no_weight;
+  const GradientFallback fallback(given_x, mean, no_weight, invstds);
   for (const std::int64_t c : fallback.channels(r.dweight, r.sum_dy)) {
     const auto [sum_dy, sum_dy_xmu] =
         detail::gradient_sums(function, detail::wide_channel(given_dy, c),
@@ -227,37 +251,6 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
   std::tie(r.dweight, r.dbias) = detail::channels_to(r.dweight, r.sum_dy, dtype);
   return r;
 }
-
-namespace {
-
-/// What dx is made of besides dy and x: Float64, and a weight of the kernel's dtype.
-struct Coefficients {
-  Tensor weight, mean, invstd, sum_dy, sum_dy_xmu;
-  double count;
-
-  [[nodiscard]] Coefficients wide(std::int64_t c) const {
-    return {detail::wide_channel(weight, c),     detail::wide_channel(mean, c),
-            detail::wide_channel(invstd, c),     detail::wide_channel(sum_dy, c),
-            detail::wide_channel(sum_dy_xmu, c), count};
-  }
-};
-
-/// Arguments are checked, and the batch is not empty.
-Tensor run_elemt(const char* function, const Tensor& given_dy, const Tensor& given_x,
-                 const Coefficients& k, const Tensor& out) {
-  const Layout layout = detail::elementwise_layout_of(given_x);
-  const Tensor x = detail::in_layout(given_x, layout);
-  const Tensor dy = detail::in_layout(given_dy, layout);
-  detail::Output dx(out, given_x, layout);
-  detail::gradient_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
-                        detail::weight_channels(k.weight, given_x.shape()[1], x),
-                        detail::channels_of(k.mean), detail::channels_of(k.invstd),
-                        detail::channels_of(k.sum_dy), detail::channels_of(k.sum_dy_xmu), k.count,
-                        detail::view_of(dx.target(), layout));
-  return dx.finish();
-}
-
-}  // namespace
 
 Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
                                  const Tensor& given_mean, const Tensor& given_invstd,
@@ -286,7 +279,7 @@ Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
   }
   const detail::LoadedParameter weight(given_weight, given_x.dtype());
   const InvstdOrVar invstds(invstd);
-  const GradientFallback fallback{given_x, mean, weight.get(), invstds};
+  const GradientFallback fallback(given_x, mean, weight.get(), invstds);
   const std::vector<std::int64_t> extremes = fallback.channels(sum_dy, sum_dy_xmu, total);
   const bool copies = !extremes.empty() && detail::loses_extremes(out, given_dy);
   const Tensor dy = copies ? given_dy.clone() : given_dy;

@@ -2,8 +2,7 @@
 
 #include <utility>
 
-#include "constant.h"
-#include "device_memory.h"
+#include "addend.h"
 #include "halide_glue.h"
 #include "output.h"
 #include "parameter_types.h"
@@ -15,6 +14,7 @@
 
 namespace halnorm::functional {
 
+using detail::Addend;
 using detail::Extents;
 using detail::KernelBuffer;
 using detail::Layout;
@@ -40,28 +40,6 @@ BatchNormForward nothing(const Arguments& a, const Extents& e) {
           Tensor::zeros({e.C}, DType::Float64, a.x.device()),
           Tensor::zeros({e.C}, DType::Float64, a.x.device())};
 }
-
-/// The addend as a kernel reads it. Without one, a row of zeros that is read again and again: a
-/// kernel's innermost stride is 1, the others may be 0.
-class Addend {
- public:
-  Addend(const Tensor& given, const Tensor& x, Layout layout)
-      : values_(given.defined() ? detail::in_layout(given, layout) : Tensor()),
-        view_(detail::view_of(given.defined() ? values_ : x, layout)) {
-    if (!given.defined()) {
-      values_ = detail::zeros(layout == Layout::ncl ? view_.L : view_.C, x);
-      view_.data = static_cast<std::byte*>(values_.raw_data());
-      view_.stride_n = view_.stride_c = 0;
-      view_.memory = detail::memory_of(values_);
-    }
-  }
-
-  [[nodiscard]] KernelBuffer buffer() const { return view_.buffer(); }
-
- private:
-  Tensor values_;
-  detail::View view_;
-};
 
 bool same_view(const Tensor& a, const Tensor& b) {
   return a.defined() && b.defined() && a.raw_data() == b.raw_data() && a.shape() == b.shape() &&
@@ -100,8 +78,7 @@ void check_out(const Arguments& a, const Tensor& running_mean, const Tensor& run
 
 /// Whether y overwrites an input that the range fallback would still read.
 bool overwrites_input(const Arguments& a) {
-  return detail::loses_extremes(a.out, a.x) ||
-         (a.addend.defined() && detail::loses_extremes(a.out, a.addend));
+  return detail::computes_in_float32(a.x) && (same_view(a.out, a.x) || same_view(a.out, a.addend));
 }
 
 struct Trained {
@@ -165,15 +142,16 @@ Trained run_train(const Arguments& a) {
     return detail::extreme_moments(a.x, mean, m2, static_cast<double>(e.count()), a.eps,
                                    detail::weight_channels(weight.get(), e.C, a.x));
   };
-  bool copies = false;
-  if (overwrites_input(a)) {
-    const Moments m = batch_norm_moments(a.x);
-    copies = !extremes(m.mean, m.m2).empty();
-  }
+  const bool in_place = overwrites_input(a);
+  const Moments m = in_place ? batch_norm_moments(a.x) : Moments();
+  const bool copies = in_place && !extremes(m.mean, m.m2).empty();
   const Tensor x = copies ? a.x.clone() : a.x;
   const Tensor addend = copies && a.addend.defined() ? a.addend.clone() : a.addend;
   Trained r =
       run_pass_of_train({a.function, x, addend, weight.get(), a.bias, a.eps, a.out, a.update});
+  if (in_place && !copies) {
+    return r;  // the two kernels' moments may differ by a rounding, at a bound
+  }
   for (const std::int64_t c : extremes(r.forward.mean, r.m2)) {
     const Trained wide = run_pass_of_train(
         {a.function, detail::wide_channel(x, c), detail::wide_channel(addend, c),
@@ -186,12 +164,10 @@ Trained run_train(const Arguments& a) {
   return r;
 }
 
-Tensor widened(const Tensor& data) { return data.defined() ? detail::widened(data) : data; }
-
 /// The same in Float64, for parameters or running statistics that are.
 Trained run_wide_train(const Arguments& a) {
   const Tensor x = detail::widened(a.x);
-  const Tensor addend = widened(a.addend);
+  const Tensor addend = a.addend.defined() ? detail::widened(a.addend) : Tensor();
   Trained r = run_train({a.function, x, addend, a.weight, a.bias, a.eps, Tensor(), a.update});
   r.forward.y = detail::narrowed(r.forward.y, a.x, a.out);
   return r;
@@ -216,6 +192,26 @@ Tensor run_infer(const Arguments& a, const Tensor& running_mean, const Tensor& r
       {x_buffer.get(), addend_buffer.get(), mean.get(), var.get(), weight.get(), bias.get(), &a.eps,
        y_buffer.get()});
   return y.finish();
+}
+
+/// The same, and again in float64 for the channels that leave float32's range.
+Tensor run_infer_in_range(const Arguments& a, const Tensor& mean, const Tensor& var) {
+  const detail::InvstdOrVar invstd(detail::channels_of(var), a.eps);
+  const auto extremes =
+      detail::extreme_forward(a.x, detail::channels_of(mean), invstd,
+                              detail::weight_channels(a.weight, invstd.size(), a.x));
+  const bool copies = !extremes.empty() && overwrites_input(a);
+  const Tensor x = copies ? a.x.clone() : a.x;
+  const Tensor addend = copies && a.addend.defined() ? a.addend.clone() : a.addend;
+  Tensor y = run_infer({a.function, x, addend, a.weight, a.bias, a.eps, a.out}, mean, var);
+  for (const std::int64_t c : extremes) {
+    const Tensor wide = run_infer(
+        {a.function, detail::wide_channel(x, c), detail::wide_channel(addend, c),
+         detail::wide_channel(a.weight, c), detail::wide_channel(a.bias, c), a.eps, Tensor()},
+        detail::wide_channel(mean, c), detail::wide_channel(var, c));
+    detail::store_channel(y, c, wide);
+  }
+  return y;
 }
 
 }  // namespace
@@ -273,30 +269,17 @@ Tensor batch_norm_fused_infer(const Tensor& given, const Tensor& given_addend,
     return nothing(a, e).y;
   }
   if (detail::wants_wide_data(given, {&given_mean, &given_var, &given_weight, &given_bias})) {
-    const Tensor y = batch_norm_fused_infer(detail::widened(given), widened(given_addend),
-                                            given_mean, given_var, given_weight, given_bias, eps);
+    const Tensor addend = given_addend.defined() ? detail::widened(given_addend) : Tensor();
+    const Tensor y = batch_norm_fused_infer(detail::widened(given), addend, given_mean, given_var,
+                                            given_weight, given_bias, eps);
     return detail::narrowed(y, given, std::move(out));
   }
   const detail::LoadedParameter mean(given_mean, given.dtype());
   const detail::LoadedParameter var(given_var, given.dtype());
   const detail::LoadedParameter weight(given_weight, given.dtype());
   const detail::LoadedParameter bias(given_bias, given.dtype());
-  const detail::InvstdOrVar invstd(detail::channels_of(var.get()), eps);
-  const auto extremes = detail::extreme_forward(given, detail::channels_of(mean.get()), invstd,
-                                                detail::weight_channels(weight.get(), e.C, given));
-  const bool copies = !extremes.empty() && overwrites_input(a);
-  const Tensor x = copies ? given.clone() : given;
-  const Tensor addend = copies && given_addend.defined() ? given_addend.clone() : given_addend;
-  Tensor y =
-      run_infer({a.function, x, addend, weight.get(), bias.get(), eps, out}, mean.get(), var.get());
-  for (const std::int64_t c : extremes) {
-    const Tensor y_of_one = run_infer(
-        {a.function, detail::wide_channel(x, c), detail::wide_channel(addend, c),
-         detail::wide_channel(weight.get(), c), detail::wide_channel(bias.get(), c), eps, Tensor()},
-        detail::wide_channel(mean.get(), c), detail::wide_channel(var.get(), c));
-    detail::store_channel(y, c, y_of_one);
-  }
-  return y;
+  return run_infer_in_range({a.function, given, given_addend, weight.get(), bias.get(), eps, out},
+                            mean.get(), var.get());
 }
 
 }  // namespace halnorm::functional

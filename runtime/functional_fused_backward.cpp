@@ -182,7 +182,7 @@ BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor&
   BatchNormFusedBackward r = run_backward(function, dy, x, y, weight.get(), mean, invstd, sums);
   if (r.dweight.defined()) {
     const detail::InvstdOrVar invstds(invstd);
-    const detail::GradientFallback fallback{x, mean, weight.get(), invstds};
+    const detail::GradientFallback fallback(x, mean, weight.get(), invstds);
     for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
       store_channel(
           r, c,
@@ -222,7 +222,7 @@ BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const T
   BatchNormFusedBackward r =
       run_backward_infer(function, dy, x, y, weight.get(), mean.get(), var.get(), eps);
   const detail::InvstdOrVar invstd(detail::channels_of(var.get()), eps);
-  const detail::GradientFallback fallback{x, mean.get(), weight.get(), invstd};
+  const detail::GradientFallback fallback(x, mean.get(), weight.get(), invstd);
   for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
     store_channel(
         r, c,

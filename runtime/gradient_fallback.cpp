@@ -20,23 +20,28 @@ std::pair<Tensor, Tensor> gradient_sums(const char* function, const Tensor& give
 
 std::vector<std::int64_t> GradientFallback::channels(const Tensor& dweight,
                                                      const Tensor& dbias) const {
-  return extreme_gradients(x, channels_of(mean), invstd, weight_channels(weight, invstd.size(), x),
-                           {dbias, dweight, true, static_cast<double>(extents_of(x).count())});
+  if (overwritten_) {
+    return {};
+  }
+  return extreme_gradients(x_, channels_of(mean_), invstd_,
+                           weight_channels(weight_, invstd_.size(), x_),
+                           {dbias, dweight, true, static_cast<double>(extents_of(x_).count())});
 }
 
 std::vector<std::int64_t> GradientFallback::channels(const Tensor& sum_dy, const Tensor& sum_dy_xmu,
                                                      double count) const {
-  return extreme_gradients(x, channels_of(mean), invstd, weight_channels(weight, invstd.size(), x),
+  return extreme_gradients(x_, channels_of(mean_), invstd_,
+                           weight_channels(weight_, invstd_.size(), x_),
                            {sum_dy, sum_dy_xmu, false, count});
 }
 
-Tensor GradientFallback::kept(const char* function, const Tensor& dy, const Tensor& out) const {
+Tensor GradientFallback::keep(const char* function, const Tensor& dy, const Tensor& out) {
   if (!loses_extremes(out, dy)) {
     return dy;
   }
-  const auto [sum_dy, sum_dy_xmu] = gradient_sums(function, dy, x, mean);
-  const auto count = static_cast<double>(extents_of(x).count());
-  return channels(sum_dy, sum_dy_xmu, count).empty() ? dy : dy.clone();
+  const auto [sum_dy, sum_dy_xmu] = gradient_sums(function, dy, x_, mean_);
+  overwritten_ = channels(sum_dy, sum_dy_xmu, static_cast<double>(extents_of(x_).count())).empty();
+  return overwritten_ ? dy : dy.clone();
 }
 
 }  // namespace halnorm::detail

@@ -95,7 +95,7 @@ bool are_extreme_moments(double mean, double m2, double count, double eps) noexc
 }
 
 /// dx = dy * a + (x - mean) * b + d, where a * |dweight| bounds the second term by Cauchy and
-/// Schwarz, and a * |sum_dy| the third.
+/// Schwarz, and a * |sum_dy| the third. `invstd` is a magnitude.
 bool is_extreme_gradient(double mean, double invstd, double weight, double sum_dy, double dweight,
                          double count) noexcept {
   const double a = std::fabs(weight) * invstd;
@@ -201,7 +201,7 @@ List extreme_gradients(const Tensor& x, const Channels& mean, const InvstdOrVar&
     return {};
   }
   return channels_where(mean.count, [&](std::int64_t c) {
-    const double r = invstd.at(c);
+    const double r = std::fabs(invstd.at(c));
     const double dweight = second.at(c) * (sums.is_dweight ? 1 : r);
     return is_extreme_gradient(mean.at(c), r, weight.at(c), sum_dy.at(c), dweight, sums.count);
   });

@@ -32,6 +32,27 @@ struct Scale {
   double weight = 1;
 };
 
+/// Magnitudes in combination, as far as the dtype holds them.
+inline std::vector<Scale> scales(DType dtype) {
+  if (dtype == DType::Float16) {
+    return {{1e-6, 0, 1, 1},   {1e-3, 0, 1e-6, 1}, {1e3, 0, 1e4, 1},    {3e4, 0, 1, 1},
+            {6e4, 0, 6e4, 1},  {3e3, 6e4, 1, 1},   {1, 0, 1, 1e-30},    {3e4, 0, 1, 1e-30},
+            {1, 0, 1e4, 1e30}, {1e-6, 0, 1, 1e30}, {3e4, 0, 3e4, 1e-10}};
+  }
+  std::vector<Scale> all;
+  for (const double x : {1e-37, 1e-30, 1e-20, 1e-12, 1e-8, 1.0, 1e8, 1e12, 1e20, 1e30, 3e38}) {
+    for (const double dy : {1e-30, 1.0, 1e30}) {
+      all.push_back({x, 0, dy, 1});
+    }
+    all.push_back({x, 0, 1, 1e-30});
+    all.push_back({x, 0, 1, 1e30});
+    all.push_back({x, std::min(30 * x, 3e38), 1, 1});
+  }
+  all.push_back({1e37, 3e38, 1e30, 1});
+  all.push_back({1e10, 0, 3e38, 1});
+  return all;
+}
+
 inline std::string text(const Scale& s) {
   std::string all = "scale";
   for (const double value : {s.x, s.mean, s.dy, s.weight}) {
