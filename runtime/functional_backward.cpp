@@ -5,6 +5,7 @@
 
 #include "channel_pair.h"
 #include "device_channels.h"
+#include "gradient_fallback.h"
 #include "halnorm/functional.h"
 #include "output.h"
 #include "parameter_types.h"
@@ -17,6 +18,8 @@ namespace halnorm::functional {
 
 using detail::ChannelPair;
 using detail::Extents;
+using detail::GradientFallback;
+using detail::InvstdOrVar;
 using detail::Layout;
 
 namespace {
@@ -48,30 +51,107 @@ Tensor empty_gradient(const Tensor& x) {
   return Tensor::empty({x.shape()[1]}, detail::kernel_gradient_dtype(x), x.device());
 }
 
-/// Arguments are checked, mean and invstd are Float64, and the batch is not empty.
+/// The kernel's dweight and dbias, rounded once; undefined where the kernel added to others.
+BatchNormBackward with_rounded(BatchNormBackward r, DType dtype) {
+  if (r.dweight.defined()) {
+    std::tie(r.dweight, r.dbias) = detail::channels_to(r.dweight, r.dbias, dtype);
+  }
+  return r;
+}
+
+void store_channel(const BatchNormBackward& r, std::int64_t c, const BatchNormBackward& wide) {
+  detail::store_channel(r.dx, c, wide.dx);
+  detail::store_channel(r.dweight, c, wide.dweight);
+  detail::store_channel(r.dbias, c, wide.dbias);
+}
+
+/// Arguments are checked, mean and invstd are Float64, weight has the kernel's dtype, and the batch
+/// is not empty.
 BatchNormBackward run_backward(const char* function, const Tensor& given_dy, const Tensor& given_x,
-                               const Tensor& given_weight, const Tensor& mean, const Tensor& invstd,
+                               const Tensor& weight, const Tensor& mean, const Tensor& invstd,
                                const Tensor& out, const ChannelPair* sums) {
-  const detail::LoadedParameter weight(given_weight, given_x.dtype());
   const Extents e = detail::extents_of(given_x);
   const Layout layout = detail::layout_of(given_x);
   const Tensor x = detail::in_layout(given_x, layout);
   const Tensor dy = detail::in_layout(given_dy, layout);
   detail::Output dx(out, given_x, layout);
   const bool adds =
-      sums != nullptr && sums->goes_along(x, {&dy, &x, &weight.get(), &mean, &invstd, &out});
+      sums != nullptr && sums->goes_along(x, {&dy, &x, &weight, &mean, &invstd, &out});
   const Tensor dweight = adds ? sums->first : empty_gradient(given_x);
   const Tensor dbias = adds ? sums->second : empty_gradient(given_x);
   detail::backward_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
-                        detail::weight_channels(weight.get(), e.C, x), detail::channels_of(mean),
+                        detail::weight_channels(weight, e.C, x), detail::channels_of(mean),
                         detail::channels_of(invstd), detail::view_of(dx.target(), layout),
                         detail::channels_of(dweight), detail::channels_of(dbias), adds);
-  if (adds) {
-    return {dx.finish(), Tensor(), Tensor()};
+  return {dx.finish(), adds ? Tensor() : dweight, adds ? Tensor() : dbias};
+}
+
+/// The same, and again in float64 for the channels that leave float32's range.
+BatchNormBackward run_with_fallback(const char* function, const Tensor& given_dy, const Tensor& x,
+                                    const Tensor& weight, const Tensor& mean, const Tensor& invstd,
+                                    const Tensor& out, const ChannelPair* sums) {
+  const InvstdOrVar invstds(invstd);
+  GradientFallback fallback(x, mean, weight, invstds);
+  const Tensor dy = fallback.keep(function, given_dy, out);
+  BatchNormBackward r = run_backward(function, dy, x, weight, mean, invstd, out, sums);
+  if (r.dweight.defined()) {
+    for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
+      store_channel(r, c,
+                    run_backward(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
+                                 detail::wide_channel(weight, c), detail::wide_channel(mean, c),
+                                 detail::wide_channel(invstd, c), Tensor(), nullptr));
+    }
   }
-  const DType dtype = detail::gradient_dtype(given_weight, given_x);
-  auto [to_weight, to_bias] = detail::channels_to(dweight, dbias, dtype);
-  return {dx.finish(), std::move(to_weight), std::move(to_bias)};
+  return r;
+}
+
+/// Arguments are checked, the parameters have the kernel's dtype, and the batch is not empty.
+BatchNormBackward run_backward_infer(const char* function, const Tensor& given_dy,
+                                     const Tensor& given_x, const Tensor& weight,
+                                     const Tensor& running_mean, const Tensor& running_var,
+                                     double eps, const Tensor& out) {
+  const std::int64_t channels = given_x.shape()[1];
+  const Layout layout = detail::layout_of(given_x);
+  const Tensor x = detail::in_layout(given_x, layout);
+  // On a device the kernel that writes dx may be the first to run.
+  const bool keeps = out.defined() && given_x.device() != Device::cpu();
+  const Tensor dy = detail::in_layout(keeps ? given_dy.clone() : given_dy, layout);
+  detail::Output dx(out, given_x, layout);
+  const Tensor dweight = empty_gradient(given_x);
+  const Tensor dbias = empty_gradient(given_x);
+  detail::backward_infer_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
+                              detail::weight_channels(weight, channels, x),
+                              detail::channels_of(running_mean), detail::channels_of(running_var),
+                              eps, detail::view_of(dx.target(), layout),
+                              detail::channels_of(dweight), detail::channels_of(dbias));
+  return {dx.finish(), dweight, dbias};
+}
+
+/// What dx is made of besides dy and x: Float64, and a weight of the kernel's dtype.
+struct Coefficients {
+  Tensor weight, mean, invstd, sum_dy, sum_dy_xmu;
+  double count;
+
+  [[nodiscard]] Coefficients wide(std::int64_t c) const {
+    return {detail::wide_channel(weight, c),     detail::wide_channel(mean, c),
+            detail::wide_channel(invstd, c),     detail::wide_channel(sum_dy, c),
+            detail::wide_channel(sum_dy_xmu, c), count};
+  }
+};
+
+/// Arguments are checked, and the batch is not empty.
+Tensor run_elemt(const char* function, const Tensor& given_dy, const Tensor& given_x,
+                 const Coefficients& k, const Tensor& out) {
+  const Layout layout = detail::elementwise_layout_of(given_x);
+  const Tensor x = detail::in_layout(given_x, layout);
+  const Tensor dy = detail::in_layout(given_dy, layout);
+  detail::Output dx(out, given_x, layout);
+  detail::gradient_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
+                        detail::weight_channels(k.weight, given_x.shape()[1], x),
+                        detail::channels_of(k.mean), detail::channels_of(k.invstd),
+                        detail::channels_of(k.sum_dy), detail::channels_of(k.sum_dy_xmu), k.count,
+                        detail::view_of(dx.target(), layout));
+  return dx.finish();
 }
 
 /// A sum over so many values: over none it is 0, whatever the tensor holds.
@@ -86,37 +166,26 @@ BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const T
   return batch_norm_backward(dy, x, weight, mean, invstd, std::move(out), nullptr);
 }
 
-BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
+BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& given_weight,
                                       const Tensor& given_mean, const Tensor& given_invstd,
                                       Tensor out, const ChannelPair* sums) {
   constexpr const char* function = "batch_norm_backward";
-  const Extents e = check_gradient(function, dy, x, weight);
+  const Extents e = check_gradient(function, dy, x, given_weight);
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, x.device());
   const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, x.device());
-  detail::check_out(function, out, dy, {&dy, &x, &weight, &given_mean, &given_invstd});
+  detail::check_out(function, out, dy, {&dy, &x, &given_weight, &given_mean, &given_invstd});
+  const DType dtype = detail::gradient_dtype(given_weight, x);
   if (e.numel() == 0) {
-    return nothing(x, e, detail::gradient_dtype(weight, x), std::move(out));
+    return nothing(x, e, dtype, std::move(out));
   }
-  if (detail::wants_wide_data(x, {&weight})) {
+  if (detail::wants_wide_data(x, {&given_weight})) {
     return narrowed(
-        batch_norm_backward(detail::widened(dy), detail::widened(x), weight, mean, invstd), x,
-        weight, std::move(out));
+        batch_norm_backward(detail::widened(dy), detail::widened(x), given_weight, mean, invstd), x,
+        given_weight, std::move(out));
   }
-  // Before dy may be overwritten.
-  const std::vector<std::int64_t> steep = detail::steep_channels(x, invstd);
-  std::vector<BatchNormBackward> wide;
-  for (const std::int64_t c : steep) {
-    wide.push_back(run_backward(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
-                                detail::wide_channel(weight, c), detail::channel_of(mean, c),
-                                detail::channel_of(invstd, c), Tensor(), nullptr));
-  }
-  BatchNormBackward r = run_backward(function, dy, x, weight, mean, invstd, out, sums);
-  for (std::size_t i = 0; i < steep.size(); ++i) {
-    detail::channel_of(r.dx, steep[i]).copy_(wide[i].dx);
-    detail::channel_of(r.dweight, steep[i]).copy_(wide[i].dweight);
-    detail::channel_of(r.dbias, steep[i]).copy_(wide[i].dbias);
-  }
-  return r;
+  const detail::LoadedParameter weight(given_weight, x.dtype());
+  return with_rounded(run_with_fallback(function, dy, x, weight.get(), mean, invstd, out, sums),
+                      dtype);
 }
 
 BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor& given_x,
@@ -139,24 +208,21 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
                     given_x, given_weight, std::move(out));
   }
   const detail::LoadedParameter weight(given_weight, given_x.dtype());
-  const detail::LoadedParameter running_mean(given_mean, given_x.dtype());
-  const detail::LoadedParameter running_var(given_var, given_x.dtype());
-  const Layout layout = detail::layout_of(given_x);
-  const Tensor x = detail::in_layout(given_x, layout);
-  // On a device the kernel that writes dx may be the first to run.
-  const bool keeps = out.defined() && given_x.device() != Device::cpu();
-  const Tensor dy = detail::in_layout(keeps ? given_dy.clone() : given_dy, layout);
-  detail::Output dx(out, given_x, layout);
-  const Tensor dweight = empty_gradient(given_x);
-  const Tensor dbias = empty_gradient(given_x);
-  detail::backward_infer_pass(
-      function, detail::view_of(dy, layout), detail::view_of(x, layout),
-      detail::weight_channels(weight.get(), e.C, x), detail::channels_of(running_mean.get()),
-      detail::channels_of(running_var.get()), eps, detail::view_of(dx.target(), layout),
-      detail::channels_of(dweight), detail::channels_of(dbias));
-  const DType dtype = detail::gradient_dtype(given_weight, given_x);
-  auto [to_weight, to_bias] = detail::channels_to(dweight, dbias, dtype);
-  return {dx.finish(), std::move(to_weight), std::move(to_bias)};
+  const detail::LoadedParameter mean(given_mean, given_x.dtype());
+  const detail::LoadedParameter var(given_var, given_x.dtype());
+  const InvstdOrVar invstd(detail::channels_of(var.get()), eps);
+  GradientFallback fallback(given_x, mean.get(), weight.get(), invstd);
+  const Tensor dy = fallback.keep(function, given_dy, out);
+  BatchNormBackward r =
+      run_backward_infer(function, dy, given_x, weight.get(), mean.get(), var.get(), eps, out);
+  for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
+    store_channel(r, c,
+                  run_backward_infer(
+                      function, detail::wide_channel(dy, c), detail::wide_channel(given_x, c),
+                      detail::wide_channel(weight.get(), c), detail::wide_channel(mean.get(), c),
+                      detail::wide_channel(var.get(), c), eps, Tensor()));
+  }
+  return with_rounded(std::move(r), detail::gradient_dtype(given_weight, given_x));
 }
 
 BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& given_x,
@@ -178,18 +244,22 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
             Tensor::zeros({e.C}, DType::Float64, device), Tensor::zeros({e.C}, dtype, device),
             Tensor::zeros({e.C}, dtype, device)};
   }
-  BackwardReduce r{Tensor::empty({e.C}, DType::Float64, device),
-                   Tensor::empty({e.C}, DType::Float64, device),
-                   {},
-                   {}};
-  const Layout layout = detail::layout_of(given_x);
-  const Tensor x = detail::in_layout(given_x, layout);
-  const Tensor dy = detail::in_layout(given_dy, layout);
-  detail::sums_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
-                    detail::channels_of(mean), detail::channels_of(r.sum_dy),
-                    detail::channels_of(r.sum_dy_xmu));
-  const Tensor dweight = detail::multiply_channels(r.sum_dy_xmu, invstd);
-  std::tie(r.dweight, r.dbias) = detail::channels_to(dweight, r.sum_dy, dtype);
+  BackwardReduce r;
+  std::tie(r.sum_dy, r.sum_dy_xmu) = detail::gradient_sums(function, given_dy, given_x, mean);
+  r.dweight = detail::multiply_channels(r.sum_dy_xmu, invstd);
+  const InvstdOrVar invstds(invstd);
+  const Tensor no_weight;
+  const GradientFallback fallback(given_x, mean, no_weight, invstds);
+  for (const std::int64_t c : fallback.channels(r.dweight, r.sum_dy)) {
+    const auto [sum_dy, sum_dy_xmu] =
+        detail::gradient_sums(function, detail::wide_channel(given_dy, c),
+                              detail::wide_channel(given_x, c), detail::wide_channel(mean, c));
+    detail::store_channel(r.sum_dy, c, sum_dy);
+    detail::store_channel(r.sum_dy_xmu, c, sum_dy_xmu);
+    detail::store_channel(r.dweight, c,
+                          detail::multiply_channels(sum_dy_xmu, detail::wide_channel(invstd, c)));
+  }
+  std::tie(r.dweight, r.dbias) = detail::channels_to(r.dweight, r.sum_dy, dtype);
   return r;
 }
 
@@ -220,16 +290,20 @@ Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
     return detail::narrowed(dx, given_x, std::move(out));
   }
   const detail::LoadedParameter weight(given_weight, given_x.dtype());
-  const Layout layout = detail::elementwise_layout_of(given_x);
-  const Tensor x = detail::in_layout(given_x, layout);
-  const Tensor dy = detail::in_layout(given_dy, layout);
-  detail::Output dx(out, given_x, layout);
-  detail::gradient_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
-                        detail::weight_channels(weight.get(), e.C, x), detail::channels_of(mean),
-                        detail::channels_of(invstd), detail::channels_of(sum_dy),
-                        detail::channels_of(sum_dy_xmu), std::max(total, 1.0),
-                        detail::view_of(dx.target(), layout));
-  return dx.finish();
+  const InvstdOrVar invstds(invstd);
+  const GradientFallback fallback(given_x, mean, weight.get(), invstds);
+  const double count_or_one = std::max(total, 1.0);
+  const std::vector<std::int64_t> extremes = fallback.channels(sum_dy, sum_dy_xmu, count_or_one);
+  const bool copies = !extremes.empty() && detail::loses_extremes(out, given_dy);
+  const Tensor dy = copies ? given_dy.clone() : given_dy;
+  const Coefficients k{weight.get(), mean, invstd, sum_dy, sum_dy_xmu, count_or_one};
+  Tensor dx = run_elemt(function, dy, given_x, k, out);
+  for (const std::int64_t c : extremes) {
+    detail::store_channel(dx, c,
+                          run_elemt(function, detail::wide_channel(dy, c),
+                                    detail::wide_channel(given_x, c), k.wide(c), Tensor()));
+  }
+  return dx;
 }
 
 }  // namespace halnorm::functional

@@ -14,10 +14,12 @@
 
 namespace halnorm::functional {
 
+using detail::Channels;
 using detail::Extents;
 using detail::Layout;
 using detail::RunningUpdate;
 using detail::TrainStatistics;
+using detail::View;
 
 namespace {
 
@@ -82,30 +84,32 @@ Trained run_passes_of_train(const char* function, const Tensor& given, const Ext
   return r;
 }
 
-/// Whether x holds channels for overflowed_channels(): asked before a call that overwrites x.
-bool overflows(const Tensor& x, const Extents& e, double eps) {
-  const Moments m = batch_norm_moments(x);
-  return !detail::overflowed_channels(x, m.mean, m.m2, static_cast<double>(e.count()), eps).empty();
-}
-
 /// The kernel, and again in float64 for the channels that leave float32's range.
-Trained run_train(const char* function, const Tensor& given, const Extents& e, const Tensor& weight,
-                  const Tensor& bias, double eps, const Tensor& out, TrainStatistics& room,
-                  const RunningUpdate* update) {
-  const bool in_place = out.defined() && detail::may_overlap(out, given);
-  const bool narrow = given.dtype() != DType::Float64 && given.device() == Device::cpu();
-  const Tensor x = in_place && narrow && overflows(given, e, eps) ? given.clone() : given;
-  Trained r = run_passes_of_train(function, x, e, weight, bias, eps, out, room, update);
-  const auto count = static_cast<double>(e.count());
-  for (const std::int64_t c : detail::overflowed_channels(x, r.forward.mean, r.m2, count, eps)) {
+Trained run_train(const char* function, const Tensor& given, const Extents& e,
+                  const Tensor& given_weight, const Tensor& bias, double eps, const Tensor& out,
+                  TrainStatistics& room, const RunningUpdate* update) {
+  const detail::LoadedParameter weight(given_weight, given.dtype());
+  const auto extremes = [&](const Tensor& mean, const Tensor& m2) {
+    return detail::extreme_moments(given, mean, m2, static_cast<double>(e.count()), eps,
+                                   detail::weight_channels(weight.get(), e.C, given));
+  };
+  const bool in_place = detail::loses_extremes(out, given);
+  const Moments m = in_place ? batch_norm_moments(given) : Moments();
+  const bool copies = in_place && !extremes(m.mean, m.m2).empty();
+  const Tensor x = copies ? given.clone() : given;
+  Trained r = run_passes_of_train(function, x, e, weight.get(), bias, eps, out, room, update);
+  if (in_place && !copies) {
+    return r;  // the two kernels' moments may differ by a rounding, at a bound
+  }
+  for (const std::int64_t c : extremes(r.forward.mean, r.m2)) {
     TrainStatistics own;
     const Trained wide = run_passes_of_train(
-        function, detail::wide_channel(x, c), {e.N, 1, e.L}, detail::wide_channel(weight, c),
+        function, detail::wide_channel(x, c), {e.N, 1, e.L}, detail::wide_channel(weight.get(), c),
         detail::wide_channel(bias, c), eps, Tensor(), own, nullptr);
-    detail::channel_of(r.forward.y, c).copy_(wide.forward.y);
-    detail::channel_of(r.forward.mean, c).copy_(wide.forward.mean);
-    detail::channel_of(r.forward.invstd, c).copy_(wide.forward.invstd);
-    detail::channel_of(r.m2, c).copy_(wide.m2);
+    detail::store_channel(r.forward.y, c, wide.forward.y);
+    detail::store_channel(r.forward.mean, c, wide.forward.mean);
+    detail::store_channel(r.forward.invstd, c, wide.forward.invstd);
+    detail::store_channel(r.m2, c, wide.m2);
   }
   return r;
 }
@@ -117,6 +121,50 @@ Trained run_wide_train(const char* function, const Tensor& x, const Extents& e,
   Trained r = run_train(function, detail::widened(x), e, weight, bias, eps, Tensor(), room, update);
   r.forward.y = detail::narrowed(r.forward.y, x, out);
   return r;
+}
+
+/// What y is made of besides x, where the statistics are given: of the kernel's dtypes.
+struct Given {
+  const Tensor &mean, &invstd_or_var, &weight, &bias;
+};
+struct GivenChannels {
+  Channels mean, invstd_or_var, weight, bias;
+};
+
+/// Runs a pass on x in the layout that it has.
+template <class Pass>
+Tensor run_pass(const Given& g, const Tensor& given_x, const Tensor& out, Pass pass) {
+  const std::int64_t channels = given_x.shape()[1];
+  const Layout layout = detail::elementwise_layout_of(given_x);
+  const Tensor x = detail::in_layout(given_x, layout);
+  detail::Output y(out, given_x, layout);
+  pass(detail::view_of(x, layout),
+       {detail::channels_of(g.mean), detail::channels_of(g.invstd_or_var),
+        detail::weight_channels(g.weight, channels, x), detail::bias_channels(g.bias, channels, x)},
+       detail::view_of(y.target(), layout));
+  return y.finish();
+}
+
+/// The same, and again in float64 for the channels that leave float32's range.
+template <class Pass>
+Tensor run_given(const Given& g, const detail::InvstdOrVar& invstd, const Tensor& given_x,
+                 const Tensor& out, Pass pass) {
+  const auto extremes =
+      detail::extreme_forward(given_x, detail::channels_of(g.mean), invstd,
+                              detail::weight_channels(g.weight, invstd.size(), given_x));
+  const bool copies = !extremes.empty() && detail::loses_extremes(out, given_x);
+  const Tensor x = copies ? given_x.clone() : given_x;
+  Tensor y = run_pass(g, x, out, pass);
+  for (const std::int64_t c : extremes) {
+    const Tensor mean = detail::wide_channel(g.mean, c);
+    const Tensor invstd_or_var = detail::wide_channel(g.invstd_or_var, c);
+    const Tensor weight = detail::wide_channel(g.weight, c);
+    const Tensor bias = detail::wide_channel(g.bias, c);
+    detail::store_channel(
+        y, c,
+        run_pass({mean, invstd_or_var, weight, bias}, detail::wide_channel(x, c), Tensor(), pass));
+  }
+  return y;
 }
 
 }  // namespace
@@ -198,14 +246,12 @@ Tensor batch_norm_infer(const Tensor& given, const Tensor& given_mean, const Ten
   const detail::LoadedParameter running_var(given_var, given.dtype());
   const detail::LoadedParameter weight(given_weight, given.dtype());
   const detail::LoadedParameter bias(given_bias, given.dtype());
-  const Layout layout = detail::elementwise_layout_of(given);
-  const Tensor x = detail::in_layout(given, layout);
-  detail::Output y(out, given, layout);
-  detail::infer_pass(
-      function, detail::view_of(x, layout), detail::channels_of(running_mean.get()),
-      detail::channels_of(running_var.get()), detail::weight_channels(weight.get(), e.C, x),
-      detail::bias_channels(bias.get(), e.C, x), eps, detail::view_of(y.target(), layout));
-  return y.finish();
+  const detail::InvstdOrVar invstd(detail::channels_of(running_var.get()), eps);
+  return run_given({running_mean.get(), running_var.get(), weight.get(), bias.get()}, invstd, given,
+                   out, [&](const View& x, const GivenChannels& g, const View& y) {
+                     detail::infer_pass(function, x, g.mean, g.invstd_or_var, g.weight, g.bias, eps,
+                                        y);
+                   });
 }
 
 Tensor batch_norm_elemt(const Tensor& given, const Tensor& given_weight, const Tensor& given_bias,
@@ -228,14 +274,11 @@ Tensor batch_norm_elemt(const Tensor& given, const Tensor& given_weight, const T
   }
   const detail::LoadedParameter weight(given_weight, given.dtype());
   const detail::LoadedParameter bias(given_bias, given.dtype());
-  const Layout layout = detail::elementwise_layout_of(given);
-  const Tensor x = detail::in_layout(given, layout);
-  detail::Output y(out, given, layout);
-  detail::normalize_pass(function, detail::view_of(x, layout),
-                         detail::weight_channels(weight.get(), e.C, x),
-                         detail::bias_channels(bias.get(), e.C, x), detail::channels_of(mean),
-                         detail::channels_of(invstd), detail::view_of(y.target(), layout));
-  return y.finish();
+  return run_given({mean, invstd, weight.get(), bias.get()}, detail::InvstdOrVar(invstd), given,
+                   out, [&](const View& x, const GivenChannels& g, const View& y) {
+                     detail::normalize_pass(function, x, g.weight, g.bias, g.mean, g.invstd_or_var,
+                                            y);
+                   });
 }
 
 Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
@@ -252,21 +295,6 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
         .y;
   }
   return batch_norm_train(x, weight, bias, eps, std::move(out)).y;
-}
-
-void update_running_stats(const Tensor& running_mean, const Tensor& running_var,
-                          const Moments& moments, double factor) {
-  constexpr const char* function = "update_running_stats";
-  const double count = detail::check_update(function, running_mean, running_var, moments, factor);
-  const std::int64_t channels = running_mean.size(0);
-  const Tensor mean = detail::check_statistic(function, "moments.mean", moments.mean, channels,
-                                              running_mean.device());
-  const Tensor m2 =
-      detail::check_statistic(function, "moments.m2", moments.m2, channels, running_mean.device());
-  if (count == 0 || channels == 0) {
-    return;
-  }
-  RunningUpdate(running_mean, running_var, factor).run(function, mean, m2, count);
 }
 
 }  // namespace halnorm::functional

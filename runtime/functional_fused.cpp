@@ -2,8 +2,7 @@
 
 #include <utility>
 
-#include "constant.h"
-#include "device_memory.h"
+#include "addend.h"
 #include "halide_glue.h"
 #include "output.h"
 #include "parameter_types.h"
@@ -15,6 +14,7 @@
 
 namespace halnorm::functional {
 
+using detail::Addend;
 using detail::Extents;
 using detail::KernelBuffer;
 using detail::Layout;
@@ -40,28 +40,6 @@ BatchNormForward nothing(const Arguments& a, const Extents& e) {
           Tensor::zeros({e.C}, DType::Float64, a.x.device()),
           Tensor::zeros({e.C}, DType::Float64, a.x.device())};
 }
-
-/// The addend as a kernel reads it. Without one, a row of zeros that is read again and again: a
-/// kernel's innermost stride is 1, the others may be 0.
-class Addend {
- public:
-  Addend(const Tensor& given, const Tensor& x, Layout layout)
-      : values_(given.defined() ? detail::in_layout(given, layout) : Tensor()),
-        view_(detail::view_of(given.defined() ? values_ : x, layout)) {
-    if (!given.defined()) {
-      values_ = detail::zeros(layout == Layout::ncl ? view_.L : view_.C, x);
-      view_.data = static_cast<std::byte*>(values_.raw_data());
-      view_.stride_n = view_.stride_c = 0;
-      view_.memory = detail::memory_of(values_);
-    }
-  }
-
-  [[nodiscard]] KernelBuffer buffer() const { return view_.buffer(); }
-
- private:
-  Tensor values_;
-  detail::View view_;
-};
 
 bool same_view(const Tensor& a, const Tensor& b) {
   return a.defined() && b.defined() && a.raw_data() == b.raw_data() && a.shape() == b.shape() &&
@@ -96,6 +74,11 @@ void check_out(const Arguments& a, const Tensor& running_mean, const Tensor& run
   const Tensor& same = same_view(a.out, a.addend) ? a.addend : a.x;
   detail::check_out(a.function, a.out, same,
                     {&a.x, &a.addend, &a.weight, &a.bias, &running_mean, &running_var});
+}
+
+/// Whether y overwrites an input that the range fallback would still read.
+bool overwrites_input(const Arguments& a) {
+  return detail::computes_in_float32(a.x) && (same_view(a.out, a.x) || same_view(a.out, a.addend));
 }
 
 struct Trained {
@@ -151,43 +134,84 @@ Trained run_pass_of_train(const Arguments& a) {
   return r;
 }
 
-/// Whether x holds channels for overflowed_channels(): asked before a call that overwrites an
-/// input.
-bool overflows(const Arguments& a, double count) {
-  const Moments m = batch_norm_moments(a.x);
-  return !detail::overflowed_channels(a.x, m.mean, m.m2, count, a.eps).empty();
-}
-
 /// The kernel, and again in float64 for the channels that leave float32's range.
 Trained run_train(const Arguments& a) {
-  const auto count = static_cast<double>(detail::extents_of(a.x).count());
-  const bool in_place = same_view(a.out, a.x) || same_view(a.out, a.addend);
-  const bool asks = in_place && a.x.dtype() != DType::Float64 && a.x.device() == Device::cpu();
-  const bool copies = asks && overflows(a, count);
+  const Extents e = detail::extents_of(a.x);
+  const detail::LoadedParameter weight(a.weight, a.x.dtype());
+  const auto extremes = [&](const Tensor& mean, const Tensor& m2) {
+    return detail::extreme_moments(a.x, mean, m2, static_cast<double>(e.count()), a.eps,
+                                   detail::weight_channels(weight.get(), e.C, a.x));
+  };
+  const bool in_place = overwrites_input(a);
+  const Moments m = in_place ? batch_norm_moments(a.x) : Moments();
+  const bool copies = in_place && !extremes(m.mean, m.m2).empty();
   const Tensor x = copies ? a.x.clone() : a.x;
   const Tensor addend = copies && a.addend.defined() ? a.addend.clone() : a.addend;
-  Trained r = run_pass_of_train({a.function, x, addend, a.weight, a.bias, a.eps, a.out, a.update});
-  for (const std::int64_t c : detail::overflowed_channels(x, r.forward.mean, r.m2, count, a.eps)) {
+  Trained r =
+      run_pass_of_train({a.function, x, addend, weight.get(), a.bias, a.eps, a.out, a.update});
+  if (in_place && !copies) {
+    return r;  // the two kernels' moments may differ by a rounding, at a bound
+  }
+  for (const std::int64_t c : extremes(r.forward.mean, r.m2)) {
     const Trained wide = run_pass_of_train(
         {a.function, detail::wide_channel(x, c), detail::wide_channel(addend, c),
-         detail::wide_channel(a.weight, c), detail::wide_channel(a.bias, c), a.eps, Tensor()});
-    detail::channel_of(r.forward.y, c).copy_(wide.forward.y);
-    detail::channel_of(r.forward.mean, c).copy_(wide.forward.mean);
-    detail::channel_of(r.forward.invstd, c).copy_(wide.forward.invstd);
-    detail::channel_of(r.m2, c).copy_(wide.m2);
+         detail::wide_channel(weight.get(), c), detail::wide_channel(a.bias, c), a.eps, Tensor()});
+    detail::store_channel(r.forward.y, c, wide.forward.y);
+    detail::store_channel(r.forward.mean, c, wide.forward.mean);
+    detail::store_channel(r.forward.invstd, c, wide.forward.invstd);
+    detail::store_channel(r.m2, c, wide.m2);
   }
   return r;
 }
 
-Tensor widened(const Tensor& data) { return data.defined() ? detail::widened(data) : data; }
-
 /// The same in Float64, for parameters or running statistics that are.
 Trained run_wide_train(const Arguments& a) {
   const Tensor x = detail::widened(a.x);
-  const Tensor addend = widened(a.addend);
+  const Tensor addend = a.addend.defined() ? detail::widened(a.addend) : Tensor();
   Trained r = run_train({a.function, x, addend, a.weight, a.bias, a.eps, Tensor(), a.update});
   r.forward.y = detail::narrowed(r.forward.y, a.x, a.out);
   return r;
+}
+
+/// Arguments are checked, the parameters have the kernel's dtype, and the batch is not empty.
+Tensor run_infer(const Arguments& a, const Tensor& running_mean, const Tensor& running_var) {
+  const std::int64_t channels = a.x.shape()[1];
+  const Layout layout = detail::elementwise_layout_of(a.x);
+  const Tensor x = detail::in_layout(a.x, layout);
+  const Addend addend(a.addend, a.x, layout);
+  detail::Output y(a.out, a.x, layout);
+  KernelBuffer x_buffer = detail::view_of(x, layout).buffer();
+  KernelBuffer addend_buffer = addend.buffer();
+  KernelBuffer mean = detail::channels_of(running_mean).buffer();
+  KernelBuffer var = detail::channels_of(running_var).buffer();
+  KernelBuffer weight = detail::weight_channels(a.weight, channels, x).buffer();
+  KernelBuffer bias = detail::bias_channels(a.bias, channels, x).buffer();
+  KernelBuffer y_buffer = detail::view_of(y.target(), layout).buffer();
+  detail::run_kernel(
+      a.function, detail::kernel_for(Operation::batch_norm_fused_infer, detail::view_of(x, layout)),
+      {x_buffer.get(), addend_buffer.get(), mean.get(), var.get(), weight.get(), bias.get(), &a.eps,
+       y_buffer.get()});
+  return y.finish();
+}
+
+/// The same, and again in float64 for the channels that leave float32's range.
+Tensor run_infer_in_range(const Arguments& a, const Tensor& mean, const Tensor& var) {
+  const detail::InvstdOrVar invstd(detail::channels_of(var), a.eps);
+  const auto extremes =
+      detail::extreme_forward(a.x, detail::channels_of(mean), invstd,
+                              detail::weight_channels(a.weight, invstd.size(), a.x));
+  const bool copies = !extremes.empty() && overwrites_input(a);
+  const Tensor x = copies ? a.x.clone() : a.x;
+  const Tensor addend = copies && a.addend.defined() ? a.addend.clone() : a.addend;
+  Tensor y = run_infer({a.function, x, addend, a.weight, a.bias, a.eps, a.out}, mean, var);
+  for (const std::int64_t c : extremes) {
+    const Tensor wide = run_infer(
+        {a.function, detail::wide_channel(x, c), detail::wide_channel(addend, c),
+         detail::wide_channel(a.weight, c), detail::wide_channel(a.bias, c), a.eps, Tensor()},
+        detail::wide_channel(mean, c), detail::wide_channel(var, c));
+    detail::store_channel(y, c, wide);
+  }
+  return y;
 }
 
 }  // namespace
@@ -247,30 +271,17 @@ Tensor batch_norm_fused_infer(const Tensor& given, const Tensor& given_addend,
     return nothing(a, e).y;
   }
   if (detail::wants_wide_data(given, {&given_mean, &given_var, &given_weight, &given_bias})) {
-    const Tensor y = batch_norm_fused_infer(detail::widened(given), widened(given_addend),
-                                            given_mean, given_var, given_weight, given_bias, eps);
+    const Tensor addend = given_addend.defined() ? detail::widened(given_addend) : Tensor();
+    const Tensor y = batch_norm_fused_infer(detail::widened(given), addend, given_mean, given_var,
+                                            given_weight, given_bias, eps);
     return detail::narrowed(y, given, std::move(out));
   }
-  const detail::LoadedParameter running_mean(given_mean, given.dtype());
-  const detail::LoadedParameter running_var(given_var, given.dtype());
+  const detail::LoadedParameter mean(given_mean, given.dtype());
+  const detail::LoadedParameter var(given_var, given.dtype());
   const detail::LoadedParameter weight(given_weight, given.dtype());
   const detail::LoadedParameter bias(given_bias, given.dtype());
-  const Layout layout = detail::elementwise_layout_of(given);
-  const Tensor x = detail::in_layout(given, layout);
-  const Addend addend(given_addend, given, layout);
-  detail::Output y(out, given, layout);
-  KernelBuffer x_buffer = detail::view_of(x, layout).buffer();
-  KernelBuffer addend_buffer = addend.buffer();
-  KernelBuffer mean = detail::channels_of(running_mean.get()).buffer();
-  KernelBuffer var = detail::channels_of(running_var.get()).buffer();
-  KernelBuffer weight_buffer = detail::weight_channels(weight.get(), e.C, x).buffer();
-  KernelBuffer bias_buffer = detail::bias_channels(bias.get(), e.C, x).buffer();
-  KernelBuffer y_buffer = detail::view_of(y.target(), layout).buffer();
-  detail::run_kernel(
-      a.function, detail::kernel_for(Operation::batch_norm_fused_infer, detail::view_of(x, layout)),
-      {x_buffer.get(), addend_buffer.get(), mean.get(), var.get(), weight_buffer.get(),
-       bias_buffer.get(), &eps, y_buffer.get()});
-  return y.finish();
+  return run_infer_in_range({a.function, given, given_addend, weight.get(), bias.get(), eps, out},
+                            mean.get(), var.get());
 }
 
 }  // namespace halnorm::functional

@@ -1,15 +1,14 @@
 #include <tuple>
 #include <utility>
-#include <vector>
 
 #include "channel_pair.h"
 #include "device_channels.h"
+#include "gradient_fallback.h"
 #include "halide_glue.h"
 #include "halnorm/functional_fused.h"
 #include "parameter_types.h"
 #include "strided.h"
 #include "validate.h"
-#include "wide.h"
 
 namespace halnorm::functional {
 
@@ -47,11 +46,6 @@ struct Data {
             Tensor::empty({channels}, detail::kernel_gradient_dtype(given_x), given_x.device())),
         dbias(Tensor::empty({channels}, detail::kernel_gradient_dtype(given_x), given_x.device())) {
   }
-
-  [[nodiscard]] BatchNormFusedBackward result(DType parameters) const {
-    auto [to_weight, to_bias] = detail::channels_to(dweight, dbias, parameters);
-    return {dx, daddend, std::move(to_weight), std::move(to_bias)};
-  }
 };
 
 BatchNormFusedBackward nothing(const Tensor& x, const Extents& e, DType parameters) {
@@ -68,6 +62,22 @@ BatchNormFusedBackward with_dx_in(Tensor out, BatchNormFusedBackward r) {
     r.dx = std::move(out);
   }
   return r;
+}
+
+/// The kernel's dweight and dbias, rounded once; undefined where the kernel added to others.
+BatchNormFusedBackward with_rounded(BatchNormFusedBackward r, DType parameters) {
+  if (r.dweight.defined()) {
+    std::tie(r.dweight, r.dbias) = detail::channels_to(r.dweight, r.dbias, parameters);
+  }
+  return r;
+}
+
+/// daddend is dy or 0, and so is right already.
+void store_channel(const BatchNormFusedBackward& r, std::int64_t c,
+                   const BatchNormFusedBackward& wide) {
+  detail::store_channel(r.dx, c, wide.dx);
+  detail::store_channel(r.dweight, c, wide.dweight);
+  detail::store_channel(r.dbias, c, wide.dbias);
 }
 
 /// The gradients of a call in Float64 as the narrow one gives them.
@@ -98,29 +108,51 @@ void run_kernel_that_adds(const char* function, const detail::View& x, Buffers b
                       b.dweight.get(), b.dbias.get()});
 }
 
-/// Arguments are checked, mean and invstd are Float64, and the batch is not empty.
+/// Arguments are checked, mean and invstd are Float64, weight has the kernel's dtype, and the batch
+/// is not empty.
 BatchNormFusedBackward run_backward(const char* function, const Tensor& dy, const Tensor& x,
-                                    const Tensor& y, const Tensor& given_weight, const Tensor& mean,
+                                    const Tensor& y, const Tensor& weight, const Tensor& mean,
                                     const Tensor& invstd, const ChannelPair* sums) {
-  const detail::LoadedParameter weight(given_weight, x.dtype());
   const std::int64_t channels = x.shape()[1];
   const Data d(dy, x, y, channels);
-  const bool adds =
-      sums != nullptr && sums->goes_along(x, {&dy, &x, &y, &weight.get(), &mean, &invstd});
+  const bool adds = sums != nullptr && sums->goes_along(x, {&dy, &x, &y, &weight, &mean, &invstd});
   const detail::View view = detail::view_of(d.x, d.layout);
   (adds ? run_kernel_that_adds : run_kernel_of_backward)(
       function, view,
       {detail::view_of(d.dy, d.layout).buffer(), view.buffer(),
        detail::view_of(d.y, d.layout).buffer(),
-       detail::weight_channels(weight.get(), channels, d.x).buffer(),
-       detail::channels_of(mean).buffer(), detail::channels_of(invstd).buffer(),
-       detail::view_of(d.dx, d.layout).buffer(), detail::view_of(d.daddend, d.layout).buffer(),
+       detail::weight_channels(weight, channels, d.x).buffer(), detail::channels_of(mean).buffer(),
+       detail::channels_of(invstd).buffer(), detail::view_of(d.dx, d.layout).buffer(),
+       detail::view_of(d.daddend, d.layout).buffer(),
        detail::channels_of(adds ? sums->first : d.dweight).buffer(),
        detail::channels_of(adds ? sums->second : d.dbias).buffer()});
-  if (adds) {
-    return {d.dx, d.daddend, Tensor(), Tensor()};
-  }
-  return d.result(detail::gradient_dtype(given_weight, x));
+  return {d.dx, d.daddend, adds ? Tensor() : d.dweight, adds ? Tensor() : d.dbias};
+}
+
+/// Arguments are checked, the parameters have the kernel's dtype, and the batch is not empty.
+BatchNormFusedBackward run_backward_infer(const char* function, const Tensor& dy, const Tensor& x,
+                                          const Tensor& y, const Tensor& weight,
+                                          const Tensor& running_mean, const Tensor& running_var,
+                                          double eps) {
+  const std::int64_t channels = x.shape()[1];
+  const Data d(dy, x, y, channels);
+  KernelBuffer dy_buffer = detail::view_of(d.dy, d.layout).buffer();
+  KernelBuffer x_buffer = detail::view_of(d.x, d.layout).buffer();
+  KernelBuffer y_buffer = detail::view_of(d.y, d.layout).buffer();
+  KernelBuffer weight_buffer = detail::weight_channels(weight, channels, x).buffer();
+  KernelBuffer mean_buffer = detail::channels_of(running_mean).buffer();
+  KernelBuffer var_buffer = detail::channels_of(running_var).buffer();
+  KernelBuffer dx_buffer = detail::view_of(d.dx, d.layout).buffer();
+  KernelBuffer daddend_buffer = detail::view_of(d.daddend, d.layout).buffer();
+  KernelBuffer dweight_buffer = detail::channels_of(d.dweight).buffer();
+  KernelBuffer dbias_buffer = detail::channels_of(d.dbias).buffer();
+  detail::run_kernel(function,
+                     detail::kernel_for(Operation::batch_norm_fused_backward_infer,
+                                        detail::view_of(d.x, d.layout)),
+                     {dy_buffer.get(), x_buffer.get(), y_buffer.get(), weight_buffer.get(),
+                      mean_buffer.get(), var_buffer.get(), &eps, dx_buffer.get(),
+                      daddend_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
+  return {d.dx, d.daddend, d.dweight, d.dbias};
 }
 
 }  // namespace
@@ -132,33 +164,38 @@ BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor&
 }
 
 BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor& x, const Tensor& y,
-                                                 const Tensor& weight, const Tensor& given_mean,
+                                                 const Tensor& given_weight,
+                                                 const Tensor& given_mean,
                                                  const Tensor& given_invstd, Tensor out,
                                                  const ChannelPair* sums) {
   constexpr const char* function = "batch_norm_fused_backward";
-  const Extents e = check_gradient(function, dy, x, y, weight);
+  const Extents e = check_gradient(function, dy, x, y, given_weight);
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, x.device());
   const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, x.device());
-  detail::check_out(function, out, dy, {&dy, &x, &y, &weight, &given_mean, &given_invstd});
+  detail::check_out(function, out, dy, {&dy, &x, &y, &given_weight, &given_mean, &given_invstd});
   if (e.numel() == 0) {
-    return with_dx_in(std::move(out), nothing(x, e, detail::gradient_dtype(weight, x)));
+    return with_dx_in(std::move(out), nothing(x, e, detail::gradient_dtype(given_weight, x)));
   }
-  if (detail::wants_wide_data(x, {&weight})) {
+  if (detail::wants_wide_data(x, {&given_weight})) {
     return narrowed(batch_norm_fused_backward(detail::widened(dy), detail::widened(x),
-                                              detail::widened(y), weight, mean, invstd),
-                    x, weight, std::move(out));
+                                              detail::widened(y), given_weight, mean, invstd),
+                    x, given_weight, std::move(out));
   }
-  BatchNormFusedBackward r = run_backward(function, dy, x, y, weight, mean, invstd, sums);
-  for (const std::int64_t c : detail::steep_channels(x, invstd)) {
-    const BatchNormFusedBackward wide =
-        run_backward(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
-                     detail::wide_channel(y, c), detail::wide_channel(weight, c),
-                     detail::channel_of(mean, c), detail::channel_of(invstd, c), nullptr);
-    detail::channel_of(r.dx, c).copy_(wide.dx);
-    detail::channel_of(r.dweight, c).copy_(wide.dweight);
-    detail::channel_of(r.dbias, c).copy_(wide.dbias);
+  const detail::LoadedParameter weight(given_weight, x.dtype());
+  BatchNormFusedBackward r = run_backward(function, dy, x, y, weight.get(), mean, invstd, sums);
+  if (r.dweight.defined()) {
+    const detail::InvstdOrVar invstds(invstd);
+    const detail::GradientFallback fallback(x, mean, weight.get(), invstds);
+    for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
+      store_channel(
+          r, c,
+          run_backward(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
+                       detail::wide_channel(y, c), detail::wide_channel(weight.get(), c),
+                       detail::wide_channel(mean, c), detail::wide_channel(invstd, c), nullptr));
+    }
   }
-  return with_dx_in(std::move(out), std::move(r));
+  return with_dx_in(std::move(out),
+                    with_rounded(std::move(r), detail::gradient_dtype(given_weight, x)));
 }
 
 BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const Tensor& x,
@@ -183,26 +220,22 @@ BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const T
         x, given_weight, std::move(out));
   }
   const detail::LoadedParameter weight(given_weight, x.dtype());
-  const detail::LoadedParameter running_mean(given_mean, x.dtype());
-  const detail::LoadedParameter running_var(given_var, x.dtype());
-  const Data d(dy, x, y, e.C);
-  KernelBuffer dy_buffer = detail::view_of(d.dy, d.layout).buffer();
-  KernelBuffer x_buffer = detail::view_of(d.x, d.layout).buffer();
-  KernelBuffer y_buffer = detail::view_of(d.y, d.layout).buffer();
-  KernelBuffer weight_buffer = detail::weight_channels(weight.get(), e.C, x).buffer();
-  KernelBuffer mean_buffer = detail::channels_of(running_mean.get()).buffer();
-  KernelBuffer var_buffer = detail::channels_of(running_var.get()).buffer();
-  KernelBuffer dx_buffer = detail::view_of(d.dx, d.layout).buffer();
-  KernelBuffer daddend_buffer = detail::view_of(d.daddend, d.layout).buffer();
-  KernelBuffer dweight_buffer = detail::channels_of(d.dweight).buffer();
-  KernelBuffer dbias_buffer = detail::channels_of(d.dbias).buffer();
-  detail::run_kernel(function,
-                     detail::kernel_for(Operation::batch_norm_fused_backward_infer,
-                                        detail::view_of(d.x, d.layout)),
-                     {dy_buffer.get(), x_buffer.get(), y_buffer.get(), weight_buffer.get(),
-                      mean_buffer.get(), var_buffer.get(), &eps, dx_buffer.get(),
-                      daddend_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
-  return with_dx_in(std::move(out), d.result(detail::gradient_dtype(given_weight, x)));
+  const detail::LoadedParameter mean(given_mean, x.dtype());
+  const detail::LoadedParameter var(given_var, x.dtype());
+  BatchNormFusedBackward r =
+      run_backward_infer(function, dy, x, y, weight.get(), mean.get(), var.get(), eps);
+  const detail::InvstdOrVar invstd(detail::channels_of(var.get()), eps);
+  const detail::GradientFallback fallback(x, mean.get(), weight.get(), invstd);
+  for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
+    store_channel(
+        r, c,
+        run_backward_infer(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
+                           detail::wide_channel(y, c), detail::wide_channel(weight.get(), c),
+                           detail::wide_channel(mean.get(), c), detail::wide_channel(var.get(), c),
+                           eps));
+  }
+  return with_dx_in(std::move(out),
+                    with_rounded(std::move(r), detail::gradient_dtype(given_weight, x)));
 }
 
 }  // namespace halnorm::functional

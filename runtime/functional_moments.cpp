@@ -3,6 +3,7 @@
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
 #include "passes.h"
+#include "running_update.h"
 #include "validate.h"
 #include "wide.h"
 
@@ -51,11 +52,12 @@ Moments batch_norm_moments(const Tensor& x) {
   }
   run_moments(function, x, m);
   for (const std::int64_t c :
-       detail::overflowed_channels(x, m.mean, m.m2, static_cast<double>(e.count()), 0.0)) {
+       detail::extreme_moments(x, m.mean, m.m2, static_cast<double>(e.count()), 0.0,
+                               detail::weight_channels(Tensor(), e.C, x))) {
     Moments wide = new_moments({e.N, 1, e.L}, x.device());
     run_moments(function, detail::wide_channel(x, c), wide);
-    detail::channel_of(m.mean, c).copy_(wide.mean);
-    detail::channel_of(m.m2, c).copy_(wide.m2);
+    detail::store_channel(m.mean, c, wide.mean);
+    detail::store_channel(m.m2, c, wide.m2);
   }
   return m;
 }
@@ -100,6 +102,21 @@ Moments merge(const Moments& a, const Moments& b) {
                   mean_b.data<double>()[c], m2_b.data<double>()[c]);
   }
   return m;
+}
+
+void update_running_stats(const Tensor& running_mean, const Tensor& running_var,
+                          const Moments& moments, double factor) {
+  constexpr const char* function = "update_running_stats";
+  const double count = detail::check_update(function, running_mean, running_var, moments, factor);
+  const std::int64_t channels = running_mean.size(0);
+  const Tensor mean = detail::check_statistic(function, "moments.mean", moments.mean, channels,
+                                              running_mean.device());
+  const Tensor m2 =
+      detail::check_statistic(function, "moments.m2", moments.m2, channels, running_mean.device());
+  if (count == 0 || channels == 0) {
+    return;
+  }
+  RunningUpdate(running_mean, running_var, factor).run(function, mean, m2, count);
 }
 
 }  // namespace halnorm::functional

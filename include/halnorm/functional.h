@@ -21,6 +21,12 @@
 ///   when stored. If one is Float64 and x is not, the call is made in Float64: x and dy are copied
 ///   to it, and y or dx is rounded once on its way back. What is only read is never written.
 /// - 16-bit data is added up and normalized in Float32; results are rounded once, to nearest even.
+/// - Range: on the CPU results are as exact for magnitudes of 1e-30 and of 1e30 as for those of 1,
+///   of x, of x - mean, of weight, dy and 1 / invstd, in any combination. x and mean may go up to
+///   their dtype's largest value. A result beyond its dtype's range is infinite; in a fused call
+///   the normalized value before the addition as well. Below 2^-126, Float32's least normal value,
+///   digits may be lost: y is off by at most that, dx by sqrt(M) and a sum of M terms by M of it.
+///   eps may be as small as 1e-200. Devices have less range: docs/targets.md.
 /// - mean, invstd and the moments are (C) in Float64 whatever x is: a mean rounded to float32 costs
 ///   the gradient three digits at mean/std = 1e6. Where they are arguments, Float32 is accepted
 ///   too.
