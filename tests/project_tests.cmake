@@ -14,6 +14,10 @@ add_test(NAME module_table_is_covered
          COMMAND "${HALNORM_TEST_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/module_table.py"
                  "${PROJECT_SOURCE_DIR}/docs/module.md" "$<TARGET_FILE:halnorm_tests>"
 )
+add_test(NAME guarantees_are_tested
+         COMMAND "${HALNORM_TEST_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/guarantees.py"
+                 "${PROJECT_SOURCE_DIR}/docs/guarantees.md" "${CMAKE_CURRENT_LIST_DIR}"
+)
 
 # An instrumented library asks its user for the sanitizer's flags, which no package carries.
 if(HALNORM_INSTALL AND NOT HALNORM_SANITIZER)
