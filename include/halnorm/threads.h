@@ -19,8 +19,8 @@ class ParallelLoop {
 
   /// Runs a task. Each index from 0 to count() - 1 has to be run once, on any thread, in any order,
   /// beside others or not. Never throws; once a task has failed, the rest return at once. An index
-  /// that is run again or that is out of range is refused: it touches no memory, and the call fails.
-  /// The task runs in the floating-point mode of the thread that made the call (rounding,
+  /// that is run again or that is out of range is refused: it touches no memory, and the call
+  /// fails. The task runs in the floating-point mode of the thread that made the call (rounding,
   /// flush-to-zero); the mode of the thread that runs it is restored.
   void run(int index) const noexcept;
 

@@ -5,7 +5,6 @@
 #include <pthread.h>
 
 #include <atomic>
-#include <bit>
 #include <cerrno>
 #include <cstdlib>
 #include <new>
@@ -106,7 +105,7 @@ void replace_halides() {
 
 using Start = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 Start start_of_library() {
-  static const auto found = std::bit_cast<Start>(dlsym(RTLD_NEXT, "pthread_create"));
+  static const auto found = reinterpret_cast<Start>(dlsym(RTLD_NEXT, "pthread_create"));
   return found;
 }
 const Start looked_up_in_time = start_of_library();
