@@ -35,7 +35,8 @@ class BatchNormBackwardInfer : public halnorm::Operation<BatchNormBackwardInfer>
     Var c("c");
     mean_(c) = cast<double>(running_mean(c));
     invstd_(c) = 1 / sqrt(cast<double>(running_var(c)) + eps);
-    sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean_, block_sizes(false, true).reading(2));
+    sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean_,
+                                     block_sizes(false, true).reading(2));
     gradient_ = algorithm::input_gradient_of_fixed_statistics(values(dy), d, invstd_, weight);
     gradient_.dx = stored(gradient_.dx);
     dx = gradient_.dx;

@@ -30,8 +30,8 @@ class BatchNormFusedBackward : public halnorm::FusedBackwardOperation<BatchNormF
   void generate() {
     const algorithm::Domain d = domain(x);
     rectified_ = algorithm::rectified(values(dy), values(y), d);
-    sums_ =
-        algorithm::gradient_sums(rectified_.dy, values(x), d, mean, block_sizes(small, true).reading(3));
+    sums_ = algorithm::gradient_sums(rectified_.dy, values(x), d, mean,
+                                     block_sizes(small, true).reading(3));
     gradient_ = algorithm::input_gradient(rectified_.dy, values(x), d, mean, invstd, weight,
                                           sums_.sum_dy, sums_.sum_dy_xmu, d.count());
     give_outputs(gradient_, rectified_, sums_, invstd);

@@ -34,7 +34,8 @@ class BatchNormFusedBackwardInfer
     mean_(c) = cast<double>(running_mean(c));
     invstd_(c) = 1 / sqrt(cast<double>(running_var(c)) + eps);
     rectified_ = algorithm::rectified(values(dy), values(y), d);
-    sums_ = algorithm::gradient_sums(rectified_.dy, values(x), d, mean_, block_sizes(false, true).reading(3));
+    sums_ = algorithm::gradient_sums(rectified_.dy, values(x), d, mean_,
+                                     block_sizes(false, true).reading(3));
     gradient_ = algorithm::input_gradient_of_fixed_statistics(rectified_.dy, d, invstd_, weight);
     give_outputs(gradient_, rectified_, sums_, invstd_);
   }

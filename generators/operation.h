@@ -32,8 +32,8 @@ class Operation : public Halide::Generator<Derived> {
   /// lines; cmake/streaming.cmake makes of both what Halide cannot.
   Halide::GeneratorParam<bool> streams{"streams", false};
 
-  /// Of CPUs: the sums of float32 data are double from the first addition on, for channels of so few
-  /// values that float32's roundings show in the statistics.
+  /// Of CPUs: the sums of float32 data are double from the first addition on, for channels of so
+  /// few values that float32's roundings show in the statistics.
   Halide::GeneratorParam<bool> exact{"exact", false};
 
   /// Of CUDA alone: in NCL the partial sums of a warp meet by shuffles, not through shared memory.

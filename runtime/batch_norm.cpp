@@ -4,9 +4,9 @@
 #include <initializer_list>
 #include <limits>
 #include <string>
+#include <typeinfo>
 #include <utility>
 #include <vector>
-#include <typeinfo>
 
 #include "batch_norm_saved.h"
 #include "format.h"
@@ -17,8 +17,8 @@
 #include "module_path.h"
 #include "planned_write.h"
 #include "strided.h"
-#include "validate.h"
 #include "tensor_impl.h"
+#include "validate.h"
 
 namespace halnorm::nn {
 
@@ -52,6 +52,8 @@ void fill_together(std::initializer_list<std::pair<Tensor, double>> fillings) {
     }
   }
   halnorm::detail::run_all(writes);
+}
+
 /// `count` is where the counter keeps its value; null if nothing is counted.
 void count_forward(std::int64_t* count, const Tensor& counter) {
   if (count != nullptr && *count < std::numeric_limits<std::int64_t>::max()) {

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -23,14 +22,6 @@ using detail::InvstdOrVar;
 using detail::Layout;
 
 namespace {
-
-Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x,
-                       const Tensor& weight) {
-  const Extents e = detail::check_data(function, "x", x);
-  detail::check_like(function, "dy", dy, x);
-  detail::check_parameter(function, "weight", weight, x, e.C, true);
-  return e;
-}
 
 BatchNormBackward nothing(const Tensor& x, const Extents& e, DType parameters, Tensor out) {
   return {out.defined() ? std::move(out) : detail::empty_in_layout(x, Layout::ncl),
@@ -127,38 +118,6 @@ BatchNormBackward run_backward_infer(const char* function, const Tensor& given_d
   return {dx.finish(), dweight, dbias};
 }
 
-/// What dx is made of besides dy and x: Float64, and a weight of the kernel's dtype.
-struct Coefficients {
-  Tensor weight, mean, invstd, sum_dy, sum_dy_xmu;
-  double count;
-
-  [[nodiscard]] Coefficients wide(std::int64_t c) const {
-    return {detail::wide_channel(weight, c),     detail::wide_channel(mean, c),
-            detail::wide_channel(invstd, c),     detail::wide_channel(sum_dy, c),
-            detail::wide_channel(sum_dy_xmu, c), count};
-  }
-};
-
-/// Arguments are checked, and the batch is not empty.
-Tensor run_elemt(const char* function, const Tensor& given_dy, const Tensor& given_x,
-                 const Coefficients& k, const Tensor& out) {
-  const Layout layout = detail::elementwise_layout_of(given_x);
-  const Tensor x = detail::in_layout(given_x, layout);
-  const Tensor dy = detail::in_layout(given_dy, layout);
-  detail::Output dx(out, given_x, layout);
-  detail::gradient_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
-                        detail::weight_channels(k.weight, given_x.shape()[1], x),
-                        detail::channels_of(k.mean), detail::channels_of(k.invstd),
-                        detail::channels_of(k.sum_dy), detail::channels_of(k.sum_dy_xmu), k.count,
-                        detail::view_of(dx.target(), layout));
-  return dx.finish();
-}
-
-/// A sum over so many values: over none it is 0, whatever the tensor holds.
-Tensor sum_over(double count, const Tensor& sum) {
-  return count > 0 ? sum : Tensor::zeros(sum.shape(), DType::Float64, sum.device());
-}
-
 }  // namespace
 
 BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
@@ -170,7 +129,7 @@ BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const T
                                       const Tensor& given_mean, const Tensor& given_invstd,
                                       Tensor out, const ChannelPair* sums) {
   constexpr const char* function = "batch_norm_backward";
-  const Extents e = check_gradient(function, dy, x, given_weight);
+  const Extents e = detail::check_gradient(function, dy, x, given_weight);
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, x.device());
   const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, x.device());
   detail::check_out(function, out, dy, {&dy, &x, &given_weight, &given_mean, &given_invstd});
@@ -192,7 +151,7 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
                                             const Tensor& given_weight, const Tensor& given_mean,
                                             const Tensor& given_var, double eps, Tensor out) {
   constexpr const char* function = "batch_norm_backward_infer";
-  const Extents e = check_gradient(function, given_dy, given_x, given_weight);
+  const Extents e = detail::check_gradient(function, given_dy, given_x, given_weight);
   detail::check_parameter(function, "running_mean", given_mean, given_x, e.C, false);
   detail::check_parameter(function, "running_var", given_var, given_x, e.C, false);
   detail::check_same_dtype(function, "running_mean", given_mean, "running_var", given_var);
@@ -229,7 +188,7 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
                                           const Tensor& given_mean, const Tensor& given_invstd,
                                           const Tensor& weight) {
   constexpr const char* function = "batch_norm_backward_reduce";
-  const Extents e = check_gradient(function, given_dy, given_x, weight);
+  const Extents e = detail::check_gradient(function, given_dy, given_x, weight);
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given_x.device());
   const Tensor invstd =
       detail::check_statistic(function, "invstd", given_invstd, e.C, given_x.device());
@@ -261,49 +220,6 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
   }
   std::tie(r.dweight, r.dbias) = detail::channels_to(r.dweight, r.sum_dy, dtype);
   return r;
-}
-
-Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
-                                 const Tensor& given_mean, const Tensor& given_invstd,
-                                 const Tensor& given_weight, const Tensor& given_sum_dy,
-                                 const Tensor& given_sum_dy_xmu, const Tensor& count, Tensor out) {
-  constexpr const char* function = "batch_norm_backward_elemt";
-  const Extents e = check_gradient(function, given_dy, given_x, given_weight);
-  const Device device = given_x.device();
-  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, device);
-  const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, device);
-  const double total = detail::check_count(function, count);
-  const Tensor sum_dy =
-      sum_over(total, detail::check_statistic(function, "sum_dy", given_sum_dy, e.C, device));
-  const Tensor sum_dy_xmu = sum_over(
-      total, detail::check_statistic(function, "sum_dy_xmu", given_sum_dy_xmu, e.C, device));
-  detail::check_out(function, out, given_dy,
-                    {&given_dy, &given_x, &given_weight, &given_mean, &given_invstd, &given_sum_dy,
-                     &given_sum_dy_xmu, &count});
-  if (e.numel() == 0) {
-    return nothing(given_x, e, DType::Float64, std::move(out)).dx;
-  }
-  if (detail::wants_wide_data(given_x, {&given_weight})) {
-    const Tensor dx =
-        batch_norm_backward_elemt(detail::widened(given_dy), detail::widened(given_x), mean, invstd,
-                                  given_weight, sum_dy, sum_dy_xmu, count);
-    return detail::narrowed(dx, given_x, std::move(out));
-  }
-  const detail::LoadedParameter weight(given_weight, given_x.dtype());
-  const InvstdOrVar invstds(invstd);
-  const GradientFallback fallback(given_x, mean, weight.get(), invstds);
-  const double count_or_one = std::max(total, 1.0);
-  const std::vector<std::int64_t> extremes = fallback.channels(sum_dy, sum_dy_xmu, count_or_one);
-  const bool copies = !extremes.empty() && detail::loses_extremes(out, given_dy);
-  const Tensor dy = copies ? given_dy.clone() : given_dy;
-  const Coefficients k{weight.get(), mean, invstd, sum_dy, sum_dy_xmu, count_or_one};
-  Tensor dx = run_elemt(function, dy, given_x, k, out);
-  for (const std::int64_t c : extremes) {
-    detail::store_channel(dx, c,
-                          run_elemt(function, detail::wide_channel(dy, c),
-                                    detail::wide_channel(given_x, c), k.wide(c), Tensor()));
-  }
-  return dx;
 }
 
 }  // namespace halnorm::functional

@@ -116,7 +116,7 @@ void update_running_stats(const Tensor& running_mean, const Tensor& running_var,
   if (count == 0 || channels == 0) {
     return;
   }
-  RunningUpdate(running_mean, running_var, factor).run(function, mean, m2, count);
+  detail::RunningUpdate(running_mean, running_var, factor).run(function, mean, m2, count);
 }
 
 }  // namespace halnorm::functional

@@ -7,8 +7,8 @@
 #include "class_name.h"
 #include "halnorm/error.h"
 #include "module_path.h"
-#include "planned_write.h"
 #include "output_copy.h"
+#include "planned_write.h"
 
 namespace halnorm::nn {
 

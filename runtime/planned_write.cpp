@@ -71,7 +71,10 @@ void PlannedWrite::run() {
   const bool copies = source_.defined();
   if (memory_of(target_) != nullptr || memory_of(source_) != nullptr) {
     copies ? target_.copy_(source_) : target_.fill_(value_);
-  } else if (copies) {
+    return;
+  }
+  count_write(target_);
+  if (copies) {
     copy_elements(target_, source_, axes_);
   } else {
     fill_elements(target_, value_, axes_);

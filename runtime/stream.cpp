@@ -77,7 +77,8 @@ bool should_stream(const View& out, std::initializer_list<const View*> views) {
 /// The sums of a training call read half of what the call touches.
 bool should_fetch(std::initializer_list<const View*> views) {
   const View& x = **views.begin();
-  return x.memory == nullptr && !sums_in_double(x) && bytes_of(views) > threshold.load(std::memory_order_relaxed) / 2 &&
+  return x.memory == nullptr && !sums_in_double(x) &&
+         bytes_of(views) > threshold.load(std::memory_order_relaxed) / 2 &&
          has_form(Operation::batch_norm_moments_stream, x);
 }
 

@@ -33,8 +33,8 @@ Tensor& Tensor::copy_(const Tensor& source) {
     return *this;
   }
   require_distinct_places(*this);
-  detail::count_write(*this);
   if (self.memory || other.memory) {
+    detail::count_write(*this);
     copy_across(source);
   } else if (!detail::may_overlap(*this, source)) {
     detail::PlannedWrite(*this, source).run();
@@ -50,16 +50,16 @@ Tensor& Tensor::fill_(double value) {
   if (self.numel == 0) {
     return *this;
   }
+  if (!self.memory) {
+    detail::PlannedWrite(*this, value).run();
+    return *this;
+  }
   detail::count_write(*this);
-  if (self.memory && self.contiguous) {
+  if (self.contiguous) {
     self.memory->fill(self.data, self.numel, full({}, value, self.dtype).raw_data());
-    return *this;
-  }
-  if (self.memory) {
+  } else {
     copy_across(full(self.shape, value, self.dtype));
-    return *this;
   }
-  detail::PlannedWrite(*this, value).run();
   return *this;
 }
 

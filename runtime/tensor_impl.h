@@ -53,6 +53,7 @@ struct TensorAccess {
 
   /// set_data() that needs no memory: the elements are taken from a handle that nobody else has.
   static void take_over(Tensor& tensor, Tensor& alias) noexcept {
+    alias.impl_->replaced = tensor.impl_->replaced + 1;
     *tensor.impl_ = std::move(*alias.impl_);
   }
 

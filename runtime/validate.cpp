@@ -123,6 +123,14 @@ void check_parameter(const char* function, const char* name, const Tensor& t, co
   check_start(function, name, t);
 }
 
+Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x,
+                       const Tensor& weight) {
+  const Extents e = check_data(function, "x", x);
+  check_like(function, "dy", dy, x);
+  check_parameter(function, "weight", weight, x, e.C, true);
+  return e;
+}
+
 void check_same_dtype(const char* function, const char* name, const Tensor& t,
                       const char* other_name, const Tensor& other) {
   if (t.defined() && other.defined() && t.dtype() != other.dtype()) {

@@ -26,6 +26,10 @@ void check_like(const char* function, const char* name, const Tensor& t, const T
 void check_parameter(const char* function, const char* name, const Tensor& t, const Tensor& x,
                      std::int64_t channels, bool optional);
 
+/// What every backward takes: x, dy like it, and a weight or none.
+Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x,
+                       const Tensor& weight);
+
 /// Two parameters that belong together have one dtype, where both are defined.
 void check_same_dtype(const char* function, const char* name, const Tensor& t,
                       const char* other_name, const Tensor& other);

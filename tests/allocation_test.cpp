@@ -178,7 +178,7 @@ TEST(KernelFailure, IsAKernelErrorWithItsReason) {
       ADD_FAILURE() << "nothing was thrown";
     } catch (const halnorm::KernelError& error) {
       const std::string text = error.what();
-      for (const char* part : {"batch_norm_train: kernel halnorm_batch_norm_train_ncl_f32__",
+      for (const char* part : {"batch_norm_train: kernel halnorm_batch_norm_train_exact_ncl_f32__",
                                "failed with code -11", "Out of memory"}) {
         EXPECT_NE(text.find(part), std::string::npos) << text;
       }

@@ -33,7 +33,7 @@ def problems(document: str, names: set[str]) -> list[str]:
         found += [
             f"{cells[0]}: there is no test {pattern}"
             for pattern in patterns
-            if re.fullmatch(r"\w+\.[\w*]+", pattern)
+            if re.fullmatch(r"[A-Z]\w*\.[\w*]+", pattern)
             and not any(fnmatchcase(name, pattern) for name in names)
         ]
     return found

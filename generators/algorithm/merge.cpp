@@ -24,8 +24,7 @@ Func gather_blocks(Reduction& r) {
   const Expr jl = within(j % grid.cuts, grid.cuts - 1);
   const Expr jn = within(j / grid.cuts, grid.groups - 1);
   r.gathering(r.w, r.g, r.c) = zeros();
-  r.gathering(r.w, r.g, r.c) =
-      Tuple(r.gathering(r.w, r.g, r.c)) + Tuple(r.block(r.c, jl, jn));
+  r.gathering(r.w, r.g, r.c) = Tuple(r.gathering(r.w, r.g, r.c)) + Tuple(r.block(r.c, jl, jn));
   r.gathered(r.w, r.g, r.c) = Tuple(r.gathering(r.w, r.g, r.c));
   r.met = meet(grid, r.g, {r.c}, grid.walkers.width,
                [&](const Expr& w, const Expr& g) { return Tuple(r.gathered(w, g, r.c)); });

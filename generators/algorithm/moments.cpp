@@ -54,8 +54,7 @@ Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
   // Of values narrower than the sums the first one is near enough: it is one of n values, and so no
   // farther from their mean than sqrt(n) of their spread, whose square costs n of 2^53.
   m.shift_is_first = sizes.shift_by_first;
-  const Expr shift =
-      cast(acc, m.shift_is_first ? Expr(d.at(x, 0, m.c, 0)) : ninther(x, d, m.c));
+  const Expr shift = cast(acc, m.shift_is_first ? Expr(d.at(x, 0, m.c, 0)) : ninther(x, d, m.c));
   m.shift(m.c) = shift;
   m.part = block_sums(m.grid, [&](const Place& p) {
     // strict: sum(x) - n * shift, which a compiler may make of it, loses all that a shift is for.

@@ -10,8 +10,7 @@ class Arm final : public Cpu {
  public:
   Arm(const Halide::Target& target, const Tuning& tuning, const Strides& strides);
 
-  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
-                                                  Halide::Type data,
+  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout, Halide::Type data,
                                                   bool in_double) const override;
 
  protected:

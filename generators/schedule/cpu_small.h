@@ -15,8 +15,7 @@ class CpuSmall final : public Schedule {
   CpuSmall(std::unique_ptr<Schedule> architecture, Strides strides)
       : architecture_(std::move(architecture)), strides_(std::move(strides)) {}
 
-  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
-                                                  Halide::Type data,
+  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout, Halide::Type data,
                                                   bool in_double) const override {
     algorithm::BlockSizes sizes = architecture_->block_sizes(layout, data, in_double);
     sizes.whole = true;

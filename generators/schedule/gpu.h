@@ -13,8 +13,7 @@ class Gpu : public Schedule {
   Gpu(const Halide::Target& target, std::vector<Halide::Expr> strides, bool shuffles)
       : target_(target), strides_(std::move(strides)), shuffles_(shuffles) {}
 
-  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
-                                                  Halide::Type data,
+  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout, Halide::Type data,
                                                   bool in_double) const override;
   void train(algorithm::Reduction& m, algorithm::Normalize& s,
              const PerChannel& statistics) const override;

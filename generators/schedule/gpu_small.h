@@ -10,8 +10,7 @@ class GpuSmall final : public Gpu {
  public:
   using Gpu::Gpu;
 
-  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
-                                                  Halide::Type data,
+  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout, Halide::Type data,
                                                   bool in_double) const override;
   void train(algorithm::Reduction& m, algorithm::Normalize& s,
              const PerChannel& statistics) const override;

@@ -12,8 +12,7 @@ class LeftToHalide final : public Schedule {
  public:
   explicit LeftToHalide(const Halide::Target& target) : architecture_(make(target, {}, {})) {}
 
-  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
-                                                  Halide::Type data,
+  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout, Halide::Type data,
                                                   bool in_double) const override {
     return architecture_->block_sizes(layout, data, in_double);
   }

@@ -9,8 +9,7 @@ class X86 final : public Cpu {
  public:
   X86(const Halide::Target& target, const Tuning& tuning, const Strides& strides);
 
-  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout,
-                                                  Halide::Type data,
+  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout, Halide::Type data,
                                                   bool in_double) const override;
 
  protected:

@@ -155,8 +155,8 @@ class Module {
   [[nodiscard]] auto named_members(GetMembers get_members, const std::string& prefix = "",
                                    bool recurse = true) const;
 
-  /// Calls fn on everything below, children first, then on this module. A module's children are read
-  /// when the walk comes to it: a sibling that fn erases is visited all the same.
+  /// Calls fn on everything below, children first, then on this module. A module's children are
+  /// read when the walk comes to it: a sibling that fn erases is visited all the same.
   Module& apply(const std::function<void(Module&)>& fn);
 
   [[nodiscard]] std::int64_t parameter_bytes() const;  ///< of all of them
@@ -244,7 +244,8 @@ class Module {
   [[nodiscard]] NamedList<std::shared_ptr<Module>> registered_modules() const;
   [[nodiscard]] std::size_t registered_module_count() const noexcept;
   [[nodiscard]] std::shared_ptr<Module> registered_module(std::size_t index) const;
-  [[nodiscard]] std::shared_ptr<Module> registered_module(std::string_view name) const;  ///< or null
+  [[nodiscard]] std::shared_ptr<Module> registered_module(
+      std::string_view name) const;  ///< or null
   /// Names that this class gives a meaning and that no entry may take.
   [[nodiscard]] virtual std::vector<std::string_view> attribute_names() const;
   /// This module's own records of forwards; null for a class that keeps none.
