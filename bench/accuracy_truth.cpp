@@ -92,10 +92,10 @@ double ulps_of(const std::vector<double>& got, const std::vector<Real>& want,
     Real error = 0;
     for (std::size_t i = c; i < want.size(); i += step) {
       largest = std::max(largest, std::fabs(want[i]));
-      error = std::max(error, std::fabs(Real(got[i]) - want[i]));
+      error = std::max(error, std::fabs(Real{got[i]} - want[i]));
     }
     const auto rounded = static_cast<float>(largest);
-    const Real ulp = Real(std::nextafter(rounded, HUGE_VALF)) - Real(rounded);
+    const Real ulp = Real{std::nextafter(rounded, HUGE_VALF)} - Real{rounded};
     worst = std::max(worst, static_cast<double>(error / ulp));
   }
   return worst;

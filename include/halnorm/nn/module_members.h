@@ -6,7 +6,7 @@
 #include <string>
 #include <unordered_set>
 
-#include "halnorm/nn/module.h"
+#include "halnorm/nn/module.h"  // NOLINT(misc-header-include-cycle): it includes this last
 
 /// @file
 /// How Module lists members, and its hash; a part of halnorm/nn/module.h.
