@@ -19,8 +19,10 @@ class ModuleCloner {
 
   std::shared_ptr<Module> clone(const Module& source) {
     std::shared_ptr<Module> copy = counterpart(source);
-    for (std::size_t i = 0; i < pairs_.size(); ++i) {  // which fill() adds to
-      fill(*pairs_[i].copy, *pairs_[i].source);
+    std::size_t filled = 0;
+    while (filled < pairs_.size()) {  // fill() adds to them
+      const Pair pair = pairs_[filled++];
+      fill(*pair.copy, *pair.source);
     }
     return copy;
   }

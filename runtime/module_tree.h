@@ -27,7 +27,8 @@ class ModuleTree {
     std::size_t depth;                     ///< 0 for the root
   };
 
-  /// What a walk does; a visitor hides the members that it needs.
+  /// What a walk does; a visitor hides the members that it needs, and may have none(name, depth)
+  /// for children that are "None".
   struct Visitor {
     /// Before the children. False leaves them out, and leave() too.
     template <class M>
@@ -37,8 +38,6 @@ class ModuleTree {
     /// After the children.
     template <class M>
     void leave(M& /*module*/, const std::string& /*prefix*/) {}
-    /// A child that is "None".
-    void none(std::string_view /*name*/, std::size_t /*depth*/) {}
     /// The children to go on with, read when enter() has returned.
     static Children children(const Module& module) { return children_of(module); }
   };
@@ -74,7 +73,9 @@ class ModuleTree {
       }
       const auto& [name, child] = level.children[level.next++];
       if (child == nullptr) {
-        visitor.none(name, levels.size());
+        if constexpr (requires { visitor.none(std::string_view(), std::size_t()); }) {
+          visitor.none(name, levels.size());
+        }
         continue;
       }
       prefix.append(name).append(".");

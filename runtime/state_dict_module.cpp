@@ -21,6 +21,33 @@ std::string path_of(const std::string& prefix) {
 /// Another handle on the same elements.
 Tensor detached(const Tensor& tensor) { return tensor.reshape(tensor.shape()); }
 
+/// The dictionary's keys under `prefix` that are neither names of `own` nor a child's.
+template <class IsChild>
+std::vector<std::string> unexpected_keys(const StateDict& dict, const std::string& prefix,
+                                         const NamedList<Tensor>& own, const IsChild& is_child) {
+  std::unordered_set<std::string_view> own_names;
+  for (const auto& [name, target] : own) {
+    own_names.insert(name);
+  }
+  std::vector<std::string> unexpected;
+  const std::string* key = dict.first_name_from(prefix);
+  while (key != nullptr && key->starts_with(prefix)) {
+    const std::string_view rest = std::string_view(*key).substr(prefix.size());
+    const std::size_t dot = rest.find('.');
+    if (dot != std::string_view::npos && is_child(rest.substr(0, dot))) {
+      // Past all of the child's: the character after '.' is '/'.
+      key = dict.first_name_from(key->substr(0, prefix.size() + dot) + "/");
+      continue;
+    }
+    if (!own_names.contains(rest)) {
+      unexpected.push_back(*key);
+    }
+    key = dict.first_name_from(*key + '\0');
+  }
+  std::ranges::sort(unexpected, {}, [&dict](const auto& name) { return dict.find(name); });
+  return unexpected;
+}
+
 }  // namespace
 
 StateDict Module::state_dict(const std::string& prefix, bool keep_vars) const {
@@ -105,31 +132,12 @@ void Module::load_from_state_dict(LoadState& load, const std::string& prefix) {
       load.result.missing_keys.push_back(prefix + name);
     }
   }
-  std::unordered_set<std::string_view> own_names;
-  for (const auto& [name, target] : own) {
-    own_names.insert(name);
-  }
   const auto is_child = [this](std::string_view name) {
     const auto* child = Registry::find(registry_.children, name);
     return child != nullptr && child->module != nullptr;
   };
-  std::vector<std::string> unexpected;
-  const std::string* key = load.dict.first_name_from(prefix);
-  while (key != nullptr && key->starts_with(prefix)) {
-    const std::string_view rest = std::string_view(*key).substr(prefix.size());
-    const std::size_t dot = rest.find('.');
-    if (dot != std::string_view::npos && is_child(rest.substr(0, dot))) {
-      // Past all of the child's: the character after '.' is '/'.
-      key = load.dict.first_name_from(key->substr(0, prefix.size() + dot) + "/");
-      continue;
-    }
-    if (!own_names.contains(rest)) {
-      unexpected.push_back(*key);
-    }
-    key = load.dict.first_name_from(*key + '\0');
-  }
-  std::ranges::sort(unexpected, {}, [&load](const auto& name) { return load.dict.find(name); });
-  std::ranges::move(unexpected, std::back_inserter(load.result.unexpected_keys));
+  std::ranges::move(unexpected_keys(load.dict, prefix, own, is_child),
+                    std::back_inserter(load.result.unexpected_keys));
 }
 
 void Module::save(std::ostream& stream) const { halnorm::save(state_dict(), stream); }

@@ -222,7 +222,8 @@ double check_count(const char* function, const Tensor& count) {
   }
   constexpr double most = 0x1p53;  // a double has every whole number up to there
   const double value = count.item<double>();
-  if (!(value >= 0 && value <= most) || value != std::trunc(value)) {
+  const bool counts = value >= 0 && value <= most && value == std::trunc(value);
+  if (!counts) {
     throw ValueError(prefix(function, "count") + " is " + python_float(value) +
                      ", wanted a whole number from 0 to 2^53");
   }

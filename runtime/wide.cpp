@@ -104,12 +104,12 @@ bool is_extreme_gradient(double mean, double invstd, double weight, double sum_d
   }
   const double slope = a * std::fabs(dweight);
   const bool steep = invstd > greatest_invstd || invstd < 1 / greatest_invstd;
-  const bool overflows = !(slope < no_step && a * std::fabs(sum_dy) < no_step);
+  const bool fits = slope < no_step && a * std::fabs(sum_dy) < no_step;  // which no NaN does
   const bool products_vanish =
       invstd > plain_invstd && std::fabs(dweight) < invstd * count * least_normal;
   const bool slope_vanishes =
       invstd < 1 / plain_invstd && dweight != 0 && slope * invstd < count * least_normal;
-  return steep || is_far(mean) || scale_leaves_float32(weight, invstd) || overflows ||
+  return steep || is_far(mean) || scale_leaves_float32(weight, invstd) || !fits ||
          products_vanish || slope_vanishes;
 }
 

@@ -44,6 +44,7 @@ Tensor random(const Shape& stored, std::uint64_t seed, DType dtype) {
 }
 
 /// (N, C, ...) views with their channels innermost, whose rows do not all follow each other.
+// NOLINTNEXTLINE(readability-function-size): a list
 std::vector<std::pair<std::string, std::function<Tensor(std::uint64_t, DType)>>> views() {
   const auto last = [](const Shape& stored, std::uint64_t seed, DType dtype) {
     return channels_second(random(stored, seed, dtype));
@@ -142,6 +143,7 @@ struct Results {
 };
 
 /// Every operation, with `out()` for each of its outputs.
+// NOLINTNEXTLINE(readability-function-size): a list
 Results all_operations(const Tensor& x, const Tensor& dy, const Tensor& addend,
                        const std::function<Tensor()>& out) {
   const std::int64_t channels = x.shape()[1];

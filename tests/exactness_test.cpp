@@ -31,7 +31,7 @@ double ulp_of(oracle::Real value) {
 }
 
 double off(double got, oracle::Real want, double ulp) {
-  return static_cast<double>(oracle::magnitude_of(oracle::Real(got) - want)) / ulp;
+  return static_cast<double>(oracle::magnitude_of(oracle::Real{got} - want)) / ulp;
 }
 
 /// The worst channel of each result.

@@ -111,6 +111,26 @@ void for_each_problem(Check check) {
   }
 }
 
+/// dweight and dbias of every backward operation, of a batch with `rows` rows.
+std::vector<std::pair<Tensor, Tensor>> all_gradients(DType data, const Tensor& weight,
+                                                     DType statistics, std::int64_t rows) {
+  const Tensor x = Tensor::randn({rows, 3}, 1, data);
+  const Tensor mean = Tensor::zeros({3}, statistics);
+  const Tensor var = Tensor::ones({3}, statistics);
+  const Tensor saved =
+      Tensor::ones({3}, statistics == DType::Float64 ? statistics : DType::Float32);
+  const auto plain = F::batch_norm_backward(x, x, weight, saved, saved);
+  const auto infer = F::batch_norm_backward_infer(x, x, weight, mean, var, eps);
+  const auto fused = F::batch_norm_fused_backward(x, x, x, weight, saved, saved);
+  const auto fused_infer = F::batch_norm_fused_backward_infer(x, x, x, weight, mean, var, eps);
+  const auto split = F::batch_norm_backward_reduce(x, x, saved, saved, weight);
+  return {{plain.dweight, plain.dbias},
+          {infer.dweight, infer.dbias},
+          {fused.dweight, fused.dbias},
+          {fused_infer.dweight, fused_infer.dbias},
+          {split.dweight, split.dbias}};
+}
+
 }  // namespace
 
 TEST_P(MixedDtype, TrainingIsAsGoodAsTheWiderOfTheTwo) {
@@ -188,26 +208,6 @@ TEST_P(MixedDtype, OutMayBeTheInput) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Pairs, MixedDtype, ::testing::ValuesIn(every_pair()), name_of_pair);
-
-/// dweight and dbias of every backward operation, of a batch with `rows` rows.
-static std::vector<std::pair<Tensor, Tensor>> all_gradients(DType data, const Tensor& weight,
-                                                            DType statistics, std::int64_t rows) {
-  const Tensor x = Tensor::randn({rows, 3}, 1, data);
-  const Tensor mean = Tensor::zeros({3}, statistics);
-  const Tensor var = Tensor::ones({3}, statistics);
-  const Tensor saved =
-      Tensor::ones({3}, statistics == DType::Float64 ? statistics : DType::Float32);
-  const auto plain = F::batch_norm_backward(x, x, weight, saved, saved);
-  const auto infer = F::batch_norm_backward_infer(x, x, weight, mean, var, eps);
-  const auto fused = F::batch_norm_fused_backward(x, x, x, weight, saved, saved);
-  const auto fused_infer = F::batch_norm_fused_backward_infer(x, x, x, weight, mean, var, eps);
-  const auto split = F::batch_norm_backward_reduce(x, x, saved, saved, weight);
-  return {{plain.dweight, plain.dbias},
-          {infer.dweight, infer.dbias},
-          {fused.dweight, fused.dbias},
-          {fused_infer.dweight, fused_infer.dbias},
-          {split.dweight, split.dbias}};
-}
 
 TEST(MixedDtypes, GradientsHaveTheWeightsDtypeOrTheDatasWhateverTheStatisticsHave) {
   for (const DType data : element::linked()) {

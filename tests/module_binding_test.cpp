@@ -16,7 +16,6 @@ using halnorm::Parameter;
 using halnorm::Tensor;
 using halnorm::ValueError;
 using halnorm::nn::BatchNorm1d;
-using halnorm::nn::Module;
 using Doubles = std::vector<double>;
 
 namespace {
