@@ -7,7 +7,6 @@
 #include "support/throws.h"
 
 using fixture::Echo;
-using fixture::tensor;
 using fixture::values;
 using halnorm::Tensor;
 using halnorm::ValueError;

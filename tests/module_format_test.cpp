@@ -150,7 +150,7 @@ TEST(Format, ASubclassHasItsOwnName) {
   expect_own_names<halnorm::nn::BatchNorm3d>("BatchNorm3d", 2);
   expect_own_names<halnorm::nn::FusedBatchNorm1d>("FusedBatchNorm1d", 2);
   EXPECT_EQ(Renamed(2).name(), "MyNorm");
-  const auto in_a_lambda = [](auto) {
+  const auto in_a_lambda = [](const auto& /*any*/) {
     class Hidden : public Echo {};
     return Hidden().name();
   };

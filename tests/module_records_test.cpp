@@ -98,8 +98,8 @@ TYPED_TEST(ModuleRecords, LastInFirstOut) {
 TYPED_TEST(ModuleRecords, TrainingStepsKeepWorking) {
   TypeParam layer(4);
   Tensor batch = x.clone();
-  for (int step = 0; step < 3; ++step) {
-    batch.copy_(Tensor::randn({6, 4}, 10 + step));
+  for (std::uint64_t seed = 10; seed < 13; ++seed) {
+    batch.copy_(Tensor::randn({6, 4}, seed));
     layer(batch);
     layer.backward(dy);
     Tensor weight = layer.weight.data();

@@ -121,19 +121,19 @@ TYPED_TEST(WriteCount, AWeightThatWasWrittenIsRefused) {
 }
 
 TYPED_TEST(WriteCount, FunctionsCountTheirOutputs) {
-  const Tensor weight = Tensor::ones({4});
+  const Tensor ones = Tensor::ones({4});
   const Tensor none;
   const std::vector<Write> functions = {
-      {"train", [&](Tensor t) { halnorm::functional::batch_norm_train(x, weight, none, 0, t); }},
+      {"train", [&](Tensor t) { halnorm::functional::batch_norm_train(x, ones, none, 0, t); }},
       {"infer",
        [&](Tensor t) {
-         (void)halnorm::functional::batch_norm_infer(x, weight, weight, none, none, 0, t);
+         (void)halnorm::functional::batch_norm_infer(x, ones, ones, none, none, 0, t);
        }},
-      {"in place", [&](Tensor t) { halnorm::functional::batch_norm_train(t, weight, none, 0, t); }},
+      {"in place", [&](Tensor t) { halnorm::functional::batch_norm_train(t, ones, none, 0, t); }},
       {"backward",
        [&](Tensor t) {
          const Tensor s = Tensor::ones({4}, DType::Float64);
-         halnorm::functional::batch_norm_backward(dy, x, weight, s, s, t);
+         halnorm::functional::batch_norm_backward(dy, x, ones, s, s, t);
        }},
       {"another layer", [&](Tensor t) { BatchNorm1d(4)(x, t); }},
       {"a fused layer", [&](Tensor t) { FusedBatchNorm1d(4)(x, none, t); }},

@@ -8,7 +8,7 @@
 
 /// The call throws just this type, and its message holds every fragment.
 template <class Expected, class Call>
-void expect_throws(Call call, std::initializer_list<std::string_view> fragments) {
+void expect_throws(const Call& call, std::initializer_list<std::string_view> fragments) {
   try {
     call();
     ADD_FAILURE() << "nothing was thrown";
