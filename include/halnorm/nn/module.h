@@ -221,7 +221,6 @@ class Module {
   /// str() for an empty format specification. @throws ValueError for any other.
   [[nodiscard]] std::string format(std::string_view spec) const;
   friend std::ostream& operator<<(std::ostream& stream, const Module& module);
-
   friend bool operator==(const Module& a, const Module& b) noexcept { return &a == &b; }
 
  protected:
