@@ -30,12 +30,14 @@ class ModuleConverter : public ModuleTree::Visitor {
   }
 
   void commit() {
-    std::vector<Tensor> aliases;
+    std::vector<std::pair<Tensor, Tensor>> changes;
     for (const auto& [tensor, result] : conversions_) {
-      aliases.push_back(halnorm::detail::TensorAccess::alias(result));
+      if (!tensor.is_same(result)) {
+        changes.emplace_back(tensor, halnorm::detail::TensorAccess::alias(result));
+      }
     }
-    for (std::size_t i = 0; i < aliases.size(); ++i) {
-      halnorm::detail::TensorAccess::take_over(conversions_[i].first, aliases[i]);
+    for (auto& [tensor, alias] : changes) {
+      halnorm::detail::TensorAccess::take_over(tensor, alias);
     }
   }
 

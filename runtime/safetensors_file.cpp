@@ -7,6 +7,7 @@
 #include <csignal>
 #include <ctime>
 #include <system_error>
+#include <utility>
 
 #include "halnorm/error.h"
 #include "temporary_file.h"
@@ -66,6 +67,11 @@ void check_path(const std::string& path) {
   }
 }
 
+/// A regular file that has a name. One without is open and was removed: /proc/self/fd leads to it.
+bool is_replaceable(const struct stat& file) noexcept {
+  return S_ISREG(file.st_mode) && file.st_nlink > 0;
+}
+
 }  // namespace
 
 Descriptor::~Descriptor() {
@@ -78,17 +84,22 @@ Descriptor::~Descriptor() {
 OutputFile::OutputFile(const std::filesystem::path& path) : OutputFile(Named{path.native()}) {
   check_path(path_);
   struct stat existing {};
-  const bool exists = ::stat(path_.c_str(), &existing) == 0;
-  if (!exists && errno != ENOENT) {
-    fail("stat", errno);
-  }
-  // A regular file without a name is one that is open and was removed: /proc/self/fd leads to it.
-  if (exists && (!S_ISREG(existing.st_mode) || existing.st_nlink == 0)) {
-    file_ = open_file(path_.c_str(), O_WRONLY | O_TRUNC);
-    if (!file_.is_open()) {
-      fail("open", errno);
+  bool exists = false;
+  for (int tries = 0;; ++tries) {
+    exists = ::stat(path_.c_str(), &existing) == 0;
+    if (!exists && errno != ENOENT) {
+      fail("stat", errno);
     }
-    return;
+    if (!exists || is_replaceable(existing)) {
+      break;
+    }
+    if (open_in_place(existing)) {
+      return;
+    }
+    constexpr int most = 10000;
+    if (tries == most) {
+      fail("open", ESTALE);
+    }
   }
   if (!exists) {
     constexpr mode_t mode = 0666;  // less the umask, as for any new file
@@ -105,6 +116,34 @@ OutputFile::~OutputFile() {
   if (!temporary_.empty()) {
     ::unlinkat(folder_.get(), temporary_.c_str(), 0);
   }
+}
+
+/// False if the path may mean a file that is replaced rather than written to: a file that another
+/// save has just replaced has no name either. /proc/self/fd leads to a name that is not there.
+bool OutputFile::open_in_place(const struct stat& existing) {
+  struct stat named {};
+  if (S_ISREG(existing.st_mode) && ::lstat(target().c_str(), &named) == 0) {
+    return false;
+  }
+  Descriptor file = open_file(path_.c_str(), O_WRONLY);
+  if (!file.is_open()) {
+    if (errno != ENOENT) {
+      fail("open", errno);
+    }
+    return false;
+  }
+  struct stat opened {};
+  if (::fstat(file.get(), &opened) != 0) {
+    fail("fstat", errno);
+  }
+  if (opened.st_dev != existing.st_dev || opened.st_ino != existing.st_ino) {
+    return false;
+  }
+  if (S_ISREG(opened.st_mode) && ::ftruncate(file.get(), 0) != 0) {
+    fail("ftruncate", errno);
+  }
+  file_ = std::move(file);
+  return true;
 }
 
 void OutputFile::fail(const char* what, int error) const {

@@ -53,6 +53,7 @@ class OutputFile {
 
   [[nodiscard]] std::filesystem::path target() const;
   void require_writable(const struct stat& existing) const;
+  bool open_in_place(const struct stat& existing);
   void open_beside(const std::filesystem::path& target, mode_t mode);
   void take_over(const struct stat& existing) const;
   [[noreturn]] void fail(const char* what, int error) const;
