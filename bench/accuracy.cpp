@@ -23,7 +23,7 @@ void print_head() {
       "is\n"
       "relative to the largest value of its kind, one of a variance or a mean to itself. Random "
       "batches\n"
-      "are 1024 normal values in each of 64 channels.\n\n"
+      "are 1024 normal values in each of 64 channels; those in ulp have 256 channels.\n\n"
       "The columns of PyTorch (2.13) and OneFlow (0.9.0) are not made by this program: they are "
       "what\n"
       "was published of the two on the CPU for the like of these inputs, as absolute errors of y, "

@@ -10,8 +10,8 @@ namespace halnorm::detail {
 /// it costs no allocation of its own.
 class WriteCount {
  public:
-  /// Not one atomic addition, which takes longer than the rest of a small write's bookkeeping:
-  /// threads that write at the same time may be counted once.
+  /// Not an atomic addition, which locks a cache line: threads that write at the same time may be
+  /// counted once.
   void add() noexcept { count_.store(get() + 1, std::memory_order_relaxed); }
   [[nodiscard]] std::size_t get() const noexcept { return count_.load(std::memory_order_relaxed); }
 

@@ -19,8 +19,10 @@
 ///   weight and bias may each be undefined: 1 and 0. Beside a Float64 x they are used as Float64,
 ///   otherwise as Float32: narrower ones are converted when loaded, running statistics rounded once
 ///   when stored. If one is Float64 and x is not, the call is made in Float64: x and dy are copied
-///   to it, and y or dx is rounded once on its way back. What is only read is never written.
-/// - 16-bit data is added up and normalized in Float32; results are rounded once, to nearest even.
+///   to it, and y or dx is rounded once on its way back. Input tensors are never modified.
+/// - 16-bit data is normalized in Float32; results are rounded once, to nearest even. Sums are
+///   those of short blocks in Float32, added in Float64, or are Float64 throughout
+///   (docs/decisions/001).
 /// - Range: on the CPU results are as exact for magnitudes of 1e-30 and of 1e30 as for those of 1,
 ///   of x, of x - mean, of weight, dy and 1 / invstd, in any combination. x and mean may go up to
 ///   their dtype's largest value. A result beyond its dtype's range is infinite; in a fused call
@@ -41,8 +43,9 @@
 ///   what it got and what it wanted; nothing has been written when one is thrown. Where a kernel
 ///   fails or memory runs out within it, `out` alone may hold anything.
 ///
-/// Formulas: Ioffe and Szegedy 2015 (arXiv:1502.03167), algorithm 1 and section 3; variance by
-/// merging (count, mean, M2) of blocks, Chan, Golub and LeVeque 1979.
+/// Formulas: Ioffe and Szegedy 2015 (arXiv:1502.03167), algorithm 1 and section 3; mean and
+/// variance from sums about a shift, Chan, Golub and LeVeque 1983; parts of a tensor are merged by
+/// (count, mean, M2), the same authors 1979.
 
 namespace halnorm::functional {
 
