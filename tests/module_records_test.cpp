@@ -6,6 +6,7 @@
 
 #include "halnorm/halnorm.h"
 #include "module_fixture.h"
+#include "support/record_fixture.h"
 #include "support/throws.h"
 
 /// @file
@@ -28,22 +29,7 @@ const Tensor dy = Tensor::randn({6, 4}, 3);
 const Tensor other_dy = Tensor::randn({5, 4}, 4);
 
 template <class Layer>
-class ModuleRecords : public ::testing::Test {
- protected:
-  /// dx, dweight and dbias of a forward and a backward alone.
-  static std::vector<Doubles> want(const Tensor& input, const Tensor& gradient, bool training) {
-    Layer layer(4);
-    layer.train(training);
-    layer(input);
-    return result(layer, gradient);
-  }
-
-  static std::vector<Doubles> result(Layer& layer, const Tensor& gradient) {
-    layer.zero_grad(true);
-    const Tensor dx = layer.backward(gradient);
-    return {values(dx), values(layer.weight.grad()), values(layer.bias.grad())};
-  }
-};
+class ModuleRecords : public RecordFixture<Layer> {};
 using Layers = ::testing::Types<BatchNorm1d, FusedBatchNorm1d>;
 
 }  // namespace

@@ -7,20 +7,18 @@
 #include <vector>
 
 #include "halnorm/halnorm.h"
-#include "module_fixture.h"
+#include "support/record_fixture.h"
 #include "support/throws.h"
 
 /// @file
 /// What counts as a write, and that a backward refuses tensors that were written since its forward.
 
-using fixture::values;
 using halnorm::DType;
 using halnorm::Tensor;
 using halnorm::ValueError;
 using halnorm::nn::BatchNorm1d;
 using halnorm::nn::FusedBatchNorm1d;
 using halnorm::nn::Sequential;
-using Doubles = std::vector<double>;
 
 namespace {
 
@@ -28,22 +26,7 @@ const Tensor x = Tensor::randn({6, 4}, 1);
 const Tensor dy = Tensor::randn({6, 4}, 3);
 
 template <class Layer>
-class WriteCount : public ::testing::Test {
- protected:
-  /// dx, dweight and dbias of a forward and a backward alone.
-  static std::vector<Doubles> want(const Tensor& input, const Tensor& gradient, bool training) {
-    Layer layer(4);
-    layer.train(training);
-    layer(input);
-    return result(layer, gradient);
-  }
-
-  static std::vector<Doubles> result(Layer& layer, const Tensor& gradient) {
-    layer.zero_grad(true);
-    const Tensor dx = layer.backward(gradient);
-    return {values(dx), values(layer.weight.grad()), values(layer.bias.grad())};
-  }
-};
+class WriteCount : public RecordFixture<Layer> {};
 using Layers = ::testing::Types<BatchNorm1d, FusedBatchNorm1d>;
 
 /// A write through the API to all elements of a tensor.
