@@ -58,7 +58,7 @@ function(halnorm_host_targets out)
   try_run(
     HALNORM_HOST_RAN HALNORM_HOST_COMPILED
     SOURCES "${PROJECT_SOURCE_DIR}/cmake/host_targets.cpp"
-            "${PROJECT_SOURCE_DIR}/runtime/cpu_features.cpp"
+            "${PROJECT_SOURCE_DIR}/runtime/kernels/cpu_features.cpp"
     CXX_STANDARD 20
     RUN_OUTPUT_VARIABLE names
     ARGS ${ARGN}

@@ -18,6 +18,10 @@ halnorm_add_test_program(
 halnorm_add_test_program(halnorm_load_memory_test load_memory_test.cpp)
 halnorm_add_test_program(halnorm_steady_memory_test steady_memory_test.cpp)
 halnorm_add_test_program(halnorm_process_end_test process_end_test.cpp)
+target_include_directories(
+  halnorm_process_end_test
+  PRIVATE $<TARGET_PROPERTY:halnorm_room_kernels,INTERFACE_INCLUDE_DIRECTORIES>
+)
 
 # Where kernels are made by generators of this build: what a user of it gets to read.
 if(TARGET halnorm_generators AND NOT HALNORM_SANITIZER)

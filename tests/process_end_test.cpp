@@ -10,8 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include "../runtime/default_threads.h"
 #include "halnorm/halnorm.h"
+#include "kernels/default_threads.h"
 #include "support/child.h"
 #include "support/host_loop.h"
 

@@ -10,6 +10,9 @@ if(CMAKE_CROSSCOMPILING)
   return()
 endif()
 
+add_test(NAME rooms COMMAND "${HALNORM_TEST_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/rooms.py"
+                            "${PROJECT_SOURCE_DIR}/runtime"
+)
 add_test(NAME module_table_is_covered
          COMMAND "${HALNORM_TEST_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/module_table.py"
                  "${PROJECT_SOURCE_DIR}/docs/module.md" "$<TARGET_FILE:halnorm_tests>"

@@ -9,15 +9,13 @@
 
 #include "halnorm/device.h"
 #include "halnorm/dtype.h"
+#include "halnorm/shape.h"
 
 namespace halnorm {
 
 namespace detail {
 struct TensorAccess;
 }
-
-/// Extents, outermost first: {N, C} or {N, C, L}. {} is a 0-d tensor with one element.
-using Shape = std::vector<std::int64_t>;
 
 /// A shared handle on a strided block of elements, viewed through a Halide::Runtime::Buffer.
 /// Copying a Tensor shares its elements, clone() copies them. A default-constructed Tensor is

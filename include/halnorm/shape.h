@@ -1,0 +1,11 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace halnorm {
+
+/// Extents, outermost first: {N, C} or {N, C, L}. {} is a 0-d tensor with one element.
+using Shape = std::vector<std::int64_t>;
+
+}  // namespace halnorm

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <HalideRuntime.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/strides.h"
+#include "base/write_count.h"
+#include "device/caching_allocator.h"
+#include "device/opencl.h"
+#include "halnorm/device.h"
+#include "halnorm/dtype.h"
+#include "kernels/call.h"
+
+/// @file
+/// Memory on a CUDA or OpenCL device, through Halide's runtime, which loads the drivers when they
+/// are first asked for.
+
+namespace halnorm::detail {
+
+/// One allocation on a device, or one of someone else's.
+class DeviceMemory final : public KernelMemory {
+ public:
+  /// `elements` of uninitialized memory. @throws DeviceError, ShapeError for more than 2^31 - 1.
+  static std::shared_ptr<const DeviceMemory> allocate(const char* function, Device device,
+                                                      std::int64_t elements, DType dtype);
+  /// Memory that the caller owns: a CUdeviceptr, or a cl_mem. @throws DeviceError, ShapeError for
+  /// more than 2^31 - 1 elements, ValueError for a CUdeviceptr between elements.
+  static std::shared_ptr<const DeviceMemory> wrap(const char* function, Device device, void* handle,
+                                                  std::int64_t elements, DType dtype);
+  ~DeviceMemory();
+
+  /// The first element's address on a CUDA device. OpenCL has none: there it is a number from a
+  /// range that no other allocation has, so that overlaps are found in the same way.
+  [[nodiscard]] std::byte* base() const noexcept { return base_; }
+  [[nodiscard]] Device device() const noexcept { return device_; }
+  [[nodiscard]] WriteCount& writes() const noexcept { return writes_; }
+
+  /// @throws DeviceError, named after `function` and a tensor, if this thread's calls go to another
+  /// CUDA context than the one that the memory was allocated in. Of wrapped memory none is known.
+  void require_context(const char* function, const char* name) const;
+
+  /// Whether a kernel can be given a tensor that starts here: on CUDA at multiples of 16 bytes,
+  /// since rows that are may be read in vectors; in OpenCL just where the memory was allocated,
+  /// since parts of it may start at multiples of a size that differs among devices.
+  [[nodiscard]] bool can_start_at(const void* address) const noexcept;
+  /// The same for one value per channel, which is not read in vectors.
+  [[nodiscard]] bool can_hold_channels_at(const void* address) const noexcept;
+
+  /// The type that a device's kernels know a dtype by: float16 and bfloat16 are 16-bit integers.
+  [[nodiscard]] static halide_type_t type_of(DType dtype) noexcept;
+  /// Makes a kernel's buffer start at an address of this memory.
+  void place(halide_buffer_t& buffer, const void* address) const noexcept override;
+
+  /// Copies `elements` from or to host memory, and waits for it.
+  void read(void* host, const void* address, std::int64_t elements) const;
+  void write(const void* host, const void* address, std::int64_t elements) const;
+  /// Writes the elements, and nothing that lies between them; the same strides on both sides.
+  void write(const void* host, const void* address, const std::vector<Axis>& axes) const;
+  /// Puts one value, in the dtype, into `elements` places, without waiting.
+  void fill(const void* address, std::int64_t elements, const void* value) const;
+  /// Copies from other memory of the same device and dtype, without waiting.
+  void copy(const void* to, const DeviceMemory& source, const void* from,
+            std::int64_t elements) const;
+
+ private:
+  DeviceMemory(Device device, std::int64_t elements, DType dtype);
+  class Part;
+  void write_in_stream(const void* host, const void* address, std::vector<Axis> axes) const;
+  /// Whether a copy must go into the stream of a cuda::StreamGuard.
+  [[nodiscard]] bool is_in_stream() const noexcept;
+  [[nodiscard]] std::size_t bytes_of(std::int64_t elements) const noexcept;
+  [[nodiscard]] ClPart part_at(const void* address) const noexcept;
+
+  Device device_;
+  DType dtype_;
+  bool owned_ = false;
+  Piece piece_;  ///< if it is owned
+  halide_dimension_t axis_;
+  halide_buffer_t buffer_{};
+  std::byte* base_ = nullptr;
+  mutable WriteCount writes_;
+};
+
+}  // namespace halnorm::detail

@@ -1,0 +1,24 @@
+#include "device/cuda_driver.h"
+#include "halnorm/error.h"
+
+/// @file
+/// A build without cuda: no tensor is on such a device, so that no call but install() is made.
+
+namespace halnorm::cuda {
+
+void copy(const char* /*what*/, void* /*to*/, const void* /*from*/, std::size_t /*bytes*/) {}
+
+void fill(const char* /*what*/, const void* /*to*/, const void* /*value*/, std::size_t /*size*/,
+          std::size_t /*count*/) {}
+
+void wait(const char* /*what*/) {}
+
+void free(std::uint64_t /*address*/) {}
+
+void install() {
+  throw DeviceError("StreamGuard: this build has no kernels for cuda; see docs/targets.md");
+}
+
+void give_back(const char* /*what*/) {}
+
+}  // namespace halnorm::cuda

@@ -1,0 +1,13 @@
+#include "device/opencl.h"
+
+/// @file
+/// A build without opencl: no tensor is on such a device, so that nothing here is ever called.
+
+namespace halnorm::detail {
+
+void copy_in_queue(const char* /*what*/, ClPart /*to*/, ClPart /*from*/, std::size_t /*bytes*/) {}
+
+void fill_in_queue(const char* /*what*/, ClPart /*to*/, const void* /*value*/, std::size_t /*size*/,
+                   std::size_t /*count*/) {}
+
+}  // namespace halnorm::detail

@@ -1,0 +1,225 @@
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "base/strides.h"
+#include "functional/channel_math.h"
+#include "functional/channel_pair.h"
+#include "functional/check.h"
+#include "functional/gradient_fallback.h"
+#include "functional/output.h"
+#include "functional/parameter_types.h"
+#include "functional/range_fallback.h"
+#include "halnorm/functional.h"
+#include "plan/passes.h"
+
+namespace halnorm::functional {
+
+using detail::ChannelPair;
+using detail::Extents;
+using detail::GradientFallback;
+using detail::InvstdOrVar;
+using detail::Layout;
+
+namespace {
+
+BatchNormBackward nothing(const Tensor& x, const Extents& e, DType parameters, Tensor out) {
+  return {out.defined() ? std::move(out) : detail::empty_in_layout(x, Layout::ncl),
+          Tensor::zeros({e.C}, parameters, x.device()),
+          Tensor::zeros({e.C}, parameters, x.device())};
+}
+
+/// The gradients of a call in Float64 as the narrow one gives them.
+BatchNormBackward narrowed(const BatchNormBackward& r, const Tensor& x, const Tensor& weight,
+                           Tensor out) {
+  auto [dweight, dbias] =
+      detail::channels_to(r.dweight, r.dbias, detail::gradient_dtype(weight, x));
+  return {detail::narrowed(r.dx, x, std::move(out)), std::move(dweight), std::move(dbias)};
+}
+
+/// dweight or dbias as a kernel gives it.
+Tensor empty_gradient(const Tensor& x) {
+  return Tensor::empty({x.shape()[1]}, detail::kernel_gradient_dtype(x), x.device());
+}
+
+/// The kernel's dweight and dbias, rounded once; undefined where the kernel added to others.
+BatchNormBackward with_rounded(BatchNormBackward r, DType dtype) {
+  if (r.dweight.defined()) {
+    std::tie(r.dweight, r.dbias) = detail::channels_to(r.dweight, r.dbias, dtype);
+  }
+  return r;
+}
+
+void store_channel(const BatchNormBackward& r, std::int64_t c, const BatchNormBackward& wide) {
+  detail::store_channel(r.dx, c, wide.dx);
+  detail::store_channel(r.dweight, c, wide.dweight);
+  detail::store_channel(r.dbias, c, wide.dbias);
+}
+
+/// Arguments are checked, mean and invstd are Float64, weight has the kernel's dtype, and the batch
+/// is not empty.
+BatchNormBackward run_backward(const char* function, const Tensor& given_dy, const Tensor& given_x,
+                               const Tensor& weight, const Tensor& mean, const Tensor& invstd,
+                               const Tensor& out, const ChannelPair* sums) {
+  const Extents e = detail::extents_of(given_x);
+  const Layout layout = detail::layout_of(given_x);
+  const Tensor x = detail::in_layout(given_x, layout);
+  const Tensor dy = detail::in_layout(given_dy, layout);
+  detail::Output dx(out, given_x, layout);
+  const bool adds =
+      sums != nullptr && sums->goes_along(x, {&dy, &x, &weight, &mean, &invstd, &out});
+  const Tensor dweight = adds ? sums->first : empty_gradient(given_x);
+  const Tensor dbias = adds ? sums->second : empty_gradient(given_x);
+  detail::backward_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
+                        detail::weight_channels(weight, e.C, x), detail::channels_of(mean),
+                        detail::channels_of(invstd), detail::view_of(dx.target(), layout),
+                        detail::channels_of(dweight), detail::channels_of(dbias), adds);
+  return {dx.finish(), adds ? Tensor() : dweight, adds ? Tensor() : dbias};
+}
+
+/// The same, and again in float64 for the channels that leave float32's range.
+BatchNormBackward run_with_fallback(const char* function, const Tensor& given_dy, const Tensor& x,
+                                    const Tensor& weight, const Tensor& mean, const Tensor& invstd,
+                                    const Tensor& out, const ChannelPair* sums) {
+  const InvstdOrVar invstds(invstd);
+  GradientFallback fallback(x, mean, weight, invstds);
+  const Tensor dy = fallback.keep(function, given_dy, out);
+  BatchNormBackward r = run_backward(function, dy, x, weight, mean, invstd, out, sums);
+  if (r.dweight.defined()) {
+    for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
+      store_channel(r, c,
+                    run_backward(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
+                                 detail::wide_channel(weight, c), detail::wide_channel(mean, c),
+                                 detail::wide_channel(invstd, c), Tensor(), nullptr));
+    }
+  }
+  return r;
+}
+
+/// Arguments are checked, the parameters have the kernel's dtype, and the batch is not empty.
+BatchNormBackward run_backward_infer(const char* function, const Tensor& given_dy,
+                                     const Tensor& given_x, const Tensor& weight,
+                                     const Tensor& running_mean, const Tensor& running_var,
+                                     double eps, const Tensor& out) {
+  const std::int64_t channels = given_x.shape()[1];
+  const Layout layout = detail::layout_of(given_x);
+  const Tensor x = detail::in_layout(given_x, layout);
+  // On a device the kernel that writes dx may be the first to run.
+  const bool keeps = out.defined() && given_x.device() != Device::cpu();
+  const Tensor dy = detail::in_layout(keeps ? given_dy.clone() : given_dy, layout);
+  detail::Output dx(out, given_x, layout);
+  const Tensor dweight = empty_gradient(given_x);
+  const Tensor dbias = empty_gradient(given_x);
+  detail::backward_infer_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
+                              detail::weight_channels(weight, channels, x),
+                              detail::channels_of(running_mean), detail::channels_of(running_var),
+                              eps, detail::view_of(dx.target(), layout),
+                              detail::channels_of(dweight), detail::channels_of(dbias));
+  return {dx.finish(), dweight, dbias};
+}
+
+}  // namespace
+
+BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
+                                      const Tensor& mean, const Tensor& invstd, Tensor out) {
+  return batch_norm_backward(dy, x, weight, mean, invstd, std::move(out), nullptr);
+}
+
+BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& given_weight,
+                                      const Tensor& given_mean, const Tensor& given_invstd,
+                                      Tensor out, const ChannelPair* sums) {
+  constexpr const char* function = "batch_norm_backward";
+  const Extents e = detail::check_gradient(function, dy, x, given_weight);
+  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, x.device());
+  const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, x.device());
+  detail::check_out(function, out, dy, {&dy, &x, &given_weight, &given_mean, &given_invstd});
+  const DType dtype = detail::gradient_dtype(given_weight, x);
+  if (e.numel() == 0) {
+    return nothing(x, e, dtype, std::move(out));
+  }
+  if (detail::wants_wide_data(x, {&given_weight})) {
+    return narrowed(
+        batch_norm_backward(detail::widened(dy), detail::widened(x), given_weight, mean, invstd), x,
+        given_weight, std::move(out));
+  }
+  const detail::LoadedParameter weight(given_weight, x.dtype());
+  return with_rounded(run_with_fallback(function, dy, x, weight.get(), mean, invstd, out, sums),
+                      dtype);
+}
+
+BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor& given_x,
+                                            const Tensor& given_weight, const Tensor& given_mean,
+                                            const Tensor& given_var, double eps, Tensor out) {
+  constexpr const char* function = "batch_norm_backward_infer";
+  const Extents e = detail::check_gradient(function, given_dy, given_x, given_weight);
+  detail::check_parameter(function, "running_mean", given_mean, given_x, e.C, false);
+  detail::check_parameter(function, "running_var", given_var, given_x, e.C, false);
+  detail::check_same_dtype(function, "running_mean", given_mean, "running_var", given_var);
+  detail::check_eps(function, eps);
+  detail::check_out(function, out, given_dy,
+                    {&given_dy, &given_x, &given_weight, &given_mean, &given_var});
+  if (e.numel() == 0) {
+    return nothing(given_x, e, detail::gradient_dtype(given_weight, given_x), std::move(out));
+  }
+  if (detail::wants_wide_data(given_x, {&given_weight, &given_mean, &given_var})) {
+    return narrowed(batch_norm_backward_infer(detail::widened(given_dy), detail::widened(given_x),
+                                              given_weight, given_mean, given_var, eps),
+                    given_x, given_weight, std::move(out));
+  }
+  const detail::LoadedParameter weight(given_weight, given_x.dtype());
+  const detail::LoadedParameter mean(given_mean, given_x.dtype());
+  const detail::LoadedParameter var(given_var, given_x.dtype());
+  const InvstdOrVar invstd(detail::channels_of(var.get()), eps);
+  GradientFallback fallback(given_x, mean.get(), weight.get(), invstd);
+  const Tensor dy = fallback.keep(function, given_dy, out);
+  BatchNormBackward r =
+      run_backward_infer(function, dy, given_x, weight.get(), mean.get(), var.get(), eps, out);
+  for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
+    store_channel(r, c,
+                  run_backward_infer(
+                      function, detail::wide_channel(dy, c), detail::wide_channel(given_x, c),
+                      detail::wide_channel(weight.get(), c), detail::wide_channel(mean.get(), c),
+                      detail::wide_channel(var.get(), c), eps, Tensor()));
+  }
+  return with_rounded(std::move(r), detail::gradient_dtype(given_weight, given_x));
+}
+
+BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& given_x,
+                                          const Tensor& given_mean, const Tensor& given_invstd,
+                                          const Tensor& weight) {
+  constexpr const char* function = "batch_norm_backward_reduce";
+  const Extents e = detail::check_gradient(function, given_dy, given_x, weight);
+  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given_x.device());
+  const Tensor invstd =
+      detail::check_statistic(function, "invstd", given_invstd, e.C, given_x.device());
+  if (detail::wants_wide_data(given_x, {&weight})) {
+    return batch_norm_backward_reduce(detail::widened(given_dy), detail::widened(given_x), mean,
+                                      invstd, weight);
+  }
+  const DType dtype = detail::gradient_dtype(weight, given_x);
+  const Device device = given_x.device();
+  if (e.numel() == 0) {
+    return {Tensor::zeros({e.C}, DType::Float64, device),
+            Tensor::zeros({e.C}, DType::Float64, device), Tensor::zeros({e.C}, dtype, device),
+            Tensor::zeros({e.C}, dtype, device)};
+  }
+  BackwardReduce r;
+  std::tie(r.sum_dy, r.sum_dy_xmu) = detail::gradient_sums(function, given_dy, given_x, mean);
+  r.dweight = detail::multiply_channels(r.sum_dy_xmu, invstd);
+  const InvstdOrVar invstds(invstd);
+  const Tensor no_weight;
+  const GradientFallback fallback(given_x, mean, no_weight, invstds);
+  for (const std::int64_t c : fallback.channels(r.dweight, r.sum_dy)) {
+    const auto [sum_dy, sum_dy_xmu] =
+        detail::gradient_sums(function, detail::wide_channel(given_dy, c),
+                              detail::wide_channel(given_x, c), detail::wide_channel(mean, c));
+    detail::store_channel(r.sum_dy, c, sum_dy);
+    detail::store_channel(r.sum_dy_xmu, c, sum_dy_xmu);
+    detail::store_channel(r.dweight, c,
+                          detail::multiply_channels(sum_dy_xmu, detail::wide_channel(invstd, c)));
+  }
+  std::tie(r.dweight, r.dbias) = detail::channels_to(r.dweight, r.sum_dy, dtype);
+  return r;
+}
+
+}  // namespace halnorm::functional

@@ -1,0 +1,99 @@
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "functional/check.h"
+#include "functional/gradient_fallback.h"
+#include "functional/output.h"
+#include "functional/parameter_types.h"
+#include "functional/range_fallback.h"
+#include "halnorm/functional.h"
+#include "plan/passes.h"
+
+namespace halnorm::functional {
+
+using detail::Extents;
+using detail::GradientFallback;
+using detail::InvstdOrVar;
+using detail::Layout;
+
+namespace {
+
+/// What dx is made of besides dy and x: Float64, and a weight of the kernel's dtype.
+struct Coefficients {
+  Tensor weight, mean, invstd, sum_dy, sum_dy_xmu;
+  double count;
+
+  [[nodiscard]] Coefficients wide(std::int64_t c) const {
+    return {detail::wide_channel(weight, c),     detail::wide_channel(mean, c),
+            detail::wide_channel(invstd, c),     detail::wide_channel(sum_dy, c),
+            detail::wide_channel(sum_dy_xmu, c), count};
+  }
+};
+
+/// Arguments are checked, and the batch is not empty.
+Tensor run_elemt(const char* function, const Tensor& given_dy, const Tensor& given_x,
+                 const Coefficients& k, const Tensor& out) {
+  const Layout layout = detail::elementwise_layout_of(given_x);
+  const Tensor x = detail::in_layout(given_x, layout);
+  const Tensor dy = detail::in_layout(given_dy, layout);
+  detail::Output dx(out, given_x, layout);
+  detail::gradient_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
+                        detail::weight_channels(k.weight, given_x.shape()[1], x),
+                        detail::channels_of(k.mean), detail::channels_of(k.invstd),
+                        detail::channels_of(k.sum_dy), detail::channels_of(k.sum_dy_xmu), k.count,
+                        detail::view_of(dx.target(), layout));
+  return dx.finish();
+}
+
+/// A sum over so many values: over none it is 0, whatever the tensor holds.
+Tensor sum_over(double count, const Tensor& sum) {
+  return count > 0 ? sum : Tensor::zeros(sum.shape(), DType::Float64, sum.device());
+}
+
+}  // namespace
+
+Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
+                                 const Tensor& given_mean, const Tensor& given_invstd,
+                                 const Tensor& given_weight, const Tensor& given_sum_dy,
+                                 const Tensor& given_sum_dy_xmu, const Tensor& count, Tensor out) {
+  constexpr const char* function = "batch_norm_backward_elemt";
+  const Extents e = detail::check_gradient(function, given_dy, given_x, given_weight);
+  const Device device = given_x.device();
+  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, device);
+  const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, device);
+  const double total = detail::check_count(function, count);
+  const Tensor sum_dy =
+      sum_over(total, detail::check_statistic(function, "sum_dy", given_sum_dy, e.C, device));
+  const Tensor sum_dy_xmu = sum_over(
+      total, detail::check_statistic(function, "sum_dy_xmu", given_sum_dy_xmu, e.C, device));
+  detail::check_out(function, out, given_dy,
+                    {&given_dy, &given_x, &given_weight, &given_mean, &given_invstd, &given_sum_dy,
+                     &given_sum_dy_xmu, &count});
+  if (e.numel() == 0) {
+    return out.defined() ? out : detail::empty_in_layout(given_x, Layout::ncl);
+  }
+  if (detail::wants_wide_data(given_x, {&given_weight})) {
+    const Tensor dx =
+        batch_norm_backward_elemt(detail::widened(given_dy), detail::widened(given_x), mean, invstd,
+                                  given_weight, sum_dy, sum_dy_xmu, count);
+    return detail::narrowed(dx, given_x, std::move(out));
+  }
+  const detail::LoadedParameter weight(given_weight, given_x.dtype());
+  const InvstdOrVar invstds(invstd);
+  const GradientFallback fallback(given_x, mean, weight.get(), invstds);
+  const double count_or_one = std::max(total, 1.0);
+  const std::vector<std::int64_t> extremes = fallback.channels(sum_dy, sum_dy_xmu, count_or_one);
+  const bool copies = !extremes.empty() && detail::loses_extremes(out, given_dy);
+  const Tensor dy = copies ? given_dy.clone() : given_dy;
+  const Coefficients k{weight.get(), mean, invstd, sum_dy, sum_dy_xmu, count_or_one};
+  Tensor dx = run_elemt(function, dy, given_x, k, out);
+  for (const std::int64_t c : extremes) {
+    detail::store_channel(dx, c,
+                          run_elemt(function, detail::wide_channel(dy, c),
+                                    detail::wide_channel(given_x, c), k.wide(c), Tensor()));
+  }
+  return dx;
+}
+
+}  // namespace halnorm::functional

@@ -1,0 +1,177 @@
+#include "functional/data_view.h"
+
+#include <cstdlib>
+
+#include "tensor/constants.h"
+#include "tensor/impl.h"
+
+namespace halnorm::detail {
+
+namespace {
+
+/// An axis with one element may have any stride.
+bool steps_by_one(std::int64_t extent, std::int64_t stride) { return extent == 1 || stride == 1; }
+
+/// Whether (n, l) can be walked as one axis of N * L rows.
+bool rows_merge(const Extents& e, const Strides3& s) {
+  return e.L == 1 || e.N == 1 || s.n == s.l * e.L;
+}
+
+/// Whether neighbouring channels lie closer to each other than neighbours along any later axis. A
+/// repeated axis, of stride 0, says nothing about the order of the others.
+bool channels_are_innermost(const Tensor& x) {
+  const Shape& shape = TensorAccess::of(x).shape;
+  const Strides& strides = TensorAccess::of(x).strides;
+  const std::int64_t step = std::abs(strides[1]);
+  bool innermost = shape[1] > 1 && step > 0;
+  for (std::size_t axis = 2; axis < shape.size(); ++axis) {
+    innermost =
+        innermost && (shape[axis] == 1 || strides[axis] == 0 || step < std::abs(strides[axis]));
+  }
+  return innermost;
+}
+
+/// Whether x is one channel on a device, which is walked as one row there, N its length:
+/// neighbouring threads have neighbouring values, and rows of one value would leave most without.
+bool is_column(const Tensor& x, const Extents& e) {
+  return e.C == 1 && e.L == 1 && memory_of(x) != nullptr;
+}
+
+/// The values, or one value that every channel reads through a stride of 0.
+Channels channels_or(const Tensor& values, std::int64_t channels, const Tensor& data, float& for32,
+                     double& for64) {
+  if (values.defined()) {
+    return channels_of(values);
+  }
+  const DType dtype = parameter_dtype(data.dtype());
+  if (data.device() != Device::cpu()) {
+    return channels_of(constant(for64, channels, dtype, data.device()));
+  }
+  void* standin = dtype == DType::Float64 ? static_cast<void*>(&for64) : static_cast<void*>(&for32);
+  return {standin, dtype, channels, 0};
+}
+
+}  // namespace
+
+Extents extents_of(const Tensor& x) {
+  const Shape& shape = TensorAccess::of(x).shape;
+  std::int64_t inner = 1;
+  for (std::size_t axis = 2; axis < shape.size(); ++axis) {
+    inner *= shape[axis];
+  }
+  return {shape[0], shape[1], inner};
+}
+
+Strides3 strides_of(const Tensor& x) {
+  const Shape& shape = TensorAccess::of(x).shape;
+  const auto& strides = TensorAccess::of(x).strides;
+  Strides3 s{strides[0], strides[1], 1, true};
+  std::int64_t run = 1;  // elements in the axes seen so far, innermost first
+  for (std::size_t axis = shape.size(); axis-- > 2;) {
+    if (shape[axis] == 1) {
+      continue;
+    }
+    if (run == 1) {
+      s.l = strides[axis];
+    } else if (strides[axis] != s.l * run) {
+      s.merged = false;
+    }
+    run *= shape[axis];
+  }
+  return s;
+}
+
+bool fits(const Tensor& x, Layout layout) {
+  const DeviceMemory* memory = memory_of(x);
+  if (memory != nullptr && !memory->can_start_at(TensorAccess::of(x).data)) {
+    return false;
+  }
+  const Extents e = extents_of(x);
+  const Strides3 s = strides_of(x);
+  if (!s.merged) {
+    return false;
+  }
+  if (layout == Layout::nlc) {
+    return steps_by_one(e.C, s.c) && rows_merge(e, s);
+  }
+  // What is innermost where rows have one value is also what check_one_kernel() looked at.
+  return is_column(x, e) ? steps_by_one(e.N, s.n)
+         : e.L == 1      ? steps_by_one(e.C, s.c)
+                         : steps_by_one(e.L, s.l);
+}
+
+Layout layout_of(const Tensor& x) {
+  const Extents e = extents_of(x);
+  // Without an L axis the channels are innermost, whatever their stride says.
+  if (e.L == 1 && !is_column(x, e)) {
+    return Layout::nlc;
+  }
+  const bool channels_inside =
+      !fits(x, Layout::ncl) && (fits(x, Layout::nlc) || channels_are_innermost(x));
+  return channels_inside ? Layout::nlc : Layout::ncl;
+}
+
+Layout elementwise_layout_of(const Tensor& x) {
+  // A block of threads takes 128 rows at a time, and of so many channels there are 512 blocks, as
+  // many as a device takes at once: (8, 65536) took a simulated H100 32 us so, 3 along its rows.
+  constexpr std::int64_t few_rows = 128, many_channels = 4096;
+  const Extents e = extents_of(x);
+  const bool along_channels =
+      memory_of(x) != nullptr && e.L == 1 && e.N < few_rows && e.C >= many_channels;
+  return along_channels ? Layout::ncl : layout_of(x);
+}
+
+Tensor empty_in_layout(const Tensor& x, Layout layout) {
+  return empty_in_layout(x, layout, x.dtype());
+}
+
+Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype) {
+  const Shape& shape = x.shape();
+  if (layout == Layout::ncl || shape.size() == 2) {
+    return Tensor::empty(shape, dtype, x.device());
+  }
+  Shape stored{shape[0]};
+  stored.insert(stored.end(), shape.begin() + 2, shape.end());
+  stored.push_back(shape[1]);
+  Tensor y = Tensor::empty(stored, dtype, x.device());
+  for (auto axis = static_cast<std::int64_t>(shape.size()) - 1; axis > 1; --axis) {
+    y = y.transpose(axis - 1, axis);
+  }
+  return y;
+}
+
+Tensor in_layout(const Tensor& x, Layout layout) {
+  if (fits(x, layout)) {
+    return x;
+  }
+  Tensor dense = empty_in_layout(x, layout);
+  dense.copy_(x);
+  return dense;
+}
+
+View view_of(const Tensor& x, Layout layout) {
+  const Extents e = extents_of(x);
+  const Strides3 s = strides_of(x);
+  const auto& fields = TensorAccess::of(x);
+  auto* data = static_cast<std::byte*>(fields.data);
+  if (layout == Layout::ncl) {
+    const DeviceMemory* memory = memory_of(x);
+    return is_column(x, e) ? View{data, fields.dtype, layout, 1, 1, e.N, e.N, e.N, memory}
+                           : View{data, fields.dtype, layout, e.N, e.C, e.L, s.n, s.c, memory};
+  }
+  return {data, fields.dtype, layout, e.N * e.L, e.C, 1, e.L == 1 ? s.n : s.l, 1, memory_of(x)};
+}
+
+Channels weight_channels(const Tensor& weight, std::int64_t channels, const Tensor& data) {
+  static float one32 = 1;
+  static double one64 = 1;
+  return channels_or(weight, channels, data, one32, one64);
+}
+
+Channels bias_channels(const Tensor& bias, std::int64_t channels, const Tensor& data) {
+  static float zero32 = 0;
+  static double zero64 = 0;
+  return channels_or(bias, channels, data, zero32, zero64);
+}
+
+}  // namespace halnorm::detail

@@ -1,0 +1,241 @@
+#include <tuple>
+#include <utility>
+
+#include "base/strides.h"
+#include "functional/channel_math.h"
+#include "functional/channel_pair.h"
+#include "functional/check.h"
+#include "functional/gradient_fallback.h"
+#include "functional/parameter_types.h"
+#include "halnorm/functional_fused.h"
+#include "kernels/call.h"
+
+namespace halnorm::functional {
+
+using detail::ChannelPair;
+using detail::Extents;
+using detail::KernelBuffer;
+using detail::Layout;
+using detail::Operation;
+
+namespace {
+
+Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x, const Tensor& y,
+                       const Tensor& weight) {
+  const Extents e = detail::check_data(function, "x", x);
+  detail::check_one_kernel(function, "x", x);
+  detail::check_like(function, "dy", dy, x);
+  detail::check_like(function, "y", y, x);
+  detail::check_parameter(function, "weight", weight, x, e.C, true);
+  return e;
+}
+
+/// The data tensors in one layout, and new ones for the gradients.
+struct Data {
+  Layout layout;
+  Tensor dy, x, y, dx, daddend, dweight, dbias;
+
+  Data(const Tensor& given_dy, const Tensor& given_x, const Tensor& given_y, std::int64_t channels)
+      : layout(detail::layout_of(given_x)),
+        dy(detail::in_layout(given_dy, layout)),
+        x(detail::in_layout(given_x, layout)),
+        y(detail::in_layout(given_y, layout)),
+        dx(detail::empty_in_layout(given_x, layout)),
+        daddend(detail::empty_in_layout(given_x, layout)),
+        dweight(
+            Tensor::empty({channels}, detail::kernel_gradient_dtype(given_x), given_x.device())),
+        dbias(Tensor::empty({channels}, detail::kernel_gradient_dtype(given_x), given_x.device())) {
+  }
+};
+
+BatchNormFusedBackward nothing(const Tensor& x, const Extents& e, DType parameters) {
+  return {detail::empty_in_layout(x, Layout::ncl), detail::empty_in_layout(x, Layout::ncl),
+          Tensor::zeros({e.C}, parameters, x.device()),
+          Tensor::zeros({e.C}, parameters, x.device())};
+}
+
+/// The gradients are made in memory of their own, since daddend still reads the dy that dx would
+/// overwrite.
+BatchNormFusedBackward with_dx_in(Tensor out, BatchNormFusedBackward r) {
+  if (out.defined()) {
+    out.copy_(r.dx);
+    r.dx = std::move(out);
+  }
+  return r;
+}
+
+/// The kernel's dweight and dbias, rounded once; undefined where the kernel added to others.
+BatchNormFusedBackward with_rounded(BatchNormFusedBackward r, DType parameters) {
+  if (r.dweight.defined()) {
+    std::tie(r.dweight, r.dbias) = detail::channels_to(r.dweight, r.dbias, parameters);
+  }
+  return r;
+}
+
+/// daddend is dy or 0, and so is right already.
+void store_channel(const BatchNormFusedBackward& r, std::int64_t c,
+                   const BatchNormFusedBackward& wide) {
+  detail::store_channel(r.dx, c, wide.dx);
+  detail::store_channel(r.dweight, c, wide.dweight);
+  detail::store_channel(r.dbias, c, wide.dbias);
+}
+
+/// The gradients of a call in Float64 as the narrow one gives them.
+BatchNormFusedBackward narrowed(BatchNormFusedBackward r, const Tensor& x, const Tensor& weight,
+                                Tensor out) {
+  r.dx = detail::narrowed(r.dx, x, std::move(out));
+  r.daddend = detail::narrowed(r.daddend, x, Tensor());
+  std::tie(r.dweight, r.dbias) =
+      detail::channels_to(r.dweight, r.dbias, detail::gradient_dtype(weight, x));
+  return r;
+}
+
+/// What the kernels of training's backward take.
+struct Buffers {
+  KernelBuffer dy, x, y, weight, mean, invstd, dx, daddend, dweight, dbias;
+};
+
+void run_kernel_of_backward(const char* function, const detail::View& x, Buffers b) {
+  detail::run_kernel(function, detail::kernel_for(Operation::batch_norm_fused_backward, x),
+                     {b.dy.get(), b.x.get(), b.y.get(), b.weight.get(), b.mean.get(),
+                      b.invstd.get(), b.dx.get(), b.daddend.get(), b.dweight.get(), b.dbias.get()});
+}
+
+void run_kernel_that_adds(const char* function, const detail::View& x, Buffers b) {
+  detail::run_kernel(function, detail::kernel_for(Operation::batch_norm_fused_backward_add, x),
+                     {b.dy.get(), b.x.get(), b.y.get(), b.weight.get(), b.mean.get(),
+                      b.invstd.get(), b.dweight.get(), b.dbias.get(), b.dx.get(), b.daddend.get(),
+                      b.dweight.get(), b.dbias.get()});
+}
+
+/// Arguments are checked, mean and invstd are Float64, weight has the kernel's dtype, and the batch
+/// is not empty.
+BatchNormFusedBackward run_backward(const char* function, const Tensor& dy, const Tensor& x,
+                                    const Tensor& y, const Tensor& weight, const Tensor& mean,
+                                    const Tensor& invstd, const ChannelPair* sums) {
+  const std::int64_t channels = x.shape()[1];
+  const Data d(dy, x, y, channels);
+  const bool adds = sums != nullptr && sums->goes_along(x, {&dy, &x, &y, &weight, &mean, &invstd});
+  const detail::View view = detail::view_of(d.x, d.layout);
+  (adds ? run_kernel_that_adds : run_kernel_of_backward)(
+      function, view,
+      {detail::view_of(d.dy, d.layout).buffer(), view.buffer(),
+       detail::view_of(d.y, d.layout).buffer(),
+       detail::weight_channels(weight, channels, d.x).buffer(), detail::channels_of(mean).buffer(),
+       detail::channels_of(invstd).buffer(), detail::view_of(d.dx, d.layout).buffer(),
+       detail::view_of(d.daddend, d.layout).buffer(),
+       detail::channels_of(adds ? sums->first : d.dweight).buffer(),
+       detail::channels_of(adds ? sums->second : d.dbias).buffer()});
+  return {d.dx, d.daddend, adds ? Tensor() : d.dweight, adds ? Tensor() : d.dbias};
+}
+
+/// Arguments are checked, the parameters have the kernel's dtype, and the batch is not empty.
+BatchNormFusedBackward run_backward_infer(const char* function, const Tensor& dy, const Tensor& x,
+                                          const Tensor& y, const Tensor& weight,
+                                          const Tensor& running_mean, const Tensor& running_var,
+                                          double eps) {
+  const std::int64_t channels = x.shape()[1];
+  const Data d(dy, x, y, channels);
+  KernelBuffer dy_buffer = detail::view_of(d.dy, d.layout).buffer();
+  KernelBuffer x_buffer = detail::view_of(d.x, d.layout).buffer();
+  KernelBuffer y_buffer = detail::view_of(d.y, d.layout).buffer();
+  KernelBuffer weight_buffer = detail::weight_channels(weight, channels, x).buffer();
+  KernelBuffer mean_buffer = detail::channels_of(running_mean).buffer();
+  KernelBuffer var_buffer = detail::channels_of(running_var).buffer();
+  KernelBuffer dx_buffer = detail::view_of(d.dx, d.layout).buffer();
+  KernelBuffer daddend_buffer = detail::view_of(d.daddend, d.layout).buffer();
+  KernelBuffer dweight_buffer = detail::channels_of(d.dweight).buffer();
+  KernelBuffer dbias_buffer = detail::channels_of(d.dbias).buffer();
+  detail::run_kernel(function,
+                     detail::kernel_for(Operation::batch_norm_fused_backward_infer,
+                                        detail::view_of(d.x, d.layout)),
+                     {dy_buffer.get(), x_buffer.get(), y_buffer.get(), weight_buffer.get(),
+                      mean_buffer.get(), var_buffer.get(), &eps, dx_buffer.get(),
+                      daddend_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
+  return {d.dx, d.daddend, d.dweight, d.dbias};
+}
+
+}  // namespace
+
+BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor& x, const Tensor& y,
+                                                 const Tensor& weight, const Tensor& mean,
+                                                 const Tensor& invstd, Tensor out) {
+  return batch_norm_fused_backward(dy, x, y, weight, mean, invstd, std::move(out), nullptr);
+}
+
+BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor& x, const Tensor& y,
+                                                 const Tensor& given_weight,
+                                                 const Tensor& given_mean,
+                                                 const Tensor& given_invstd, Tensor out,
+                                                 const ChannelPair* sums) {
+  constexpr const char* function = "batch_norm_fused_backward";
+  const Extents e = check_gradient(function, dy, x, y, given_weight);
+  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, x.device());
+  const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, x.device());
+  detail::check_out(function, out, dy, {&dy, &x, &y, &given_weight, &given_mean, &given_invstd});
+  if (e.numel() == 0) {
+    return with_dx_in(std::move(out), nothing(x, e, detail::gradient_dtype(given_weight, x)));
+  }
+  if (detail::wants_wide_data(x, {&given_weight})) {
+    return narrowed(batch_norm_fused_backward(detail::widened(dy), detail::widened(x),
+                                              detail::widened(y), given_weight, mean, invstd),
+                    x, given_weight, std::move(out));
+  }
+  const detail::LoadedParameter weight(given_weight, x.dtype());
+  BatchNormFusedBackward r = run_backward(function, dy, x, y, weight.get(), mean, invstd, sums);
+  if (r.dweight.defined()) {
+    const detail::InvstdOrVar invstds(invstd);
+    const detail::GradientFallback fallback(x, mean, weight.get(), invstds);
+    for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
+      store_channel(
+          r, c,
+          run_backward(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
+                       detail::wide_channel(y, c), detail::wide_channel(weight.get(), c),
+                       detail::wide_channel(mean, c), detail::wide_channel(invstd, c), nullptr));
+    }
+  }
+  return with_dx_in(std::move(out),
+                    with_rounded(std::move(r), detail::gradient_dtype(given_weight, x)));
+}
+
+BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const Tensor& x,
+                                                       const Tensor& y, const Tensor& given_weight,
+                                                       const Tensor& given_mean,
+                                                       const Tensor& given_var, double eps,
+                                                       Tensor out) {
+  constexpr const char* function = "batch_norm_fused_backward_infer";
+  const Extents e = check_gradient(function, dy, x, y, given_weight);
+  detail::check_parameter(function, "running_mean", given_mean, x, e.C, false);
+  detail::check_parameter(function, "running_var", given_var, x, e.C, false);
+  detail::check_same_dtype(function, "running_mean", given_mean, "running_var", given_var);
+  detail::check_eps(function, eps);
+  detail::check_out(function, out, dy, {&dy, &x, &y, &given_weight, &given_mean, &given_var});
+  if (e.numel() == 0) {
+    return with_dx_in(std::move(out), nothing(x, e, detail::gradient_dtype(given_weight, x)));
+  }
+  if (detail::wants_wide_data(x, {&given_weight, &given_mean, &given_var})) {
+    return narrowed(
+        batch_norm_fused_backward_infer(detail::widened(dy), detail::widened(x), detail::widened(y),
+                                        given_weight, given_mean, given_var, eps),
+        x, given_weight, std::move(out));
+  }
+  const detail::LoadedParameter weight(given_weight, x.dtype());
+  const detail::LoadedParameter mean(given_mean, x.dtype());
+  const detail::LoadedParameter var(given_var, x.dtype());
+  BatchNormFusedBackward r =
+      run_backward_infer(function, dy, x, y, weight.get(), mean.get(), var.get(), eps);
+  const detail::InvstdOrVar invstd(detail::channels_of(var.get()), eps);
+  const detail::GradientFallback fallback(x, mean.get(), weight.get(), invstd);
+  for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
+    store_channel(
+        r, c,
+        run_backward_infer(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
+                           detail::wide_channel(y, c), detail::wide_channel(weight.get(), c),
+                           detail::wide_channel(mean.get(), c), detail::wide_channel(var.get(), c),
+                           eps));
+  }
+  return with_dx_in(std::move(out),
+                    with_rounded(std::move(r), detail::gradient_dtype(given_weight, x)));
+}
+
+}  // namespace halnorm::functional

@@ -1,0 +1,47 @@
+#include "functional/gradient_fallback.h"
+
+#include "functional/data_view.h"
+#include "plan/passes.h"
+
+namespace halnorm::detail {
+
+std::pair<Tensor, Tensor> gradient_sums(const char* function, const Tensor& given_dy,
+                                        const Tensor& given_x, const Tensor& given_mean) {
+  const Layout layout = layout_of(given_x);
+  const Tensor x = in_layout(given_x, layout);
+  const Tensor dy = in_layout(given_dy, layout);
+  const Tensor mean = given_mean.to(DType::Float64);
+  std::pair<Tensor, Tensor> sums{Tensor::empty(mean.shape(), DType::Float64, x.device()),
+                                 Tensor::empty(mean.shape(), DType::Float64, x.device())};
+  sums_pass(function, view_of(dy, layout), view_of(x, layout), channels_of(mean),
+            channels_of(sums.first), channels_of(sums.second));
+  return sums;
+}
+
+std::vector<std::int64_t> GradientFallback::channels(const Tensor& dweight,
+                                                     const Tensor& dbias) const {
+  if (overwritten_) {
+    return {};
+  }
+  return extreme_gradients(x_, channels_of(mean_), invstd_,
+                           weight_channels(weight_, invstd_.size(), x_),
+                           {dbias, dweight, true, static_cast<double>(extents_of(x_).count())});
+}
+
+std::vector<std::int64_t> GradientFallback::channels(const Tensor& sum_dy, const Tensor& sum_dy_xmu,
+                                                     double count) const {
+  return extreme_gradients(x_, channels_of(mean_), invstd_,
+                           weight_channels(weight_, invstd_.size(), x_),
+                           {sum_dy, sum_dy_xmu, false, count});
+}
+
+Tensor GradientFallback::keep(const char* function, const Tensor& dy, const Tensor& out) {
+  if (!loses_extremes(out, dy)) {
+    return dy;
+  }
+  const auto [sum_dy, sum_dy_xmu] = gradient_sums(function, dy, x_, mean_);
+  overwritten_ = channels(sum_dy, sum_dy_xmu, static_cast<double>(extents_of(x_).count())).empty();
+  return overwritten_ ? dy : dy.clone();
+}
+
+}  // namespace halnorm::detail

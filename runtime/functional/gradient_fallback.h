@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "functional/range_fallback.h"
+#include "halnorm/tensor.h"
+
+/// @file
+/// The range fallback of backward passes, whose sums show which channels are extreme.
+
+namespace halnorm::detail {
+
+/// sum(dy) and sum(dy * (x - mean)) in Float64, as the kernel for x gives them. Arguments are
+/// checked, and the batch is not empty.
+std::pair<Tensor, Tensor> gradient_sums(const char* function, const Tensor& dy, const Tensor& x,
+                                        const Tensor& mean);
+
+/// The extreme channels of a backward pass, for its statistics and weight in the kernel's dtypes.
+class GradientFallback {
+ public:
+  GradientFallback(const Tensor& x, const Tensor& mean, const Tensor& weight,
+                   const InvstdOrVar& invstd)
+      : x_(x), mean_(mean), weight_(weight), invstd_(invstd) {}
+
+  /// By dweight and dbias in Float64. None if keep() has left a dy that is overwritten by now.
+  [[nodiscard]] std::vector<std::int64_t> channels(const Tensor& dweight,
+                                                   const Tensor& dbias) const;
+
+  /// By the sums over `count` values, of which x may be a part.
+  [[nodiscard]] std::vector<std::int64_t> channels(const Tensor& sum_dy, const Tensor& sum_dy_xmu,
+                                                   double count) const;
+
+  /// dy, or a copy of it if dx overwrites it and a channel is extreme. Reads dy and x if dx
+  /// overwrites dy.
+  [[nodiscard]] Tensor keep(const char* function, const Tensor& dy, const Tensor& out);
+
+ private:
+  const Tensor &x_, &mean_, &weight_;
+  const InvstdOrVar& invstd_;
+  // The kernel's own sums may differ from those that keep() has seen by a rounding. A channel that
+  // is extreme by one of them alone lies at a bound, where float32 is right too.
+  bool overwritten_ = false;
+};
+
+}  // namespace halnorm::detail

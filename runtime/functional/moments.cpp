@@ -1,0 +1,122 @@
+#include <string>
+
+#include "functional/check.h"
+#include "functional/range_fallback.h"
+#include "functional/running_update.h"
+#include "halnorm/error.h"
+#include "halnorm/functional.h"
+#include "plan/passes.h"
+
+namespace halnorm::functional {
+
+using detail::Extents;
+using detail::Layout;
+
+namespace {
+
+Tensor scalar(double value) { return Tensor::full({}, value, DType::Float64); }
+
+/// mean and m2 of the union of two samples, Chan et al. 1979, equation 2.1. Neither is empty.
+void merge_channel(double count_a, double& mean_a, double& m2_a, double count_b, double mean_b,
+                   double m2_b) {
+  const double share = count_b / (count_a + count_b);
+  const double delta = mean_b - mean_a;
+  mean_a += delta * share;
+  m2_a += m2_b + delta * delta * count_a * share;
+}
+
+/// Room for the moments; zeros where nothing will be written, which on a device waits.
+Moments new_moments(const Extents& e, Device device) {
+  const auto values = [&] {
+    return e.numel() == 0 ? Tensor::zeros({e.C}, DType::Float64, device)
+                          : Tensor::empty({e.C}, DType::Float64, device);
+  };
+  return {scalar(static_cast<double>(e.count())), values(), values()};
+}
+
+void run_moments(const char* function, const Tensor& given, const Moments& m) {
+  const Layout layout = detail::layout_of(given);
+  const Tensor x = detail::in_layout(given, layout);
+  detail::moments_pass(function, detail::view_of(x, layout), detail::channels_of(m.mean),
+                       detail::channels_of(m.m2));
+}
+
+}  // namespace
+
+Moments batch_norm_moments(const Tensor& x) {
+  constexpr const char* function = "batch_norm_moments";
+  const Extents e = detail::check_data(function, "x", x);
+  Moments m = new_moments(e, x.device());
+  if (e.numel() == 0) {
+    return m;
+  }
+  run_moments(function, x, m);
+  for (const std::int64_t c :
+       detail::extreme_moments(x, m.mean, m.m2, static_cast<double>(e.count()), 0.0,
+                               detail::weight_channels(Tensor(), e.C, x))) {
+    Moments wide = new_moments({e.N, 1, e.L}, x.device());
+    run_moments(function, detail::wide_channel(x, c), wide);
+    detail::store_channel(m.mean, c, wide.mean);
+    detail::store_channel(m.m2, c, wide.m2);
+  }
+  return m;
+}
+
+namespace {
+
+Moments on(const Moments& m, Device device) {
+  return {m.count, m.mean.to(device), m.m2.to(device)};
+}
+
+}  // namespace
+
+Moments merge(const Moments& a, const Moments& b) {
+  constexpr const char* function = "merge";
+  const double count_a = detail::check_count(function, a.count);
+  const double count_b = detail::check_count(function, b.count);
+  if (!a.mean.defined() || a.mean.dim() != 1) {
+    throw ShapeError("merge: the first mean has no shape (C,), wanted one value per channel");
+  }
+  const std::int64_t channels = a.mean.size(0);
+  const Device device = a.mean.device();
+  if (device != Device::cpu()) {
+    detail::check_statistic(function, "mean", b.mean, a.mean.size(0), device);
+    return on(merge(on(a, Device::cpu()), on(b, Device::cpu())), device);
+  }
+  const Tensor mean_a = detail::check_statistic(function, "mean", a.mean, channels, device);
+  const Tensor m2_a = detail::check_statistic(function, "m2", a.m2, channels, device);
+  const Tensor mean_b = detail::check_statistic(function, "mean", b.mean, channels, device);
+  const Tensor m2_b = detail::check_statistic(function, "m2", b.m2, channels, device);
+  // The values of an empty side may be anything.
+  if (count_a == 0 && count_b == 0) {
+    return new_moments({0, channels, 0}, device);
+  }
+  if (count_a == 0 || count_b == 0) {
+    const bool first = count_b == 0;
+    return {scalar(count_a + count_b), (first ? mean_a : mean_b).clone(),
+            (first ? m2_a : m2_b).clone()};
+  }
+  Moments m{scalar(count_a + count_b), mean_a.clone(), m2_a.clone()};
+  for (std::int64_t c = 0; c < channels; ++c) {
+    merge_channel(count_a, m.mean.data<double>()[c], m.m2.data<double>()[c], count_b,
+                  mean_b.data<double>()[c], m2_b.data<double>()[c]);
+  }
+  return m;
+}
+
+void update_running_stats(const Tensor& running_mean, const Tensor& running_var,
+                          const Moments& moments, double factor) {
+  constexpr const char* function = "update_running_stats";
+  const double count = detail::check_update(function, running_mean, running_var, moments, factor);
+  const std::int64_t channels = running_mean.size(0);
+  const Tensor mean = detail::check_statistic(function, "moments.mean", moments.mean, channels,
+                                              running_mean.device());
+  const Tensor m2 =
+      detail::check_statistic(function, "moments.m2", moments.m2, channels, running_mean.device());
+  if (count == 0 || channels == 0) {
+    return;
+  }
+  detail::RunningUpdate(running_mean, running_var, factor).run(function, mean, m2, count);
+}
+
+}  // namespace halnorm::functional

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "functional/data_view.h"
+
+namespace halnorm::detail {
+
+/// The tensor that a kernel writes: the caller's `out` where a kernel can, a new one otherwise.
+class Output {
+ public:
+  Output(const Tensor& out, const Tensor& x, Layout layout)
+      : wanted_(out),
+        target_(out.defined() && fits(out, layout) ? out : empty_in_layout(x, layout)) {
+    count_write(target_);
+  }
+
+  [[nodiscard]] const Tensor& target() const noexcept { return target_; }
+
+  /// What the call returns, once the kernel has run.
+  Tensor finish() {
+    if (!wanted_.defined() || wanted_.is_same(target_)) {
+      return target_;
+    }
+    wanted_.copy_(target_);
+    return wanted_;
+  }
+
+ private:
+  Tensor wanted_, target_;
+};
+
+}  // namespace halnorm::detail

@@ -1,0 +1,66 @@
+#include "functional/parameter_types.h"
+
+#include <algorithm>
+
+#include "base/convert.h"
+#include "functional/data_view.h"
+#include "tensor/impl.h"
+
+namespace halnorm::detail {
+
+LoadedParameter::LoadedParameter(const Tensor& given, DType data)
+    : given_(given),
+      converted_(given.defined() && TensorAccess::of(given).dtype != parameter_dtype(data)),
+      copy_(converted_ ? given.to(parameter_dtype(data)) : Tensor()) {}
+
+bool wants_wide_data(const Tensor& x, std::initializer_list<const Tensor*> parameters) noexcept {
+  return TensorAccess::of(x).dtype != DType::Float64 &&
+         std::any_of(parameters.begin(), parameters.end(), [](const Tensor* t) {
+           return t->defined() && TensorAccess::of(*t).dtype == DType::Float64;
+         });
+}
+
+Tensor widened(const Tensor& data) {
+  Tensor wide = empty_in_layout(data, layout_of(data), DType::Float64);
+  wide.copy_(data);
+  return wide;
+}
+
+Tensor narrowed(const Tensor& wide, const Tensor& like, Tensor out) {
+  if (!out.defined()) {
+    out = empty_in_layout(like, layout_of(like));
+  }
+  out.copy_(wide);
+  return out;
+}
+
+DType gradient_dtype(const Tensor& weight, const Tensor& x) noexcept {
+  return weight.defined() ? weight.dtype() : parameter_dtype(x.dtype());
+}
+
+DType kernel_gradient_dtype(const Tensor& x) noexcept {
+  return x.device() == Device::cpu() ? DType::Float64 : parameter_dtype(x.dtype());
+}
+
+void store_channels(const Tensor& target, const Tensor& source) {
+  if (target.device() != Device::cpu()) {
+    Tensor there = target;
+    there.copy_(source);
+    return;
+  }
+  const std::int64_t channels = target.shape()[0];
+  const std::int64_t to_step = target.strides()[0];
+  const std::int64_t from_step = source.strides()[0];
+  visit_dtype(target.dtype(), [&](auto to_element) {
+    visit_dtype(source.dtype(), [&](auto from_element) {
+      using To = decltype(to_element);
+      auto* to = static_cast<To*>(target.raw_data());
+      const auto* from = static_cast<const decltype(from_element)*>(source.raw_data());
+      for (std::int64_t c = 0; c < channels; ++c) {
+        to[c * to_step] = convert<To>(from[c * from_step]);
+      }
+    });
+  });
+}
+
+}  // namespace halnorm::detail

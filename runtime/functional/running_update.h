@@ -1,0 +1,40 @@
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+
+#include "functional/channel_pair.h"
+#include "halnorm/tensor.h"
+#include "plan/passes.h"
+
+namespace halnorm::detail {
+
+/// Running statistics that a training forward updates: checked, and neither overlaps the other.
+class RunningUpdate {
+ public:
+  RunningUpdate(const Tensor& running_mean, const Tensor& running_var, double factor)
+      : running_{running_mean, running_var}, factor_(factor) {}
+
+  /// The running statistics for the training kernel of x, if that can update them: see ChannelPair.
+  [[nodiscard]] std::optional<RunningStatistics> statistics_for(
+      const Tensor& x, std::initializer_list<const Tensor*> others) const;
+
+  /// Counts the writes, for a kernel that updates on its way; run() counts its own.
+  void count_writes() const noexcept;
+
+  /// The update in a kernel of its own.
+  void run(const char* function, const Tensor& batch_mean, const Tensor& batch_m2,
+           double count) const;
+
+ private:
+  ChannelPair running_;
+  double factor_;
+};
+
+/// The same for an update that may be null.
+inline std::optional<RunningStatistics> statistics_for(
+    const RunningUpdate* update, const Tensor& x, std::initializer_list<const Tensor*> others) {
+  return update == nullptr ? std::nullopt : update->statistics_for(x, others);
+}
+
+}  // namespace halnorm::detail

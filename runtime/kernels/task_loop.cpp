@@ -1,0 +1,169 @@
+#include "kernels/task_loop.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "kernels/thread_pool.h"
+#include "kernels/work_ranges.h"
+#include "kernels/workspace.h"
+
+namespace halnorm {
+
+namespace detail {
+
+namespace {
+
+thread_local constinit Failure failure{};
+thread_local constinit Walk next_walk = Walk::forwards;
+
+Walk take_walk() noexcept {
+  const Walk walk = next_walk;
+  next_walk = walk == Walk::forwards ? Walk::backwards : Walk::forwards;
+  return walk;
+}
+
+}  // namespace
+
+void start_loops(Walk first) noexcept { next_walk = first; }
+
+Failure& thread_failure() noexcept { return failure; }
+
+void keep_message(void*, const char* text) noexcept {
+  if (failure.message.front() != '\0') {
+    return;  // what failed first says more than those that relied on it
+  }
+  const std::string_view all(text);
+  const std::size_t kept = all.copy(failure.message.data(), failure.message.size() - 1);
+  failure.message[kept] = '\0';
+}
+
+/// The failure of a task, unless another was first.
+void TaskLoop::fail(int code, const char* message, std::exception_ptr thrown) noexcept {
+  int none = 0;
+  if (code_.compare_exchange_strong(none, code)) {
+    std::snprintf(message_.data(), message_.size(), "%s", message);
+    thrown_ = std::move(thrown);
+  }
+}
+
+/// `reason` has a place for a number, and one for the number of tasks.
+void TaskLoop::refuse(const char* reason, int number) noexcept {
+  std::array<char, 128> text;
+  std::snprintf(text.data(), text.size(), reason, number, count_);
+  fail(halide_error_code_generic_error, text.data());
+}
+
+void TaskLoop::run(int index) noexcept {
+  const InFloatMode mode(mode_);
+  KeepThrown keep;
+  const int code = task_(context_, first_ + index, closure_);
+  if (code != 0) {
+    fail(code, failure.message.data(), std::move(keep.thrown));
+    failure.message.front() = '\0';
+  }
+}
+
+/// Gives the failure to the thread that waited for the tasks.
+int TaskLoop::finish() noexcept {
+  const int code = code_.load();
+  if (code != 0) {
+    failure.message = message_;
+    if (failure.thrown != nullptr) {
+      *failure.thrown = std::move(thrown_);
+    }
+  }
+  return code;
+}
+
+int TaskLoop::in_order() noexcept {
+  const bool backwards = take_walk() == Walk::backwards;
+  int code = 0;
+  for (int i = 0; i < count_ && code == 0; ++i) {
+    code = task_(context_, first_ + (backwards ? count_ - 1 - i : i), closure_);
+  }
+  return code;
+}
+
+/// take() gives the next task of the thread that asks, or a negative number.
+template <class Take>
+int TaskLoop::in_pool(int threads, Take take) noexcept {
+  auto work = [this, &take] {
+    int index = 0;
+    while (code_.load(std::memory_order_relaxed) == 0 && (index = take()) >= 0) {
+      run(index);
+    }
+  };
+  const int error = work_together(
+      std::min(threads, count_) - 1,
+      [](void* argument) { (*static_cast<decltype(work)*>(argument))(); }, &work);
+  if (error != 0) {
+    refuse(
+        "error %d of the system, no thread can be started for %d tasks: set_num_threads(1) "
+        "needs none",
+        error);
+  }
+  return finish();
+}
+
+int TaskLoop::by_pool(int threads) noexcept {
+  const Walk walk = take_walk();
+  if (walk == Walk::side_by_side) {
+    std::atomic<int> next{0};
+    return in_pool(threads, [&next, this] {
+      const int index = next.fetch_add(1, std::memory_order_relaxed);
+      return index < count_ ? index : -1;
+    });
+  }
+  TaskRanges ranges(count_, threads, walk == Walk::backwards);
+  return in_pool(threads, [&ranges] { return ranges.take(); });
+}
+
+void TaskLoop::run_chosen(int index) noexcept {
+  if (index < 0 || index >= count_) {
+    refuse("the parallel-for has run task %d, wanted one from 0 to below %d", index);
+    return;
+  }
+  constexpr unsigned bits = 64;
+  const auto place = static_cast<unsigned>(index);
+  const std::uint64_t bit = std::uint64_t{1} << place % bits;
+  if ((chosen_[place / bits].fetch_or(bit, std::memory_order_relaxed) & bit) != 0) {
+    refuse("the parallel-for has run task %d of %d twice", index);
+    return;
+  }
+  if (code_.load(std::memory_order_relaxed) == 0) {
+    run(index);
+  }
+  done_.fetch_add(1, std::memory_order_release);
+}
+
+int TaskLoop::by_host(const std::function<void(const ParallelLoop&)>& host) noexcept {
+  const std::size_t words = (static_cast<std::size_t>(count_) + 63) / 64;
+  const LentMemory memory(take_memory(words * sizeof(Marks)));
+  if (!memory) {
+    refuse("Out of memory (%d words to mark %d tasks)", static_cast<int>(words));
+    return finish();
+  }
+  chosen_ = static_cast<Marks*>(memory.get());
+  std::uninitialized_value_construct_n(chosen_, words);
+  try {
+    host(ParallelLoop(*this));
+  } catch (...) {
+    refuse("the parallel-for has thrown after %d of %d tasks", done_.load());
+    thrown_ = std::current_exception();  // comes out, whatever else has failed
+  }
+  if (const int done = done_.load(std::memory_order_acquire); done != count_) {
+    refuse("the parallel-for has not run every task once, only %d of %d", done);
+  }
+  return finish();
+}
+
+}  // namespace detail
+
+int ParallelLoop::count() const noexcept { return loop_.count(); }
+
+void ParallelLoop::run(int index) const noexcept { loop_.run_chosen(index); }
+
+}  // namespace halnorm

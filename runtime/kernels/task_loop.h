@@ -1,0 +1,91 @@
+#pragma once
+
+#include <HalideRuntime.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <functional>
+
+#include "base/float_mode.h"
+#include "halnorm/threads.h"
+
+/// @file
+/// The parallel loops of kernels, and how their failures reach the thread that made the call.
+
+namespace halnorm::detail {
+
+/// Why the latest kernel on this thread failed. Nothing may be allocated, and so thrown, where
+/// generated code calls. It has no destructor, because to register one for a thread may fail.
+struct Failure {
+  std::array<char, 512> message;  ///< Halide's words, cut off where they do not fit
+  std::exception_ptr* thrown;     ///< where to put what the host's parallel-for throws; may be null
+};
+Failure& thread_failure() noexcept;
+
+/// Keeps what the host's parallel-for throws on this thread while it lives.
+class KeepThrown {
+ public:
+  KeepThrown() noexcept : outer_(thread_failure().thrown) { thread_failure().thrown = &thrown; }
+  KeepThrown(const KeepThrown&) = delete;
+  KeepThrown& operator=(const KeepThrown&) = delete;
+  ~KeepThrown() { thread_failure().thrown = outer_; }
+
+  std::exception_ptr thrown;
+
+ private:
+  std::exception_ptr* outer_;
+};
+
+/// Halide's error handler.
+void keep_message(void* context, const char* text) noexcept;
+
+/// How a loop goes through its tasks.
+enum class Walk : std::uint8_t {
+  forwards,      ///< each thread through a range of its own
+  backwards,     ///< likewise, from the range's end
+  side_by_side,  ///< each task the next free thread's
+};
+
+/// How the next loop of this thread goes. The one after it turns round: it finds in cache what the
+/// first left there, and that is the end of each range.
+void start_loops(Walk first) noexcept;
+
+class TaskLoop {
+ public:
+  TaskLoop(halide_task_t task, void* context, int first, int count, std::uint8_t* closure) noexcept
+      : task_(task), context_(context), first_(first), count_(count), closure_(closure) {}
+
+  [[nodiscard]] int count() const noexcept { return count_; }
+  /// Runs a task that the host chose; each only once, and none that there is not.
+  void run_chosen(int index) noexcept;
+
+  /// These run all tasks, and return 0 or the first error code. The failure is then this thread's.
+  int in_order() noexcept;
+  int by_pool(int threads) noexcept;
+  int by_host(const std::function<void(const ParallelLoop&)>& host) noexcept;
+
+ private:
+  using Marks = std::atomic<std::uint64_t>;
+
+  template <class Take>
+  int in_pool(int threads, Take take) noexcept;
+  void run(int index) noexcept;
+  int finish() noexcept;
+  void fail(int code, const char* message, std::exception_ptr thrown = nullptr) noexcept;
+  void refuse(const char* reason, int number) noexcept;
+
+  halide_task_t task_;
+  void* context_;
+  int first_, count_;
+  std::uint8_t* closure_;
+  std::uint64_t mode_ = float_mode();
+  Marks* chosen_ = nullptr;  ///< a bit for each task that the host has chosen
+  std::atomic<int> done_{0};
+  std::atomic<int> code_{0};
+  std::array<char, 512> message_;  ///< of the first task that failed
+  std::exception_ptr thrown_;
+};
+
+}  // namespace halnorm::detail

@@ -1,0 +1,29 @@
+#include "nn/erased_modules.h"
+
+namespace halnorm::nn {
+
+namespace {
+
+thread_local ErasedModules* outermost = nullptr;
+
+}  // namespace
+
+ErasedModules::ErasedModules() noexcept {
+  if (outermost == nullptr) {
+    outermost = this;
+  }
+}
+
+ErasedModules::~ErasedModules() {
+  if (outermost == this) {
+    outermost = nullptr;
+  }
+}
+
+void ErasedModules::keep(const std::shared_ptr<Module>& module) {
+  if (outermost != nullptr && module != nullptr) {
+    outermost->kept_.push_back(module);
+  }
+}
+
+}  // namespace halnorm::nn

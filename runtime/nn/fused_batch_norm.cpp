@@ -1,0 +1,55 @@
+#include "halnorm/nn/fused_batch_norm.h"
+
+#include <typeinfo>
+
+#include "functional/check.h"
+#include "nn/output_copy.h"
+
+namespace halnorm::nn {
+
+FusedBatchNorm1d::FusedBatchNorm1d(std::int64_t num_features, const BatchNormOptions& options)
+    : BatchNorm("FusedBatchNorm1d", num_features, options) {}
+
+Tensor FusedBatchNorm1d::operator()(const Tensor& x, const Tensor& addend, const Tensor& out) {
+  return call(x, [&](const Tensor& input) { return forward_into(input, addend, out); });
+}
+
+Tensor FusedBatchNorm1d::forward_into(const Tensor& x, const Tensor& addend, const Tensor& out) {
+  const auto of = [this](const Tensor& input, const Tensor& added) {
+    return added.defined() ? forward(input, added) : forward(input);
+  };
+  if (!out.defined()) {
+    return of(x, addend);
+  }
+  const FusedBatchNorm1d& self = *this;
+  if (typeid(self) == typeid(FusedBatchNorm1d)) {
+    return compute(x, out, {.add_relu = true, .addend = addend});
+  }
+  if (x.defined()) {
+    halnorm::detail::check_out("FusedBatchNorm1d::operator()", out, x, {&x});
+  }
+  return copied_into(out, of(apart_from(out, x), apart_from(out, addend)));
+}
+
+Tensor FusedBatchNorm1d::forward(const Tensor& x) { return forward(x, Tensor()); }
+
+Tensor FusedBatchNorm1d::forward(const Tensor& x, const Tensor& addend) {
+  return compute(x, Tensor(), {.add_relu = true, .addend = addend});
+}
+
+Tensor FusedBatchNorm1d::forward_into(const Tensor& x, const Tensor& out) {
+  return forward_into(x, Tensor(), out);
+}
+
+FusedGradients FusedBatchNorm1d::backward_fused(const Tensor& grad_output) {
+  InputGradients gradients = differentiate_latest(grad_output);
+  return {std::move(gradients.dx), std::move(gradients.daddend)};
+}
+
+void FusedBatchNorm1d::check_input_dim(const Tensor& x) const { check_rank(x, 2, 3); }
+
+std::shared_ptr<Module> FusedBatchNorm1d::new_instance() const {
+  return std::make_shared<FusedBatchNorm1d>(num_features(), options());
+}
+
+}  // namespace halnorm::nn

@@ -1,0 +1,143 @@
+#include "halnorm/nn/module.h"
+
+#include <algorithm>
+#include <string>
+#include <typeinfo>
+
+#include "halnorm/error.h"
+#include "nn/call_frame.h"
+#include "nn/class_name.h"
+#include "nn/output_copy.h"
+#include "tensor/planned_write.h"
+
+namespace halnorm::nn {
+
+namespace {
+
+template <class Hook>
+HookHandle add_hook(std::shared_ptr<detail::HookList<Hook>>& list, Hook hook, bool prepend,
+                    const std::string& function) {
+  if (!hook) {
+    throw ValueError(function + ": got an empty function, wanted one that can be called");
+  }
+  if (!list) {
+    list = std::make_shared<detail::HookList<Hook>>();
+  }
+  const std::uint64_t id = list->add(std::move(hook), prepend);
+  return {list, id};
+}
+
+}  // namespace
+
+Tensor Module::operator()(const Tensor& x) { return call(x, Tensor()); }
+
+Tensor Module::call(const Tensor& x, const Tensor& out) {
+  return call(x, [&](const Tensor& input) { return forward_into(input, out); });
+}
+
+Tensor Module::call(const Tensor& x, const std::function<Tensor(const Tensor& x)>& compute) {
+  CallFrame frame(*this);
+  try {
+    if (!pre_hooks_) {
+      return run_hooks(x, compute(x));
+    }
+    Tensor input = x;
+    const auto hooks = pre_hooks_->entries();
+    for (const auto& [id, hook] : *hooks) {
+      if (Tensor replaced = hook(*this, input); replaced.defined()) {
+        input = std::move(replaced);
+      }
+    }
+    return run_hooks(input, compute(input));
+  } catch (const Error&) {
+    frame.rethrow();
+  }
+}
+
+Tensor Module::run_hooks(const Tensor& x, Tensor y) {
+  if (!hooks_) {
+    return y;
+  }
+  const auto hooks = hooks_->entries();
+  for (const auto& [id, hook] : *hooks) {
+    if (Tensor replaced = hook(*this, x, y); replaced.defined()) {
+      y = std::move(replaced);
+    }
+  }
+  return y;
+}
+
+Tensor Module::forward_into(const Tensor& x, const Tensor& out) {
+  return out.defined() ? copied_into(out, forward(apart_from(out, x))) : forward(x);
+}
+
+Tensor Module::forward(const Tensor& /*x*/) {
+  throw Error(name() + ": got a call of forward, which this class does not implement");
+}
+
+Tensor Module::backward(const Tensor& /*grad_output*/) {
+  throw Error(name() + ": got a call of backward, which this class does not implement");
+}
+
+HookHandle Module::register_forward_pre_hook(ForwardPreHook hook, bool prepend) {
+  return add_hook(pre_hooks_, std::move(hook), prepend, "register_forward_pre_hook");
+}
+
+HookHandle Module::register_forward_hook(ForwardHook hook, bool prepend) {
+  return add_hook(hooks_, std::move(hook), prepend, "register_forward_hook");
+}
+
+HookHandle Module::register_load_state_dict_pre_hook(LoadStateDictPreHook hook, bool prepend) {
+  return add_hook(load_hooks_, std::move(hook), prepend, "register_load_state_dict_pre_hook");
+}
+
+Module& Module::train(bool mode) {
+  for (Module* module : modules()) {
+    module->training_ = mode;
+  }
+  return *this;
+}
+
+void Module::zero_grad(bool set_to_none) {
+  std::vector<halnorm::detail::PlannedWrite> writes;
+  for (const Parameter& parameter : parameters()) {
+    if (set_to_none) {
+      parameter.set_grad(Tensor());
+    } else if (const Tensor grad = parameter.grad(); grad.defined()) {
+      writes.emplace_back(grad, 0);
+    }
+  }
+  halnorm::detail::run_all(writes);
+}
+
+Module& Module::requires_grad_(bool flag) {
+  const auto all = parameters();
+  const auto can_require = [](const Parameter& parameter) {
+    return is_floating(parameter.data().dtype());
+  };
+  if (flag && !std::ranges::all_of(all, can_require)) {
+    for (const auto& [name, parameter] : named_parameters()) {
+      if (!can_require(parameter)) {
+        throw DTypeError(this->name() + ".requires_grad_: got parameter '" + name + "' of dtype " +
+                         std::string(name_of(parameter.data().dtype())) +
+                         ", wanted a floating point dtype");
+      }
+    }
+  }
+  for (const Parameter& parameter : all) {
+    parameter.set_requires_grad(flag);
+  }
+  return *this;
+}
+
+std::string Module::name() const { return class_name(typeid(*this)); }
+
+void Module::throw_to_consistent() const {
+  throw Error(name() + ": .to_consistent has been removed, please use .to_global instead");
+}
+
+std::shared_ptr<Module> Module::new_instance() const {
+  throw Error(name() + ".clone: got a class without new_instance(), wanted one that overrides it");
+}
+
+}  // namespace halnorm::nn

@@ -1,0 +1,65 @@
+#include "nn/tree.h"
+
+#include <new>
+
+#include "nn/erased_modules.h"
+
+namespace halnorm::nn {
+
+namespace {
+
+using Releasing = std::vector<std::shared_ptr<Module>>;
+
+/// The children that the thread is about to release, while it does so.
+thread_local Releasing* releasing = nullptr;
+
+}  // namespace
+
+ModuleTree::Children ModuleTree::children_of(const Module& module) {
+  Children children;
+  for (const Registry::Child& child : module.registry_.children) {
+    if (child.listed()) {
+      children.emplace_back(child.name, child.module);
+    }
+  }
+  return children;
+}
+
+namespace {
+
+/// False if memory ran out: the registry then releases the rest.
+bool hand_over(NamedEntries<Registry::Child>& children, Releasing& list) noexcept {
+  try {
+    for (Registry::Child& child : children) {
+      list.push_back(child.module);
+      child.module = nullptr;
+    }
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+/// A loop releases the children, and not the destructor of their parent's registry: a deep tree
+/// would overflow the stack.
+Module::~Module() {
+  if (registry_.child_modules == 0) {
+    return;
+  }
+  if (releasing != nullptr) {
+    hand_over(registry_.children, *releasing);
+    return;
+  }
+  Releasing own;
+  hand_over(registry_.children, own);
+  releasing = &own;
+  while (!own.empty()) {
+    const std::shared_ptr<Module> next = std::move(own.back());
+    own.pop_back();
+  }
+  releasing = nullptr;
+}
+
+}  // namespace halnorm::nn

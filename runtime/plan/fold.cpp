@@ -1,0 +1,173 @@
+#include "plan/fold.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/strides.h"
+
+namespace halnorm::detail {
+
+namespace {
+
+// Few channels: a row of C values does not fill the vectors that it takes.
+constexpr std::int64_t few_channels = 16;
+// Columns that few channels are folded into: four vectors and more.
+constexpr std::int64_t enough_columns = 64;
+// Short rows along L.
+constexpr std::int64_t short_row = 16;
+// Columns of a group of channels.
+constexpr std::int64_t group_columns = 768;
+// Elements of a group that is surely in a core's L2; memory in pieces so short pays only there.
+constexpr std::int64_t group_elements = 131072;
+// Channels at whose multiples groups start, so that rows of data do where whole cache lines do.
+constexpr std::int64_t group_step = 16;
+// Bytes of a row whose lines are found once for all of them, and at most for it to start at a line.
+constexpr std::int64_t streaming_row = 4096;
+constexpr std::int64_t longest_aligned_row = 16384;
+// What is done once per column is paid back by this many rows.
+constexpr std::int64_t enough_rows = 16;
+
+/// Few channels: as many rows in one as make whole vectors.
+std::optional<Fold> fold_rows(const View& x) noexcept {
+  std::int64_t repeat = few_channels;
+  while (repeat * x.C < enough_columns) {
+    repeat *= 2;
+  }
+  if (x.C >= few_channels || x.N < repeat * enough_rows) {
+    return std::nullopt;
+  }
+  return Fold{x.C, repeat, 1};
+}
+
+/// One channel without gaps is as well a long list of rows of one value.
+View flat(const View& x) noexcept {
+  return x.layout == Layout::ncl && x.C == 1
+             ? View{x.data, x.dtype, Layout::nlc, x.N * x.L, 1, 1, 1, 1}
+             : x;
+}
+
+std::optional<Fold> fold_of(const View& x) noexcept {
+  if (x.layout == Layout::nlc || (x.C == 1 && x.L < short_row)) {
+    return fold_rows(flat(x));
+  }
+  if (x.L < short_row && x.N >= enough_rows) {
+    return Fold{x.C, 1, x.L};
+  }
+  return std::nullopt;
+}
+
+/// Each channel's value for all its columns. Where they are neighbours, as many are written as a
+/// short row can have: always the same number is what a compiler makes vectors of, and the next
+/// channel overwrites what is too much.
+template <class T>
+void spread(const Fold& fold, const T* values, std::int64_t stride, T* columns) {
+  for (std::int64_t j = 0; j < fold.repeat; ++j) {
+    for (std::int64_t c = 0; c < fold.channels; ++c, columns += fold.inner) {
+      if (fold.inner == 1) {
+        *columns = values[c * stride];
+      } else {
+        std::fill_n(columns, short_row, values[c * stride]);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+View Fold::folded(const View& x) const noexcept {
+  if (inner > 1) {
+    return {x.data, x.dtype, Layout::nlc, x.N, columns(), 1, x.stride_n, 1};
+  }
+  const View rows = flat(x);
+  return {x.data, x.dtype, Layout::nlc, rows.N / repeat, columns(), 1, rows.stride_n * repeat, 1};
+}
+
+View Fold::left_over(const View& x) const noexcept {
+  if (inner > 1) {
+    return x.rows(x.N, 0);
+  }
+  const View rows = flat(x);
+  return rows.rows(rows.N / repeat * repeat, rows.N % repeat);
+}
+
+std::optional<Fold> find_fold(std::initializer_list<const View*> views) noexcept {
+  if ((*views.begin())->memory != nullptr) {
+    return std::nullopt;
+  }
+  const std::optional<Fold> fold = fold_of(**views.begin());
+  const bool fits = fold && std::all_of(views.begin(), views.end(), [&](const View* v) {
+                      return fold->repeat == 1 ? v->planes_are_dense() : v->is_dense();
+                    });
+  return fits ? fold : std::nullopt;
+}
+
+std::optional<Fold> find_streaming_fold(std::initializer_list<const View*> views) noexcept {
+  const View& x = **views.begin();
+  if (x.layout == Layout::ncl) {
+    return find_fold(views);
+  }
+  const std::int64_t row = x.C * static_cast<std::int64_t>(size_of(x.dtype));
+  const std::int64_t to_line = line_bytes / std::gcd(row, line_bytes);
+  const std::int64_t unit = row * to_line > longest_aligned_row ? 1 : to_line;
+  const std::int64_t repeat = (streaming_row + row * unit - 1) / (row * unit) * unit;
+  const bool fits =
+      std::all_of(views.begin(), views.end(), [](const View* v) { return v->is_dense(); });
+  if (!fits || row >= streaming_row || x.N < repeat * enough_rows) {
+    return std::nullopt;
+  }
+  return Fold{x.C, repeat, 1};
+}
+
+std::int64_t channels_per_group(std::initializer_list<const View*> views) noexcept {
+  const View& x = **views.begin();
+  if (x.layout == Layout::nlc || x.L >= short_row || x.N > group_elements / group_columns) {
+    return x.C;
+  }
+  const std::optional<Fold> fold = find_fold(views);
+  const std::int64_t groups = fold && fold->inner > 1 ? fold->columns() / group_columns : 0;
+  if (groups < 2) {
+    return x.C;
+  }
+  return (x.C + groups * group_step - 1) / (groups * group_step) * group_step;
+}
+
+Columns::Columns(const Fold& fold, const Channels& values) : columns_(values) {
+  if (values.stride == 0) {
+    columns_.count = fold.columns();
+    return;
+  }
+  // spread() writes a short row beyond the last channel's columns at most.
+  memory_ = lend_memory(object_bytes(fold.columns() + short_row, size_of(values.dtype)));
+  columns_ = {memory_.get(), values.dtype, fold.columns(), 1};
+  if (values.dtype == DType::Float64) {
+    spread(fold, static_cast<const double*>(values.data), values.stride,
+           static_cast<double*>(columns_.data));
+  } else {
+    spread(fold, static_cast<const float*>(values.data), values.stride,
+           static_cast<float*>(columns_.data));
+  }
+}
+
+void merge_columns(const Fold& fold, double rows, const double* column_mean,
+                   const double* column_m2, double* mean, double* m2) {
+  const auto columns = static_cast<double>(fold.repeat * fold.inner);
+  for (std::int64_t c = 0; c < fold.channels; ++c) {
+    // About the channel's first column, so that a large mean takes no digits from the differences.
+    const double first = column_mean[c * fold.inner];
+    const double apart_from_first =
+        fold.sum_of_columns(c, [&](std::int64_t i) { return column_mean[i] - first; });
+    mean[c] = first + apart_from_first / columns;
+    m2[c] = fold.sum_of_columns(c, [&](std::int64_t i) {
+      const double apart = column_mean[i] - mean[c];
+      return column_m2[i] + rows * apart * apart;
+    });
+  }
+}
+
+void add_columns(const Fold& fold, const double* columns, double* channels) {
+  for (std::int64_t c = 0; c < fold.channels; ++c) {
+    channels[c] = fold.sum_of_columns(c, [&](std::int64_t i) { return columns[i]; });
+  }
+}
+
+}  // namespace halnorm::detail

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <initializer_list>
+
+#include "plan/view.h"
+
+/// @file
+/// Data beyond the caches. A store into a line that no cache holds reads the line first, which
+/// costs as much again as the store: output goes past the caches (decision 013). Memory answers
+/// late: input is fetched ahead (decision 015).
+
+namespace halnorm::detail {
+
+/// Whether a call that touches `views`, of which it writes `out`, leaves nothing of its output in a
+/// CPU's caches anyway, and there is a kernel with streaming stores for such an output.
+bool should_stream(const View& out, std::initializer_list<const View*> views);
+
+/// Whether so much of `views` is read that it comes from memory, and there is a kernel that fetches
+/// it ahead. What should_stream() does so as well; this is for sums alone.
+bool should_fetch(std::initializer_list<const View*> views);
+
+/// What the kernels with streaming stores want of their output; its rows may start anywhere.
+bool starts_at_line(const View& v) noexcept;
+
+/// The operation, or its form for data beyond the caches.
+Operation form_of(Operation operation, bool streams) noexcept;
+
+/// What was stored so is there for every thread that is told of it from here on.
+void finish_streaming() noexcept;
+
+}  // namespace halnorm::detail
