@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "../runtime/kernels/cpu_features.h"
+#include "kernels/cpu_features.h"
 
 int main(int argc, char** argv) {
   const char* separator = "";

@@ -1,6 +1,5 @@
 #include <utility>
 
-#include "base/strides.h"
 #include "functional/check.h"
 #include "functional/output.h"
 #include "functional/parameter_types.h"

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 
+#include "kernels/parallel.h"
 #include "kernels/workspace.h"
 #include "plan/view.h"
 

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <functional>
 
+#include "kernels/parallel.h"
 #include "plan/fold.h"
 #include "plan/nontemporal.h"
 #include "plan/partition.h"

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "device/memory.h"
 #include "halnorm/dtype.h"
 #include "kernels/call.h"
 #include "kernels/table.h"

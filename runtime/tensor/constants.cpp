@@ -34,7 +34,7 @@ void forget_constants(const void* context) {
 
 /// Never destroyed: the driver may be gone by then.
 Kept& kept() {
-  static Kept& all = [] -> Kept& {
+  static Kept& all = []() -> Kept& {
     at_release(&forget_constants);
     return *new Kept;
   }();
