@@ -3,11 +3,10 @@
 # just the features that are named. Bare avx512 does not compile in Halide 21; avx512_zen4,
 # avx512_zen5 and avx10 do, but its run time cannot tell whether a CPU has them.
 
-set(HALNORM_X86_TARGETS avx512 avx2 sse41 base)
+set(HALNORM_X86_TARGETS avx512 avx2 sse41)
 set(HALNORM_HALIDE_TARGET_avx512 x86-64-linux-avx512_skylake-avx512-avx2-avx-fma-f16c-sse41)
 set(HALNORM_HALIDE_TARGET_avx2 x86-64-linux-avx2-avx-fma-f16c-sse41)
 set(HALNORM_HALIDE_TARGET_sse41 x86-64-linux-sse41)
-set(HALNORM_HALIDE_TARGET_base x86-64-linux)
 
 # No SVE: Halide 21 aborts on it, and runs it on vectors of another length (decision 011).
 set(HALNORM_ARM64_TARGETS arm64_dotprod arm64_fp16 arm64)

@@ -10,9 +10,6 @@ namespace halnorm::detail {
 
 bool cpu_runs(std::string_view target) noexcept {
   __builtin_cpu_init();
-  if (target == "base") {
-    return true;
-  }
   const bool sse41 = __builtin_cpu_supports("sse4.1") != 0;
   if (target == "sse41") {
     return sse41;

@@ -115,6 +115,18 @@ const Choices& choices() {
   return all.get();
 }
 
+std::string linked_targets() {
+  std::vector<std::string_view> names;
+  std::string list;
+  for (const Kernel& k : table) {
+    if (std::find(names.begin(), names.end(), k.target) == names.end()) {
+      names.emplace_back(k.target);
+      list += (list.empty() ? "" : ", ") + std::string(k.target);
+    }
+  }
+  return list;
+}
+
 /// The environment's choice, or the fastest.
 const Choice* default_choice() {
   const char* wanted = std::getenv("HALNORM_TARGET");
@@ -122,7 +134,8 @@ const Choice* default_choice() {
     return choices().find(wanted, "HALNORM_TARGET");
   }
   if (choices().kernels.empty()) {
-    throw KernelError("halnorm: no linked kernel runs on this CPU");
+    throw KernelError("halnorm: this CPU runs none of the linked targets, got " + linked_targets() +
+                      "; HALNORM_TARGETS of the build names them");
   }
   return &choices().kernels.front();
 }
