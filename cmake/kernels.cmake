@@ -108,6 +108,10 @@ function(halnorm_dtypes_of operation out)
   endif()
 endfunction()
 
+# The runtime checks what it hands to a kernel; those who call kernels without it may want a second
+# check, which is half of a kernel's code. Kernels of devices have theirs anyway: they are few.
+option(HALNORM_KERNEL_CHECKS "Kernels check their buffers: for calls without the runtime" OFF)
+
 set(HALNORM_RUNGEN "" CACHE STRING "Kernels to link with Halide's RunGen as <kernel>.rungen")
 
 # A program that runs and times one kernel on given sizes; see docs/tuning.md.
@@ -144,6 +148,9 @@ function(halnorm_add_kernel operation layout dtype target)
   set(params dtype=${HALNORM_TYPE_${dtype}})
   if(NOT layout STREQUAL "c")
     list(APPEND params layout=${layout})
+  endif()
+  if(NOT HALNORM_KERNEL_CHECKS AND NOT DEFINED HALNORM_DEVICE_TYPE_${target})
+    list(APPEND params checks=false)
   endif()
   list(JOIN params " " words)
   set_property(

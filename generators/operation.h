@@ -5,6 +5,7 @@
 #include "algorithm/carrier.h"
 #include "algorithm/layout.h"
 #include "algorithm/lines.h"
+#include "schedule/checks.h"
 #include "schedule/prefetch.h"
 #include "schedule/schedule.h"
 
@@ -36,10 +37,21 @@ class Operation : public Halide::Generator<Derived> {
   /// few values that float32's roundings show in the statistics.
   Halide::GeneratorParam<bool> exact{"exact", false};
 
+  /// Whether the kernel checks its buffers: for those who call it without the runtime.
+  Halide::GeneratorParam<bool> checks{"checks", true};
+
   /// Of CUDA alone: in NCL the partial sums of a warp meet by shuffles, not through shared memory.
   Halide::GeneratorParam<bool> gpu_lanes{"gpu_lanes", true};
 
  protected:
+  Halide::Pipeline build_pipeline() override {
+    Halide::Pipeline kernel = Halide::Generator<Derived>::build_pipeline();
+    if (!checks) {
+      schedule::leave_out_checks(kernel);
+    }
+    return kernel;
+  }
+
   using Vec = Halide::Buffer<void, 1>;
 
   // A middling size, for Halide's autoschedulers and for RunGen; kernels take every size.

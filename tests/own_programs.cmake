@@ -9,15 +9,15 @@ function(halnorm_add_test_program name)
 endfunction()
 
 halnorm_add_test_program(
-  halnorm_allocation_test allocation_test.cpp module_allocation_test.cpp
+  halnorm_allocation_test functional/allocation_test.cpp nn/allocation_test.cpp
   support/failing_memory.cpp
 )
 halnorm_add_test_program(
-  halnorm_first_call_memory_test first_call_memory_test.cpp support/failing_memory.cpp
+  halnorm_first_call_memory_test kernels/first_call_memory_test.cpp support/failing_memory.cpp
 )
-halnorm_add_test_program(halnorm_load_memory_test load_memory_test.cpp)
-halnorm_add_test_program(halnorm_steady_memory_test steady_memory_test.cpp)
-halnorm_add_test_program(halnorm_process_end_test process_end_test.cpp)
+halnorm_add_test_program(halnorm_load_memory_test io/load_memory_test.cpp)
+halnorm_add_test_program(halnorm_steady_memory_test kernels/steady_memory_test.cpp)
+halnorm_add_test_program(halnorm_process_end_test kernels/process_end_test.cpp)
 target_include_directories(
   halnorm_process_end_test
   PRIVATE $<TARGET_PROPERTY:halnorm_room_kernels,INTERFACE_INCLUDE_DIRECTORIES>
@@ -27,7 +27,7 @@ target_include_directories(
 if(TARGET halnorm_generators AND NOT HALNORM_SANITIZER)
   find_package(Halide 21 REQUIRED)
   add_executable(
-    halnorm_compiler_warnings_test compiler_warnings_test.cpp
+    halnorm_compiler_warnings_test generators/compiler_warnings_test.cpp
                                    "${PROJECT_SOURCE_DIR}/generators/warnings.cpp"
   )
   target_link_libraries(
@@ -44,11 +44,11 @@ if(HALNORM_SANITIZER STREQUAL "thread")
   return()
 endif()
 
-halnorm_add_test_program(halnorm_fork_test fork_test.cpp)
+halnorm_add_test_program(halnorm_fork_test kernels/fork_test.cpp)
 
 find_package(OpenMP COMPONENTS CXX)
 if(OpenMP_CXX_FOUND)
-  halnorm_add_test_program(halnorm_openmp_test openmp_test.cpp)
+  halnorm_add_test_program(halnorm_openmp_test kernels/openmp_test.cpp)
   target_link_libraries(halnorm_openmp_test PRIVATE OpenMP::OpenMP_CXX)
 else()
   message(STATUS "halnorm: no OpenMP, so that its test is left out")
@@ -56,7 +56,7 @@ endif()
 
 find_package(TBB QUIET)
 if(TBB_FOUND)
-  halnorm_add_test_program(halnorm_tbb_test tbb_test.cpp)
+  halnorm_add_test_program(halnorm_tbb_test kernels/tbb_test.cpp)
   target_link_libraries(halnorm_tbb_test PRIVATE TBB::tbb)
 else()
   message(STATUS "halnorm: no TBB (libtbb-dev), so that its test is left out")

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,16 +49,19 @@ std::string last_kernel();
 void set_num_threads(int threads);
 int get_num_threads();
 
-/// See set_streaming_threshold().
-inline constexpr std::int64_t default_streaming_threshold = std::int64_t{64} << 20;
+/// For set_streaming_threshold(): the size of the last-level cache that a core uses, and 64 MB if
+/// that is larger or the CPU does not tell.
+inline constexpr std::int64_t default_streaming_threshold =
+    std::numeric_limits<std::int64_t>::min();
 
 /// Calls that touch more bytes than this (inputs and output together) fetch their inputs ahead of
 /// time and write their output past the caches, which the writes would only flush; sums alone, as
 /// of batch_norm_moments(), fetch from half of it. 0 means never. x86 with AVX2, where the output
 /// is another tensor than the inputs, starts at a multiple of 64 bytes and has rows of a KB or two
 /// (in (N, C) any): others are written as ever. Less is better where the last-level cache is small,
-/// more where what comes next finds the output in a large one. Affects all threads.
-/// @throws ValueError if negative.
+/// more where what comes next finds the output in a large one. Unless set, it is
+/// default_streaming_threshold. Affects all threads.
+/// @throws ValueError if negative and not default_streaming_threshold.
 void set_streaming_threshold(std::int64_t bytes);
 
 }  // namespace halnorm

@@ -1,6 +1,10 @@
 #include "kernels/cpu_features.h"
 
-#if defined(__aarch64__) || defined(__arm__)
+#include <algorithm>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) || defined(__arm__)
 #include <sys/auxv.h>
 #endif
 
@@ -22,6 +26,37 @@ bool cpu_runs(std::string_view target) noexcept {
   return target == "avx512" && avx2 && __builtin_cpu_supports("avx512f") != 0 &&
          __builtin_cpu_supports("avx512cd") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
          __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+}
+
+namespace {
+
+/// The largest cache that a leaf of CPUID lists; AMD's and Intel's leaves have one form.
+std::int64_t largest_cache(unsigned leaf) noexcept {
+  std::int64_t largest = 0;
+  constexpr unsigned most = 16;
+  for (unsigned i = 0; i < most; ++i) {
+    unsigned eax = 0;
+    unsigned ebx = 0;
+    unsigned ecx = 0;
+    unsigned edx = 0;
+    if (__get_cpuid_count(leaf, i, &eax, &ebx, &ecx, &edx) == 0 || (eax & 0x1f) == 0) {
+      break;
+    }
+    const std::int64_t ways = (ebx >> 22) + 1;
+    const std::int64_t partitions = ((ebx >> 12) & 0x3ff) + 1;
+    const std::int64_t line = (ebx & 0xfff) + 1;
+    largest = std::max(largest, ways * partitions * line * (std::int64_t{ecx} + 1));
+  }
+  return largest;
+}
+
+}  // namespace
+
+std::int64_t last_level_cache() noexcept {
+  constexpr unsigned intel = 4;
+  constexpr unsigned amd = 0x8000001d;
+  const std::int64_t bytes = largest_cache(intel);
+  return bytes != 0 ? bytes : largest_cache(amd);
 }
 
 #elif defined(__aarch64__)
@@ -49,6 +84,12 @@ bool cpu_runs(std::string_view target) noexcept {
 #else
 
 bool cpu_runs(std::string_view /*target*/) noexcept { return false; }
+
+#endif
+
+#if !defined(__x86_64__)
+
+std::int64_t last_level_cache() noexcept { return 0; }
 
 #endif
 

@@ -43,6 +43,10 @@ struct Fold {
 /// The fold that makes kernels on such data faster, if there is one. All views have one shape.
 std::optional<Fold> find_fold(std::initializer_list<const View*> views) noexcept;
 
+/// The same for sums over the rows of a channel. Many rows of few vectors each are taken as rows of
+/// columns too.
+std::optional<Fold> find_fold_for_sums(std::initializer_list<const View*> views) noexcept;
+
 /// The same for output that goes past the caches: (N, C) as rows that are long, and start where
 /// lines of the caches do.
 std::optional<Fold> find_streaming_fold(std::initializer_list<const View*> views) noexcept;

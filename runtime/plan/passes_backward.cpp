@@ -124,7 +124,7 @@ Boxes boxes_of(const View& dy, const View& x, const View& dx) {
 
 /// Whether the sums and dx are made one after the other, rather than in one kernel.
 bool in_two_passes(const View& dy, const View& x, const View& dx, bool streams) {
-  return !fit_kernel(dy, x, dx) || should_split(x) || find_fold({&x, &dy, &dx}) ||
+  return !fit_kernel(dy, x, dx) || should_split(x) || find_fold_for_sums({&x, &dy, &dx}) ||
          (streams && (x.layout == Layout::nlc || sums_in_double(x)));
 }
 
@@ -158,7 +158,7 @@ void backward_infer_in_two_passes(const char* function, const View& dy, const Vi
 
 void sums_pass(const char* function, const View& dy, const View& x, const Channels& mean,
                const Channels& sum_dy, const Channels& sum_dy_xmu) {
-  if (const auto fold = find_fold({&x, &dy})) {
+  if (const auto fold = find_fold_for_sums({&x, &dy})) {
     sums_of_columns(function, *fold, dy, x, mean, sum_dy, sum_dy_xmu);
   } else if (!fit_kernel(dy, x, x)) {
     sums_of_boxes(function, dy, x, boxes_of(dy, x, x), mean, sum_dy, sum_dy_xmu,

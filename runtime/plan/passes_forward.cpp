@@ -106,14 +106,14 @@ void normalize_columns(const char* function, const Fold& fold, const View& x,
 
 /// Whether the statistics and y are made one after the other, rather than in one kernel.
 bool in_two_passes(const View& x, const View& y, bool streams) {
-  return !x.fits_kernel() || !y.fits_kernel() || should_split(x) || find_fold({&x, &y}) ||
+  return !x.fits_kernel() || !y.fits_kernel() || should_split(x) || find_fold_for_sums({&x, &y}) ||
          (streams && (x.layout == Layout::nlc || sums_in_double(x)));
 }
 
 }  // namespace
 
 void moments_pass(const char* function, const View& x, const Channels& mean, const Channels& m2) {
-  if (const auto fold = find_fold({&x})) {
+  if (const auto fold = find_fold_for_sums({&x})) {
     moments_of_columns(function, *fold, x, mean, m2);
   } else if (!x.fits_kernel()) {
     moments_of_boxes(function, x, kernel_boxes(x, x), mean, m2, [](std::int64_t count, auto task) {

@@ -131,6 +131,8 @@ constexpr Extents shapes[] = {
     {64, 512, 7},
     {7, 3, 257, Oddity::not_a_number},
     {7, 33, 65, Oddity::strided},
+    {515, 9, 17},
+    {640, 16, 33, Oddity::streaming},
     {5, 64, 100, Oddity::far},
     {2, 3, 20001},
     {16, 32, 512, Oddity::streaming},

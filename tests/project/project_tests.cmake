@@ -1,0 +1,38 @@
+# Tests of the project as a whole: the README, and the package as a stranger meets it.
+
+add_test(NAME readme_example_is_current COMMAND "${CMAKE_COMMAND}" -D "source=${PROJECT_SOURCE_DIR}"
+                                                -P "${CMAKE_CURRENT_LIST_DIR}/readme_test.cmake"
+)
+
+if(CMAKE_CROSSCOMPILING)
+  message(STATUS "halnorm: cross-compiling: the tests of the module's table and of the installed "
+                 "package, which start programs of their own, are left out")
+  return()
+endif()
+
+add_test(NAME rooms COMMAND "${HALNORM_TEST_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/rooms.py"
+                            "${PROJECT_SOURCE_DIR}/runtime"
+)
+add_test(NAME module_table_is_covered
+         COMMAND "${HALNORM_TEST_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/module_table.py"
+                 "${PROJECT_SOURCE_DIR}/docs/module.md" "$<TARGET_FILE:halnorm_tests>"
+)
+add_test(NAME guarantees_are_tested
+         COMMAND "${HALNORM_TEST_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/guarantees.py"
+                 "${PROJECT_SOURCE_DIR}/docs/guarantees.md" "${PROJECT_SOURCE_DIR}/tests"
+)
+
+# An instrumented library asks its user for the sanitizer's flags, which no package carries.
+if(HALNORM_INSTALL AND NOT HALNORM_SANITIZER)
+  get_property(kernels GLOBAL PROPERTY HALNORM_KERNELS)
+  list(GET kernels -1 portable)
+  string(REGEX REPLACE "^.*__" "" portable "${portable}")
+  add_test(
+    NAME installed_package_is_usable
+    COMMAND
+      "${CMAKE_COMMAND}" -D "build=${PROJECT_BINARY_DIR}" -D
+      "work=${CMAKE_CURRENT_BINARY_DIR}/install_test" -D "target=${portable}" -D
+      "compiler=${CMAKE_CXX_COMPILER}" -D "generator=${CMAKE_GENERATOR}" -D
+      "program=${CMAKE_MAKE_PROGRAM}" -P "${CMAKE_CURRENT_LIST_DIR}/install_test.cmake"
+  )
+endif()
