@@ -75,14 +75,11 @@ void sum_rows_of_lanes(BlockSums& b, const BlockGrid& g, const Terms& terms) {
       Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.row_sum(b.rows.x, b.c, b.jl, b.jn));
 }
 
-/// The terms of `count` rows from row `first` on.
+/// The terms of `count` rows from row `first` on, each so far from the one before.
 Tuple sum_of_rows(const BlockSums& b, const BlockGrid& g, const Terms& terms, const Expr& first,
-                  int count) {
-  // Clamped as one, so that the rows' distances are the same for every group.
-  const Expr last = g.domain.N - 1;
-  const Expr start = Halide::clamp(g.first_n(b.jn) + first, 0, Halide::max(g.domain.N - count, 0));
+                  int count, const Expr& apart) {
   return sum_in_pairs(0, count, [&](int i) {
-    return terms({0, b.c, start + min(i, last), b.jl, b.jn});
+    return terms({0, b.c, g.row(b.jn, first + i * apart), b.jl, b.jn});
   });
 }
 
@@ -92,13 +89,14 @@ void sum_rows_of_channels(BlockSums& b, const BlockGrid& g, const Terms& terms) 
   b.across.where(b.across.x < rows / g.lanes);
   b.rest = RDom(0, g.lanes, "rest");
   b.rest.where(b.rest.x < rows % g.lanes);
-  b.together(b.u, b.c, b.jl, b.jn) = sum_of_rows(b, g, terms, b.u * g.lanes, g.lanes);
+  b.together(b.u, b.c, b.jl, b.jn) =
+      sum_of_rows(b, g, terms, b.u * g.group_step(), g.lanes, g.apart(b.jn));
   b.sums(b.c, b.jl, b.jn) = zeros();
   b.sums(b.c, b.jl, b.jn) =
       Tuple(b.sums(b.c, b.jl, b.jn)) + in_double(Tuple(b.together(b.across.x, b.c, b.jl, b.jn)));
   b.sums(b.c, b.jl, b.jn) =
       Tuple(b.sums(b.c, b.jl, b.jn)) +
-      in_double(sum_of_rows(b, g, terms, rows / g.lanes * g.lanes + b.rest.x, 1));
+      in_double(sum_of_rows(b, g, terms, rows / g.lanes * g.lanes + b.rest.x, 1, 1));
 }
 
 }  // namespace
@@ -116,6 +114,8 @@ BlockGrid::BlockGrid(const Domain& d, const BlockSizes& sizes)
       width(sizes.width),
       lanes(sizes.lanes),
       whole(sizes.whole),
+      far_apart(sizes.whole || sizes.channels_apart == 0 ? Expr(false)
+                                                         : d.C <= sizes.channels_apart),
       walkers(sizes.walkers) {
   if (walkers.warps > 0) {
     cut_for_walkers(sizes);
@@ -139,6 +139,10 @@ void BlockGrid::cut_for_vectors(const BlockSizes& sizes) {
     rows = Halide::clamp(values / Halide::max(domain.C, 1), sizes.min_rows, sizes.max_rows);
   }
 }
+
+Expr BlockGrid::apart(const Expr& jn) const { return select(far_apart, rows_at(jn) / lanes, 1); }
+
+Expr BlockGrid::group_step() const { return select(far_apart, 1, lanes); }
 
 Expr BlockGrid::row(const Expr& jn, const Expr& r) const {
   return Halide::clamp(first_n(jn) + r, 0, domain.N - 1);

@@ -22,15 +22,18 @@ struct Walkers {
 /// How many values enter one sum in the data's own precision before double takes over: a block's
 /// sums stay within a few rounding errors of exact because each of its partial sums is short.
 struct BlockSizes {
-  int width = 1;           ///< NCL: of a vector; a row shorter than this is added value by value
-  int lanes = 1;           ///< NCL: vectors of partial sums;
-                           ///< NLC: rows that are added up before they meet the block's sums
-  int row_length = 1;      ///< NCL: a longer row is cut here
-  int block_values = 1;    ///< rows are grouped until a block holds about this many values,
-  int min_rows = 1;        ///< NLC: and not fewer,
-  int max_rows = 1;        ///< and never more: one lane may have to add them all
-  bool whole = false;      ///< or a channel is one block, however many they are
-  bool in_double = false;  ///< double from the first addition on, whatever the data's type
+  int width = 1;         ///< NCL: of a vector; a row shorter than this is added value by value
+  int lanes = 1;         ///< NCL: vectors of partial sums;
+                         ///< NLC: rows that are added up before they meet the block's sums
+  int row_length = 1;    ///< NCL: a longer row is cut here
+  int block_values = 1;  ///< rows are grouped until a block holds about this many values,
+  int min_rows = 1;      ///< NLC: and not fewer,
+  int max_rows = 1;      ///< and never more: one lane may have to add them all
+  /// NLC: up to so many channels the rows that are added up together lie as far apart as their
+  /// block allows; of more channels they are neighbours. The second of sums of several tensors.
+  int channels_apart = 0, channels_apart_of_several = 0;
+  bool whole = false;           ///< or a channel is one block, however many they are
+  bool in_double = false;       ///< double from the first addition on, whatever the data's type
   bool shift_by_first = false;  ///< a channel's first value is subtracted, not one of its middle
   Walkers walkers{};            ///< devices: who takes a block's values
   int blocks = 0;           ///< with walkers: a block grows until there are no more than so many,
@@ -45,6 +48,7 @@ struct BlockGrid {
   Domain domain;
   int width = 1, lanes = 1;
   bool whole = false;
+  Halide::Expr far_apart;  ///< NLC: whether the rows that are added up together lie far apart
   Walkers walkers;
   Halide::Expr warps;             ///< of walkers, no more than there are
   Halide::Expr row_length, rows;  ///< a full block's extents; the last one may be smaller
@@ -57,6 +61,9 @@ struct BlockGrid {
   [[nodiscard]] int step() const { return width * lanes; }
   [[nodiscard]] Halide::Expr first_l(const Halide::Expr& jl) const { return jl * row_length; }
   [[nodiscard]] Halide::Expr first_n(const Halide::Expr& jn) const { return jn * rows; }
+  /// NLC: the distance of the rows that are added up together, and of their first ones.
+  [[nodiscard]] Halide::Expr apart(const Halide::Expr& jn) const;
+  [[nodiscard]] Halide::Expr group_step() const;
   /// Row r of a group; r counts rows that exist.
   [[nodiscard]] Halide::Expr row(const Halide::Expr& jn, const Halide::Expr& r) const;
   [[nodiscard]] Halide::Expr length_at(const Halide::Expr& jl) const;

@@ -213,6 +213,9 @@ Expr Place::or_zero(const Expr& value) const {
 
 BlockSizes BlockSizes::reading(int tensors) const {
   BlockSizes sizes = *this;
+  if (tensors > 1) {
+    sizes.channels_apart = channels_apart_of_several;
+  }
   while (tensors > 1 && sizes.walkers.together > sizes.walkers.piece) {
     sizes.walkers.together /= 2;
     tensors = (tensors + 1) / 2;

@@ -1,5 +1,7 @@
 #include "x86.h"
 
+#include <limits>
+
 namespace halnorm::schedule {
 
 using algorithm::BlockSizes;
@@ -25,6 +27,13 @@ constexpr Tuning defaults{
     .cached_bytes = 524288,
 };
 
+// Eight rows at once are eight streams, which a prefetcher follows if each is on pages of its own.
+// On a Zen 3, 1 and 2 threads, of the time with neighbouring rows: training 0.82 and 0.85 on
+// (160000, 256), 0.72 and 0.89 on (32, 128, 4096), 0.57 and 0.55 on (50000, 48). Sums of two
+// tensors have sixteen: 0.72 and 0.58 on (50000, 48), but 1.14 and 1.09 on (160000, 256).
+constexpr int all_channels = std::numeric_limits<int>::max();
+constexpr int few_channels = 160;
+
 }  // namespace
 
 X86::X86(const Halide::Target& target, const Tuning& tuning, const Strides& strides)
@@ -43,6 +52,8 @@ BlockSizes X86::block_sizes(Layout layout, Halide::Type data, bool in_double) co
             .block_values = 65536,
             .min_rows = 64,
             .max_rows = 256,
+            .channels_apart = all_channels,
+            .channels_apart_of_several = few_channels,
             .in_double = in_double,
             .shift_by_first = shift_by_first};
   }
