@@ -85,6 +85,9 @@ class Compiler:
         cache = (build / "CMakeCache.txt").read_text()
         found = re.search(r"^CMAKE_CXX_COMPILER:\w+=(.*)$", cache, re.MULTILINE)
         self.linker = found.group(1) if found else "c++"
+        found = re.search(r"^CMAKE_OBJCOPY:\w+=(.*)$", cache, re.MULTILINE)
+        self.objcopy = found.group(1) if found else "objcopy"
+        self.symbols = build / "generated/private_runtime/symbols.map"
 
     def compile(self, settings: Settings) -> Candidate | None:
         """None if it does not compile, or not in time."""
@@ -108,9 +111,11 @@ class Compiler:
             *self.kernel.parameters, *words,
         ]  # fmt: skip
         unfinished = library.with_suffix(".unfinished")
-        link = [self.linker, "-shared", "-o", str(unfinished), str(self.folder / f"{name}.o")]
+        object_file = str(self.folder / f"{name}.o")
+        rename = [self.objcopy, f"--redefine-syms={self.symbols}", object_file]
+        link = [self.linker, "-shared", "-o", str(unfinished), object_file]
         try:
-            for command in (generate, link):
+            for command in (generate, rename, link):
                 subprocess.run(command, check=True, capture_output=True, timeout=COMPILE_SECONDS)
         except subprocess.TimeoutExpired:
             return f"not done in {COMPILE_SECONDS} s"

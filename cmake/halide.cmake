@@ -11,10 +11,11 @@ if(NOT HalideHelpers_DIR)
     list(APPEND CMAKE_PREFIX_PATH "${halide_cmake_dir}")
   endif()
 endif()
-find_package(HalideHelpers 21)
+find_package(HalideHelpers 21 QUIET)
 if(NOT HalideHelpers_FOUND)
-  message(FATAL_ERROR "Halide 21 is not found: run ./dev setup, or pass "
-                      "-DCMAKE_PREFIX_PATH=<site-packages>/halide/lib64/cmake")
+  message(FATAL_ERROR "halnorm: Halide 21, which compiles the kernels, is not found. Run ./dev setup "
+                      "in ${PROJECT_SOURCE_DIR}. Or run pip install halide==21.0.0, and pass "
+                      "-DCMAKE_PREFIX_PATH=<site-packages>/halide/lib64/cmake.")
 endif()
 
 # The two headers of Halide's that our own public headers include, and that we ship.
@@ -36,5 +37,5 @@ endforeach()
 add_library(halnorm_halide_headers INTERFACE)
 target_include_directories(
   halnorm_halide_headers SYSTEM INTERFACE "$<BUILD_INTERFACE:${halnorm_halide_include}>"
-                                          "$<INSTALL_INTERFACE:include/halnorm/halide>"
+                                          "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/halnorm/halide>"
 )

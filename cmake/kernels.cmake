@@ -208,6 +208,7 @@ function(halnorm_add_kernels)
   endforeach()
   halnorm_write_list(halnorm_devices.inc "${rows}")
   add_halide_runtime(halnorm_halide_runtime NO_DEFAULT_TARGETS TARGETS ${runtime_target})
+  halnorm_rename_runtime(halnorm_halide_runtime)
   set(rows "")
   # The portable kernels last: examples and tests take the last of the list.
   foreach(operation IN LISTS HALNORM_SMALL_OPERATIONS HALNORM_EXACT_OPERATIONS

@@ -2,7 +2,13 @@
 # a file sets HALNORM_TUNED_<operation>_<layout>_<dtype>_<target> to parameters of a generator. They
 # change when things are computed, never what.
 
-set(HALNORM_TUNED auto CACHE STRING "auto: the file of this CPU, if there is one; none; or a name")
+if(PROJECT_IS_TOP_LEVEL)
+  set(default_tuned auto)
+else()
+  set(default_tuned none) # a program's kernels do not depend on the machine that compiles them
+endif()
+set(HALNORM_TUNED ${default_tuned}
+    CACHE STRING "auto: the file of this CPU, if there is one; none; or a name")
 
 # Sets `out` to a name for this machine's CPU model such as authenticamd-25-17, or to "".
 function(halnorm_cpu_model out)

@@ -3,6 +3,8 @@
 //   #include "halnorm_batch_norm_infer_nlc_f32__avx2.h"
 // and link the library of that name.
 #include <HalideBuffer.h>
+#include <halnorm/kernel_runtime.h>
+
 #include HALNORM_KERNEL_HEADER
 
 #include <algorithm>
@@ -50,7 +52,7 @@ void report(void* /*user_context*/, const char* message) { std::fprintf(stderr, 
 }  // namespace
 
 int main() {
-  halide_set_error_handler(report);
+  halnorm_halide_set_error_handler(report);
   std::vector<float> x = wave(N * C, -1, 0);
   std::vector<float> mean = wave(C, -1, 1);
   std::vector<float> var = wave(C, 0.5, 2);

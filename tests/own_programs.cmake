@@ -22,6 +22,9 @@ target_include_directories(
   halnorm_process_end_test
   PRIVATE $<TARGET_PROPERTY:halnorm_room_kernels,INTERFACE_INCLUDE_DIRECTORIES>
 )
+# They replace the allocator of the library's Halide runtime too.
+target_link_libraries(halnorm_allocation_test PRIVATE halnorm_private_runtime)
+target_link_libraries(halnorm_first_call_memory_test PRIVATE halnorm_private_runtime)
 
 # Where kernels are made by generators of this build: what a user of it gets to read.
 if(TARGET halnorm_generators AND NOT HALNORM_SANITIZER)

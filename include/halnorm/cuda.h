@@ -4,6 +4,8 @@
 /// How a CUDA program lets halnorm work in its own context and stream. Nothing here needs a header
 /// of CUDA's, and nothing links libcuda: the driver is loaded when it is first used.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm::cuda {
 
 /// While it lives, whatever this thread asks of CUDA devices happens in the given context and is
@@ -42,3 +44,5 @@ class StreamGuard {
 void release(void* context);
 
 }  // namespace halnorm::cuda
+
+#pragma GCC visibility pop

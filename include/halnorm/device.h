@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#pragma GCC visibility push(default)
+
 namespace halnorm {
 
 enum class DeviceType : std::uint8_t { CPU, CUDA, OpenCL };
@@ -42,3 +44,5 @@ bool is_available(DeviceType type);
 void synchronize(Device device);
 
 }  // namespace halnorm
+
+#pragma GCC visibility pop

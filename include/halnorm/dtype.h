@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#pragma GCC visibility push(default)
+
 namespace halnorm {
 
 /// Element types of a Tensor. Float16 is IEEE binary16, BFloat16 the upper half of a float32.
@@ -61,3 +63,5 @@ struct DTypeOf<std::int64_t> {
 };
 
 }  // namespace halnorm
+
+#pragma GCC visibility pop

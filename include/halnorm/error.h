@@ -9,6 +9,8 @@
 /// got and what it wanted. A call of a function or of one layer that throws has changed nothing;
 /// docs/module.md says what containers and throwing hooks leave. The process is never aborted.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm {
 
 /// Base of all halnorm exceptions.
@@ -66,3 +68,5 @@ class MemoryError : public std::bad_alloc {
 };
 
 }  // namespace halnorm
+
+#pragma GCC visibility pop

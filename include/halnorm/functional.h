@@ -47,6 +47,8 @@
 /// variance from sums about a shift, Chan, Golub and LeVeque 1983; parts of a tensor are merged by
 /// (count, mean, M2), the same authors 1979.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm::functional {
 
 /// y, and the batch statistics that made it: mean and invstd = 1 / sqrt(var + eps), var biased.
@@ -141,3 +143,5 @@ Tensor batch_norm_backward_elemt(const Tensor& dy, const Tensor& x, const Tensor
                                  const Tensor& sum_dy_xmu, const Tensor& count, Tensor out = {});
 
 }  // namespace halnorm::functional
+
+#pragma GCC visibility pop

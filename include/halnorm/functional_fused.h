@@ -12,6 +12,8 @@
 /// - `out` of a forward may be x or addend itself, of a backward dy itself.
 /// - relu(NaN) is NaN. A gradient passes where y > 0, and where y is NaN.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm::functional {
 
 /// Gradients with respect to x, addend, weight and bias.
@@ -51,3 +53,5 @@ BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const T
                                                        Tensor out = {});
 
 }  // namespace halnorm::functional
+
+#pragma GCC visibility pop

@@ -1,5 +1,7 @@
 #pragma once
 
+#pragma GCC visibility push(default)
+
 namespace halnorm {
 
 /// Whether forwards on this thread remember what their backward needs. On by default.
@@ -19,3 +21,5 @@ class NoGradGuard {
 };
 
 }  // namespace halnorm
+
+#pragma GCC visibility pop

@@ -10,6 +10,8 @@
 /// The generated kernels that are linked into this program, which of them run here, and the threads
 /// they run on.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm {
 
 /// One generated kernel. Its name is `halnorm_<operation>_<layout>_<dtype>__<target>`.
@@ -65,3 +67,5 @@ inline constexpr std::int64_t default_streaming_threshold =
 void set_streaming_threshold(std::int64_t bytes);
 
 }  // namespace halnorm
+
+#pragma GCC visibility pop

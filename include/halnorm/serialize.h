@@ -17,6 +17,8 @@
 /// @file
 /// Named tensors, and the safetensors files that hold them.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm {
 
 /// A map from names to tensors that keeps the order of insertion, with string metadata beside it.
@@ -123,3 +125,5 @@ StateDict load(std::istream& stream, LoadOptions options = {});
 StateDict load(std::span<const std::byte> bytes, LoadOptions options = {});
 
 }  // namespace halnorm
+
+#pragma GCC visibility pop

@@ -1,6 +1,8 @@
 #pragma once
 
-#include <HalideBuffer.h>
+#if __cplusplus < 202002L
+#error "halnorm needs C++20: compile with -std=c++20, or with CMake's feature cxx_std_20"
+#endif
 
 #include <cstdint>
 #include <memory>
@@ -11,15 +13,17 @@
 #include "halnorm/dtype.h"
 #include "halnorm/shape.h"
 
+#pragma GCC visibility push(default)
+
 namespace halnorm {
 
 namespace detail {
 struct TensorAccess;
 }
 
-/// A shared handle on a strided block of elements, viewed through a Halide::Runtime::Buffer.
-/// Copying a Tensor shares its elements, clone() copies them. A default-constructed Tensor is
-/// undefined: the API's "None".
+/// A shared handle on a strided block of elements. Copying a Tensor shares its elements, clone()
+/// copies them. A default-constructed Tensor is undefined: the API's "None". The way out to Halide
+/// is halnorm/halide.h.
 ///
 /// Every member but defined() throws ValueError when called on an undefined tensor.
 /// Different threads may use different handles on the same elements; writes need the caller's own
@@ -27,8 +31,8 @@ struct TensorAccess;
 ///
 /// Writes are counted, for Module::backward(): those of the members below, of functions into `out`
 /// and running statistics, and of modules. A tensor and its views have one count, as they share
-/// memory. Writes through data(), raw_data() and buffer() cannot be seen. Each from_blob() begins a
-/// count of its own.
+/// memory. Writes through data(), raw_data() and halide_buffer() cannot be seen. Each from_blob()
+/// begins a count of its own.
 class Tensor {
  public:
   Tensor() noexcept = default;
@@ -123,10 +127,6 @@ class Tensor {
   /// other: how a module converts its tensors while their identity stays.
   void set_data(const Tensor& other);
 
-  /// The way out to Halide: dimension 0 is the last axis. @throws ShapeError if an extent or stride
-  /// does not fit in 32 bits.
-  Halide::Runtime::Buffer<>& buffer() const;
-
  private:
   struct Impl;
   friend struct detail::TensorAccess;
@@ -174,3 +174,5 @@ class Parameter {
 };
 
 }  // namespace halnorm
+
+#pragma GCC visibility pop

@@ -5,6 +5,8 @@
 /// @file
 /// A host application's own threads, in place of halnorm's pool.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm {
 
 namespace detail {
@@ -56,3 +58,5 @@ class ParallelLoop {
 void set_parallel_for(std::function<void(const ParallelLoop& loop)> run);
 
 }  // namespace halnorm
+
+#pragma GCC visibility pop

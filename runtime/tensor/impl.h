@@ -10,8 +10,7 @@
 
 namespace halnorm {
 
-/// What every handle on one tensor shares. The view is made with it, not on demand: threads may
-/// ask for it at the same time.
+/// What every handle on one tensor shares.
 struct Tensor::Impl {
   std::shared_ptr<void> storage;  ///< keeps alive the count of writes, and memory that is owned
   std::shared_ptr<const detail::DeviceMemory> memory;  ///< null for the host
@@ -25,8 +24,6 @@ struct Tensor::Impl {
   Device device;
   detail::ByteRange bytes;  ///< nowhere if it has no elements
   bool contiguous = true;
-  bool fits_halide = true;         ///< every extent and stride fits in 32 bits
-  Halide::Runtime::Buffer<> view;  ///< never owns; meaningful if fits_halide
 
   Impl(std::shared_ptr<void> owner, detail::WriteCount* write_count, void* first, Shape extents,
        detail::Strides steps, std::int64_t count, DType type);

@@ -1,46 +1,14 @@
 #include "halnorm/tensor.h"
 
-#include <algorithm>
-#include <array>
 #include <string>
 
 #include "device/memory.h"
 #include "halnorm/error.h"
-#include "kernels/call.h"
 #include "tensor/impl.h"
 
 namespace halnorm {
 
 namespace {
-
-bool all_fit_32_bits(const std::vector<std::int64_t>& values) noexcept {
-  return std::all_of(values.begin(), values.end(),
-                     [](std::int64_t value) { return value == static_cast<std::int32_t>(value); });
-}
-
-/// Extents and strides fit in 32 bits. Halide counts dimensions from the innermost.
-Halide::Runtime::Buffer<> halide_view(void* data, const Shape& shape,
-                                      const detail::Strides& strides, DType dtype) {
-  const std::size_t rank = shape.size();
-  const auto dimension = [&](std::size_t axis) {
-    return halide_dimension_t(0, static_cast<std::int32_t>(shape[axis]),
-                              static_cast<std::int32_t>(strides[axis]));
-  };
-  constexpr std::size_t usual_rank = 4;
-  if (rank <= usual_rank) {  // without an allocation
-    std::array<halide_dimension_t, usual_rank> dims;
-    for (std::size_t axis = 0; axis < rank; ++axis) {
-      dims[rank - 1 - axis] = dimension(axis);
-    }
-    return Halide::Runtime::Buffer<>(detail::halide_type(dtype), data, static_cast<int>(rank),
-                                     dims.data());
-  }
-  std::vector<halide_dimension_t> dims(rank);
-  for (std::size_t axis = 0; axis < rank; ++axis) {
-    dims[rank - 1 - axis] = dimension(axis);
-  }
-  return Halide::Runtime::Buffer<>(detail::halide_type(dtype), data, dims);
-}
 
 /// Apart, so that the check itself is short enough to be part of each accessor.
 [[noreturn, gnu::cold]] void throw_undefined(const char* function) {
@@ -61,9 +29,7 @@ Tensor::Impl::Impl(std::shared_ptr<void> owner, detail::WriteCount* write_count,
       dtype(type),
       bytes(numel == 0 ? detail::ByteRange{}
                        : detail::byte_range(data, shape, strides, size_of(dtype))),
-      contiguous(detail::is_contiguous(shape, strides)),
-      fits_halide(all_fit_32_bits(shape) && all_fit_32_bits(strides)),
-      view(fits_halide ? halide_view(data, shape, strides, dtype) : Halide::Runtime::Buffer<>()) {}
+      contiguous(detail::is_contiguous(shape, strides)) {}
 
 Tensor::Impl::Impl(std::shared_ptr<const detail::DeviceMemory> place, void* first, Shape extents,
                    detail::Strides steps, std::int64_t count, DType type)
@@ -77,8 +43,7 @@ Tensor::Impl::Impl(std::shared_ptr<const detail::DeviceMemory> place, void* firs
       device(memory->device()),
       bytes(numel == 0 ? detail::ByteRange{}
                        : detail::byte_range(data, shape, strides, size_of(dtype))),
-      contiguous(detail::is_contiguous(shape, strides)),
-      fits_halide(false) {}
+      contiguous(detail::is_contiguous(shape, strides)) {}
 
 std::shared_ptr<Tensor::Impl> Tensor::Impl::view_of(void* first, Shape extents,
                                                     detail::Strides steps) const {
@@ -146,17 +111,6 @@ void Tensor::set_data(const Tensor& other) {
   Impl copy = other.impl("set_data");  // may throw; the move below cannot
   copy.replaced = self.replaced + 1;
   self = std::move(copy);
-}
-
-Halide::Runtime::Buffer<>& Tensor::buffer() const {
-  Impl& self = impl("buffer");
-  require_host("buffer", self);
-  if (!self.fits_halide) {
-    throw ShapeError("Tensor::buffer: got shape " + detail::to_string(self.shape) +
-                     " with strides " + detail::to_string(self.strides) +
-                     ", wanted extents and strides that fit in 32 bits");
-  }
-  return self.view;
 }
 
 }  // namespace halnorm

@@ -16,9 +16,33 @@ run("${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}/consumer" -B "${work}/build
 run("${CMAKE_COMMAND}" --build "${work}/build")
 run("${work}/build/consumer")
 run("${work}/build/raw")
+if(EXISTS "${work}/build/consumer_of_shared")
+  run("${work}/build/consumer_of_shared")
+endif()
+
+# Without CMake: one command, for either library.
+find_program(pkg_config NAMES pkgconf pkg-config)
+if(pkg_config)
+  file(GLOB_RECURSE pc_file "${work}/moved/*/halnorm.pc")
+  cmake_path(GET pc_file PARENT_PATH pc_folder)
+  cmake_path(GET pc_folder PARENT_PATH libraries)
+  set(ENV{PKG_CONFIG_PATH} "${pc_folder}")
+  foreach(package IN ITEMS halnorm halnorm-static)
+    execute_process(
+      COMMAND "${pkg_config}" --cflags --libs ${package} OUTPUT_VARIABLE flags
+      OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY
+    )
+    separate_arguments(flags UNIX_COMMAND "${flags}")
+    run("${compiler}" "${CMAKE_CURRENT_LIST_DIR}/consumer/main.cpp" -o "${work}/${package}" ${flags})
+    run("${CMAKE_COMMAND}" -E env "LD_LIBRARY_PATH=${libraries}" "${work}/${package}")
+  endforeach()
+else()
+  message(STATUS "there is no pkg-config, so that its files are not tried")
+endif()
 
 # What is installed must not lead back to where it was built.
-file(GLOB_RECURSE texts "${work}/moved/*.cmake" "${work}/moved/*.h")
+file(GLOB_RECURSE texts "${work}/moved/*.cmake" "${work}/moved/*.h" "${work}/moved/*.pc"
+     "${work}/moved/*.json")
 foreach(text IN LISTS texts)
   file(READ "${text}" content)
   string(FIND "${content}" "${build}" place)

@@ -36,3 +36,12 @@ if(HALNORM_INSTALL AND NOT HALNORM_SANITIZER)
       "program=${CMAKE_MAKE_PROGRAM}" -P "${CMAKE_CURRENT_LIST_DIR}/install_test.cmake"
   )
 endif()
+
+add_test(
+  NAME subdirectory_is_usable
+  COMMAND
+    "${CMAKE_COMMAND}" -D "source=${PROJECT_SOURCE_DIR}" -D
+    "work=${CMAKE_CURRENT_BINARY_DIR}/subdirectory_test" -D "compiler=${CMAKE_CXX_COMPILER}" -D
+    "generator=${CMAKE_GENERATOR}" -D "program=${CMAKE_MAKE_PROGRAM}" -P
+    "${CMAKE_CURRENT_LIST_DIR}/subdirectory_test.cmake"
+)

@@ -13,6 +13,8 @@
 /// @file
 /// Batch normalization layers. Formulas, dtypes, strides and threads: halnorm/functional.h.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm::nn {
 
 struct BatchNormOptions {
@@ -167,3 +169,5 @@ class BatchNorm3d : public BatchNorm {
 };
 
 }  // namespace halnorm::nn
+
+#pragma GCC visibility pop

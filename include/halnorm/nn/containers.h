@@ -14,6 +14,8 @@
 /// Modules that hold modules. Their children are registered, so that iteration, modes, conversion
 /// and state dictionaries reach them.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm::nn {
 
 /// A list of modules named "0", "1", ...; it does not compute.
@@ -99,3 +101,5 @@ class ModuleDict : public Module {
 };
 
 }  // namespace halnorm::nn
+
+#pragma GCC visibility pop

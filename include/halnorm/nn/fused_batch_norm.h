@@ -10,6 +10,8 @@
 /// Batch normalization with the addition and the relu that follow it in a residual block, in one
 /// pass over memory. Formulas: halnorm/functional_fused.h.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm::nn {
 
 /// The gradients with respect to the two inputs of a FusedBatchNorm1d.
@@ -49,3 +51,5 @@ class FusedBatchNorm1d : public BatchNorm {
 };
 
 }  // namespace halnorm::nn
+
+#pragma GCC visibility pop

@@ -15,6 +15,8 @@
 /// Functions of the caller's that a module runs before or after its own work, and the handles that
 /// remove them.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm::nn {
 
 class Module;
@@ -88,3 +90,5 @@ class HookHandle {
 };
 
 }  // namespace halnorm::nn
+
+#pragma GCC visibility pop

@@ -7,6 +7,8 @@
 #include "halnorm/serialize.h"
 #include "halnorm/tensor.h"
 
+#pragma GCC visibility push(default)
+
 namespace halnorm::nn {
 
 /// What Module::load_state_dict found.
@@ -43,3 +45,5 @@ class LoadState {
 };
 
 }  // namespace halnorm::nn
+
+#pragma GCC visibility pop

@@ -21,6 +21,8 @@
 /// @file
 /// The base of all layers: a node in a tree of named parameters, buffers and child modules.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm::nn {
 
 namespace detail {
@@ -296,5 +298,7 @@ class Module {
 };
 
 }  // namespace halnorm::nn
+
+#pragma GCC visibility pop
 
 #include "halnorm/nn/module_members.h"  // IWYU pragma: export

@@ -11,6 +11,8 @@
 /// @file
 /// How Module lists members, and its hash; a part of halnorm/nn/module.h.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm::nn {
 
 template <class GetMembers, class Found>
@@ -37,6 +39,8 @@ auto Module::named_members(GetMembers get_members, const std::string& prefix, bo
 }
 
 }  // namespace halnorm::nn
+
+#pragma GCC visibility pop
 
 /// Of a module's identity. (Types of ours may be given a hash, which the check does not see here.)
 template <std::derived_from<halnorm::nn::Module> M>

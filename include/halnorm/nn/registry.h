@@ -13,6 +13,8 @@
 
 #include "halnorm/tensor.h"
 
+#pragma GCC visibility push(default)
+
 namespace halnorm::nn {
 
 class Module;
@@ -180,3 +182,5 @@ struct Registry {
 };
 
 }  // namespace halnorm::nn
+
+#pragma GCC visibility pop

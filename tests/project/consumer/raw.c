@@ -1,6 +1,6 @@
 /* Calls one generated kernel by name: mean and sum of squared deviations of two channels. */
 
-#include <HalideRuntime.h>
+#include <halnorm/kernel_runtime.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -39,7 +39,7 @@ int main(void) {
   }
   int failures = wrong("mean", mean, 3, 25) + wrong("m2", m2, 14, 500);
 
-  halide_set_error_handler(keep_going);
+  halnorm_halide_set_error_handler(keep_going);
   x_buffer.type = f64;
   if (KERNEL(&x_buffer, &mean_buffer, &m2_buffer) == 0) {
     fprintf(stderr, "float64 data was taken for float32\n");
