@@ -189,6 +189,23 @@ function(halnorm_write_list name rows)
   file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/${name}" CONTENT "${rows}" @ONLY)
 endfunction()
 
+# Writes the source of an operation's kernels, and of its variants, as runtime/kernels/table.h has them.
+# An operation that no target has, as one for devices in a build without, has a source all the same.
+function(halnorm_write_rows operation rows)
+  halnorm_write_list(kernel_rows/${operation}.inc "${rows}")
+  string(REGEX MATCHALL "HALNORM_KERNEL" count "${rows}")
+  list(LENGTH count count)
+  foreach(variant IN ITEMS small exact stream)
+    set(${variant} nullptr)
+    if(${operation}_${variant} IN_LIST ARGN)
+      set(${variant} "&${operation}_${variant}")
+    endif()
+  endforeach()
+  set(source "${PROJECT_BINARY_DIR}/generated/kernel_rows/${operation}.cpp")
+  configure_file("${PROJECT_SOURCE_DIR}/runtime/kernels/rows.cpp.in" "${source}" @ONLY)
+  set_property(GLOBAL APPEND PROPERTY HALNORM_ROW_SOURCES "${source}")
+endfunction()
+
 # Compiles all kernels for the chosen targets, and writes the lists that the runtime's table is
 # made of.
 function(halnorm_add_kernels)
@@ -210,11 +227,18 @@ function(halnorm_add_kernels)
   add_halide_runtime(halnorm_halide_runtime NO_DEFAULT_TARGETS TARGETS ${runtime_target})
   halnorm_rename_runtime(halnorm_halide_runtime)
   set(rows "")
-  # The portable kernels last: examples and tests take the last of the list.
-  foreach(operation IN LISTS HALNORM_SMALL_OPERATIONS HALNORM_EXACT_OPERATIONS
-                             HALNORM_STREAM_OPERATIONS HALNORM_DEVICE_OPERATIONS
-                             HALNORM_OPERATIONS)
+  foreach(target IN LISTS targets devices)
+    string(APPEND rows "HALNORM_TARGET(${target})\n")
+  endforeach()
+  halnorm_write_list(halnorm_targets.inc "${rows}")
+  set(operations ${HALNORM_SMALL_OPERATIONS} ${HALNORM_EXACT_OPERATIONS}
+                 ${HALNORM_STREAM_OPERATIONS} ${HALNORM_DEVICE_OPERATIONS} ${HALNORM_OPERATIONS})
+  set(names "")
+  foreach(operation IN LISTS operations)
+    string(APPEND names "HALNORM_OPERATION(${operation})\n")
+    set(rows "")
     halnorm_dtypes_of(${operation} dtypes)
+    # The portable kernels last: examples and tests take the last of the list.
     foreach(layout IN ITEMS c ncl nlc)
       foreach(dtype IN LISTS dtypes)
         foreach(target IN LISTS targets devices)
@@ -226,8 +250,9 @@ function(halnorm_add_kernels)
         endforeach()
       endforeach()
     endforeach()
+    halnorm_write_rows(${operation} "${rows}" ${operations})
   endforeach()
-  halnorm_write_list(halnorm_kernels.inc "${rows}")
+  halnorm_write_list(halnorm_operations.inc "${names}")
   set(rows "")
   foreach(dtype IN LISTS HALNORM_DTYPES)
     string(APPEND rows "HALNORM_DTYPE(${dtype}, ${HALNORM_TYPE_${dtype}})\n")

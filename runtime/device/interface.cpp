@@ -77,7 +77,7 @@ int run_a_kernel(DeviceType type, FewValues& running, FewValues& batch, FewValue
   double factor = 0.25;
   std::array<void*, 8> arguments{running.get(), running.get(), batch.get(), batch.get(),
                                  &count,        &factor,       mean.get(),  var.get()};
-  return find_kernel(Operation::update_running_stats, Layout::c, Element::f64, type)
+  return find_kernel(rows::update_running_stats, Layout::c, Element::f64, type)
       ->run(arguments.data());
 }
 

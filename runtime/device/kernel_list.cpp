@@ -1,29 +1,43 @@
-#include <string_view>
+#include <iterator>
+#include <vector>
 
-#include "halnorm/device.h"
 #include "halnorm/kernels.h"
 #include "kernels/cpu_features.h"
 #include "kernels/table.h"
 
+// The one list of all operations: a program that asks for it links every kernel.
+
 namespace halnorm {
 
+namespace detail {
+
 namespace {
+
+#define HALNORM_OPERATION(name) &rows::name,
+constexpr const Rows* operations[] = {
+#include "halnorm_operations.inc"
+};
+#undef HALNORM_OPERATION
 
 /// Whether a target's kernels run on this machine.
 bool runs_here(std::string_view target) {
   if (target == "cuda") {
     return is_available(DeviceType::CUDA);
   }
-  return target == "opencl" ? is_available(DeviceType::OpenCL) : detail::cpu_runs(target);
+  return target == "opencl" ? is_available(DeviceType::OpenCL) : cpu_runs(target);
 }
 
 }  // namespace
 
+}  // namespace detail
+
 std::vector<KernelInfo> kernels() {
   std::vector<KernelInfo> all;
-  for (const detail::Kernel& k : detail::all_kernels()) {
-    all.push_back(
-        {k.name, k.operation_name, k.layout_name, k.element_name, k.target, runs_here(k.target)});
+  for (const detail::Rows* operation : detail::operations) {
+    for (const detail::Kernel& k : operation->all()) {
+      all.push_back({k.name, k.operation_name, k.layout_name, k.element_name, k.target,
+                     detail::runs_here(k.target)});
+    }
   }
   return all;
 }

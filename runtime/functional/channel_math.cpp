@@ -54,11 +54,10 @@ std::pair<Tensor, Tensor> rounded(const Tensor& a, const Tensor& b) {
   KernelBuffer b_buffer = channels_of(b).buffer();
   KernelBuffer first_buffer = channels_of(first).buffer();
   KernelBuffer second_buffer = channels_of(second).buffer();
-  run_kernel(
-      "channels",
-      select_kernel(Operation::update_running_stats, Layout::c, Element::f32, a.device().type),
-      {old.get(), old.get(), a_buffer.get(), b_buffer.get(), &count, &factor, first_buffer.get(),
-       second_buffer.get()});
+  run_kernel("channels",
+             select_kernel(rows::update_running_stats, Layout::c, Element::f32, a.device().type),
+             {old.get(), old.get(), a_buffer.get(), b_buffer.get(), &count, &factor,
+              first_buffer.get(), second_buffer.get()});
   return {first, second};
 }
 

@@ -18,7 +18,6 @@ using detail::Addend;
 using detail::Extents;
 using detail::KernelBuffer;
 using detail::Layout;
-using detail::Operation;
 using detail::RunningUpdate;
 
 namespace {
@@ -93,7 +92,7 @@ struct TrainBuffers {
 };
 
 void run_kernel_of_train(const Arguments& a, const detail::View& x, TrainBuffers& b) {
-  detail::run_kernel(a.function, detail::kernel_for(Operation::batch_norm_fused_train, x),
+  detail::run_kernel(a.function, detail::kernel_for(detail::rows::batch_norm_fused_train, x),
                      {b.x.get(), b.addend.get(), b.weight.get(), b.bias.get(), &a.eps, b.y.get(),
                       b.mean.get(), b.invstd.get(), b.m2.get()});
 }
@@ -102,7 +101,7 @@ void run_kernel_of_update(const Arguments& a, const detail::View& x, TrainBuffer
                           const detail::RunningStatistics& running) {
   KernelBuffer mean = running.mean.buffer();
   KernelBuffer var = running.var.buffer();
-  detail::run_kernel(a.function, detail::kernel_for(Operation::batch_norm_fused_train_update, x),
+  detail::run_kernel(a.function, detail::kernel_for(detail::rows::batch_norm_fused_train_update, x),
                      {b.x.get(), b.addend.get(), b.weight.get(), b.bias.get(), &a.eps, mean.get(),
                       var.get(), &running.factor, b.y.get(), b.mean.get(), b.invstd.get(),
                       b.m2.get(), mean.get(), var.get()});
@@ -197,7 +196,8 @@ Tensor run_infer(const Arguments& a, const Tensor& running_mean, const Tensor& r
   KernelBuffer bias = detail::bias_channels(a.bias, channels, x).buffer();
   KernelBuffer y_buffer = detail::view_of(y.target(), layout).buffer();
   detail::run_kernel(
-      a.function, detail::kernel_for(Operation::batch_norm_fused_infer, detail::view_of(x, layout)),
+      a.function,
+      detail::kernel_for(detail::rows::batch_norm_fused_infer, detail::view_of(x, layout)),
       {x_buffer.get(), addend_buffer.get(), mean.get(), var.get(), weight.get(), bias.get(), &a.eps,
        y_buffer.get()});
   return y.finish();

@@ -16,7 +16,6 @@ using detail::ChannelPair;
 using detail::Extents;
 using detail::KernelBuffer;
 using detail::Layout;
-using detail::Operation;
 
 namespace {
 
@@ -96,13 +95,13 @@ struct Buffers {
 };
 
 void run_kernel_of_backward(const char* function, const detail::View& x, Buffers b) {
-  detail::run_kernel(function, detail::kernel_for(Operation::batch_norm_fused_backward, x),
+  detail::run_kernel(function, detail::kernel_for(detail::rows::batch_norm_fused_backward, x),
                      {b.dy.get(), b.x.get(), b.y.get(), b.weight.get(), b.mean.get(),
                       b.invstd.get(), b.dx.get(), b.daddend.get(), b.dweight.get(), b.dbias.get()});
 }
 
 void run_kernel_that_adds(const char* function, const detail::View& x, Buffers b) {
-  detail::run_kernel(function, detail::kernel_for(Operation::batch_norm_fused_backward_add, x),
+  detail::run_kernel(function, detail::kernel_for(detail::rows::batch_norm_fused_backward_add, x),
                      {b.dy.get(), b.x.get(), b.y.get(), b.weight.get(), b.mean.get(),
                       b.invstd.get(), b.dweight.get(), b.dbias.get(), b.dx.get(), b.daddend.get(),
                       b.dweight.get(), b.dbias.get()});
@@ -147,7 +146,7 @@ BatchNormFusedBackward run_backward_infer(const char* function, const Tensor& dy
   KernelBuffer dweight_buffer = detail::channels_of(d.dweight).buffer();
   KernelBuffer dbias_buffer = detail::channels_of(d.dbias).buffer();
   detail::run_kernel(function,
-                     detail::kernel_for(Operation::batch_norm_fused_backward_infer,
+                     detail::kernel_for(detail::rows::batch_norm_fused_backward_infer,
                                         detail::view_of(d.x, d.layout)),
                      {dy_buffer.get(), x_buffer.get(), y_buffer.get(), weight_buffer.get(),
                       mean_buffer.get(), var_buffer.get(), &eps, dx_buffer.get(),

@@ -34,7 +34,7 @@ void RunningUpdate::run(const char* function, const Tensor& batch_mean, const Te
   KernelBuffer old_var = channels_of(dense_var).buffer();
   KernelBuffer new_mean = channels_of(dense_mean).buffer();
   KernelBuffer new_var = channels_of(dense_var).buffer();
-  const Kernel& kernel = select_kernel(Operation::update_running_stats, Layout::c,
+  const Kernel& kernel = select_kernel(rows::update_running_stats, Layout::c,
                                        element_of(dense_mean.dtype()), dense_mean.device().type);
   run_kernel(function, kernel,
              {old_mean.get(), old_var.get(), mean.get(), m2.get(), &count, &factor_, new_mean.get(),

@@ -1,10 +1,10 @@
 #include "kernels/table.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,96 +13,45 @@
 #include "halnorm/kernels.h"
 #include "kernels/cpu_features.h"
 
-#define HALNORM_KERNEL(operation, layout, dtype, target) \
-  extern "C" int halnorm_##operation##_##layout##_##dtype##__##target##_argv(void**);
-#include "halnorm_kernels.inc"
-#undef HALNORM_KERNEL
-
 namespace halnorm {
 
 namespace detail {
 
 namespace {
 
-constexpr std::uint8_t vector_bytes_of(std::string_view target) {
-  const bool on_device = target == "cuda" || target == "opencl";
-  return target == "avx512" ? 64 : target == "avx2" ? 32 : on_device ? 0 : 16;
-}
-
-#define HALNORM_KERNEL(operation, layout, dtype, target)            \
-  Kernel{Operation::operation,                                      \
-         Layout::layout,                                            \
-         Element::dtype,                                            \
-         vector_bytes_of(#target),                                  \
-         #operation,                                                \
-         #layout,                                                   \
-         #dtype,                                                    \
-         #target,                                                   \
-         "halnorm_" #operation "_" #layout "_" #dtype "__" #target, \
-         &halnorm_##operation##_##layout##_##dtype##__##target##_argv},
-/// Fastest target first within each operation, layout and dtype; the portable one last.
-constexpr Kernel table[] = {
-#include "halnorm_kernels.inc"
-};
-#undef HALNORM_KERNEL
-
-using Choice = std::array<const Kernel*, operation_count * layout_count * element_count>;
-
-constexpr std::size_t slot(Operation operation, Layout layout, Element element) {
-  return (static_cast<std::size_t>(operation) * layout_count + static_cast<std::size_t>(layout)) *
-             element_count +
-         static_cast<std::size_t>(element);
-}
-
-static_assert(std::all_of(std::begin(table), std::end(table),
-                          [](const Kernel& k) {
-                            return slot(k.operation, k.layout, k.element) < Choice().size();
-                          }),
-              "an operation behind the one that operation_count names");
-
-Choice choice_of(std::string_view target) {
-  Choice choice{};
-  for (const Kernel& k : table) {
-    if (target == k.target) {
-      choice[slot(k.operation, k.layout, k.element)] = &k;
+constexpr std::optional<Target> target_of(std::string_view name) noexcept {
+  for (std::size_t i = 0; i < target_count; ++i) {
+    if (target_names[i] == name) {
+      return static_cast<Target>(i);
     }
   }
-  return choice;
+  return std::nullopt;
 }
 
-/// A device's kernels, all of one target; tensors on a device exist only where it is linked.
-const Choice& device_choice(DeviceType type) {
-  static const Choice cuda = choice_of("cuda");
-  static const Choice opencl = choice_of("opencl");
-  return type == DeviceType::CUDA ? cuda : opencl;
+std::string_view name_of(Target target) noexcept {
+  return target_names[static_cast<std::size_t>(target)];
 }
 
-/// The linked targets that this CPU executes, and for each the kernels that a call then runs.
+/// The linked targets that this CPU executes.
 struct Choices {
-  std::vector<std::string> targets;
-  std::vector<Choice> kernels;
+  std::vector<Target> targets;
 
   Choices() {
-    for (const Kernel& k : table) {
-      const bool known = std::find(targets.begin(), targets.end(), k.target) != targets.end();
-      if (!known && cpu_runs(k.target)) {
-        targets.emplace_back(k.target);
+    for (std::size_t i = 0; i < target_count; ++i) {
+      if (cpu_runs(target_names[i])) {
+        targets.push_back(static_cast<Target>(i));
       }
-    }
-    for (const std::string& target : targets) {
-      kernels.push_back(choice_of(target));
     }
   }
 
   /// @throws KernelError
-  [[nodiscard]] const Choice* find(std::string_view name, const char* who) const {
-    const auto at = std::find(targets.begin(), targets.end(), name);
-    if (at != targets.end()) {
-      return &kernels[static_cast<std::size_t>(at - targets.begin())];
-    }
+  [[nodiscard]] Target find(std::string_view name, const char* who) const {
     std::string known;
-    for (const std::string& target : targets) {
-      known += (known.empty() ? "" : ", ") + target;
+    for (const Target target : targets) {
+      if (name_of(target) == name) {
+        return target;
+      }
+      known += (known.empty() ? "" : ", ") + std::string(name_of(target));
     }
     throw KernelError(std::string(who) + ": got target '" + std::string(name) +
                       "', wanted one that is linked and runs on this CPU: " +
@@ -116,66 +65,79 @@ const Choices& choices() {
 }
 
 std::string linked_targets() {
-  std::vector<std::string_view> names;
   std::string list;
-  for (const Kernel& k : table) {
-    if (std::find(names.begin(), names.end(), k.target) == names.end()) {
-      names.emplace_back(k.target);
-      list += (list.empty() ? "" : ", ") + std::string(k.target);
-    }
+  for (const std::string_view name : target_names) {
+    list += (list.empty() ? "" : ", ") + std::string(name);
   }
   return list;
 }
 
 /// The environment's choice, or the fastest.
-const Choice* default_choice() {
+Target default_choice() {
   const char* wanted = std::getenv("HALNORM_TARGET");
   if (wanted != nullptr && *wanted != '\0') {
     return choices().find(wanted, "HALNORM_TARGET");
   }
-  if (choices().kernels.empty()) {
+  if (choices().targets.empty()) {
     throw KernelError("halnorm: this CPU runs none of the linked targets, got " + linked_targets() +
                       "; HALNORM_TARGETS of the build names them");
   }
-  return &choices().kernels.front();
+  return choices().targets.front();
 }
 
-std::atomic<const Choice*> active{nullptr};
+constexpr int undecided = -1;
+std::atomic<int> active{undecided};
 thread_local const Kernel* last = nullptr;
 
-const Choice& choice_for(DeviceType where) {
-  if (where != DeviceType::CPU) {
-    return device_choice(where);
+Target cpu_choice() {
+  int choice = active.load(std::memory_order_relaxed);
+  if (choice == undecided) {
+    choice = static_cast<int>(default_choice());
+    active.store(choice, std::memory_order_relaxed);
   }
-  const Choice* choice = active.load(std::memory_order_acquire);
-  if (choice == nullptr) {
-    choice = default_choice();
-    active.store(choice, std::memory_order_release);
+  return static_cast<Target>(choice);
+}
+
+/// A device's kernels are all of one target; tensors on a device exist only where it is linked.
+std::optional<Target> choice_for(DeviceType where) {
+  switch (where) {
+    case DeviceType::CPU:
+      return cpu_choice();
+    case DeviceType::CUDA:
+      return target_of("cuda");
+    case DeviceType::OpenCL:
+      return target_of("opencl");
   }
-  return *choice;
+  return std::nullopt;
 }
 
 }  // namespace
 
-std::span<const Kernel> all_kernels() noexcept { return table; }
-
-const Kernel* find_kernel(Operation operation, Layout layout, Element element, DeviceType where) {
-  return choice_for(where)[slot(operation, layout, element)];
+const Kernel* find_kernel(const Rows& operation, Layout layout, Element element, DeviceType where) {
+  const std::optional<Target> target = choice_for(where);
+  return target ? operation.find(*target, layout, element) : nullptr;
 }
 
-const Kernel& select_kernel(Operation operation, Layout layout, Element element, DeviceType where) {
+const Kernel& select_kernel(const Rows& operation, Layout layout, Element element,
+                            DeviceType where) {
   last = find_kernel(operation, layout, element, where);
   return *last;
 }
 
 }  // namespace detail
 
-std::vector<std::string> targets() { return detail::choices().targets; }
+std::vector<std::string> targets() {
+  std::vector<std::string> names;
+  for (const detail::Target target : detail::choices().targets) {
+    names.emplace_back(detail::name_of(target));
+  }
+  return names;
+}
 
 void force_target(std::string_view target) {
-  detail::active.store(
-      target.empty() ? detail::default_choice() : detail::choices().find(target, "force_target"),
-      std::memory_order_release);
+  const detail::Target choice =
+      target.empty() ? detail::default_choice() : detail::choices().find(target, "force_target");
+  detail::active.store(static_cast<int>(choice), std::memory_order_relaxed);
 }
 
 std::string last_kernel() { return detail::last == nullptr ? "" : detail::last->name; }

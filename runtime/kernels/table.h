@@ -1,8 +1,10 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "halnorm/device.h"
 #include "kernels/data_types.h"
@@ -43,17 +45,34 @@ enum class Operation : std::uint8_t {
   batch_norm_backward_exact,
   batch_norm_moments_exact,
   batch_norm_backward_reduce_exact,
-  batch_norm_train_stream,     ///< for data beyond the caches: see stream.h
+  batch_norm_train_stream,     ///< for data beyond the caches: see plan/nontemporal.h
   batch_norm_backward_stream,  ///< likewise, and so are those below
   batch_norm_moments_stream,
   batch_norm_elemt_stream,
   batch_norm_backward_reduce_stream,
   batch_norm_backward_elemt_stream,
 };
-inline constexpr auto operation_count =
-    static_cast<std::size_t>(Operation::batch_norm_backward_elemt_stream) + 1;
 enum class Layout : std::uint8_t { ncl, nlc, c };
 inline constexpr auto layout_count = static_cast<std::size_t>(Layout::c) + 1;
+
+#define HALNORM_TARGET(name) name,
+/// The linked targets, a CPU's fastest first, devices last.
+enum class Target : std::uint8_t {
+#include "halnorm_targets.inc"
+};
+#undef HALNORM_TARGET
+
+#define HALNORM_TARGET(name) #name,
+inline constexpr std::string_view target_names[] = {
+#include "halnorm_targets.inc"
+};
+#undef HALNORM_TARGET
+inline constexpr std::size_t target_count = std::size(target_names);
+
+constexpr std::uint8_t vector_bytes_of(std::string_view target) {
+  const bool on_device = target == "cuda" || target == "opencl";
+  return target == "avx512" ? 64 : target == "avx2" ? 32 : on_device ? 0 : 16;
+}
 
 /// One row of the table. A kernel takes its arguments as an array of pointers: a halide_buffer_t
 /// for a buffer, the value's address for a scalar; it returns 0 or Halide's error code.
@@ -61,6 +80,7 @@ struct Kernel {
   Operation operation;
   Layout layout;
   Element element;
+  Target target_id;
   std::uint8_t vector_bytes;  ///< of the CPU's registers; 0 on a device
   const char* operation_name;
   const char* layout_name;
@@ -70,16 +90,60 @@ struct Kernel {
   int (*run)(void** arguments);
 };
 
-/// Every linked kernel, in the order of halnorm::kernels().
-std::span<const Kernel> all_kernels() noexcept;
+class Rows;
+
+/// An operation for other data, with the same arguments; null where there is none.
+struct Variants {
+  const Rows* small = nullptr;   ///< few values: see kernel_for()
+  const Rows* exact = nullptr;   ///< channels of few values: see kernel_for()
+  const Rows* stream = nullptr;  ///< data beyond the caches: see plan/nontemporal.h
+};
+
+/// The kernels of one operation. Code that runs an operation names its rows, and the linker takes
+/// the kernels of the rows that are named: no list of all operations lies on the way of a call.
+class Rows {
+ public:
+  template <std::size_t count>
+  constexpr Rows(const std::array<Kernel, count>& kernels, Variants of_operation) noexcept
+      : variants(of_operation), all_(kernels) {
+    for (const Kernel& k : kernels) {
+      found_[slot(k.target_id, k.layout, k.element)] = &k;
+    }
+  }
+
+  /// Fastest target first within each layout and dtype; the portable one last.
+  [[nodiscard]] std::span<const Kernel> all() const noexcept { return all_; }
+  [[nodiscard]] const Kernel* find(Target target, Layout layout, Element element) const noexcept {
+    return found_[slot(target, layout, element)];
+  }
+
+  const Variants variants;
+
+ private:
+  static constexpr std::size_t slot(Target target, Layout layout, Element element) noexcept {
+    return (static_cast<std::size_t>(target) * layout_count + static_cast<std::size_t>(layout)) *
+               element_count +
+           static_cast<std::size_t>(element);
+  }
+
+  std::span<const Kernel> all_;
+  std::array<const Kernel*, target_count * layout_count * element_count> found_{};
+};
+
+/// One for each operation, in an object of its own.
+namespace rows {
+#define HALNORM_OPERATION(name) extern const Rows name;
+#include "halnorm_operations.inc"
+#undef HALNORM_OPERATION
+}  // namespace rows
 
 /// Null where there is none: not every target has the forms for few values and for data beyond the
 /// caches, nor in every layout and dtype.
-const Kernel* find_kernel(Operation operation, Layout layout, Element element, DeviceType where);
+/// @throws KernelError if HALNORM_TARGET names no target that runs here.
+const Kernel* find_kernel(const Rows& operation, Layout layout, Element element, DeviceType where);
 
 /// The kernel to run, remembered as this thread's last one.
-/// @throws KernelError if HALNORM_TARGET names no target that runs here.
-const Kernel& select_kernel(Operation operation, Layout layout, Element element,
+const Kernel& select_kernel(const Rows& operation, Layout layout, Element element,
                             DeviceType where = DeviceType::CPU);
 
 }  // namespace halnorm::detail

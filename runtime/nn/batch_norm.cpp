@@ -13,10 +13,10 @@
 #include "functional/check.h"
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
-#include "halnorm/functional_fused.h"
 #include "halnorm/grad_mode.h"
 #include "nn/call_frame.h"
 #include "nn/forward_records.h"
+#include "nn/fused_functions.h"
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 #include "tensor/planned_write.h"
@@ -187,16 +187,15 @@ Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const E
   Tensor input = keeps ? kept_input(x, out) : Tensor();
   if (is_training() && options_.track_running_stats && running_mean.defined()) {
     const double factor = update_factor(count);
-    result = epilogue.add_relu ? functional::batch_norm_fused_train_update(
-                                     x, epilogue.addend, running_mean, running_var, scale,
-                                     bias.data(), factor, options_.eps, out)
-                               : functional::batch_norm_train_update(x, running_mean, running_var,
-                                                                     scale, bias.data(), factor,
-                                                                     options_.eps, out, room);
+    result =
+        epilogue.fused
+            ? epilogue.fused->train_update(x, epilogue.addend, running_mean, running_var, scale,
+                                           bias.data(), factor, options_.eps, out)
+            : functional::batch_norm_train_update(x, running_mean, running_var, scale, bias.data(),
+                                                  factor, options_.eps, out, room);
   } else {
-    result = epilogue.add_relu
-                 ? functional::batch_norm_fused_train(x, epilogue.addend, scale, bias.data(),
-                                                      options_.eps, out)
+    result = epilogue.fused
+                 ? epilogue.fused->train(x, epilogue.addend, scale, bias.data(), options_.eps, out)
                  : functional::batch_norm_train(x, scale, bias.data(), options_.eps, out);
   }
   count_forward(count, num_batches_tracked);
@@ -210,7 +209,8 @@ Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const E
                                 .mean = std::move(result.mean),
                                 .spread = std::move(result.invstd),
                                 .eps = options_.eps,
-                                .y = epilogue.add_relu ? result.y : Tensor(),
+                                .y = epilogue.fused ? result.y : Tensor(),
+                                .fused = epilogue.fused,
                                 .has_addend = epilogue.addend.defined()};
     record.note_writes(scale);
     saved_->push(record, room);
@@ -232,15 +232,16 @@ Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out,
               .spread = running_var.clone(),
               .eps = options_.eps,
               .y = {},
+              .fused = epilogue.fused,
               .has_addend = epilogue.addend.defined()};
   }
-  Tensor y = epilogue.add_relu
-                 ? functional::batch_norm_fused_infer(x, epilogue.addend, running_mean, running_var,
-                                                      weight.data(), bias.data(), options_.eps, out)
+  Tensor y = epilogue.fused
+                 ? epilogue.fused->infer(x, epilogue.addend, running_mean, running_var,
+                                         weight.data(), bias.data(), options_.eps, out)
                  : functional::batch_norm_infer(x, running_mean, running_var, weight.data(),
                                                 bias.data(), options_.eps, out);
   if (keeps) {
-    if (epilogue.add_relu) {
+    if (epilogue.fused) {
       record.y = y;
     }
     record.note_writes(weight.data());

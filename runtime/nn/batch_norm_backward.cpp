@@ -5,11 +5,11 @@
 #include "device/memory.h"
 #include "functional/channel_pair.h"
 #include "halnorm/error.h"
-#include "halnorm/functional_fused.h"
 #include "halnorm/nn/batch_norm.h"
 #include "nn/accumulate.h"
 #include "nn/call_frame.h"
 #include "nn/forward_records.h"
+#include "nn/fused_functions.h"
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 
@@ -115,16 +115,16 @@ functional::BatchNormFusedBackward fused_gradients(const detail::SavedForward& s
                                                    const Tensor& dy, const ChannelPair* sums) {
   const Tensor weight = saved.weight.data();
   return saved.batch_statistics
-             ? functional::batch_norm_fused_backward(dy, saved.x, saved.y, weight, saved.mean,
-                                                     saved.spread, Tensor(), sums)
-             : functional::batch_norm_fused_backward_infer(dy, saved.x, saved.y, weight, saved.mean,
-                                                           saved.spread, saved.eps);
+             ? saved.fused->backward(dy, saved.x, saved.y, weight, saved.mean, saved.spread,
+                                     Tensor(), sums)
+             : saved.fused->backward_infer(dy, saved.x, saved.y, weight, saved.mean, saved.spread,
+                                           saved.eps, Tensor());
 }
 
 /// daddend is undefined where nothing was added. `sums`: see channel_pair.h.
 functional::BatchNormFusedBackward gradients(const detail::SavedForward& saved, const Tensor& dy,
                                              const ChannelPair* sums) {
-  if (saved.y.defined()) {
+  if (saved.fused != nullptr) {
     auto all = fused_gradients(saved, dy, sums);
     if (!saved.has_addend) {
       all.daddend = Tensor();

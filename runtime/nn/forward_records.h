@@ -11,6 +11,8 @@
 
 namespace halnorm::nn::detail {
 
+struct FusedFunctions;
+
 /// What the backward of one forward needs.
 struct SavedForward {
   Tensor x;
@@ -21,7 +23,8 @@ struct SavedForward {
   Tensor mean;    ///< the batch's, or a copy of the running one
   Tensor spread;  ///< invstd of the batch, or a copy of the running variance
   double eps = 0;
-  Tensor y;  ///< of a fused forward, otherwise undefined
+  Tensor y;                               ///< of a fused forward, otherwise undefined
+  const FusedFunctions* fused = nullptr;  ///< of a fused forward, otherwise null
   bool has_addend = false;
   /// Of the tensors whose elements the backward reads again.
   halnorm::detail::Version x_version = 0, weight_version = 0, y_version = 0;

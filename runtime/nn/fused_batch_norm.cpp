@@ -3,9 +3,22 @@
 #include <typeinfo>
 
 #include "functional/check.h"
+#include "nn/fused_functions.h"
 #include "nn/output_copy.h"
 
 namespace halnorm::nn {
+
+namespace {
+
+constexpr detail::FusedFunctions functions{
+    .train = &functional::batch_norm_fused_train,
+    .train_update = &functional::batch_norm_fused_train_update,
+    .infer = &functional::batch_norm_fused_infer,
+    .backward = &functional::batch_norm_fused_backward,
+    .backward_infer = &functional::batch_norm_fused_backward_infer,
+};
+
+}  // namespace
 
 FusedBatchNorm1d::FusedBatchNorm1d(std::int64_t num_features, const BatchNormOptions& options)
     : BatchNorm("FusedBatchNorm1d", num_features, options) {}
@@ -23,7 +36,7 @@ Tensor FusedBatchNorm1d::forward_into(const Tensor& x, const Tensor& addend, con
   }
   const FusedBatchNorm1d& self = *this;
   if (typeid(self) == typeid(FusedBatchNorm1d)) {
-    return compute(x, out, {.add_relu = true, .addend = addend});
+    return compute(x, out, {.fused = &functions, .addend = addend});
   }
   if (x.defined()) {
     halnorm::detail::check_out("FusedBatchNorm1d::operator()", out, x, {&x});
@@ -34,7 +47,7 @@ Tensor FusedBatchNorm1d::forward_into(const Tensor& x, const Tensor& addend, con
 Tensor FusedBatchNorm1d::forward(const Tensor& x) { return forward(x, Tensor()); }
 
 Tensor FusedBatchNorm1d::forward(const Tensor& x, const Tensor& addend) {
-  return compute(x, Tensor(), {.add_relu = true, .addend = addend});
+  return compute(x, Tensor(), {.fused = &functions, .addend = addend});
 }
 
 Tensor FusedBatchNorm1d::forward_into(const Tensor& x, const Tensor& out) {

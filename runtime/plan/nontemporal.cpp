@@ -65,7 +65,7 @@ std::int64_t bytes_of(std::initializer_list<const View*> views) noexcept {
   return bytes;
 }
 
-bool has_form(Operation streaming, const View& v) {
+bool has_form(const Rows& streaming, const View& v) {
   return find_kernel(streaming, v.layout, element_of(v.dtype), DeviceType::CPU) != nullptr;
 }
 
@@ -89,36 +89,18 @@ bool should_stream(const View& out, std::initializer_list<const View*> views) {
   // What overwrites its own input finds its lines in cache.
   const bool in_place = std::any_of(
       views.begin(), views.end(), [&](const View* v) { return v != &out && v->data == out.data; });
-  return !in_place && has_form(Operation::batch_norm_elemt_stream, out);
+  return !in_place && has_form(rows::batch_norm_elemt_stream, out);
 }
 
 /// The sums of a training call read half of what the call touches.
 bool should_fetch(std::initializer_list<const View*> views) {
   const View& x = **views.begin();
   return x.memory == nullptr && !sums_in_double(x) && bytes_of(views) > threshold_bytes() / 2 &&
-         has_form(Operation::batch_norm_moments_stream, x);
+         has_form(rows::batch_norm_moments_stream, x);
 }
 
-Operation form_of(Operation operation, bool streams) noexcept {
-  if (!streams) {
-    return operation;
-  }
-  switch (operation) {
-    case Operation::batch_norm_train:
-      return Operation::batch_norm_train_stream;
-    case Operation::batch_norm_backward:
-      return Operation::batch_norm_backward_stream;
-    case Operation::batch_norm_moments:
-      return Operation::batch_norm_moments_stream;
-    case Operation::batch_norm_backward_reduce:
-      return Operation::batch_norm_backward_reduce_stream;
-    case Operation::batch_norm_backward_elemt:
-      return Operation::batch_norm_backward_elemt_stream;
-    case Operation::batch_norm_elemt:
-      return Operation::batch_norm_elemt_stream;
-    default:
-      return operation;
-  }
+const Rows& form_of(const Rows& operation, bool streams) noexcept {
+  return streams && operation.variants.stream != nullptr ? *operation.variants.stream : operation;
 }
 
 /// The threads of a pool count their tasks by locked instructions, which wait for such stores; the

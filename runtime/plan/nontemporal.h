@@ -23,7 +23,7 @@ bool should_fetch(std::initializer_list<const View*> views);
 bool starts_at_line(const View& v) noexcept;
 
 /// The operation, or its form for data beyond the caches.
-Operation form_of(Operation operation, bool streams) noexcept;
+const Rows& form_of(const Rows& operation, bool streams) noexcept;
 
 /// What was stored so is there for every thread that is told of it from here on.
 void finish_streaming() noexcept;

@@ -26,7 +26,7 @@ void run_sums(const char* function, const Kernel& kernel, const View& dy, const 
 }
 
 const Kernel& sums_kernel(const View& dy, const View& x) {
-  return kernel_for(form_of(Operation::batch_norm_backward_reduce, should_fetch({&dy, &x})), x);
+  return kernel_for(form_of(rows::batch_norm_backward_reduce, should_fetch({&dy, &x})), x);
 }
 
 /// What dx is made of besides dy and x.
@@ -49,8 +49,7 @@ void run_gradient(const char* function, const View& dy, const View& x, const Coe
   KernelBuffer sum_buffer = k.sum_dy.buffer();
   KernelBuffer xmu_buffer = k.sum_dy_xmu.buffer();
   KernelBuffer dx_buffer = dx.buffer();
-  const Operation form =
-      form_of(Operation::batch_norm_backward_elemt, streams && starts_at_line(dx));
+  const Rows& form = form_of(rows::batch_norm_backward_elemt, streams && starts_at_line(dx));
   run_kernel(function, kernel_for(form, x),
              {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(),
               invstd_buffer.get(), sum_buffer.get(), xmu_buffer.get(), &count, dx_buffer.get()});
@@ -226,13 +225,13 @@ void backward_pass(const char* function, const View& dy, const View& x, const Ch
   KernelBuffer dweight_buffer = dweight.buffer();
   KernelBuffer dbias_buffer = dbias.buffer();
   if (adds) {
-    run_kernel(function, kernel_for(Operation::batch_norm_backward_add, x),
+    run_kernel(function, kernel_for(rows::batch_norm_backward_add, x),
                {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(),
                 invstd_buffer.get(), dweight_buffer.get(), dbias_buffer.get(), dx_buffer.get(),
                 dweight_buffer.get(), dbias_buffer.get()});
     return;
   }
-  run_kernel(function, kernel_for(form_of(Operation::batch_norm_backward, streams), x),
+  run_kernel(function, kernel_for(form_of(rows::batch_norm_backward, streams), x),
              {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(),
               invstd_buffer.get(), dx_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
   if (streams) {
@@ -267,7 +266,7 @@ void backward_infer_pass(const char* function, const View& dy, const View& x,
   KernelBuffer dx_buffer = dx.buffer();
   KernelBuffer dweight_buffer = dweight.buffer();
   KernelBuffer dbias_buffer = dbias.buffer();
-  run_kernel(function, kernel_for(Operation::batch_norm_backward_infer, x),
+  run_kernel(function, kernel_for(rows::batch_norm_backward_infer, x),
              {dy_buffer.get(), x_buffer.get(), weight_buffer.get(), mean_buffer.get(),
               var_buffer.get(), &eps, dx_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
 }

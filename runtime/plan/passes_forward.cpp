@@ -22,7 +22,7 @@ void run_moments(const char* function, const Kernel& kernel, const View& x, cons
 }
 
 const Kernel& moments_kernel(const View& x) {
-  return kernel_for(form_of(Operation::batch_norm_moments, should_fetch({&x})), x);
+  return kernel_for(form_of(rows::batch_norm_moments, should_fetch({&x})), x);
 }
 
 void run_normalize(const char* function, const View& x, const Channels& weight,
@@ -34,7 +34,7 @@ void run_normalize(const char* function, const View& x, const Channels& weight,
   KernelBuffer mean_buffer = mean.buffer();
   KernelBuffer invstd_buffer = invstd.buffer();
   KernelBuffer y_buffer = y.buffer();
-  const Operation form = form_of(Operation::batch_norm_elemt, streams && starts_at_line(y));
+  const Rows& form = form_of(rows::batch_norm_elemt, streams && starts_at_line(y));
   run_kernel(function, kernel_for(form, x),
              {x_buffer.get(), weight_buffer.get(), bias_buffer.get(), mean_buffer.get(),
               invstd_buffer.get(), y_buffer.get()});
@@ -181,13 +181,13 @@ void train_pass(const char* function, const View& x, const Channels& weight, con
   if (running != nullptr) {
     KernelBuffer running_mean = running->mean.buffer();
     KernelBuffer running_var = running->var.buffer();
-    run_kernel(function, kernel_for(Operation::batch_norm_train_update, x),
+    run_kernel(function, kernel_for(rows::batch_norm_train_update, x),
                {x_buffer.get(), weight_buffer.get(), bias_buffer.get(), &eps, running_mean.get(),
                 running_var.get(), &running->factor, y_buffer.get(), mean_buffer.get(),
                 invstd_buffer.get(), m2_buffer.get(), running_mean.get(), running_var.get()});
     return;
   }
-  run_kernel(function, kernel_for(form_of(Operation::batch_norm_train, streams), x),
+  run_kernel(function, kernel_for(form_of(rows::batch_norm_train, streams), x),
              {x_buffer.get(), weight_buffer.get(), bias_buffer.get(), &eps, y_buffer.get(),
               mean_buffer.get(), invstd_buffer.get(), m2_buffer.get()});
   if (streams) {
@@ -222,7 +222,7 @@ void infer_pass(const char* function, const View& x, const Channels& running_mea
   KernelBuffer weight_buffer = weight.buffer();
   KernelBuffer bias_buffer = bias.buffer();
   KernelBuffer y_buffer = y.buffer();
-  run_kernel(function, kernel_for(Operation::batch_norm_infer, x),
+  run_kernel(function, kernel_for(rows::batch_norm_infer, x),
              {x_buffer.get(), mean_buffer.get(), var_buffer.get(), weight_buffer.get(),
               bias_buffer.get(), &eps, y_buffer.get()});
 }

@@ -76,47 +76,6 @@ bool is_small(const View& x, const Kernel& small) noexcept {
   return x.N <= values && x.L <= values && x.N * x.L <= values;
 }
 
-Operation small_form(Operation operation) noexcept {
-  switch (operation) {
-    case Operation::batch_norm_train:
-      return Operation::batch_norm_train_small;
-    case Operation::batch_norm_train_update:
-      return Operation::batch_norm_train_update_small;
-    case Operation::batch_norm_fused_train:
-      return Operation::batch_norm_fused_train_small;
-    case Operation::batch_norm_fused_train_update:
-      return Operation::batch_norm_fused_train_update_small;
-    case Operation::batch_norm_backward:
-      return Operation::batch_norm_backward_small;
-    case Operation::batch_norm_backward_add:
-      return Operation::batch_norm_backward_add_small;
-    case Operation::batch_norm_fused_backward:
-      return Operation::batch_norm_fused_backward_small;
-    case Operation::batch_norm_fused_backward_add:
-      return Operation::batch_norm_fused_backward_add_small;
-    default:
-      return operation;
-  }
-}
-
-Operation exact_form(Operation operation, const View& x) noexcept {
-  if (!sums_in_double(x)) {
-    return operation;
-  }
-  switch (operation) {
-    case Operation::batch_norm_train:
-      return Operation::batch_norm_train_exact;
-    case Operation::batch_norm_backward:
-      return Operation::batch_norm_backward_exact;
-    case Operation::batch_norm_moments:
-      return Operation::batch_norm_moments_exact;
-    case Operation::batch_norm_backward_reduce:
-      return Operation::batch_norm_backward_reduce_exact;
-    default:
-      return operation;
-  }
-}
-
 }  // namespace
 
 std::int64_t View::bytes() const noexcept {
@@ -170,13 +129,18 @@ bool sums_in_double(const View& x) noexcept {
   return x.dtype == DType::Float32 && x.memory == nullptr && x.count() <= few_values;
 }
 
-const Kernel& kernel_for(Operation operation, const View& x) {
+const Kernel& kernel_for(const Rows& operation, const View& x) {
   const DeviceType where = x.memory == nullptr ? DeviceType::CPU : x.memory->device().type;
   const Element element = element_of(x.dtype);
-  const Operation form = small_form(operation);
-  const Kernel* small = form == operation ? nullptr : find_kernel(form, x.layout, element, where);
-  const bool takes_it = small != nullptr && is_small(x, *small);
-  return select_kernel(takes_it ? form : exact_form(operation, x), x.layout, element, where);
+  const auto& [small_form, exact_form, stream_form] = operation.variants;
+  const Kernel* small =
+      small_form == nullptr ? nullptr : find_kernel(*small_form, x.layout, element, where);
+  const bool takes_small = small != nullptr && is_small(x, *small);
+  const bool takes_exact = !takes_small && exact_form != nullptr && sums_in_double(x);
+  return select_kernel(takes_small   ? *small_form
+                       : takes_exact ? *exact_form
+                                     : operation,
+                       x.layout, element, where);
 }
 
 Boxes::Boxes(const View& v, std::int64_t elements) : N_(v.N), C_(v.C), L_(v.L), l_(v.L) {

@@ -94,6 +94,6 @@ bool sums_in_double(const View& x) noexcept;
 /// The kernel for such data, where it lies. Few values have a form of their own where it is faster:
 /// on devices few per channel, which take one launch; on the CPU few in all, channels innermost,
 /// which take one loop.
-const Kernel& kernel_for(Operation operation, const View& x);
+const Kernel& kernel_for(const Rows& operation, const View& x);
 
 }  // namespace halnorm::detail

@@ -39,12 +39,12 @@ MOST_README_LINES = 15
 
 def room_of(header: str) -> str | None:
     """The room of an included header; None for one that CMake generates."""
+    if header.endswith(".inc"):
+        return None
     folder, _, name = header.partition("/")
     if folder == "halnorm":
         return "nn" if name.startswith("nn/") else ROOM_OF_PUBLIC.get(name, "no room")
-    if not name:
-        return None if header.endswith(".inc") else "no room"
-    return folder
+    return folder if name else "no room"
 
 
 def faults_of(room: str, source: Path) -> list[str]:

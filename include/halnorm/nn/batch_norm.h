@@ -108,8 +108,8 @@ class BatchNorm : public Module {
 
   /// What follows the normalization in the same pass: nothing, or y = relu(y + addend).
   struct Epilogue {
-    bool add_relu = false;
-    Tensor addend;  ///< undefined for none
+    const detail::FusedFunctions* fused = nullptr;  ///< a fused layer's
+    Tensor addend;                                  ///< undefined for none
   };
   /// A forward in the module's mode, checked and recorded for its backward.
   Tensor compute(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
