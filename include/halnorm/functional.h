@@ -142,6 +142,26 @@ Tensor batch_norm_backward_elemt(const Tensor& dy, const Tensor& x, const Tensor
                                  const Tensor& invstd, const Tensor& weight, const Tensor& sum_dy,
                                  const Tensor& sum_dy_xmu, const Tensor& count, Tensor out = {});
 
+/// A layer's weight and bias with the batch normalization behind it folded into them.
+struct FusedWeights {
+  Tensor weight, bias;
+};
+
+/// Folds an eval-mode batch normalization into the convolution before it:
+/// weight = conv_w * scale, bias = (conv_b - bn_rm) * scale + bn_b, scale = bn_w / sqrt(bn_rv +
+/// eps). conv_w is (C, ...), with `transpose` (in, C, ...), of any floating dtype; conv_b, bn_w and
+/// bn_b may each be undefined: 0, 1 and 0. Argument order and meaning are those of
+/// torch.nn.utils.fusion. Computed in double on the host and rounded once to conv_w's dtype.
+/// @throws ShapeError, DTypeError, DeviceError, and ValueError for eps.
+FusedWeights fuse_conv_bn_weights(const Tensor& conv_w, const Tensor& conv_b, const Tensor& bn_rm,
+                                  const Tensor& bn_rv, double bn_eps, const Tensor& bn_w,
+                                  const Tensor& bn_b, bool transpose = false);
+
+/// The same for a linear layer; linear_w is (C, in).
+FusedWeights fuse_linear_bn_weights(const Tensor& linear_w, const Tensor& linear_b,
+                                    const Tensor& bn_rm, const Tensor& bn_rv, double bn_eps,
+                                    const Tensor& bn_w, const Tensor& bn_b);
+
 }  // namespace halnorm::functional
 
 #pragma GCC visibility pop

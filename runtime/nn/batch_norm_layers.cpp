@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "halnorm/error.h"
+#include "halnorm/functional.h"
 #include "halnorm/nn/batch_norm.h"
 #include "nn/forward_records.h"
 
@@ -24,6 +25,17 @@ std::vector<std::string_view> BatchNorm::attribute_names() const {
   names.insert(names.end(), {"num_features", "eps", "momentum", "affine", "track_running_stats",
                              "reset_parameters", "reset_running_stats"});
   return names;
+}
+
+BatchNorm::ScaleAndShift BatchNorm::scale_and_shift() const {
+  if (!running_mean.defined() || !running_var.defined()) {
+    throw ValueError(name() + ": scale_and_shift: there are no running statistics, wanted both");
+  }
+  const Tensor ones = Tensor::ones({running_mean.numel(), 1}, DType::Float64);
+  const auto folded =
+      functional::fuse_linear_bn_weights(ones.to(running_mean.device()), {}, running_mean,
+                                         running_var, options_.eps, weight.data(), bias.data());
+  return {folded.weight.reshape({-1}), folded.bias};
 }
 
 detail::SavedForwards* BatchNorm::saved_forwards() const noexcept { return saved_.get(); }

@@ -87,6 +87,13 @@ class BatchNorm : public Module {
   /// defined.
   void set_track_running_stats(bool track) noexcept { options_.track_running_stats = track; }
 
+  /// Eval as y = x * scale + shift, for engines that fold it into another layer: (C) in Float64.
+  /// @throws ValueError without running statistics.
+  struct ScaleAndShift {
+    Tensor scale, shift;
+  };
+  [[nodiscard]] ScaleAndShift scale_and_shift() const;
+
   [[nodiscard]] std::string extra_repr() const override;
 
  protected:
