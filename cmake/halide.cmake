@@ -13,9 +13,9 @@ if(NOT HalideHelpers_DIR)
 endif()
 find_package(HalideHelpers 21 QUIET)
 if(NOT HalideHelpers_FOUND)
-  message(FATAL_ERROR "halnorm: Halide 21, which compiles the kernels, is not found. Run ./dev setup "
-                      "in ${PROJECT_SOURCE_DIR}. Or run pip install halide==21.0.0, and pass "
-                      "-DCMAKE_PREFIX_PATH=<site-packages>/halide/lib64/cmake.")
+  message(FATAL_ERROR "halnorm: Halide 21, which compiles the kernels, is not found. Run ./dev setup"
+                      " in ${PROJECT_SOURCE_DIR}. Or run pip install halide==21.0.0, and pass"
+                      " -DCMAKE_PREFIX_PATH=<site-packages>/halide/lib64/cmake.")
 endif()
 
 # The two headers of Halide's that our own public headers include, and that we ship.
@@ -36,6 +36,7 @@ foreach(header HalideBuffer.h HalideRuntime.h)
 endforeach()
 add_library(halnorm_halide_headers INTERFACE)
 target_include_directories(
-  halnorm_halide_headers SYSTEM INTERFACE "$<BUILD_INTERFACE:${halnorm_halide_include}>"
-                                          "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/halnorm/halide>"
+  halnorm_halide_headers SYSTEM
+  INTERFACE "$<BUILD_INTERFACE:${halnorm_halide_include}>"
+            "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/halnorm/halide>"
 )

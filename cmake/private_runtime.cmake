@@ -1,5 +1,5 @@
-# Halide's runtime under names of ours. A host's own Halide pipelines then keep their handlers, pool,
-# allocator and device contexts: no symbol of the two runtimes has the same name.
+# Halide's runtime under names of ours. No symbol of it is then a symbol of a host's own Halide
+# runtime, which keeps its handlers, pool, allocator and device contexts.
 
 set(halnorm_private_dir "${PROJECT_BINARY_DIR}/generated/private_runtime")
 set(halnorm_private_symbols "${halnorm_private_dir}/symbols.map")
