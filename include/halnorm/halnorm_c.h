@@ -1,0 +1,224 @@
+#pragma once
+
+#include <dlpack/dlpack.h>
+#include <stdint.h>
+
+/** @file
+ * halnorm for C99, and for every language that calls C. docs/c_api.md explains how to call it and
+ * has an example. Formulas, shapes, dtypes and the aliasing of y and dx are those of
+ * halnorm/functional.h; a function here has the name of the function there.
+ *
+ * Tensors: a DLTensor describes memory that the caller owns; halnorm keeps no pointer to it after
+ * the call. shape and strides count elements; strides NULL means contiguous. NULL in the place of
+ * a tensor means "none"; each function names the arguments that may be NULL.
+ * - devices: kDLCPU, kDLCUDA, kDLOpenCL. dtypes: kDLFloat with 16, 32 or 64 bits, kDLBfloat with
+ *   16, and kDLInt with 64 for a count; lanes is 1.
+ * - data + byte_offset is a multiple of the element's size. On OpenCL data is a cl_mem.
+ *
+ * Outputs come last. They are written in place, and have the shape of the result:
+ * - y, dx and daddend: like x in shape and dtype. Each is written into the strides it has.
+ * - mean, invstd, m2, sum_dy, sum_dy_xmu: (C) in float64, or in float32, rounded once.
+ * - dweight, dbias: (C) in weight's dtype. Without a weight: float64 if x is, otherwise float32.
+ * - count: one element on the CPU, float64 or int64.
+ * No two outputs of a call may share memory. y may be x or addend itself, dx may be dy itself. The
+ * outputs that have one value per channel are written after all inputs were read.
+ *
+ * Errors: a function that can fail returns a status. Every argument is checked before anything is
+ * written, so a failed call has changed nothing. There is one exception: a kernel that fails, or
+ * memory that runs out within the call, may leave any values in the outputs. Running statistics
+ * keep theirs even then, unless a device fails. No C++ exception leaves a function.
+ *
+ * Threads: any number of threads may call at the same time, on tensors that none of them writes.
+ */
+
+#if defined(__GNUC__)
+#define HALNORM_C_API __attribute__((visibility("default")))
+#else
+#define HALNORM_C_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum halnorm_status {
+  HALNORM_OK = 0,
+  HALNORM_SHAPE_ERROR = 1,    /**< a rank, an extent, a channel count, or memory that overlaps */
+  HALNORM_DTYPE_ERROR = 2,    /**< a dtype that is not accepted, or two that do not fit */
+  HALNORM_DEVICE_ERROR = 3,   /**< a wrong device, or one that cannot be used */
+  HALNORM_VALUE_ERROR = 4,    /**< NULL for a required argument, a value out of range */
+  HALNORM_LOAD_ERROR = 5,     /**< a file that cannot be loaded */
+  HALNORM_KERNEL_ERROR = 6,   /**< a kernel failed, or there is none */
+  HALNORM_OUT_OF_MEMORY = 7,  /**< the host or the device has too little memory */
+  HALNORM_INTERNAL_ERROR = 8, /**< any other exception */
+} halnorm_status;
+
+/* ------------------------------------------------------------------------------ the library -- */
+
+/** The message of this thread's latest failed call: the function, the argument, what it got and
+ * what it wanted. "" before the first. Valid until the next failed call of the same thread. */
+HALNORM_C_API const char* halnorm_last_error(void);
+
+/** "shape error", ...; "unknown status" for any other number. */
+HALNORM_C_API const char* halnorm_status_string(halnorm_status status);
+
+/** "major.minor.patch" of the library that is linked. */
+HALNORM_C_API const char* halnorm_version(void);
+
+/** Threads that one call may use, the caller included; 0 gives the choice back. 256 at most. */
+HALNORM_C_API halnorm_status halnorm_set_num_threads(int threads);
+HALNORM_C_API int halnorm_get_num_threads(void);
+
+/** Makes every later call of the process use the kernels of one target, as "avx2". NULL or ""
+ * gives the choice back. */
+HALNORM_C_API halnorm_status halnorm_force_target(const char* target);
+
+/** The targets that are linked and that this CPU executes, fastest first, with commas between.
+ * Valid until the thread's next call of this function. */
+HALNORM_C_API const char* halnorm_targets(void);
+
+/** The name of the kernel that this thread ran last, "" before the first. Valid until the thread's
+ * next call of this function. */
+HALNORM_C_API const char* halnorm_last_kernel(void);
+
+/** Calls that touch more bytes than this use prefetches and non-temporal stores; 0 means never. */
+HALNORM_C_API halnorm_status halnorm_set_streaming_threshold(int64_t bytes);
+#define HALNORM_DEFAULT_STREAMING_THRESHOLD (INT64_C(64) << 20)
+
+/** One parallel loop of a kernel: tasks 0 to count - 1. */
+typedef struct halnorm_parallel_loop halnorm_parallel_loop;
+/** Runs every task of a loop once, on any threads and in any order; returns when all have run. */
+typedef void (*halnorm_parallel_for)(const halnorm_parallel_loop* loop, void* context);
+
+/** Gives the loops of later calls to the host's threads; run NULL gives them back to halnorm's
+ * pool. No thread may be in a call meanwhile. context is handed to run. */
+HALNORM_C_API halnorm_status halnorm_set_parallel_for(halnorm_parallel_for run, void* context);
+HALNORM_C_API int halnorm_parallel_loop_count(const halnorm_parallel_loop* loop);
+HALNORM_C_API void halnorm_parallel_loop_run(const halnorm_parallel_loop* loop, int index);
+
+/** 1 if this build has kernels for the device and a driver that runs them, otherwise 0. */
+HALNORM_C_API int halnorm_is_available(DLDeviceType type);
+/** Waits until the device has finished all work. Calls on a device's tensors do not wait. */
+HALNORM_C_API halnorm_status halnorm_synchronize(DLDevice device);
+
+/** From enter to leave, this thread's calls use the given CUcontext and CUstream (NULL: the
+ * context's default stream). Guards nest; each is left once, the latest first, by its thread. */
+typedef struct halnorm_cuda_guard halnorm_cuda_guard;
+HALNORM_C_API halnorm_status halnorm_cuda_enter(void* context, void* stream,
+                                                halnorm_cuda_guard** guard);
+HALNORM_C_API void halnorm_cuda_leave(halnorm_cuda_guard* guard);
+/** Waits for a context and frees all that halnorm keeps in it: call it before it is destroyed. */
+HALNORM_C_API halnorm_status halnorm_cuda_release(void* context);
+
+/* --------------------------------------------------------------------- batch normalization -- */
+
+/** As torch.nn.functional.batch_norm. With training != 0, or without running statistics: batch
+ * statistics; running statistics, if given, are updated with *momentum (momentum NULL: they are
+ * not). Otherwise: running statistics. May be NULL: running_mean and running_var (both or neither),
+ * weight, bias, momentum. */
+HALNORM_C_API halnorm_status halnorm_batch_norm(const DLTensor* x, const DLTensor* running_mean,
+                                                const DLTensor* running_var, const DLTensor* weight,
+                                                const DLTensor* bias, int training,
+                                                const double* momentum, double eps,
+                                                const DLTensor* y);
+
+/** y = (x - running_mean) / sqrt(running_var + eps) * weight + bias. May be NULL: weight, bias. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_infer(const DLTensor* x,
+                                                      const DLTensor* running_mean,
+                                                      const DLTensor* running_var,
+                                                      const DLTensor* weight, const DLTensor* bias,
+                                                      double eps, const DLTensor* y);
+
+/** y = (x - mean) * invstd * weight + bias with the batch's mean and biased variance, and, if
+ * running statistics are given, running = (1 - momentum) * running + momentum * batch, in place
+ * (batch_norm_train and batch_norm_train_update). May be NULL: weight, bias, running_mean and
+ * running_var (both or neither), mean, invstd. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_train(const DLTensor* x, const DLTensor* weight,
+                                                      const DLTensor* bias,
+                                                      const DLTensor* running_mean,
+                                                      const DLTensor* running_var, double momentum,
+                                                      double eps, const DLTensor* y,
+                                                      const DLTensor* mean, const DLTensor* invstd);
+
+/** Gradients of halnorm_batch_norm_train, with its mean and invstd. May be NULL: weight, and any
+ * of the outputs but not all. Without dx, halnorm_batch_norm_backward_reduce writes less memory. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_backward(
+    const DLTensor* dy, const DLTensor* x, const DLTensor* weight, const DLTensor* mean,
+    const DLTensor* invstd, const DLTensor* dx, const DLTensor* dweight, const DLTensor* dbias);
+
+/** Gradients of halnorm_batch_norm_infer. May be NULL: as in halnorm_batch_norm_backward. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_backward_infer(
+    const DLTensor* dy, const DLTensor* x, const DLTensor* weight, const DLTensor* running_mean,
+    const DLTensor* running_var, double eps, const DLTensor* dx, const DLTensor* dweight,
+    const DLTensor* dbias);
+
+/* --------------------------------------------- split forms, for statistics over processes -- */
+
+/** Count, mean and sum of squared deviations of each channel. May be NULL: any output but not all.
+ */
+HALNORM_C_API halnorm_status halnorm_batch_norm_moments(const DLTensor* x, const DLTensor* count,
+                                                        const DLTensor* mean, const DLTensor* m2);
+
+/** The moments of the union of two batches. Outputs may be inputs themselves. May be NULL: any
+ * output but not all. */
+HALNORM_C_API halnorm_status halnorm_merge(const DLTensor* count_a, const DLTensor* mean_a,
+                                           const DLTensor* m2_a, const DLTensor* count_b,
+                                           const DLTensor* mean_b, const DLTensor* m2_b,
+                                           const DLTensor* count, const DLTensor* mean,
+                                           const DLTensor* m2);
+
+/** running = (1 - factor) * running + factor * batch, in place; the variance is unbiased. */
+HALNORM_C_API halnorm_status halnorm_update_running_stats(const DLTensor* running_mean,
+                                                          const DLTensor* running_var,
+                                                          const DLTensor* count,
+                                                          const DLTensor* mean, const DLTensor* m2,
+                                                          double factor);
+
+/** y = (x - mean) * invstd * weight + bias. May be NULL: weight, bias. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_elemt(const DLTensor* x, const DLTensor* weight,
+                                                      const DLTensor* bias, const DLTensor* mean,
+                                                      const DLTensor* invstd, const DLTensor* y);
+
+/** The sums of a backward pass: sum(dy), sum(dy * (x - mean)), and with them dweight and dbias.
+ * May be NULL: weight, and any of the outputs but not all. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_backward_reduce(
+    const DLTensor* dy, const DLTensor* x, const DLTensor* mean, const DLTensor* invstd,
+    const DLTensor* weight, const DLTensor* sum_dy, const DLTensor* sum_dy_xmu,
+    const DLTensor* dweight, const DLTensor* dbias);
+
+/** dx from the sums over count values. May be NULL: weight. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_backward_elemt(
+    const DLTensor* dy, const DLTensor* x, const DLTensor* mean, const DLTensor* invstd,
+    const DLTensor* weight, const DLTensor* sum_dy, const DLTensor* sum_dy_xmu,
+    const DLTensor* count, const DLTensor* dx);
+
+/* --------------------------------------------------- fused: y = relu(batch_norm(x) + addend) -- */
+
+/** May be NULL: addend, weight, bias. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_fused_infer(
+    const DLTensor* x, const DLTensor* addend, const DLTensor* running_mean,
+    const DLTensor* running_var, const DLTensor* weight, const DLTensor* bias, double eps,
+    const DLTensor* y);
+
+/** May be NULL: addend, and as in halnorm_batch_norm_train. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_fused_train(
+    const DLTensor* x, const DLTensor* addend, const DLTensor* weight, const DLTensor* bias,
+    const DLTensor* running_mean, const DLTensor* running_var, double momentum, double eps,
+    const DLTensor* y, const DLTensor* mean, const DLTensor* invstd);
+
+/** Gradients of halnorm_batch_norm_fused_train, with its y, mean and invstd. May be NULL: weight,
+ * and any of the outputs but not all. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_fused_backward(
+    const DLTensor* dy, const DLTensor* x, const DLTensor* y, const DLTensor* weight,
+    const DLTensor* mean, const DLTensor* invstd, const DLTensor* dx, const DLTensor* daddend,
+    const DLTensor* dweight, const DLTensor* dbias);
+
+/** Gradients of halnorm_batch_norm_fused_infer, with its y. May be NULL: the same. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_fused_backward_infer(
+    const DLTensor* dy, const DLTensor* x, const DLTensor* y, const DLTensor* weight,
+    const DLTensor* running_mean, const DLTensor* running_var, double eps, const DLTensor* dx,
+    const DLTensor* daddend, const DLTensor* dweight, const DLTensor* dbias);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,239 @@
+#include "outputs.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "halnorm/error.h"
+
+namespace halnorm::c_api {
+
+namespace {
+
+using std::string;
+
+string prefix(const Call& call, const char* name) { return string(call.function) + ": " + name; }
+
+string text_of(const std::vector<std::int64_t>& values) {
+  string text = "(";
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    text += (i == 0 ? "" : ", ") + std::to_string(values[i]);
+  }
+  return text + (values.size() == 1 ? ",)" : ")");
+}
+
+[[noreturn, gnu::cold]] void throw_shape(const Call& call, const char* name, const Tensor& t,
+                                         const string& wanted) {
+  throw ShapeError(prefix(call, name) + " has shape " + text_of(t.shape()) + ", wanted " + wanted);
+}
+
+void check_dtype(const Call& call, const char* name, const Tensor& t, DType wanted, DType other) {
+  if (t.dtype() != wanted && t.dtype() != other) {
+    throw DTypeError(prefix(call, name) + " is " + string(name_of(t.dtype())) + ", wanted " +
+                     string(name_of(wanted)) +
+                     (other == wanted ? "" : " or " + string(name_of(other))));
+  }
+}
+
+void check_device(const Call& call, const char* name, const Tensor& t, Device wanted) {
+  if (t.device() != wanted) {
+    throw DeviceError(prefix(call, name) + " is on " + t.device().str() + ", wanted " +
+                      wanted.str());
+  }
+}
+
+/// Sorted by stride, every axis has to step over the inner ones.
+void check_own_places(const Call& call, const char* name, const Tensor& t) {
+  std::vector<std::pair<std::int64_t, std::int64_t>> axes;  // stride, extent
+  for (std::size_t axis = 0; axis < t.shape().size(); ++axis) {
+    if (t.shape()[axis] > 1) {
+      axes.emplace_back(std::abs(t.strides()[axis]), t.shape()[axis]);
+    }
+  }
+  std::sort(axes.begin(), axes.end());
+  std::int64_t reach = 0;
+  for (const auto& [stride, extent] : axes) {
+    if (stride <= reach) {
+      throw ShapeError(prefix(call, name) + " has shape " + text_of(t.shape()) + " and strides " +
+                       text_of(t.strides()) + ", wanted a place of its own for each element");
+    }
+    reach += stride * (extent - 1);
+  }
+}
+
+Tensor channel_output(Call& call, const char* name, const DLTensor* given, const Channels& channels,
+                      DType wanted, DType other) {
+  Tensor t = optional(call, name, given);
+  if (t.defined() && channels.count >= 0) {
+    if (t.dim() != 1 || t.shape()[0] != channels.count) {
+      throw_shape(call, name, t, text_of({channels.count}));
+    }
+    check_dtype(call, name, t, wanted, other);
+    check_device(call, name, t, channels.device);
+    if (!t.is_contiguous()) {
+      check_own_places(call, name, t);
+    }
+  }
+  return t;
+}
+
+/// Addresses from the first byte to past the last.
+struct Range {
+  std::int64_t first, past;
+};
+
+Range range_of(const Tensor& t) {
+  const auto size = static_cast<std::int64_t>(size_of(t.dtype()));
+  const auto start = static_cast<std::int64_t>(std::bit_cast<std::uintptr_t>(t.raw_data()));
+  Range range{start, start + size};
+  for (std::size_t axis = 0; axis < t.shape().size(); ++axis) {
+    const std::int64_t reach = t.strides()[axis] * (t.shape()[axis] - 1) * size;
+    (reach < 0 ? range.first : range.past) += reach;
+  }
+  return range;
+}
+
+/// Columns of one table, as (mean, invstd) per channel: none of their elements meet.
+bool interleave(const Tensor& a, const Tensor& b) {
+  const std::size_t size = size_of(a.dtype());
+  if (a.dim() != 1 || b.dim() != 1 || a.strides() != b.strides() || a.strides()[0] <= 0 ||
+      size_of(b.dtype()) != size) {
+    return false;
+  }
+  const auto pitch = a.strides()[0] * static_cast<std::int64_t>(size);
+  const std::int64_t apart = std::abs(range_of(a).first - range_of(b).first) % pitch;
+  return std::cmp_greater_equal(apart, size) && std::cmp_greater_equal(pitch - apart, size);
+}
+
+bool meet(const Tensor& a, const Tensor& b) {
+  if (a.numel() == 0 || b.numel() == 0 || a.device() != b.device()) {
+    return false;
+  }
+  const Range one = range_of(a);
+  const Range other = range_of(b);
+  return one.first < other.past && other.first < one.past && !interleave(a, b);
+}
+
+/// From one channel's value to the next one's, in elements.
+std::int64_t step_of(const Tensor& t) { return t.dim() == 0 ? 0 : t.strides()[0]; }
+
+/// Element by element, each converted. memcpy: elements of the two types may not alias others.
+template <class To, class From>
+void convert_channels(const Tensor& result, const Tensor& output) {
+  const std::int64_t from_step = step_of(result) * static_cast<std::int64_t>(sizeof(From));
+  const std::int64_t to_step = step_of(output) * static_cast<std::int64_t>(sizeof(To));
+  const auto* from = static_cast<const std::byte*>(result.raw_data());
+  auto* to = static_cast<std::byte*>(output.raw_data());
+  const std::int64_t count = result.numel();
+  for (std::int64_t i = 0; i < count; ++i, from += from_step, to += to_step) {
+    From value{};
+    std::memcpy(&value, from, sizeof value);
+    const auto converted = static_cast<To>(value);
+    std::memcpy(to, &converted, sizeof converted);
+  }
+}
+
+/// Neither allocates nor fails.
+void store_channels(const Tensor& result, const Tensor& output) {
+  const std::size_t size = size_of(result.dtype());
+  if (output.dtype() == result.dtype()) {
+    if (output.is_contiguous() && result.is_contiguous()) {
+      std::memcpy(output.raw_data(), result.raw_data(),
+                  static_cast<std::size_t>(result.numel()) * size);
+    } else if (size == sizeof(std::uint16_t)) {
+      convert_channels<std::uint16_t, std::uint16_t>(result, output);
+    } else if (size == sizeof(std::uint32_t)) {
+      convert_channels<std::uint32_t, std::uint32_t>(result, output);
+    } else {
+      convert_channels<std::uint64_t, std::uint64_t>(result, output);
+    }
+  } else if (output.dtype() == DType::Float32) {
+    convert_channels<float, double>(result, output);
+  } else {
+    convert_channels<std::int64_t, double>(result, output);  // a count
+  }
+}
+
+}  // namespace
+
+Channels channels_of(const Tensor& x) {
+  return {.count = x.dim() >= 2 ? x.shape()[1] : -1, .device = x.device()};
+}
+
+Tensor statistic_output(Call& call, const char* name, const DLTensor* given,
+                        const Channels& channels) {
+  return channel_output(call, name, given, channels, DType::Float64, DType::Float32);
+}
+
+Tensor gradient_output(Call& call, const char* name, const DLTensor* given, const Tensor& x,
+                       const Tensor& weight) {
+  const bool wide = x.dtype() == DType::Float64;
+  const DType dtype = weight.defined() ? weight.dtype() : wide ? DType::Float64 : DType::Float32;
+  return channel_output(call, name, given, channels_of(x), dtype, dtype);
+}
+
+Tensor count_output(Call& call, const char* name, const DLTensor* given) {
+  Tensor t = optional(call, name, given);
+  if (t.defined()) {
+    if (t.numel() != 1) {
+      throw_shape(call, name, t, "one element");
+    }
+    check_dtype(call, name, t, DType::Float64, DType::Int64);
+    check_device(call, name, t, Device::cpu());
+  }
+  return t;
+}
+
+Tensor data_output(Call& call, const char* name, const DLTensor* given, const Tensor& x) {
+  Tensor t = optional(call, name, given);
+  if (t.defined()) {
+    if (t.shape() != x.shape()) {
+      throw_shape(call, name, t, text_of(x.shape()));
+    }
+    check_dtype(call, name, t, x.dtype(), x.dtype());
+    check_device(call, name, t, x.device());
+    check_own_places(call, name, t);
+  }
+  return t;
+}
+
+void check_apart(const Call& call, std::initializer_list<Output> outputs) {
+  for (const Output* a = outputs.begin(); a != outputs.end(); ++a) {
+    for (const Output* b = a + 1; a->tensor.defined() && b != outputs.end(); ++b) {
+      if (b->tensor.defined() && meet(a->tensor, b->tensor)) {
+        throw ShapeError(prefix(call, a->name) + " and " + b->name +
+                         " overlap in memory, wanted memory of its own for each output");
+      }
+    }
+  }
+}
+
+void check_any_apart(const Call& call, std::initializer_list<Output> outputs) {
+  if (std::none_of(outputs.begin(), outputs.end(),
+                   [](const Output& output) { return output.tensor.defined(); })) {
+    string names;
+    for (const Output& output : outputs) {
+      names += (names.empty() ? "" : ", ") + string(output.name);
+    }
+    throw ValueError(string(call.function) + ": got NULL for each of " + names +
+                     ", wanted at least one of them");
+  }
+  check_apart(call, outputs);
+}
+
+void store(const Tensor& result, const Tensor& output) {
+  if (!output.defined() || result.numel() == 0) {
+    return;
+  }
+  if (output.device() == Device::cpu() && result.dim() <= 1) {
+    store_channels(result, output);
+  } else {
+    Tensor(output).copy_(result);
+  }
+}
+
+}  // namespace halnorm::c_api

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+
+#include "tensors.h"
+
+/// @file
+/// Outputs other than `out`: results that are made first and stored last. An output that the caller
+/// does not want is NULL, here an undefined tensor.
+
+namespace halnorm::c_api {
+
+/// How many channels a tensor has to have, and where it lies.
+struct Channels {
+  std::int64_t count;  ///< -1 if that is not known
+  Device device;
+};
+
+/// Those of x. None are known of an x that the called function refuses.
+Channels channels_of(const Tensor& x);
+
+/// One statistic per channel: (C), Float64 or Float32.
+Tensor statistic_output(Call& call, const char* name, const DLTensor* given,
+                        const Channels& channels);
+
+/// The gradient of a parameter: (C), of the dtype that the function gives.
+Tensor gradient_output(Call& call, const char* name, const DLTensor* given, const Tensor& x,
+                       const Tensor& weight);
+
+/// A number of values: one element in Float64 or Int64, on the CPU.
+Tensor count_output(Call& call, const char* name, const DLTensor* given);
+
+/// A gradient of a tensor like x.
+Tensor data_output(Call& call, const char* name, const DLTensor* given, const Tensor& x);
+
+struct Output {
+  const char* name;
+  const Tensor& tensor;
+};
+
+/// No two of these share memory.
+void check_apart(const Call& call, std::initializer_list<Output> outputs);
+
+/// The same, of outputs of which at least one is wanted.
+void check_any_apart(const Call& call, std::initializer_list<Output> outputs);
+
+/// Copies a result into the caller's tensor, if there is one, and rounds Float64 to Float32 once.
+/// Never fails on the CPU, except for data_output(): running statistics may have changed already.
+void store(const Tensor& result, const Tensor& output);
+
+}  // namespace halnorm::c_api

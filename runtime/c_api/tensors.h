@@ -1,0 +1,29 @@
+#pragma once
+
+#include "halnorm/tensor.h"
+#include "status.h"
+
+/// @file
+/// The caller's memory as tensors.
+
+namespace halnorm::c_api {
+
+/// A view of the memory that `given` describes; nothing is copied. @throws ValueError, ShapeError,
+/// DTypeError or DeviceError if the description is not a valid one, or NULL.
+Tensor required(Call& call, const char* name, const DLTensor* given);
+
+/// @throws DeviceError for a device that is not one of ours.
+Device device_of(const Call& call, DLDevice given);
+
+/// A tensor as by required(), or an undefined one for NULL.
+Tensor optional(Call& call, const char* name, const DLTensor* given);
+
+/// Both defined, or neither.
+struct RunningStats {
+  Tensor mean, var;
+};
+
+/// @throws ValueError also for one without the other.
+RunningStats optional_running(Call& call, const DLTensor* mean, const DLTensor* var);
+
+}  // namespace halnorm::c_api
