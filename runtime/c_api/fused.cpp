@@ -9,7 +9,7 @@ using halnorm::c_api::check_any_apart;
 using halnorm::c_api::check_apart;
 using halnorm::c_api::data_output;
 using halnorm::c_api::gradient_output;
-using halnorm::c_api::guarded;
+using halnorm::c_api::guarded_with_tensors;
 using halnorm::c_api::optional;
 using halnorm::c_api::optional_running;
 using halnorm::c_api::required;
@@ -56,7 +56,7 @@ halnorm_status halnorm_batch_norm_fused_infer(const DLTensor* x, const DLTensor*
                                               const DLTensor* running_var, const DLTensor* weight,
                                               const DLTensor* bias, double eps, const DLTensor* y) {
   Call call{.function = __func__};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     F::batch_norm_fused_infer(required(call, "x", x), optional(call, "addend", addend),
                               required(call, "running_mean", running_mean),
                               required(call, "running_var", running_var),
@@ -72,7 +72,7 @@ halnorm_status halnorm_batch_norm_fused_train(const DLTensor* x, const DLTensor*
                                               double eps, const DLTensor* y, const DLTensor* mean,
                                               const DLTensor* invstd) {
   Call call{.function = __func__};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     const Tensor data = required(call, "x", x);
     const Tensor residual = optional(call, "addend", addend);
     const Tensor scale = optional(call, "weight", weight);
@@ -102,7 +102,7 @@ halnorm_status halnorm_batch_norm_fused_backward(const DLTensor* dy, const DLTen
                                                  const DLTensor* dx, const DLTensor* daddend,
                                                  const DLTensor* dweight, const DLTensor* dbias) {
   Call call{.function = __func__, .output = "dx"};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     const Gradients g = gradients(call, {dy, x, y, weight, dx, daddend, dweight, dbias});
     store_all(F::batch_norm_fused_backward(g.dy, g.x, g.y, g.weight, required(call, "mean", mean),
                                            required(call, "invstd", invstd), g.dx),
@@ -115,7 +115,7 @@ halnorm_status halnorm_batch_norm_fused_backward_infer(
     const DLTensor* running_mean, const DLTensor* running_var, double eps, const DLTensor* dx,
     const DLTensor* daddend, const DLTensor* dweight, const DLTensor* dbias) {
   Call call{.function = __func__, .output = "dx"};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     const Gradients g = gradients(call, {dy, x, y, weight, dx, daddend, dweight, dbias});
     store_all(F::batch_norm_fused_backward_infer(
                   g.dy, g.x, g.y, g.weight, required(call, "running_mean", running_mean),

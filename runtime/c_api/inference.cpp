@@ -6,7 +6,7 @@ using halnorm::Tensor;
 using halnorm::c_api::Call;
 using halnorm::c_api::check_any_apart;
 using halnorm::c_api::gradient_output;
-using halnorm::c_api::guarded;
+using halnorm::c_api::guarded_with_tensors;
 using halnorm::c_api::optional;
 using halnorm::c_api::required;
 using halnorm::c_api::store;
@@ -15,7 +15,7 @@ halnorm_status halnorm_batch_norm_infer(const DLTensor* x, const DLTensor* runni
                                         const DLTensor* running_var, const DLTensor* weight,
                                         const DLTensor* bias, double eps, const DLTensor* y) {
   Call call{.function = __func__};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     F::batch_norm_infer(required(call, "x", x), required(call, "running_mean", running_mean),
                         required(call, "running_var", running_var),
                         optional(call, "weight", weight), optional(call, "bias", bias), eps,
@@ -30,7 +30,7 @@ halnorm_status halnorm_batch_norm_backward_infer(const DLTensor* dy, const DLTen
                                                  const DLTensor* dx, const DLTensor* dweight,
                                                  const DLTensor* dbias) {
   Call call{.function = __func__, .output = "dx"};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     const Tensor data = required(call, "x", x);
     const Tensor scale = optional(call, "weight", weight);
     const Tensor out = optional(call, "dx", dx);

@@ -1,5 +1,4 @@
 #include <array>
-#include <exception>
 #include <string>
 
 #include "halnorm/kernels.h"
@@ -23,8 +22,8 @@ const char* kept(Text& buffer, Make make) noexcept {
   try {
     const auto text = make();
     buffer[text.copy(buffer.data(), buffer.size() - 1)] = '\0';
-  } catch (const std::exception&) {
-    return buffer.data();
+  } catch (...) {
+    buffer[0] = '\0';
   }
   return buffer.data();
 }

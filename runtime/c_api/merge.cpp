@@ -11,7 +11,7 @@ using halnorm::c_api::Call;
 using halnorm::c_api::Channels;
 using halnorm::c_api::check_any_apart;
 using halnorm::c_api::count_output;
-using halnorm::c_api::guarded;
+using halnorm::c_api::guarded_with_tensors;
 using halnorm::c_api::required;
 using halnorm::c_api::statistic_output;
 using halnorm::c_api::store;
@@ -37,8 +37,8 @@ Tensor count_input(Call& call, const char* name, const DLTensor* given) {
 
 Tensor statistic_input(Call& call, const char* name, const DLTensor* given,
                        const Channels& channels) {
-  static_cast<void>(required(call, name, given));
-  return statistic_output(call, name, given, channels);
+  return given == nullptr ? required(call, name, given)  // which throws
+                          : statistic_output(call, name, given, channels);
 }
 
 /// The first mean says how many channels there are.
@@ -56,7 +56,7 @@ halnorm_status halnorm_merge(const DLTensor* count_a, const DLTensor* mean_a, co
                              const DLTensor* count_b, const DLTensor* mean_b, const DLTensor* m2_b,
                              const DLTensor* count, const DLTensor* mean, const DLTensor* m2) {
   Call call{.function = __func__};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     const Channels channels = channels_of_mean(call, required(call, "mean_a", mean_a));
     const F::Moments a{count_input(call, "count_a", count_a),
                        statistic_input(call, "mean_a", mean_a, channels),

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstdint>
 #include <exception>
 #include <new>
 #include <string_view>
@@ -112,7 +114,8 @@ halnorm_status report(const Call& call) noexcept {
 const char* halnorm_last_error(void) { return halnorm::c_api::last_error.text(); }
 
 const char* halnorm_status_string(halnorm_status status) {
-  switch (status) {
+  // Not as an enumeration: C may pass any number.
+  switch (std::bit_cast<std::int32_t>(status)) {
     case HALNORM_OK:
       return "ok";
     case HALNORM_SHAPE_ERROR:
@@ -131,6 +134,7 @@ const char* halnorm_status_string(halnorm_status status) {
       return "out of memory";
     case HALNORM_INTERNAL_ERROR:
       return "internal error";
+    default:
+      return "unknown status";
   }
-  return "unknown status";
 }

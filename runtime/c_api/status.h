@@ -7,12 +7,15 @@
 
 namespace halnorm::c_api {
 
+class Borrowed;
+
 /// One call of a C function: the names that its error message uses.
 struct Call {
   const char* function;
   const char* output = "y";         ///< C's name of the argument that C++ calls `out`
   const char* factor = "momentum";  ///< C's name of the argument that C++ calls `factor`
   const char* argument = nullptr;   ///< the tensor that was looked at last
+  Borrowed* tensors = nullptr;      ///< where the tensors of its arguments are
 };
 
 /// The status of the exception that is being handled; its message becomes this thread's last error.

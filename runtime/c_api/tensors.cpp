@@ -1,5 +1,6 @@
 #include "tensors.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <limits>
@@ -44,7 +45,7 @@ std::string prefix(const Call& call) { return std::string(call.function) + ": " 
 
 [[noreturn, gnu::cold]] void throw_device(const Call& call, DLDevice given) {
   throw DeviceError(prefix(call) + " is on device type " +
-                    to_string(static_cast<int>(given.device_type)) + " with id " +
+                    to_string(std::bit_cast<std::int32_t>(given.device_type)) + " with id " +
                     to_string(given.device_id) +
                     ", wanted kDLCPU (1) with id 0, kDLCUDA (2) or kDLOpenCL (4)");
 }
@@ -85,28 +86,29 @@ DType dtype_of(const Call& call, DLDataType given) {
   throw_dtype(call, given);
 }
 
-bool is_empty(const Shape& shape) noexcept {
-  for (const std::int64_t extent : shape) {
-    if (extent == 0) {
-      return true;
-    }
-  }
-  return false;
+bool is_empty(const DLTensor& t) noexcept {
+  return std::find(t.shape, t.shape + t.ndim, 0) != t.shape + t.ndim;
 }
 
-/// A cl_mem has no address to add to: a first axis steps over the offset, and is taken away.
-Tensor part_of_memory(void* memory, Shape shape, std::vector<std::int64_t> strides, DType dtype,
-                      std::int64_t offset, Device device) {
-  if (strides.empty()) {
-    strides.assign(shape.size(), 1);
-    for (std::size_t axis = shape.size(); axis-- > 1;) {
-      strides[axis - 1] = strides[axis] * shape[axis];
-    }
+/// On OpenCL, data has no address that an offset could be added to: a first axis steps over it, and
+/// is taken away.
+Tensor device_tensor(const DLTensor& t, DType dtype, Device device) {
+  const bool has_address = device.type != DeviceType::OpenCL;
+  auto* first = static_cast<std::byte*>(t.data) + (has_address && !is_empty(t) ? t.byte_offset : 0);
+  Shape shape(t.shape, t.shape + t.ndim);
+  std::vector<std::int64_t> strides;
+  if (t.strides != nullptr) {
+    strides.assign(t.strides, t.strides + t.ndim);
+  }
+  Tensor whole = Tensor::from_blob(first, shape, dtype, std::move(strides), device);
+  if (has_address || t.byte_offset == 0 || whole.numel() == 0) {
+    return whole;
   }
   Shape longer = shape;
   longer.insert(longer.begin(), 2);
-  strides.insert(strides.begin(), offset);
-  return Tensor::from_blob(memory, std::move(longer), dtype, std::move(strides), device)
+  strides = whole.strides();
+  strides.insert(strides.begin(), static_cast<std::int64_t>(t.byte_offset / size_of(dtype)));
+  return Tensor::from_blob(t.data, std::move(longer), dtype, std::move(strides), device)
       .narrow(0, 1, 1)
       .reshape(std::move(shape));
 }
@@ -126,8 +128,9 @@ void check_address(const Call& call, const DLTensor& given, std::size_t size) {
 }  // namespace
 
 Device device_of(const Call& call, DLDevice given) {
-  // A number from C may be none of the enumeration's.
-  switch (static_cast<int>(given.device_type)) {
+  // A number from C may be outside the enumeration's range, where C++ may not read it as one.
+  const auto type = std::bit_cast<std::int32_t>(given.device_type);
+  switch (type) {
     case kDLCPU:
       if (given.device_id == 0) {
         return Device::cpu();
@@ -157,24 +160,14 @@ Tensor required(Call& call, const char* name, const DLTensor* given) {
   }
   const DType dtype = dtype_of(call, t.dtype);
   const Device device = device_of(call, t.device);
-  Shape shape(t.shape, t.shape + t.ndim);
-  std::vector<std::int64_t> strides;
-  if (t.strides != nullptr) {
-    strides.assign(t.strides, t.strides + t.ndim);
-  }
-  void* first = nullptr;
-  if (!is_empty(shape)) {
+  if (!is_empty(t)) {
     check_address(call, t, size_of(dtype));
-    if (device.type == DeviceType::OpenCL && t.byte_offset != 0) {
-      return part_of_memory(t.data, std::move(shape), std::move(strides), dtype,
-                            static_cast<std::int64_t>(t.byte_offset / size_of(dtype)), device);
-    }
-    first = static_cast<std::byte*>(t.data) + t.byte_offset;
   }
-  if (device.type == DeviceType::CPU) {
-    return Tensor::from_blob(first, std::move(shape), dtype, std::move(strides));
+  if (device.type != DeviceType::CPU) {
+    return device_tensor(t, dtype, device);
   }
-  return Tensor::from_blob(first, std::move(shape), dtype, std::move(strides), device);
+  return call.tensors->view(
+      t, is_empty(t) ? nullptr : static_cast<std::byte*>(t.data) + t.byte_offset, dtype);
 }
 
 Tensor optional(Call& call, const char* name, const DLTensor* given) {

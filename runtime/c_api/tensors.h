@@ -1,5 +1,6 @@
 #pragma once
 
+#include "borrowed.h"
 #include "halnorm/tensor.h"
 #include "status.h"
 
@@ -7,6 +8,16 @@
 /// The caller's memory as tensors.
 
 namespace halnorm::c_api {
+
+/// guarded() for calls that have tensors: they end before it returns.
+template <class Body>
+halnorm_status guarded_with_tensors(Call& call, Body body) noexcept {
+  return guarded(call, [&] {
+    Borrowed tensors;
+    call.tensors = &tensors;
+    body();
+  });
+}
 
 /// A view of the memory that `given` describes; nothing is copied. @throws ValueError, ShapeError,
 /// DTypeError or DeviceError if the description is not a valid one, or NULL.

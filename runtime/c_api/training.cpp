@@ -10,7 +10,7 @@ using halnorm::c_api::channels_of;
 using halnorm::c_api::check_any_apart;
 using halnorm::c_api::check_apart;
 using halnorm::c_api::gradient_output;
-using halnorm::c_api::guarded;
+using halnorm::c_api::guarded_with_tensors;
 using halnorm::c_api::optional;
 using halnorm::c_api::optional_running;
 using halnorm::c_api::required;
@@ -23,7 +23,7 @@ halnorm_status halnorm_batch_norm(const DLTensor* x, const DLTensor* running_mea
                                   const DLTensor* bias, int training, const double* momentum,
                                   double eps, const DLTensor* y) {
   Call call{.function = __func__};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     const Tensor data = required(call, "x", x);
     const RunningStats running = optional_running(call, running_mean, running_var);
     const std::optional<double> factor =
@@ -39,7 +39,7 @@ halnorm_status halnorm_batch_norm_train(const DLTensor* x, const DLTensor* weigh
                                         const DLTensor* y, const DLTensor* mean,
                                         const DLTensor* invstd) {
   Call call{.function = __func__};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     const Tensor data = required(call, "x", x);
     const Tensor scale = optional(call, "weight", weight);
     const Tensor shift = optional(call, "bias", bias);
@@ -66,7 +66,7 @@ halnorm_status halnorm_batch_norm_backward(const DLTensor* dy, const DLTensor* x
                                            const DLTensor* invstd, const DLTensor* dx,
                                            const DLTensor* dweight, const DLTensor* dbias) {
   Call call{.function = __func__, .output = "dx"};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     const Tensor data = required(call, "x", x);
     const Tensor scale = optional(call, "weight", weight);
     const Tensor out = optional(call, "dx", dx);

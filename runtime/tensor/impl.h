@@ -48,6 +48,13 @@ struct TensorAccess {
     return Tensor(all.view_of(all.data, all.shape, all.strides));
   }
 
+  using Fields = Tensor::Impl;
+
+  /// A handle that does not own its fields: no handle on them and no view may outlive them.
+  static Tensor borrow(Fields& fields) noexcept {
+    return Tensor(std::shared_ptr<Fields>(std::shared_ptr<void>(), &fields));
+  }
+
   /// set_data() that needs no memory: the elements are taken from a handle that nobody else has.
   static void take_over(Tensor& tensor, Tensor& alias) noexcept {
     alias.impl_->replaced = tensor.impl_->replaced + 1;

@@ -15,6 +15,7 @@ run("${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}/consumer" -B "${work}/build
     "-DCMAKE_PREFIX_PATH=${work}/moved" "-DTARGET=${target}" -DCMAKE_BUILD_TYPE=Release)
 run("${CMAKE_COMMAND}" --build "${work}/build")
 run("${work}/build/consumer")
+run("${work}/build/c_host")
 run("${work}/build/raw")
 if(EXISTS "${work}/build/consumer_of_shared")
   run("${work}/build/consumer_of_shared")

@@ -1,8 +1,21 @@
 # cmake -D source=<source tree> -P readme_test.cmake
 # The README's first C++ block has to be, word for word, what examples/readme.cpp compiles and runs.
+# With -D document=<file> -D program=<file> -D language=<c> -D mark=<name> the same of another page,
+# whose program has comments "<name> begins" and "<name> ends".
 
-file(READ "${source}/README.md" readme)
-file(READ "${source}/examples/readme.cpp" program)
+if(NOT document)
+  set(document "${source}/README.md")
+  set(program_file "${source}/examples/readme.cpp")
+  set(language cpp)
+  set(first "// README begins\n")
+  set(last "// README ends")
+else()
+  set(program_file "${program}")
+  set(first "/* ${mark} begins */\n")
+  set(last "/* ${mark} ends */")
+endif()
+file(READ "${document}" readme)
+file(READ "${program_file}" program)
 
 # Cuts out what stands between two marks; an absent mark is an error.
 function(between text first last out)
@@ -22,10 +35,10 @@ function(between text first last out)
   set(${out} "${text}" PARENT_SCOPE)
 endfunction()
 
-between("${readme}" "```cpp\n" "```" shown)
-between("${program}" "// README begins\n" "// README ends" compiled)
+between("${readme}" "```${language}\n" "```" shown)
+between("${program}" "${first}" "${last}" compiled)
 if(NOT shown STREQUAL compiled)
-  message(FATAL_ERROR "README.md shows\n${shown}\nbut examples/readme.cpp has\n${compiled}")
+  message(FATAL_ERROR "${document} shows\n${shown}\nbut ${program_file} has\n${compiled}")
 endif()
 if(shown STREQUAL "")
   message(FATAL_ERROR "the example is empty")

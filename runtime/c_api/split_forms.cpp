@@ -8,7 +8,7 @@ using halnorm::c_api::channels_of;
 using halnorm::c_api::check_any_apart;
 using halnorm::c_api::count_output;
 using halnorm::c_api::gradient_output;
-using halnorm::c_api::guarded;
+using halnorm::c_api::guarded_with_tensors;
 using halnorm::c_api::optional;
 using halnorm::c_api::required;
 using halnorm::c_api::statistic_output;
@@ -17,7 +17,7 @@ using halnorm::c_api::store;
 halnorm_status halnorm_batch_norm_moments(const DLTensor* x, const DLTensor* count,
                                           const DLTensor* mean, const DLTensor* m2) {
   Call call{.function = __func__};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     const Tensor data = required(call, "x", x);
     const Tensor to_count = count_output(call, "count", count);
     const Tensor to_mean = statistic_output(call, "mean", mean, channels_of(data));
@@ -35,7 +35,7 @@ halnorm_status halnorm_update_running_stats(const DLTensor* running_mean,
                                             const DLTensor* mean, const DLTensor* m2,
                                             double factor) {
   Call call{.function = __func__, .factor = "factor"};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     const Tensor to_mean = required(call, "running_mean", running_mean);
     const Tensor to_var = required(call, "running_var", running_var);
     F::update_running_stats(
@@ -49,7 +49,7 @@ halnorm_status halnorm_batch_norm_elemt(const DLTensor* x, const DLTensor* weigh
                                         const DLTensor* bias, const DLTensor* mean,
                                         const DLTensor* invstd, const DLTensor* y) {
   Call call{.function = __func__};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     F::batch_norm_elemt(required(call, "x", x), optional(call, "weight", weight),
                         optional(call, "bias", bias), required(call, "mean", mean),
                         required(call, "invstd", invstd), required(call, "y", y));
@@ -62,7 +62,7 @@ halnorm_status halnorm_batch_norm_backward_reduce(const DLTensor* dy, const DLTe
                                                   const DLTensor* sum_dy_xmu,
                                                   const DLTensor* dweight, const DLTensor* dbias) {
   Call call{.function = __func__};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     const Tensor data = required(call, "x", x);
     const Tensor scale = optional(call, "weight", weight);
     const Tensor to_sum = statistic_output(call, "sum_dy", sum_dy, channels_of(data));
@@ -88,7 +88,7 @@ halnorm_status halnorm_batch_norm_backward_elemt(const DLTensor* dy, const DLTen
                                                  const DLTensor* sum_dy_xmu, const DLTensor* count,
                                                  const DLTensor* dx) {
   Call call{.function = __func__, .output = "dx"};
-  return guarded(call, [&] {
+  return guarded_with_tensors(call, [&] {
     F::batch_norm_backward_elemt(required(call, "dy", dy), required(call, "x", x),
                                  required(call, "mean", mean), required(call, "invstd", invstd),
                                  optional(call, "weight", weight), required(call, "sum_dy", sum_dy),
