@@ -13,6 +13,7 @@ using halnorm::c_api::check_any_apart;
 using halnorm::c_api::count_output;
 using halnorm::c_api::guarded_with_tensors;
 using halnorm::c_api::required;
+using halnorm::c_api::statistic_input;
 using halnorm::c_api::statistic_output;
 using halnorm::c_api::store;
 
@@ -33,12 +34,6 @@ Tensor count_input(Call& call, const char* name, const DLTensor* given) {
                               ", wanted a whole number from 0 to 2^53");
   }
   return count;
-}
-
-Tensor statistic_input(Call& call, const char* name, const DLTensor* given,
-                       const Channels& channels) {
-  return given == nullptr ? required(call, name, given)  // which throws
-                          : statistic_output(call, name, given, channels);
 }
 
 /// The first mean says how many channels there are.

@@ -1,34 +1,25 @@
 #include "outputs.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstdlib>
 #include <cstring>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "halnorm/error.h"
+#include "strided.h"
 
 namespace halnorm::c_api {
 
 namespace {
 
+using detail::to_string;
 using std::string;
 
 string prefix(const Call& call, const char* name) { return string(call.function) + ": " + name; }
 
-string text_of(const std::vector<std::int64_t>& values) {
-  string text = "(";
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    text += (i == 0 ? "" : ", ") + std::to_string(values[i]);
-  }
-  return text + (values.size() == 1 ? ",)" : ")");
-}
-
 [[noreturn, gnu::cold]] void throw_shape(const Call& call, const char* name, const Tensor& t,
                                          const string& wanted) {
-  throw ShapeError(prefix(call, name) + " has shape " + text_of(t.shape()) + ", wanted " + wanted);
+  throw ShapeError(prefix(call, name) + " has shape " + to_string(t.shape()) + ", wanted " +
+                   wanted);
 }
 
 void check_dtype(const Call& call, const char* name, const Tensor& t, DType wanted, DType other) {
@@ -46,76 +37,33 @@ void check_device(const Call& call, const char* name, const Tensor& t, Device wa
   }
 }
 
-/// Sorted by stride, every axis has to step over the inner ones.
 void check_own_places(const Call& call, const char* name, const Tensor& t) {
-  std::vector<std::pair<std::int64_t, std::int64_t>> axes;  // stride, extent
-  for (std::size_t axis = 0; axis < t.shape().size(); ++axis) {
-    if (t.shape()[axis] > 1) {
-      axes.emplace_back(std::abs(t.strides()[axis]), t.shape()[axis]);
-    }
-  }
-  std::sort(axes.begin(), axes.end());
-  std::int64_t reach = 0;
-  for (const auto& [stride, extent] : axes) {
-    if (stride <= reach) {
-      throw ShapeError(prefix(call, name) + " has shape " + text_of(t.shape()) + " and strides " +
-                       text_of(t.strides()) + ", wanted a place of its own for each element");
-    }
-    reach += stride * (extent - 1);
+  if (!detail::elements_apart(t)) {
+    throw ShapeError(prefix(call, name) + " has shape " + to_string(t.shape()) + " and strides " +
+                     to_string(t.strides()) + ", wanted a place of its own for each element");
   }
 }
 
-Tensor channel_output(Call& call, const char* name, const DLTensor* given, const Channels& channels,
+Tensor channel_tensor(Call& call, const char* name, const DLTensor* given, const Channels& channels,
                       DType wanted, DType other) {
   Tensor t = optional(call, name, given);
   if (t.defined() && channels.count >= 0) {
     if (t.dim() != 1 || t.shape()[0] != channels.count) {
-      throw_shape(call, name, t, text_of({channels.count}));
+      throw_shape(call, name, t, to_string(Shape{channels.count}));
     }
     check_dtype(call, name, t, wanted, other);
     check_device(call, name, t, channels.device);
-    if (!t.is_contiguous()) {
-      check_own_places(call, name, t);
-    }
   }
   return t;
 }
 
-/// Addresses from the first byte to past the last.
-struct Range {
-  std::int64_t first, past;
-};
-
-Range range_of(const Tensor& t) {
-  const auto size = static_cast<std::int64_t>(size_of(t.dtype()));
-  const auto start = static_cast<std::int64_t>(std::bit_cast<std::uintptr_t>(t.raw_data()));
-  Range range{start, start + size};
-  for (std::size_t axis = 0; axis < t.shape().size(); ++axis) {
-    const std::int64_t reach = t.strides()[axis] * (t.shape()[axis] - 1) * size;
-    (reach < 0 ? range.first : range.past) += reach;
+Tensor channel_output(Call& call, const char* name, const DLTensor* given, const Channels& channels,
+                      DType wanted, DType other) {
+  Tensor t = channel_tensor(call, name, given, channels, wanted, other);
+  if (t.defined()) {
+    check_own_places(call, name, t);
   }
-  return range;
-}
-
-/// Columns of one table, as (mean, invstd) per channel: none of their elements meet.
-bool interleave(const Tensor& a, const Tensor& b) {
-  const std::size_t size = size_of(a.dtype());
-  if (a.dim() != 1 || b.dim() != 1 || a.strides() != b.strides() || a.strides()[0] <= 0 ||
-      size_of(b.dtype()) != size) {
-    return false;
-  }
-  const auto pitch = a.strides()[0] * static_cast<std::int64_t>(size);
-  const std::int64_t apart = std::abs(range_of(a).first - range_of(b).first) % pitch;
-  return std::cmp_greater_equal(apart, size) && std::cmp_greater_equal(pitch - apart, size);
-}
-
-bool meet(const Tensor& a, const Tensor& b) {
-  if (a.numel() == 0 || b.numel() == 0 || a.device() != b.device()) {
-    return false;
-  }
-  const Range one = range_of(a);
-  const Range other = range_of(b);
-  return one.first < other.past && other.first < one.past && !interleave(a, b);
+  return t;
 }
 
 /// From one channel's value to the next one's, in elements.
@@ -169,6 +117,13 @@ Tensor statistic_output(Call& call, const char* name, const DLTensor* given,
   return channel_output(call, name, given, channels, DType::Float64, DType::Float32);
 }
 
+Tensor statistic_input(Call& call, const char* name, const DLTensor* given,
+                       const Channels& channels) {
+  return given == nullptr
+             ? required(call, name, given)  // which throws
+             : channel_tensor(call, name, given, channels, DType::Float64, DType::Float32);
+}
+
 Tensor gradient_output(Call& call, const char* name, const DLTensor* given, const Tensor& x,
                        const Tensor& weight) {
   const bool wide = x.dtype() == DType::Float64;
@@ -192,7 +147,7 @@ Tensor data_output(Call& call, const char* name, const DLTensor* given, const Te
   Tensor t = optional(call, name, given);
   if (t.defined()) {
     if (t.shape() != x.shape()) {
-      throw_shape(call, name, t, text_of(x.shape()));
+      throw_shape(call, name, t, to_string(x.shape()));
     }
     check_dtype(call, name, t, x.dtype(), x.dtype());
     check_device(call, name, t, x.device());
@@ -204,7 +159,8 @@ Tensor data_output(Call& call, const char* name, const DLTensor* given, const Te
 void check_apart(const Call& call, std::initializer_list<Output> outputs) {
   for (const Output* a = outputs.begin(); a != outputs.end(); ++a) {
     for (const Output* b = a + 1; a->tensor.defined() && b != outputs.end(); ++b) {
-      if (b->tensor.defined() && meet(a->tensor, b->tensor)) {
+      if (b->tensor.defined() && a->tensor.device() == b->tensor.device() &&
+          detail::may_overlap(a->tensor, b->tensor)) {
         throw ShapeError(prefix(call, a->name) + " and " + b->name +
                          " overlap in memory, wanted memory of its own for each output");
       }

@@ -24,6 +24,10 @@ Channels channels_of(const Tensor& x);
 Tensor statistic_output(Call& call, const char* name, const DLTensor* given,
                         const Channels& channels);
 
+/// A required input of that kind; its values may lie in one place.
+Tensor statistic_input(Call& call, const char* name, const DLTensor* given,
+                       const Channels& channels);
+
 /// The gradient of a parameter: (C), of the dtype that the function gives.
 Tensor gradient_output(Call& call, const char* name, const DLTensor* given, const Tensor& x,
                        const Tensor& weight);
