@@ -76,12 +76,13 @@ fn train(x: &DLTensor, mean: &DLTensor, var: &DLTensor, y: &DLTensor) -> Result<
 fn main() {
     let (mut x, mut y) = ([1f32, 2., 3., 5.], [0f32; 4]);
     let (mut mean, mut var) = ([0f32; 2], [1f32; 2]);
-    let (mut shape, mut channels, mut wrong) = ([2i64, 2], [2i64], [3i64]);
+    let (mut shape, mut channels) = ([2i64, 2], [2i64]);
+    let (mut longer, mut longer_shape) = ([0f32; 3], [3i64]);
     let x_tensor = tensor(&mut x, &mut shape);
     let y_tensor = tensor(&mut y, &mut shape);
     let var_tensor = tensor(&mut var, &mut channels);
 
-    let error = train(&x_tensor, &tensor(&mut mean, &mut wrong), &var_tensor, &y_tensor);
+    let error = train(&x_tensor, &tensor(&mut longer, &mut longer_shape), &var_tensor, &y_tensor);
     println!("refused: {}", error.unwrap_err());
     train(&x_tensor, &tensor(&mut mean, &mut channels), &var_tensor, &y_tensor).unwrap();
     println!("y {y:?}, running mean {mean:?}");
