@@ -56,7 +56,7 @@ def main() -> int:
     out = tensor(y, 2, 2)
     check(halnorm.halnorm_batch_norm_infer(x, mean, var, None, None, 1e-5, byref(out)))
     print(halnorm.halnorm_version().decode(), list(y))
-    assert all(abs(got - want) < 1e-4 for got, want in zip(y, [-0.5, -0.5, 0.5, 0.5]))
+    assert all(abs(got - want) < 1e-4 for got, want in zip(y, [-0.5, -0.5, 0.5, 0.5], strict=True))
 
     dbias = array("f", [0, 0])
     to_dbias = tensor(dbias, 2)

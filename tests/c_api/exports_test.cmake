@@ -2,6 +2,8 @@
 # The library's C symbols are what halnorm_c.h declares; each function of functional*.h has its like
 # in C; and docs/c_api.md names every function.
 
+cmake_minimum_required(VERSION 3.20) # IN_LIST
+
 file(READ "${source}/include/halnorm/halnorm_c.h" header)
 string(REGEX MATCHALL "HALNORM_C_API [^(;]* \\*?halnorm_[a-z0-9_]+\\(" declarations "${header}")
 list(TRANSFORM declarations REPLACE ".*(halnorm_[a-z0-9_]+)\\($" "\\1" OUTPUT_VARIABLE declared)
@@ -24,7 +26,8 @@ endif()
 
 foreach(name functional functional_fused)
   file(READ "${source}/include/halnorm/${name}.h" functions)
-  string(REGEX MATCHALL "\n[A-Za-z]+ [a-z_]+\\(const Tensor&|\nMoments merge\\(" names "${functions}")
+  string(REGEX MATCHALL "\n[A-Za-z]+ [a-z_]+\\(const Tensor&|\nMoments merge\\(" names
+         "${functions}")
   list(TRANSFORM names REPLACE "\n[A-Za-z]+ ([a-z_]+)\\(.*" "\\1")
   if(NOT names)
     message(FATAL_ERROR "no functions are found in ${name}.h")
