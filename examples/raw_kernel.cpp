@@ -1,7 +1,7 @@
-// One generated library alone: its header, its function, halide_buffer_t's, and nothing else of
+// One generated kernel alone: its header, its function, halide_buffer_t's, and nothing else of
 // halnorm. The build names the header and the function; in a program of your own write
 //   #include "halnorm_batch_norm_infer_nlc_f32__avx2.h"
-// and link the library of that name.
+// and link halnorm::kernels.
 #include <HalideBuffer.h>
 #include <halnorm/kernel_runtime.h>
 

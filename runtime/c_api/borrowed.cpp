@@ -1,10 +1,10 @@
-#include "borrowed.h"
+#include "c_api/borrowed.h"
 
 #include <algorithm>
 #include <atomic>
 #include <utility>
 
-#include "strided.h"
+#include "base/strides.h"
 
 namespace halnorm::c_api {
 

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <optional>
 
-#include "tensor_impl.h"
+#include "tensor/impl.h"
 
 /// @file
 /// The tensors of one call, on memory of the caller's. Tensor::from_blob() allocates four times for

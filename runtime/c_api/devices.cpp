@@ -2,8 +2,8 @@
 
 #include "halnorm/cuda.h"
 #include "halnorm/error.h"
-#include "status.h"
-#include "tensors.h"
+#include "c_api/status.h"
+#include "c_api/tensors.h"
 
 using halnorm::c_api::Call;
 using halnorm::c_api::device_of;

@@ -4,7 +4,7 @@
 #include "halnorm/kernels.h"
 #include "halnorm/threads.h"
 #include "halnorm/version.h"
-#include "status.h"
+#include "c_api/status.h"
 
 static_assert(HALNORM_DEFAULT_STREAMING_THRESHOLD == halnorm::default_streaming_threshold);
 

@@ -3,7 +3,7 @@
 
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
-#include "outputs.h"
+#include "c_api/outputs.h"
 
 namespace F = halnorm::functional;
 using halnorm::Tensor;

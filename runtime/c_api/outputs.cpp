@@ -1,11 +1,12 @@
-#include "outputs.h"
+#include "c_api/outputs.h"
 
 #include <algorithm>
 #include <cstring>
 #include <string>
 
 #include "halnorm/error.h"
-#include "strided.h"
+#include "base/strides.h"
+#include "tensor/overlap.h"
 
 namespace halnorm::c_api {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <initializer_list>
 
-#include "tensors.h"
+#include "c_api/tensors.h"
 
 /// @file
 /// Outputs other than `out`: results that are made first and stored last. An output that the caller

@@ -1,4 +1,4 @@
-#include "status.h"
+#include "c_api/status.h"
 
 #include <algorithm>
 #include <array>

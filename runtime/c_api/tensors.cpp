@@ -1,4 +1,4 @@
-#include "tensors.h"
+#include "c_api/tensors.h"
 
 #include <algorithm>
 #include <bit>

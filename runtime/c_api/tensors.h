@@ -1,8 +1,8 @@
 #pragma once
 
-#include "borrowed.h"
+#include "c_api/borrowed.h"
 #include "halnorm/tensor.h"
-#include "status.h"
+#include "c_api/status.h"
 
 /// @file
 /// The caller's memory as tensors.

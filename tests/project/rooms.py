@@ -17,6 +17,7 @@ USES["plan"] = USES["device"] | {"device"}
 USES["functional"] = USES["tensor"] | USES["plan"] | {"tensor", "plan"}
 USES["io"] = USES["tensor"] | {"tensor"}
 USES["nn"] = USES["functional"] | USES["io"] | {"functional", "io"}
+USES["c_api"] = USES["functional"] | {"functional"}
 
 ROOM_OF_PUBLIC = {
     "device.h": "base",
@@ -31,6 +32,8 @@ ROOM_OF_PUBLIC = {
     "functional_fused.h": "functional",
     "serialize.h": "io",
     "grad_mode.h": "nn",
+    "halnorm_c.h": "c_api",
+    "version.h": "base",
 }
 
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
