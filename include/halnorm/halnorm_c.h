@@ -41,6 +41,8 @@
 extern "C" {
 #endif
 
+/* Types have names of C's: NOLINTBEGIN(readability-identifier-naming) */
+
 typedef enum halnorm_status {
   HALNORM_OK = 0,
   HALNORM_SHAPE_ERROR = 1,    /**< a rank, an extent, a channel count, or memory that overlaps */
@@ -218,6 +220,8 @@ HALNORM_C_API halnorm_status halnorm_batch_norm_fused_backward_infer(
     const DLTensor* dy, const DLTensor* x, const DLTensor* y, const DLTensor* weight,
     const DLTensor* running_mean, const DLTensor* running_var, double eps, const DLTensor* dx,
     const DLTensor* daddend, const DLTensor* dweight, const DLTensor* dbias);
+
+/* NOLINTEND(readability-identifier-naming) */
 
 #ifdef __cplusplus
 }

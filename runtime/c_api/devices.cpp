@@ -9,7 +9,7 @@ using halnorm::c_api::Call;
 using halnorm::c_api::device_of;
 using halnorm::c_api::guarded;
 
-struct halnorm_cuda_guard {
+struct halnorm_cuda_guard {  // NOLINT(readability-identifier-naming): C's name
   halnorm::cuda::StreamGuard guard;
 };
 

@@ -22,8 +22,7 @@ class Message {
 
   void append(std::string_view text) noexcept {
     const std::size_t kept = std::min(text.size(), text_.size() - 1 - size_);
-    std::copy_n(text.data(), kept, text_.data() + size_);
-    size_ += kept;
+    size_ += text.copy(text_.data() + size_, kept);
     text_[size_] = '\0';
     if (kept < text.size()) {
       constexpr std::string_view cut = "...";
