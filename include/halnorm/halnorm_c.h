@@ -181,6 +181,19 @@ HALNORM_C_API halnorm_status halnorm_batch_norm_elemt(const DLTensor* x, const D
                                                       const DLTensor* bias, const DLTensor* mean,
                                                       const DLTensor* invstd, const DLTensor* y);
 
+/** An eval-mode batch normalization folded into the layer before it; `transpose` is 0 or 1. weight
+ * and bias have conv_w's dtype. May be NULL: conv_b, bn_w, bn_b, and one of the outputs. */
+HALNORM_C_API halnorm_status halnorm_fuse_conv_bn_weights(
+    const DLTensor* conv_w, const DLTensor* conv_b, const DLTensor* bn_rm, const DLTensor* bn_rv,
+    double bn_eps, const DLTensor* bn_w, const DLTensor* bn_b, int transpose,
+    const DLTensor* weight, const DLTensor* bias);
+
+/** The same for a linear layer. */
+HALNORM_C_API halnorm_status halnorm_fuse_linear_bn_weights(
+    const DLTensor* linear_w, const DLTensor* linear_b, const DLTensor* bn_rm,
+    const DLTensor* bn_rv, double bn_eps, const DLTensor* bn_w, const DLTensor* bn_b,
+    const DLTensor* weight, const DLTensor* bias);
+
 /** The sums of a backward pass: sum(dy), sum(dy * (x - mean)), and with them dweight and dbias.
  * May be NULL: weight, and any of the outputs but not all. */
 HALNORM_C_API halnorm_status halnorm_batch_norm_backward_reduce(

@@ -1,9 +1,9 @@
 #include "halnorm/device.h"
 
-#include "halnorm/cuda.h"
-#include "halnorm/error.h"
 #include "c_api/status.h"
 #include "c_api/tensors.h"
+#include "halnorm/cuda.h"
+#include "halnorm/error.h"
 
 using halnorm::c_api::Call;
 using halnorm::c_api::device_of;

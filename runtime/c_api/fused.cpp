@@ -1,5 +1,5 @@
-#include "halnorm/functional_fused.h"
 #include "c_api/outputs.h"
+#include "halnorm/functional_fused.h"
 
 namespace F = halnorm::functional;
 using halnorm::Tensor;

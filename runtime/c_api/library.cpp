@@ -1,10 +1,10 @@
 #include <array>
 #include <string>
 
+#include "c_api/status.h"
 #include "halnorm/kernels.h"
 #include "halnorm/threads.h"
 #include "halnorm/version.h"
-#include "c_api/status.h"
 
 static_assert(HALNORM_DEFAULT_STREAMING_THRESHOLD == halnorm::default_streaming_threshold);
 

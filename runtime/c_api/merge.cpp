@@ -1,9 +1,9 @@
 #include <cmath>
 #include <string>
 
+#include "c_api/outputs.h"
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
-#include "c_api/outputs.h"
 
 namespace F = halnorm::functional;
 using halnorm::Tensor;

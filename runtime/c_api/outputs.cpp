@@ -4,8 +4,8 @@
 #include <cstring>
 #include <string>
 
-#include "halnorm/error.h"
 #include "base/strides.h"
+#include "halnorm/error.h"
 #include "tensor/overlap.h"
 
 namespace halnorm::c_api {

@@ -1,5 +1,5 @@
-#include "halnorm/functional.h"
 #include "c_api/outputs.h"
+#include "halnorm/functional.h"
 
 namespace F = halnorm::functional;
 using halnorm::Tensor;

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "c_api/borrowed.h"
-#include "halnorm/tensor.h"
 #include "c_api/status.h"
+#include "halnorm/tensor.h"
 
 /// @file
 /// The caller's memory as tensors.

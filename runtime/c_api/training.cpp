@@ -1,7 +1,7 @@
 #include <optional>
 
-#include "halnorm/functional.h"
 #include "c_api/outputs.h"
+#include "halnorm/functional.h"
 
 namespace F = halnorm::functional;
 using halnorm::Tensor;

@@ -23,6 +23,7 @@ void check_error(halnorm_status got, halnorm_status wanted, const char* file, in
 void test_forward(void);
 void test_backward(void);
 void test_split(void);
+void test_fuse_weights(void);
 void test_fused(void);
 void test_tensors(void);
 void test_arguments(void);
