@@ -47,12 +47,9 @@ struct Suite {
 };
 
 static const struct Suite suites[] = {
-    {"forward", test_forward},     {"backward", test_backward},
-    {"split", test_split},         {"fuse_weights", test_fuse_weights},
-    {"tensors", test_tensors},     {"arguments", test_arguments},
-    {"fused", test_fused},         {"tensors", test_tensors},
-    {"arguments", test_arguments}, {"library", test_library},
-    {"threads", test_threads},
+    {"forward", test_forward},           {"backward", test_backward}, {"split", test_split},
+    {"fuse_weights", test_fuse_weights}, {"fused", test_fused},       {"tensors", test_tensors},
+    {"arguments", test_arguments},       {"library", test_library},   {"threads", test_threads},
 };
 
 int main(int argc, char** argv) {
