@@ -56,6 +56,13 @@ class KernelError : public Error {
   using Error::Error;
 };
 
+/// A rank of a global call failed, or could not be reached: docs/distributed.md. The message names
+/// the rank and the operation.
+class CommunicationError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// A tensor did not get its memory; the message says how much. This is a std::bad_alloc and no
 /// Error, so that a program handles all lack of memory in one place.
 class MemoryError : public std::bad_alloc {

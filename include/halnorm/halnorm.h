@@ -1,9 +1,10 @@
 #pragma once
 
 /// @file
-/// Everything halnorm offers on one machine.
+/// Everything halnorm offers, but for the engines that connect processes: halnorm/mpi.h.
 
 #include "halnorm/device.h"
+#include "halnorm/distributed.h"
 #include "halnorm/dtype.h"
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
@@ -15,6 +16,7 @@
 #include "halnorm/nn/formatter.h"
 #include "halnorm/nn/fused_batch_norm.h"
 #include "halnorm/nn/module.h"
+#include "halnorm/nn/sync_batch_norm.h"
 #include "halnorm/serialize.h"
 #include "halnorm/tensor.h"
 #include "halnorm/threads.h"

@@ -86,6 +86,8 @@ class StateDict {
 ///
 /// A save that the process's end interrupts leaves a file `.halnorm-*` in the folder, which the
 /// next save to the same path removes.
+///
+/// Of global tensors rank 0 writes the file, and all ranks return when it is there, or throw.
 /// @throws ValueError for an undefined tensor, a name that is not UTF-8 or is "__metadata__", a
 /// path
 ///         that is empty or holds a NUL, a file without any write permission;

@@ -17,6 +17,9 @@
 
 namespace halnorm {
 
+class Placement;
+class Sbp;
+
 namespace detail {
 struct TensorAccess;
 }
@@ -127,6 +130,25 @@ class Tensor {
   /// other: how a module converts its tensors while their identity stays.
   void set_data(const Tensor& other);
 
+  /// Global tensors: docs/distributed.md. shape(), dim(), size() and numel() are those of the whole
+  /// tensor. Of a split or partial_sum tensor a rank has no whole elements: members that read or
+  /// view elements throw ValueError, to_local() gives the rank's part.
+  [[nodiscard]] bool is_global() const noexcept;
+  /// @throws ValueError if the tensor is local.
+  [[nodiscard]] Placement placement() const;
+  [[nodiscard]] Sbp sbp() const;
+
+  /// Of a local tensor, whose ranks each give their own part: broadcast takes rank 0's elements,
+  /// split(axis) and partial_sum share the elements of this handle. Of a global tensor: the same
+  /// elements with another sbp. Collective, see halnorm/distributed.h.
+  /// @throws ValueError for an sbp or a placement that is not possible, DeviceError for a device of
+  ///         another kind than the placement's; what differs between ranks is an error on all.
+  [[nodiscard]] Tensor to_global(const Placement& placement, const Sbp& sbp) const;
+  /// Of a global tensor, whose placement stays.
+  [[nodiscard]] Tensor to_global(const Sbp& sbp) const;
+  /// This rank's part, which shares the elements. @throws ValueError if the tensor is local.
+  [[nodiscard]] Tensor to_local() const;
+
  private:
   struct Impl;
   friend struct detail::TensorAccess;
@@ -139,7 +161,9 @@ class Tensor {
   [[nodiscard]] Tensor host_room() const;
   [[nodiscard]] Tensor on_host() const;
   void copy_across(const Tensor& source);
+  /// Of a tensor whose elements this rank has; any_impl() also of a part of a global one.
   [[nodiscard]] Impl& impl(const char* function) const;
+  [[nodiscard]] Impl& any_impl(const char* function) const;
 
   std::shared_ptr<Impl> impl_;
 };

@@ -24,6 +24,10 @@ void check_defined(const char* function, const char* name, const Tensor& t) {
   if (!t.defined()) {
     throw ValueError(prefix(function, name) + " is undefined, wanted a tensor");
   }
+  if (TensorAccess::of(t).is_part()) {
+    throw ValueError(prefix(function, name) + " is a global tensor of sbp " + t.sbp().str() +
+                     ", wanted a local one: to_local() is this rank's part");
+  }
 }
 
 void check_channels(const char* function, const char* name, const Tensor& t,

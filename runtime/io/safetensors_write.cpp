@@ -2,6 +2,7 @@
 #include <ostream>
 #include <string>
 
+#include "distributed/agree.h"
 #include "halnorm/error.h"
 #include "io/atomic_file.h"
 #include "io/ios_exceptions.h"
@@ -104,11 +105,33 @@ void write_all(const safetensors::Layout& layout, Write write) {
 
 }  // namespace
 
-void save(const StateDict& state, const std::filesystem::path& path) {
+namespace {
+
+void save_here(const StateDict& state, const std::filesystem::path& path) {
   const safetensors::Layout layout = safetensors::lay_out(state);
   safetensors::OutputFile file(path);
   write_all(layout, [&](const void* data, std::size_t count) { file.write(data, count); });
   file.commit();
+}
+
+}  // namespace
+
+void save(const StateDict& state, const std::filesystem::path& path) {
+  const auto global =
+      std::ranges::find_if(state, [](const auto& entry) { return entry.second.is_global(); });
+  if (global == state.end()) {
+    save_here(state, path);
+    return;
+  }
+  const Placement placement = global->second.placement();
+  detail::agree(placement, "save", [&](detail::Terms& terms) {
+    for (const auto& [name, tensor] : state) {
+      terms.add(name, tensor.defined() ? detail::to_string(tensor.shape()) : "undefined");
+    }
+    if (placement.group().rank() == 0) {
+      save_here(state, path);
+    }
+  });
 }
 
 void save(const StateDict& state, std::ostream& stream) {

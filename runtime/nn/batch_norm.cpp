@@ -39,11 +39,6 @@ void check_momentum(const std::string& where, std::optional<double> momentum) {
   }
 }
 
-/// What the record of a forward keeps of x: x itself, or a copy where the result overwrites it.
-Tensor kept_input(const Tensor& x, const Tensor& out) {
-  return out.defined() && halnorm::detail::may_overlap(x, out) ? x.clone() : x;
-}
-
 /// Fills the tensors that are defined; all of them or, where memory runs out, none.
 void fill_together(std::initializer_list<std::pair<Tensor, double>> fillings) {
   std::vector<halnorm::detail::PlannedWrite> writes;
@@ -55,15 +50,18 @@ void fill_together(std::initializer_list<std::pair<Tensor, double>> fillings) {
   halnorm::detail::run_all(writes);
 }
 
-/// `count` is where the counter keeps its value; null if nothing is counted.
-void count_forward(std::int64_t* count, const Tensor& counter) {
+}  // namespace
+
+Tensor detail::kept_input(const Tensor& x, const Tensor& out) {
+  return out.defined() && halnorm::detail::may_overlap(x, out) ? x.clone() : x;
+}
+
+void detail::count_forward(std::int64_t* count, const Tensor& counter) {
   if (count != nullptr && *count < std::numeric_limits<std::int64_t>::max()) {
     ++*count;
     halnorm::detail::count_write(counter);
   }
 }
-
-}  // namespace
 
 BatchNorm::BatchNorm(const char* class_name, std::int64_t num_features,
                      const BatchNormOptions& options)
@@ -113,6 +111,10 @@ Tensor BatchNorm::forward_into(const Tensor& x, const Tensor& out) {
 }
 
 Tensor BatchNorm::compute(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {
+  if (placement() != nullptr ||
+      (x.defined() && halnorm::detail::TensorAccess::of(x).distribution)) {
+    return compute_global(x, out, epilogue);
+  }
   check_input(x);
   check_statistics();
   return is_training() || !running_mean.defined() ? normalize_by_batch(x, out, epilogue)
@@ -178,13 +180,14 @@ double BatchNorm::update_factor(const std::int64_t* counter) const {
   return 1.0 / (static_cast<double>(*counter) + 1.0);
 }
 
-Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {
+Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
+                                     const How& how) {
   std::int64_t* const count = counter();
   const Tensor scale = weight.data();
   functional::BatchNormForward result;
   halnorm::detail::TrainStatistics room;
   const bool keeps = saved_->begin(grad_enabled(), is_training(), &room);
-  Tensor input = keeps ? kept_input(x, out) : Tensor();
+  Tensor input = keeps ? detail::kept_input(x, out) : Tensor();
   if (is_training() && options_.track_running_stats && running_mean.defined()) {
     const double factor = update_factor(count);
     result =
@@ -198,7 +201,7 @@ Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const E
                  ? epilogue.fused->train(x, epilogue.addend, scale, bias.data(), options_.eps, out)
                  : functional::batch_norm_train(x, scale, bias.data(), options_.eps, out);
   }
-  count_forward(count, num_batches_tracked);
+  detail::count_forward(count, num_batches_tracked);
   if (!keeps) {
     saved_->give_room({std::move(result.mean), std::move(result.invstd), std::move(room.m2)});
   } else {
@@ -211,19 +214,20 @@ Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const E
                                 .eps = options_.eps,
                                 .y = epilogue.fused ? result.y : Tensor(),
                                 .fused = epilogue.fused,
-                                .has_addend = epilogue.addend.defined()};
+                                .has_addend = epilogue.addend.defined(),
+                                .distribution = how};
     record.note_writes(scale);
     saved_->push(record, room);
   }
   return std::move(result.y);
 }
 
-Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out,
-                                       const Epilogue& epilogue) {
+Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
+                                       const How& how) {
   detail::SavedForward record;
   const bool keeps = grad_enabled() && saved_->begin(true, is_training(), nullptr);
   if (keeps) {
-    record = {.x = kept_input(x, out),
+    record = {.x = detail::kept_input(x, out),
               .weight = weight,
               .bias = bias,
               .training = is_training(),
@@ -233,7 +237,8 @@ Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out,
               .eps = options_.eps,
               .y = {},
               .fused = epilogue.fused,
-              .has_addend = epilogue.addend.defined()};
+              .has_addend = epilogue.addend.defined(),
+                                .distribution = how};
   }
   Tensor y = epilogue.fused
                  ? epilogue.fused->infer(x, epilogue.addend, running_mean, running_var,

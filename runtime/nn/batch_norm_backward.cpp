@@ -82,8 +82,6 @@ void check_sum(const BatchNorm& layer, const NamedTensor& sum,
   }
 }
 
-/// All that a backward adds to, before anything is computed: adding comes last and must not fail
-/// half way.
 void check_sums(const BatchNorm& layer, const detail::SavedForward& saved, const Sums& sums,
                 const Tensor& dy) {
   const Tensor weight = saved.weight.data();
@@ -144,17 +142,13 @@ functional::BatchNormFusedBackward gradients(const detail::SavedForward& saved, 
 functional::BatchNormFusedBackward differentiate(const BatchNorm& layer,
                                                  const detail::SavedForward& saved,
                                                  const Tensor& grad_output) {
-  if (const char* written = saved.written()) {
-    throw ValueError(layer.name() + ".backward: " + written +
-                     " was written since its forward, wanted the elements that the forward read");
+  if (saved.distribution || grad_output.is_global()) {
+    throw ValueError(layer.name() + ".backward: got a global " +
+                     (saved.distribution ? "forward" : "grad_output") +
+                     ", wanted a local one like the module");
   }
-  if (!grad_output.defined()) {
-    throw ValueError(layer.name() +
-                     ".backward: got an undefined grad_output, wanted one of shape " +
-                     halnorm::detail::to_string(saved.x.shape()));
-  }
+  detail::check_backward(layer, saved, grad_output);
   const Sums old(saved);
-  check_sums(layer, saved, old, grad_output);
   const bool convert = is_floating(grad_output.dtype()) && grad_output.dtype() != saved.x.dtype();
   const ChannelPair sums{old.weight, old.bias};
   const bool on_device = saved.x.device() != Device::cpu();
@@ -172,6 +166,24 @@ functional::BatchNormFusedBackward differentiate(const BatchNorm& layer,
 
 }  // namespace
 
+void detail::check_backward(const BatchNorm& layer, const SavedForward& saved, const Tensor& dy) {
+  if (const char* written = saved.written()) {
+    throw ValueError(layer.name() + ".backward: " + written +
+                     " was written since its forward, wanted the elements that the forward read");
+  }
+  if (!dy.defined()) {
+    throw ValueError(layer.name() +
+                     ".backward: got an undefined grad_output, wanted one of shape " +
+                     halnorm::detail::to_string(saved.x.shape()));
+  }
+  check_sums(layer, saved, Sums(saved), dy);
+}
+
+functional::BatchNormFusedBackward detail::local_gradients(const SavedForward& saved,
+                                                           const Tensor& dy) {
+  return gradients(saved, dy, nullptr);
+}
+
 Tensor BatchNorm::backward(const Tensor& grad_output) {
   return differentiate_latest(grad_output).dx;
 }
@@ -179,6 +191,9 @@ Tensor BatchNorm::backward(const Tensor& grad_output) {
 BatchNorm::InputGradients BatchNorm::differentiate_latest(const Tensor& grad_output) {
   CallFrame frame(*this);
   try {
+    if (placement() != nullptr) {
+      return differentiate_global(grad_output);
+    }
     detail::SavedForward saved;
     if (!saved_->pop(is_training(), saved)) {
       throw_no_forward();

@@ -97,6 +97,8 @@ void rethrow_with_path(const std::string& path) {
     relay(error, path);
   } catch (const KernelError& error) {
     relay(error, path);
+  } catch (const CommunicationError& error) {
+    relay(error, path);
   } catch (const Error& error) {
     relay(error, path);
   }

@@ -160,6 +160,7 @@ class ModuleCloner {
 
   void fill(Module& copy, const Module& source) {
     copy.training_ = source.training_;
+    copy.placement_ = source.placement_;
     copy.copy_settings(source);
     fill_slots(copy.registry_.parameters, source.registry_.parameters);
     fill_slots(copy.registry_.buffers, source.registry_.buffers);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "functional/train_statistics.h"
+#include "halnorm/nn/batch_norm.h"
 #include "halnorm/tensor.h"
 #include "kernels/process.h"
 #include "tensor/impl.h"
@@ -26,6 +27,9 @@ struct SavedForward {
   Tensor y;                               ///< of a fused forward, otherwise undefined
   const FusedFunctions* fused = nullptr;  ///< of a fused forward, otherwise null
   bool has_addend = false;
+  /// Of x and y in a global forward, where x is this rank's part; null in a local one.
+  std::shared_ptr<const halnorm::detail::Distribution> distribution;
+  double count = 0;  ///< values per channel of all ranks, of a training forward of a split x
   /// Of the tensors whose elements the backward reads again.
   halnorm::detail::Version x_version = 0, weight_version = 0, y_version = 0;
 
@@ -88,5 +92,17 @@ class SavedForwards {
   std::size_t capacity_;
   halnorm::detail::TrainStatistics room_;
 };
+
+/// What the record of a forward keeps of x: x itself, or a copy where the result overwrites it.
+Tensor kept_input(const Tensor& x, const Tensor& out);
+
+/// `count` is where the counter keeps its value; null if nothing is counted.
+void count_forward(std::int64_t* count, const Tensor& counter);
+
+/// What a backward needs, and all that it adds to: adding comes last and must not fail half way.
+void check_backward(const BatchNorm& layer, const SavedForward& saved, const Tensor& dy);
+
+/// The gradients of a forward that one process made.
+functional::BatchNormFusedBackward local_gradients(const SavedForward& saved, const Tensor& dy);
 
 }  // namespace halnorm::nn::detail

@@ -39,6 +39,14 @@ void require_integers(const Tensor& source) {
   }
 }
 
+std::string kind_mismatch(const std::string& key, bool module_is_global) {
+  const std::string kinds[] = {"local", "global"};
+  return "local / global mismatch for \"" + key + "\":  param from checkpoint is " +
+         kinds[module_is_global ? 0 : 1] + " tensor, but the param in current model is " +
+         kinds[module_is_global ? 1 : 0] + " tensor. Maybe you need to convert " +
+         (module_is_global ? "the checkpoint param to global." : "your model to global.");
+}
+
 }  // namespace
 
 std::string LoadResult::str() const {
@@ -51,6 +59,10 @@ std::string LoadResult::str() const {
 
 void LoadState::plan_copy(const std::string& key, const Tensor& target) {
   try {
+    if (dict.at(key).is_global() != target.is_global()) {
+      error_messages.push_back(kind_mismatch(key, target.is_global()));
+      return;
+    }
     const Tensor source = without_axis(dict.at(key), target);
     if (source.shape() != target.shape()) {
       error_messages.push_back("size mismatch for " + key + ": copying a param with shape " +

@@ -27,7 +27,7 @@ void put(NamedEntries<Registry::Slot<T>>& list, Registry::Slot<T> slot) {
 }
 
 /// The members that every module has; they are not free for entries.
-constexpr std::array<std::string_view, 48> member_functions = {
+constexpr std::array<std::string_view, 50> member_functions = {
     "add_module",
     "apply",
     "apply_to_tensors",
@@ -74,6 +74,8 @@ constexpr std::array<std::string_view, 48> member_functions = {
     "str",
     "to",
     "to_consistent",
+    "to_global",
+    "to_local",
     "train",
     "zero_grad",
 };

@@ -142,6 +142,4 @@ void Module::load_from_state_dict(LoadState& load, const std::string& prefix) {
 
 void Module::save(std::ostream& stream) const { halnorm::save(state_dict(), stream); }
 
-void Module::load(std::istream& stream) { load_state_dict(halnorm::load(stream)); }
-
 }  // namespace halnorm::nn

@@ -70,7 +70,10 @@ Tensor& Tensor::zero_() {
 }
 
 Tensor Tensor::clone() const {
-  const Impl& self = impl("clone");
+  const Impl& self = any_impl("clone");
+  if (self.distribution) {
+    return detail::from_part(*this, [](const Tensor& part) { return part.clone(); });
+  }
   Tensor result = make("Tensor::clone", Shape(self.shape), self.dtype, self.device);
   if (self.memory) {
     result.copy_(*this);
@@ -80,12 +83,17 @@ Tensor Tensor::clone() const {
   return result;
 }
 
-Tensor Tensor::contiguous() const { return impl("contiguous").contiguous ? *this : clone(); }
+Tensor Tensor::contiguous() const {
+  return any_impl("contiguous").contiguous ? *this : clone();
+}
 
 Tensor Tensor::to(DType dtype) const {
-  const Impl& self = impl("to");
+  const Impl& self = any_impl("to");
   if (self.dtype == dtype) {
     return *this;
+  }
+  if (self.distribution) {
+    return detail::from_part(*this, [dtype](const Tensor& part) { return part.to(dtype); });
   }
   Tensor result = make("Tensor::to", Shape(self.shape), dtype, self.device);
   result.copy_(*this);

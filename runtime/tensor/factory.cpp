@@ -173,9 +173,12 @@ template Tensor Tensor::from<double>(std::span<const double>, Shape);
 template Tensor Tensor::from<std::int64_t>(std::span<const std::int64_t>, Shape);
 
 Tensor Tensor::to(Device device) const {
-  const Impl& self = impl("to");
+  const Impl& self = any_impl("to");
   if (self.device == device) {
     return *this;
+  }
+  if (self.distribution) {
+    return detail::from_part(*this, [device](const Tensor& part) { return part.to(device); });
   }
   require_one_cpu("Tensor::to", device);
   if (device.type != DeviceType::CPU) {

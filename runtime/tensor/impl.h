@@ -6,9 +6,22 @@
 #include "base/strides.h"
 #include "base/write_count.h"
 #include "device/memory.h"
+#include "halnorm/distributed.h"
 #include "halnorm/tensor.h"
 
 namespace halnorm {
+
+namespace detail {
+
+/// What makes a tensor a global one. The elements that it is beside are the rank's own part.
+struct Distribution {
+  Placement placement;
+  Sbp sbp;
+  Shape shape;                        ///< of the whole tensor if it is split, otherwise empty
+  std::vector<std::int64_t> extents;  ///< of each rank's part along the axis of the split
+};
+
+}  // namespace detail
 
 /// What every handle on one tensor shares.
 struct Tensor::Impl {
@@ -22,7 +35,8 @@ struct Tensor::Impl {
   std::int64_t numel = 0;
   DType dtype = DType::Float32;
   Device device;
-  detail::ByteRange bytes;  ///< nowhere if it has no elements
+  std::shared_ptr<const detail::Distribution> distribution;  ///< null for a local tensor
+  detail::ByteRange bytes;                                   ///< nowhere if it has no elements
   bool contiguous = true;
 
   Impl(std::shared_ptr<void> owner, detail::WriteCount* write_count, void* first, Shape extents,
@@ -30,7 +44,11 @@ struct Tensor::Impl {
   Impl(std::shared_ptr<const detail::DeviceMemory> place, void* first, Shape extents,
        detail::Strides steps, std::int64_t count, DType type);
 
-  /// A tensor of the same dtype over the same storage.
+  /// Whether the elements are only a part of the tensor's.
+  [[nodiscard]] bool is_part() const noexcept {
+    return distribution != nullptr && !distribution->sbp.is_broadcast();
+  }
+  /// A tensor of the same dtype and distribution over the same storage.
   [[nodiscard]] std::shared_ptr<Impl> view_of(void* first, Shape extents,
                                               detail::Strides steps) const;
 };
@@ -55,6 +73,13 @@ struct TensorAccess {
     return Tensor(std::shared_ptr<Fields>(std::shared_ptr<void>(), &fields));
   }
 
+  /// The same with another distribution, null for a local tensor.
+  static Tensor distributed(const Tensor& tensor, std::shared_ptr<const Distribution> how) {
+    Tensor result = alias(tensor);
+    result.impl_->distribution = std::move(how);
+    return result;
+  }
+
   /// set_data() that needs no memory: the elements are taken from a handle that nobody else has.
   static void take_over(Tensor& tensor, Tensor& alias) noexcept {
     alias.impl_->replaced = tensor.impl_->replaced + 1;
@@ -66,6 +91,13 @@ struct TensorAccess {
     return Tensor(one.impl_->view_of(one.impl_->data, {times}, {0}));
   }
 };
+
+/// What make() gives for the part of a global tensor, as a global tensor distributed alike.
+template <class Make>
+Tensor from_part(const Tensor& global, Make make) {
+  return TensorAccess::distributed(make(TensorAccess::distributed(global, nullptr)),
+                                   TensorAccess::of(global).distribution);
+}
 
 /// Of a tensor, or 0 of an undefined one.
 inline Version version_of(const Tensor& tensor) noexcept {

@@ -16,6 +16,11 @@ namespace {
                    ": got an undefined tensor, wanted a defined one");
 }
 
+[[noreturn, gnu::cold]] void throw_part(const char* function, const Sbp& sbp) {
+  throw ValueError(std::string("Tensor::") + function + ": got a global tensor of sbp " +
+                   sbp.str() + ", wanted a local one: to_local() is this rank's part");
+}
+
 }  // namespace
 
 Tensor::Impl::Impl(std::shared_ptr<void> owner, detail::WriteCount* write_count, void* first,
@@ -51,32 +56,50 @@ std::shared_ptr<Tensor::Impl> Tensor::Impl::view_of(void* first, Shape extents,
   for (const std::int64_t extent : extents) {
     count *= extent;
   }
-  if (memory) {
-    return std::make_shared<Impl>(memory, first, std::move(extents), std::move(steps), count,
-                                  dtype);
-  }
-  return std::make_shared<Impl>(storage, writes, first, std::move(extents), std::move(steps), count,
-                                dtype);
+  auto result = memory ? std::make_shared<Impl>(memory, first, std::move(extents), std::move(steps),
+                                                count, dtype)
+                       : std::make_shared<Impl>(storage, writes, first, std::move(extents),
+                                                std::move(steps), count, dtype);
+  result->distribution = distribution;
+  return result;
 }
 
-Tensor::Impl& Tensor::impl(const char* function) const {
+Tensor::Impl& Tensor::any_impl(const char* function) const {
   if (!impl_) {
     throw_undefined(function);
   }
   return *impl_;
 }
 
-const Shape& Tensor::shape() const { return impl("shape").shape; }
+Tensor::Impl& Tensor::impl(const char* function) const {
+  Impl& self = any_impl(function);
+  if (self.distribution && self.is_part()) {
+    throw_part(function, self.distribution->sbp);
+  }
+  return self;
+}
+
+const Shape& Tensor::shape() const {
+  const Impl& self = any_impl("shape");
+  return self.distribution && !self.distribution->shape.empty() ? self.distribution->shape
+                                                                : self.shape;
+}
+
+std::int64_t Tensor::numel() const {
+  const Impl& self = any_impl("numel");
+  return self.distribution ? detail::checked_numel("Tensor::numel", shape(), 1) : self.numel;
+}
+
 const std::vector<std::int64_t>& Tensor::strides() const { return impl("strides").strides; }
-std::int64_t Tensor::dim() const { return static_cast<std::int64_t>(impl("dim").shape.size()); }
-std::int64_t Tensor::numel() const { return impl("numel").numel; }
-DType Tensor::dtype() const { return impl("dtype").dtype; }
-Device Tensor::device() const { return impl("device").device; }
+std::int64_t Tensor::dim() const { return static_cast<std::int64_t>(any_impl("dim").shape.size()); }
+DType Tensor::dtype() const { return any_impl("dtype").dtype; }
+Device Tensor::device() const { return any_impl("device").device; }
 bool Tensor::is_contiguous() const { return impl("is_contiguous").contiguous; }
 void* Tensor::raw_data() const { return impl("raw_data").data; }
 
 std::int64_t Tensor::size(std::int64_t axis) const {
-  const Shape& extents = impl("size").shape;
+  static_cast<void>(any_impl("size"));
+  const Shape& extents = shape();
   return extents[detail::checked_axis("Tensor::size", axis, extents.size())];
 }
 
@@ -104,11 +127,11 @@ template std::int64_t* Tensor::data<std::int64_t>() const;
 bool Tensor::is_same(const Tensor& other) const noexcept { return impl_ && impl_ == other.impl_; }
 
 void Tensor::set_data(const Tensor& other) {
-  Impl& self = impl("set_data");
+  Impl& self = any_impl("set_data");
   if (is_same(other)) {
     return;
   }
-  Impl copy = other.impl("set_data");  // may throw; the move below cannot
+  Impl copy = other.any_impl("set_data");  // may throw; the move below cannot
   copy.replaced = self.replaced + 1;
   self = std::move(copy);
 }

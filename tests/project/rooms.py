@@ -15,7 +15,8 @@ USES["device"] = USES["kernels"] | {"kernels"}
 USES["tensor"] = USES["device"] | {"device"}
 USES["plan"] = USES["device"] | {"device"}
 USES["functional"] = USES["tensor"] | USES["plan"] | {"tensor", "plan"}
-USES["io"] = USES["tensor"] | {"tensor"}
+USES["distributed"] = USES["functional"] | {"functional"}
+USES["io"] = USES["distributed"] | {"distributed"}
 USES["nn"] = USES["functional"] | USES["io"] | {"functional", "io"}
 USES["c_api"] = USES["functional"] | {"functional"}
 
@@ -24,6 +25,7 @@ ROOM_OF_PUBLIC = {
     "dtype.h": "base",
     "error.h": "base",
     "shape.h": "base",
+    "distributed.h": "base",
     "kernels.h": "kernels",
     "threads.h": "kernels",
     "cuda.h": "device",

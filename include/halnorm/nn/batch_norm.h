@@ -13,6 +13,11 @@
 /// @file
 /// Batch normalization layers. Formulas, dtypes, strides and threads: halnorm/functional.h.
 
+namespace halnorm::detail {
+struct Distribution;
+class Terms;
+}  // namespace halnorm::detail
+
 #pragma GCC visibility push(default)
 
 namespace halnorm::nn {
@@ -38,6 +43,11 @@ struct BatchNormOptions {
 ///
 /// Threads: as many as like may call an eval-mode module. Without a NoGradGuard the records of
 /// their forwards share one stack, in the order the forwards end.
+///
+/// Global layers (Module::to_global): x is global too, on the same placement. A training forward of
+/// a split x normalizes with the statistics of all ranks' parts, as one process would; any split
+/// other than split(0) is redistributed to it. An eval forward of split(0) or broadcast exchanges
+/// nothing. y and dx are split like x; weight.grad and bias.grad are sums over all ranks.
 class BatchNorm : public Module {
  public:
   static constexpr std::size_t max_saved_forwards = 64;
@@ -132,8 +142,18 @@ class BatchNorm : public Module {
   void check_rank(const Tensor& x, std::int64_t least, std::int64_t most) const;
 
  private:
-  Tensor normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
-  Tensor normalize_by_running(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
+  using How = std::shared_ptr<const halnorm::detail::Distribution>;  ///< null for a local forward
+  Tensor normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
+                            const How& how = nullptr);
+  Tensor normalize_by_running(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
+                              const How& how = nullptr);
+  Tensor compute_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
+  Tensor normalize_by_all(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
+  struct Prepared;
+  Prepared prepare_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
+                          halnorm::detail::Terms& terms) const;
+  InputGradients differentiate_global(const Tensor& grad_output);
+  void check_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue) const;
   [[noreturn]] void throw_no_forward() const;
   void check_input(const Tensor& x) const;
   void check_statistics() const;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <iosfwd>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -12,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "halnorm/distributed.h"
 #include "halnorm/nn/hooks.h"
 #include "halnorm/nn/load_state.h"
 #include "halnorm/nn/registry.h"
@@ -51,7 +53,6 @@ class Module {
   Module& operator=(const Module&) = delete;
 
   // ---- calling --------------------------------------------------------------------------------
-
   /// Pre-hooks, forward, hooks.
   Tensor operator()(const Tensor& x);
   /// The computation without hooks. The base throws Error: a subclass says what it computes.
@@ -72,8 +73,7 @@ class Module {
   Module& train(bool mode = true);
   Module& eval() { return train(false); }
   [[nodiscard]] bool is_training() const noexcept { return training_; }
-  /// Sets the mode of this module alone.
-  void set_training(bool mode) noexcept { training_ = mode; }
+  void set_training(bool mode) noexcept { training_ = mode; }  ///< of this module alone
 
   /// Fills existing gradients with zeros in place, or drops them.
   void zero_grad(bool set_to_none = false);
@@ -86,7 +86,6 @@ class Module {
   void set_max_saved_forwards(std::size_t count);
 
   // ---- registration ---------------------------------------------------------------------------
-
   /// Names a tensor; an undefined one reserves the name ("None"). A name of the same kind that is
   /// there keeps its place and gets the new value. A name that is bound to a member of the class
   /// (see bind_parameter) stays bound, also after it was erased. Returns the value.
@@ -100,14 +99,12 @@ class Module {
     return child;
   }
   void add_module(const std::string& name, std::shared_ptr<Module> child);
-
   /// @throws ValueError if there is no such name of this kind.
   void unregister_parameter(std::string_view name);
   void unregister_buffer(std::string_view name);
   void unregister_module(std::string_view name);
 
   // ---- access by name -------------------------------------------------------------------------
-
   /// The parameter, buffer or child of this name, looked for in that order.
   /// @throws ValueError "'BatchNorm1d' object has no attribute 'foo'".
   [[nodiscard]] Attribute get(std::string_view name) const;
@@ -134,12 +131,10 @@ class Module {
   [[nodiscard]] std::vector<std::string> member_names() const;
 
   // ---- iteration: snapshots, which keep modules alive; undefined entries are left out ---------
-
   [[nodiscard]] std::vector<Parameter> parameters(bool recurse = true) const;
   [[nodiscard]] NamedList<Parameter> named_parameters(const std::string& prefix = "",
                                                       bool recurse = true) const;
-  /// Non-persistent ones included.
-  [[nodiscard]] std::vector<Tensor> buffers(bool recurse = true) const;
+  [[nodiscard]] std::vector<Tensor> buffers(bool recurse = true) const;  ///< non-persistent too
   [[nodiscard]] NamedList<Tensor> named_buffers(const std::string& prefix = "",
                                                 bool recurse = true) const;
   [[nodiscard]] ModuleSnapshot<Module*> children() const;
@@ -161,11 +156,9 @@ class Module {
   /// Calls fn on everything below, children first, then on this module. A module's children are
   /// read when the walk comes to it: a sibling that fn erases is visited all the same.
   Module& apply(const std::function<void(Module&)>& fn);
-
   [[nodiscard]] std::int64_t parameter_bytes() const;  ///< of all of them
 
   // ---- conversion: everything is converted before anything is replaced ------------------------
-
   /// Floating point tensors and gradients; Int64 stays. @throws DTypeError for Int64.
   Module& to(DType dtype);
   Module& to(Device device);  ///< all tensors
@@ -184,6 +177,14 @@ class Module {
   /// with the path of the tensor.
   Module& apply_to_tensors(const std::function<Tensor(const Tensor&)>& fn);
 
+  /// Gives every parameter, gradient and buffer rank 0's values on all ranks; handles stay valid. A
+  /// global module keeps what is left out. @throws ValueError for another sbp than broadcast,
+  /// another placement, or a module that differs between ranks; Error if a local module lacks an
+  /// argument.
+  Module& to_global(const std::optional<Placement>& placement = {},
+                    const std::optional<Sbp>& sbp = {});
+  Module& to_local();  ///< @throws Error unless the module is global
+
   /// A deep copy: new tensors, shared where they were shared; hooks and gradients are left behind.
   /// Children, parameters and buffers that new_instance() registered are filled in place, so that
   /// members of the class may hold them; others are added, and those that are not here are removed.
@@ -191,13 +192,9 @@ class Module {
   [[nodiscard]] std::shared_ptr<Module> clone() const;
 
   /// Removed from the reference. @throws Error, always.
-  template <class... Arguments>
-  [[noreturn]] void to_consistent(const Arguments&... /*unused*/) const {
-    throw_to_consistent();
-  }
+  [[noreturn]] void to_consistent(const auto&... /*unused*/) const { throw_to_consistent(); }
 
   // ---- state ----------------------------------------------------------------------------------
-
   /// Parameters and persistent buffers by name, prefix + path. The tensors share the module's
   /// elements: with keep_vars they are the module's own handles, otherwise handles of their own,
   /// which a later conversion of the module leaves as they are.
@@ -210,7 +207,8 @@ class Module {
   /// @throws LoadError that lists everything that is wrong; nothing was loaded then.
   LoadResult load_state_dict(const StateDict& dict, bool strict = true);
 
-  /// state_dict() as a safetensors file, and back. @throws as halnorm::save, load_state_dict.
+  /// state_dict() as a safetensors file, and back; each rank of a global module has the file, and
+  /// rank 0's counts. @throws as halnorm::save, load_state_dict.
   void save(std::ostream& stream) const;
   void load(std::istream& stream);
 
@@ -240,14 +238,12 @@ class Module {
   /// Takes over what is not registered (as eps is in a BatchNorm) from a module of the same class.
   /// clone() calls it for every module, also for children that the class of their parent makes.
   virtual void copy_settings(const Module& /*source*/) {}
-  /// What add_module checks. @throws as add_module.
-  void check_child(const std::string& name, const Module* child) const;
-  /// The children with their owners, duplicates too; undefined ones are left out.
+  void check_child(const std::string& name, const Module* child) const;  ///< as add_module() does
+  /// The children with their owners, duplicates too; undefined ones are left out, null by name.
   [[nodiscard]] NamedList<std::shared_ptr<Module>> registered_modules() const;
   [[nodiscard]] std::size_t registered_module_count() const noexcept;
   [[nodiscard]] std::shared_ptr<Module> registered_module(std::size_t index) const;
-  [[nodiscard]] std::shared_ptr<Module> registered_module(
-      std::string_view name) const;  ///< or null
+  [[nodiscard]] std::shared_ptr<Module> registered_module(std::string_view name) const;
   /// Names that this class gives a meaning and that no entry may take.
   [[nodiscard]] virtual std::vector<std::string_view> attribute_names() const;
   /// This module's own records of forwards; null for a class that keeps none.
@@ -255,10 +251,12 @@ class Module {
   /// Writes this module's own entries. `prefix` ends in "." unless it is empty.
   virtual void save_to_state_dict(StateDict& destination, const std::string& prefix,
                                   bool keep_vars) const;
-  /// Plans their loading.
-  virtual void load_from_state_dict(LoadState& load, const std::string& prefix);
+  virtual void load_from_state_dict(LoadState& load, const std::string& prefix);  ///< plans it
   /// Recorded by state_dict() where it is above 1.
   [[nodiscard]] virtual std::int64_t version() const { return 1; }
+
+  /// Of a global module, otherwise null.
+  [[nodiscard]] const Placement* placement() const noexcept { return placement_.get(); }
 
   /// The computation within pre-hooks, hooks, and paths for errors.
   Tensor call(const Tensor& x, const std::function<Tensor(const Tensor& x)>& compute);
@@ -294,6 +292,7 @@ class Module {
   std::shared_ptr<detail::HookList<ForwardPreHook>> pre_hooks_;
   std::shared_ptr<detail::HookList<ForwardHook>> hooks_;
   std::shared_ptr<detail::HookList<LoadStateDictPreHook>> load_hooks_;
+  std::shared_ptr<const Placement> placement_;
   bool training_ = true;
   detail::Rank rank_;
 };

@@ -1,0 +1,200 @@
+#include "distributed/batch_norm.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "functional/channel_math.h"
+#include "base/format.h"
+#include "halnorm/error.h"
+#include "halnorm/functional_fused.h"
+#include "base/strides.h"
+#include "functional/check.h"
+
+namespace halnorm::detail {
+
+namespace {
+
+using functional::Moments;
+
+std::string dtype_of(const Tensor& tensor) {
+  return tensor.defined() ? std::string(name_of(tensor.dtype())) : "none";
+}
+
+Tensor host(const Tensor& values) {
+  return values.to(Device::cpu()).to(DType::Float64).contiguous();
+}
+
+void append(std::vector<double>& message, const Tensor& values) {
+  const Tensor dense = host(values);
+  message.insert(message.end(), dense.data<double>(), dense.data<double>() + dense.numel());
+}
+
+Tensor scalar(double value) { return Tensor::full({}, value, DType::Float64); }
+
+/// Where the addition and the relu are done: float32 at least, so that y is rounded once.
+DType epilogue_dtype(const Tensor& x) {
+  return size_of(x.dtype()) < size_of(DType::Float32) ? DType::Float32 : x.dtype();
+}
+
+/// All that functional::batch_norm_train_update() checks, but for the number of values.
+void check_forward(const GlobalForward& c) {
+  const char* function = c.operation.c_str();
+  const Extents e = check_data(function, "x", c.x);
+  for (const auto& [name, t] : {std::pair{"weight", &c.weight}, std::pair{"bias", &c.bias}}) {
+    check_parameter(function, name, *t, c.x, e.C, true);
+  }
+  check_same_dtype(function, "weight", c.weight, "bias", c.bias);
+  if (c.factor) {
+    check_parameter(function, "running_mean", c.running_mean, c.x, e.C, false);
+    check_parameter(function, "running_var", c.running_var, c.x, e.C, false);
+    check_same_dtype(function, "running_mean", c.running_mean, "running_var", c.running_var);
+    check_factor(function, "factor", *c.factor);
+    check_written(function, c.running_mean, c.running_var);
+  }
+  check_eps(function, c.eps);
+  if (c.add_relu) {
+    check_one_kernel(function, "x", c.x);
+    if (c.addend.defined()) {
+      check_like(function, "addend", c.addend, c.x);
+    }
+  }
+  check_out(function, c.out, c.x,
+            {&c.x, &c.weight, &c.bias, &c.running_mean, &c.running_var, &c.addend});
+}
+
+/// Sums of each rank's values in the order of ranks.
+Tensor summed(const std::vector<double>& all, std::size_t ranks, std::size_t stride,
+              std::size_t begin, std::size_t channels) {
+  const Tensor sum = Tensor::zeros({static_cast<std::int64_t>(channels)}, DType::Float64);
+  for (std::size_t rank = 0; rank < ranks; ++rank) {
+    const double* part = all.data() + rank * stride + begin;
+    std::transform(part, part + channels, sum.data<double>(), sum.data<double>(), std::plus<>());
+  }
+  return sum;
+}
+
+}  // namespace
+
+void GlobalTrain::prepare(Terms& terms) {
+  const GlobalForward& c = call_;
+  check_forward(c);
+  terms.add("channels", std::to_string(c.x.shape()[1]));
+  terms.add("dtype", dtype_of(c.x));
+  terms.add("weight", dtype_of(c.weight));
+  terms.add("bias", dtype_of(c.bias));
+  terms.add("running statistics", c.factor ? dtype_of(c.running_mean) : "not updated");
+  terms.add("factor", c.factor ? python_float(*c.factor) : "none");
+  terms.add("eps", python_float(c.eps));
+  terms.add("relu", c.add_relu ? "yes" : "no");
+  const Moments part = functional::batch_norm_moments(c.x);
+  mine_ = {part.count.item<double>()};
+  append(mine_, part.mean);
+  append(mine_, part.m2);
+  all_.resize(mine_.size() * c.placement.ranks().size());
+  y_ = c.out.defined() || c.add_relu ? c.out : empty_in_layout(c.x, elementwise_layout_of(c.x));
+}
+
+Moments GlobalTrain::exchange() {
+  gather_bytes(call_.placement, call_.operation, mine_.data(), all_.data(),
+               mine_.size() * sizeof(double));
+  const auto channels = static_cast<std::int64_t>(mine_.size() / 2);
+  Moments merged{scalar(0), Tensor::zeros({channels}, DType::Float64),
+                 Tensor::zeros({channels}, DType::Float64)};
+  for (double* part = all_.data(); part != all_.data() + all_.size(); part += mine_.size()) {
+    merged = functional::merge(
+        merged, {Tensor::from_blob(part, {}, DType::Float64),
+                 Tensor::from_blob(part + 1, {channels}, DType::Float64),
+                 Tensor::from_blob(part + 1 + channels, {channels}, DType::Float64)});
+  }
+  return merged;
+}
+
+GlobalForwardResult GlobalTrain::run() {
+  const GlobalForward& c = call_;
+  const Moments all = exchange();
+  const double count = all.count.item<double>();
+  if (count == 1) {
+    throw ValueError(c.operation +
+                     ": Expected more than 1 value per channel when training, got 1 on all ranks "
+                     "together, input size " +
+                     to_string(c.x.shape()) + " on this one");
+  }
+  const Tensor var = all.m2.clone();
+  std::transform(var.data<double>(), var.data<double>() + var.numel(), var.data<double>(),
+                 [count](double m2) { return m2 / std::max(count, 1.0); });
+  const Device device = c.x.device();
+  const Moments there{all.count, all.mean.to(device), all.m2.to(device)};
+  const Tensor invstd = invstd_of(var, c.eps).to(device);
+  GlobalForwardResult r{normalize(there, invstd), there.mean, invstd, count};
+  if (c.factor) {
+    functional::update_running_stats(c.running_mean, c.running_var, there, *c.factor);
+  }
+  return r;
+}
+
+Tensor GlobalTrain::normalize(const Moments& all, const Tensor& invstd) const {
+  const GlobalForward& c = call_;
+  if (!c.add_relu) {
+    return functional::batch_norm_elemt(c.x, c.weight, c.bias, all.mean, invstd, y_);
+  }
+  const DType dtype = epilogue_dtype(c.x);
+  Tensor y =
+      functional::batch_norm_elemt(c.x.to(dtype), c.weight, c.bias, all.mean, invstd, Tensor());
+  const Tensor addend = c.addend.defined() ? c.addend.to(dtype) : Tensor();
+  // A normalization that changes nothing: (y - 0) / sqrt(1 + 0).
+  const Tensor zero = Tensor::zeros(invstd.shape(), parameter_dtype(dtype), c.x.device());
+  const Tensor one = Tensor::ones(invstd.shape(), parameter_dtype(dtype), c.x.device());
+  y = functional::batch_norm_fused_infer(y, addend, zero, one, Tensor(), Tensor(), 0.0, y)
+          .to(c.x.dtype());
+  if (!y_.defined()) {
+    return y;
+  }
+  Tensor out = y_;
+  return out.copy_(y);
+}
+
+void GlobalGradient::prepare(Terms& terms) {
+  const GlobalBackward& c = call_;
+  check_gradient(c.operation.c_str(), c.dy, c.x, c.weight);
+  const std::int64_t channels = c.x.shape()[1];
+  terms.add("channels", std::to_string(channels));
+  terms.add("dtype", dtype_of(c.x));
+  terms.add("weight", dtype_of(c.weight));
+  terms.add("values per channel", python_float(c.count));
+  dy_ = c.dy;
+  if (c.y.defined()) {
+    const Tensor zero = Tensor::zeros({channels}, parameter_dtype(c.x.dtype()), c.x.device());
+    const Tensor one = Tensor::ones({channels}, parameter_dtype(c.x.dtype()), c.x.device());
+    dy_ = functional::batch_norm_fused_backward_infer(c.dy, c.x, c.y, Tensor(), zero, one, 0.0)
+              .daddend;
+  }
+  const auto sums = functional::batch_norm_backward_reduce(dy_, c.x, c.mean, c.invstd, c.weight);
+  mine_.clear();
+  append(mine_, sums.sum_dy);
+  append(mine_, sums.sum_dy_xmu);
+  all_.resize(mine_.size() * c.placement.ranks().size());
+}
+
+GlobalBackwardResult GlobalGradient::run() {
+  const GlobalBackward& c = call_;
+  gather_bytes(c.placement, c.operation, mine_.data(), all_.data(), mine_.size() * sizeof(double));
+  const std::size_t channels = mine_.size() / 2;
+  const std::size_t ranks = c.placement.ranks().size();
+  const Device device = c.x.device();
+  const Tensor sum_dy = summed(all_, ranks, mine_.size(), 0, channels).to(device);
+  const Tensor sum_dy_xmu = summed(all_, ranks, mine_.size(), channels, channels).to(device);
+  return {functional::batch_norm_backward_elemt(dy_, c.x, c.mean, c.invstd, c.weight, sum_dy,
+                                                sum_dy_xmu, scalar(c.count)),
+          c.y.defined() ? dy_ : Tensor(), multiply_channels(sum_dy_xmu, c.invstd), sum_dy};
+}
+
+Tensor invstd_of(const Tensor& var, double eps) {
+  const Tensor invstd = host(var).clone();
+  std::transform(invstd.data<double>(), invstd.data<double>() + invstd.numel(),
+                 invstd.data<double>(),
+                 [eps](double value) { return 1.0 / std::sqrt(value + eps); });
+  return invstd.to(var.device());
+}
+
+}  // namespace halnorm::detail

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "distributed/agree.h"
+#include "halnorm/functional_fused.h"
+#include "halnorm/tensor.h"
+
+/// @file
+/// Batch normalization of a batch whose parts the ranks of a placement have, with the statistics of
+/// all parts: the public functions on each rank's own part, and one exchange between their halves.
+/// Parts are merged in the order of ranks, so that all ranks have the same bits.
+
+namespace halnorm::detail {
+
+/// One forward on this rank's part of a batch; running statistics are updated if `factor` has a
+/// value.
+struct GlobalForward {
+  Placement placement;
+  std::string operation;
+  Tensor x, weight, bias, running_mean, running_var;
+  std::optional<double> factor;
+  double eps = 0;
+  bool add_relu = false;  ///< y = relu(y + addend)
+  Tensor addend;          ///< undefined for none
+  Tensor out;
+};
+
+struct GlobalForwardResult {
+  Tensor y, mean, invstd;
+  double count = 0;  ///< values per channel, of all ranks
+};
+
+class GlobalTrain {
+ public:
+  explicit GlobalTrain(GlobalForward call) : call_(std::move(call)) {}
+
+  /// Checks, gets memory and computes the part's moments. Not collective; to be called by agree().
+  void prepare(Terms& terms);
+  /// Exchanges 2 C + 1 doubles, and computes. All ranks throw ValueError if there is one value per
+  /// channel in all.
+  GlobalForwardResult run();
+
+ private:
+  [[nodiscard]] functional::Moments exchange();
+  [[nodiscard]] Tensor normalize(const functional::Moments& all, const Tensor& invstd) const;
+
+  GlobalForward call_;
+  std::vector<double> mine_;  ///< count, means, sums of squares
+  std::vector<double> all_;
+  Tensor y_;
+};
+
+/// The backward of a forward on this rank's part; of an eval forward if `count` is 0.
+struct GlobalBackward {
+  Placement placement;
+  std::string operation;
+  Tensor dy, x;
+  Tensor y;  ///< of a forward with add_relu, otherwise undefined
+  Tensor weight;
+  Tensor mean, invstd;  ///< Float64
+  double count = 0;
+};
+
+/// daddend is undefined without add_relu; dweight and dbias are Float64 sums over all ranks.
+using GlobalBackwardResult = functional::BatchNormFusedBackward;
+
+class GlobalGradient {
+ public:
+  explicit GlobalGradient(GlobalBackward call) : call_(std::move(call)) {}
+
+  /// As GlobalTrain::prepare().
+  void prepare(Terms& terms);
+  /// Exchanges 2 C doubles, and computes.
+  GlobalBackwardResult run();
+
+ private:
+  GlobalBackward call_;
+  Tensor dy_;  ///< where the relu passes it
+  std::vector<double> mine_;
+  std::vector<double> all_;
+};
+
+/// 1 / sqrt(var + eps) in Float64.
+Tensor invstd_of(const Tensor& var, double eps);
+
+}  // namespace halnorm::detail

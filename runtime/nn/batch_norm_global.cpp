@@ -1,0 +1,285 @@
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "nn/accumulate.h"
+#include "nn/forward_records.h"
+#include "distributed/batch_norm.h"
+#include "distributed/redistribute.h"
+#include "halnorm/error.h"
+#include "halnorm/grad_mode.h"
+#include "halnorm/nn/batch_norm.h"
+#include "base/strides.h"
+#include "tensor/impl.h"
+
+/// @file
+/// Forward and backward of a global layer.
+
+namespace halnorm::nn {
+
+namespace {
+
+using halnorm::detail::agree;
+using halnorm::detail::Distribution;
+using halnorm::detail::GlobalGradient;
+using halnorm::detail::GlobalTrain;
+using halnorm::detail::is_distributed_alike;
+using halnorm::detail::TensorAccess;
+using halnorm::detail::Terms;
+
+using How = std::shared_ptr<const Distribution>;
+
+How how_of(const Tensor& global) { return TensorAccess::of(global).distribution; }
+
+/// This rank's part, undefined of an undefined tensor.
+Tensor part_of(const Tensor& global) { return global.defined() ? global.to_local() : global; }
+
+Tensor as_global(const Tensor& part, const How& how) {
+  return part.defined() ? TensorAccess::distributed(part, how) : part;
+}
+
+Tensor as_global_result(const Tensor& y, const Tensor& out, const How& how) {
+  return out.defined() ? out : as_global(y, how);
+}
+
+bool is_split_batch(const Sbp& sbp) { return sbp == Sbp::split(0); }
+
+/// Whether a global layer computes on it as it is.
+bool is_usable(const Sbp& sbp) { return is_split_batch(sbp) || sbp.is_broadcast(); }
+
+[[noreturn]] void throw_mixed(const std::string& layer, const std::string& name, bool is_global) {
+  const std::string kinds[] = {"local", "global"};
+  throw ValueError(layer + ": Got input tensors with inconsistent attributes! " + name + " is " +
+                   kinds[is_global ? 1 : 0] + ", wanted a " + kinds[is_global ? 0 : 1] +
+                   " tensor like the module's");
+}
+
+void check_member(const std::string& layer, const char* name, const Tensor& tensor,
+                  const Placement& placement) {
+  if (!tensor.defined()) {
+    return;
+  }
+  if (!tensor.is_global()) {
+    throw_mixed(layer, name, false);
+  }
+  if (tensor.placement() != placement) {
+    throw ValueError(layer +
+                     ": Expected all tensors to be on the same placement, but found at least two "
+                     "placements, " +
+                     placement.str() + " and " + tensor.placement().str() + " of " + name + "!");
+  }
+}
+
+/// A tensor that goes with x: the ranks have the same parts of both.
+void check_alike(const std::string& layer, const char* name, const Tensor& tensor,
+                 const Distribution& how) {
+  check_member(layer, name, tensor, how.placement);
+  if (tensor.defined() && !is_distributed_alike(*how_of(tensor), how)) {
+    throw ValueError(layer + ": " + name + " of sbp " + tensor.sbp().str() +
+                     " has other parts than x of sbp " + how.sbp.str() +
+                     ", wanted the same on each rank");
+  }
+}
+
+/// The gradient of a global parameter is global.
+void make_gradient_global(const Parameter& parameter) {
+  const Tensor grad = parameter.grad();
+  if (grad.defined() && !grad.is_global()) {
+    parameter.set_grad(as_global(grad, how_of(parameter.data())));
+  }
+}
+
+}  // namespace
+
+void BatchNorm::check_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue) const {
+  check_input(x);
+  check_statistics();
+  if (!x.is_global()) {
+    throw_mixed(name(), "x", false);
+  }
+  const Placement& where = *placement();
+  check_member(name(), "x", x, where);
+  check_member(name(), "weight", weight.data(), where);
+  check_member(name(), "bias", bias.data(), where);
+  check_member(name(), "running_mean", running_mean, where);
+  check_member(name(), "running_var", running_var, where);
+  check_member(name(), "num_batches_tracked", num_batches_tracked, where);
+  check_alike(name(), "out", out, *how_of(x));
+  check_alike(name(), "addend", epilogue.addend, *how_of(x));
+}
+
+Tensor BatchNorm::compute_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {
+  if (placement() == nullptr) {
+    throw_mixed(name(), "x", true);
+  }
+  if (x.is_global() && x.placement() == *placement() && !is_usable(x.sbp())) {
+    Epilogue redistributed = epilogue;
+    if (epilogue.addend.is_global()) {
+      redistributed.addend = epilogue.addend.to_global(Sbp::split(0));
+    }
+    return compute_global(x.to_global(Sbp::split(0)), out, redistributed);
+  }
+  if (is_training() || !running_mean.defined()) {
+    return normalize_by_all(x, out, epilogue);
+  }
+  check_global(x, out, epilogue);
+  const How how = how_of(x);
+  const Epilogue local{.add_relu = epilogue.add_relu, .addend = part_of(epilogue.addend)};
+  return as_global_result(normalize_by_running(part_of(x), part_of(out), local, how), out, how);
+}
+
+/// What a rank has ready when the ranks have agreed.
+struct BatchNorm::Prepared {
+  std::int64_t* count = nullptr;
+  bool keeps = false;
+  Tensor input;                      ///< for the record
+  std::optional<GlobalTrain> train;  ///< none if each rank has the whole batch
+};
+
+BatchNorm::Prepared BatchNorm::prepare_global(const Tensor& x, const Tensor& out,
+                                              const Epilogue& epilogue, Terms& terms) const {
+  check_global(x, out, epilogue);
+  terms.add("x", halnorm::detail::to_string(x.shape()) + " " + x.sbp().str());
+  terms.add("training", is_training() ? "yes" : "no");
+  Prepared ready;
+  ready.count = counter();
+  const bool updates = is_training() && options_.track_running_stats && running_mean.defined();
+  const auto factor = updates ? std::optional(update_factor(ready.count)) : std::nullopt;
+  terms.add("batches", ready.count != nullptr ? std::to_string(*ready.count) : "not counted");
+  if (x.sbp().is_broadcast()) {
+    return ready;
+  }
+  ready.keeps = saved_->begin(grad_enabled(), is_training(), nullptr);
+  ready.input = ready.keeps ? detail::kept_input(part_of(x), part_of(out)) : Tensor();
+  ready.train.emplace(halnorm::detail::GlobalForward{.placement = *placement(),
+                                                     .operation = name() + ".forward",
+                                                     .x = part_of(x),
+                                                     .weight = weight.data(),
+                                                     .bias = bias.data(),
+                                                     .running_mean = running_mean,
+                                                     .running_var = running_var,
+                                                     .factor = factor,
+                                                     .eps = options_.eps,
+                                                     .add_relu = epilogue.add_relu,
+                                                     .addend = part_of(epilogue.addend),
+                                                     .out = part_of(out)});
+  ready.train->prepare(terms);
+  return ready;
+}
+
+Tensor BatchNorm::normalize_by_all(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {
+  Prepared ready;
+  agree(*placement(), name() + ".forward",
+        [&](Terms& terms) { ready = prepare_global(x, out, epilogue, terms); });
+  const How how = how_of(x);
+  if (!ready.train) {
+    const Epilogue local{.add_relu = epilogue.add_relu, .addend = part_of(epilogue.addend)};
+    return as_global_result(normalize_by_batch(part_of(x), part_of(out), local, how), out, how);
+  }
+  auto result = ready.train->run();
+  detail::count_forward(ready.count, num_batches_tracked);
+  if (ready.keeps) {
+    detail::SavedForward record{.x = std::move(ready.input),
+                                .weight = weight,
+                                .bias = bias,
+                                .training = is_training(),
+                                .mean = std::move(result.mean),
+                                .spread = std::move(result.invstd),
+                                .eps = options_.eps,
+                                .y = epilogue.add_relu ? result.y : Tensor(),
+                                .has_addend = epilogue.addend.defined(),
+                                .distribution = how,
+                                .count = result.count};
+    record.note_writes(weight.data());
+    halnorm::detail::TrainStatistics no_room;
+    saved_->push(record, no_room);
+  }
+  return as_global_result(result.y, out, how);
+}
+
+namespace {
+
+/// The gradient of y, distributed like y where it can be. Collective if it is not yet.
+Tensor gradient_like(const detail::SavedForward& saved, const Tensor& grad_output) {
+  const How& how = saved.distribution;
+  if (!how || !grad_output.is_global() || grad_output.placement() != how->placement) {
+    return grad_output;
+  }
+  const Shape& shape = how->shape.empty() ? TensorAccess::of(saved.x).shape : how->shape;
+  const bool knows_parts = how->sbp.is_broadcast() || !how->extents.empty();  // see SyncBatchNorm
+  return knows_parts && grad_output.shape() == shape
+             ? halnorm::detail::redistributed(grad_output, how)
+             : grad_output;
+}
+
+/// The rank's part of the gradient, in x's dtype.
+Tensor checked_gradient(const BatchNorm& layer, const detail::SavedForward& saved,
+                        const Tensor& grad_output) {
+  const std::string where = layer.name() + ".backward";
+  if (!saved.distribution) {
+    throw ValueError(where +
+                     ": got a forward that the module made when it was local, wanted one of "
+                     "the global module");
+  }
+  if (grad_output.defined() && !grad_output.is_global()) {
+    throw_mixed(where, "grad_output", false);
+  }
+  check_alike(where, "grad_output", grad_output, *saved.distribution);
+  const Tensor part = part_of(grad_output);
+  detail::check_backward(layer, saved, part);
+  return is_floating(part.dtype()) ? part.to(saved.x.dtype()) : part;
+}
+
+/// Of a forward of a split batch, on this rank's part.
+halnorm::detail::GlobalBackward backward_call(const detail::SavedForward& saved,
+                                              const std::string& operation, const Tensor& dy) {
+  const bool by_batch = saved.batch_statistics;
+  return {.placement = saved.distribution->placement,
+          .operation = operation,
+          .dy = dy,
+          .x = saved.x,
+          .y = saved.y,
+          .weight = saved.weight.data(),
+          .mean = saved.mean.to(DType::Float64),
+          .invstd = by_batch ? saved.spread : halnorm::detail::invstd_of(saved.spread, saved.eps),
+          .count = saved.count};
+}
+
+}  // namespace
+
+BatchNorm::InputGradients BatchNorm::differentiate_global(const Tensor& grad_output) {
+  const std::string operation = name() + ".backward";
+  detail::SavedForward saved;
+  const bool found = saved_->pop(is_training(), saved);
+  try {
+    const Tensor gradient = gradient_like(saved, grad_output);
+    Tensor dy;
+    std::optional<GlobalGradient> split;
+    agree(*placement(), operation, [&](Terms& terms) {
+      if (!found) {
+        throw_no_forward();
+      }
+      dy = checked_gradient(*this, saved, gradient);
+      terms.add("mode", is_training() ? "training" : "eval");
+      terms.add("sbp", saved.distribution->sbp.str());
+      if (is_split_batch(saved.distribution->sbp)) {
+        split.emplace(backward_call(saved, operation, dy));
+        split->prepare(terms);
+      }
+    });
+    auto [dx, daddend, dweight, dbias] = split ? split->run() : detail::local_gradients(saved, dy);
+    halnorm::detail::accumulate_both(saved.weight, dweight, saved.bias, dbias);
+    make_gradient_global(saved.weight);
+    make_gradient_global(saved.bias);
+    return {as_global(dx, saved.distribution),
+            as_global(saved.has_addend ? daddend : Tensor(), saved.distribution)};
+  } catch (...) {
+    if (found) {
+      halnorm::detail::TrainStatistics no_room;
+      saved_->push(saved, no_room);
+    }
+    throw;
+  }
+}
+
+}  // namespace halnorm::nn
