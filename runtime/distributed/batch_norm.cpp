@@ -53,7 +53,7 @@ void check_forward(const GlobalForward& c) {
     check_written(function, c.running_mean, c.running_var);
   }
   check_eps(function, c.eps);
-  if (c.add_relu) {
+  if (c.fused != nullptr) {
     check_one_kernel(function, "x", c.x);
     if (c.addend.defined()) {
       check_like(function, "addend", c.addend, c.x);
@@ -86,13 +86,13 @@ void GlobalTrain::prepare(Terms& terms) {
   terms.add("running statistics", c.factor ? dtype_of(c.running_mean) : "not updated");
   terms.add("factor", c.factor ? python_float(*c.factor) : "none");
   terms.add("eps", python_float(c.eps));
-  terms.add("relu", c.add_relu ? "yes" : "no");
+  terms.add("relu", c.fused != nullptr ? "yes" : "no");
   const Moments part = functional::batch_norm_moments(c.x);
   mine_ = {part.count.item<double>()};
   append(mine_, part.mean);
   append(mine_, part.m2);
   all_.resize(mine_.size() * c.placement.ranks().size());
-  y_ = c.out.defined() || c.add_relu ? c.out : empty_in_layout(c.x, elementwise_layout_of(c.x));
+  y_ = c.out.defined() || c.fused != nullptr ? c.out : empty_in_layout(c.x, elementwise_layout_of(c.x));
 }
 
 Moments GlobalTrain::exchange() {
@@ -135,7 +135,7 @@ GlobalForwardResult GlobalTrain::run() {
 
 Tensor GlobalTrain::normalize(const Moments& all, const Tensor& invstd) const {
   const GlobalForward& c = call_;
-  if (!c.add_relu) {
+  if (c.fused == nullptr) {
     return functional::batch_norm_elemt(c.x, c.weight, c.bias, all.mean, invstd, y_);
   }
   const DType dtype = epilogue_dtype(c.x);
@@ -145,7 +145,7 @@ Tensor GlobalTrain::normalize(const Moments& all, const Tensor& invstd) const {
   // A normalization that changes nothing: (y - 0) / sqrt(1 + 0).
   const Tensor zero = Tensor::zeros(invstd.shape(), parameter_dtype(dtype), c.x.device());
   const Tensor one = Tensor::ones(invstd.shape(), parameter_dtype(dtype), c.x.device());
-  y = functional::batch_norm_fused_infer(y, addend, zero, one, Tensor(), Tensor(), 0.0, y)
+  y = c.fused->infer(y, addend, zero, one, Tensor(), Tensor(), 0.0, y)
           .to(c.x.dtype());
   if (!y_.defined()) {
     return y;
@@ -166,7 +166,7 @@ void GlobalGradient::prepare(Terms& terms) {
   if (c.y.defined()) {
     const Tensor zero = Tensor::zeros({channels}, parameter_dtype(c.x.dtype()), c.x.device());
     const Tensor one = Tensor::ones({channels}, parameter_dtype(c.x.dtype()), c.x.device());
-    dy_ = functional::batch_norm_fused_backward_infer(c.dy, c.x, c.y, Tensor(), zero, one, 0.0)
+    dy_ = c.fused->backward_infer(c.dy, c.x, c.y, Tensor(), zero, one, 0.0, {})
               .daddend;
   }
   const auto sums = functional::batch_norm_backward_reduce(dy_, c.x, c.mean, c.invstd, c.weight);

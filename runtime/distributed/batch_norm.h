@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "distributed/agree.h"
+#include "functional/fused_functions.h"
 #include "halnorm/functional_fused.h"
 #include "halnorm/tensor.h"
 
@@ -24,8 +25,8 @@ struct GlobalForward {
   Tensor x, weight, bias, running_mean, running_var;
   std::optional<double> factor;
   double eps = 0;
-  bool add_relu = false;  ///< y = relu(y + addend)
-  Tensor addend;          ///< undefined for none
+  const nn::detail::FusedFunctions* fused = nullptr;  ///< for y = relu(y + addend)
+  Tensor addend;                                      ///< undefined for none
   Tensor out;
 };
 
@@ -59,13 +60,14 @@ struct GlobalBackward {
   Placement placement;
   std::string operation;
   Tensor dy, x;
-  Tensor y;  ///< of a forward with add_relu, otherwise undefined
+  Tensor y;  ///< of a fused forward, otherwise undefined
+  const nn::detail::FusedFunctions* fused = nullptr;  ///< of the same
   Tensor weight;
   Tensor mean, invstd;  ///< Float64
   double count = 0;
 };
 
-/// daddend is undefined without add_relu; dweight and dbias are Float64 sums over all ranks.
+/// daddend is undefined unless the forward was fused; dweight and dbias are Float64 sums over all ranks.
 using GlobalBackwardResult = functional::BatchNormFusedBackward;
 
 class GlobalGradient {

@@ -16,7 +16,7 @@
 #include "halnorm/grad_mode.h"
 #include "nn/call_frame.h"
 #include "nn/forward_records.h"
-#include "nn/fused_functions.h"
+#include "functional/fused_functions.h"
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 #include "tensor/planned_write.h"

@@ -9,7 +9,7 @@
 #include "nn/accumulate.h"
 #include "nn/call_frame.h"
 #include "nn/forward_records.h"
-#include "nn/fused_functions.h"
+#include "functional/fused_functions.h"
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 

@@ -124,7 +124,7 @@ Tensor BatchNorm::compute_global(const Tensor& x, const Tensor& out, const Epilo
   }
   check_global(x, out, epilogue);
   const How how = how_of(x);
-  const Epilogue local{.add_relu = epilogue.add_relu, .addend = part_of(epilogue.addend)};
+  const Epilogue local{.fused = epilogue.fused, .addend = part_of(epilogue.addend)};
   return as_global_result(normalize_by_running(part_of(x), part_of(out), local, how), out, how);
 }
 
@@ -160,7 +160,7 @@ BatchNorm::Prepared BatchNorm::prepare_global(const Tensor& x, const Tensor& out
                                                      .running_var = running_var,
                                                      .factor = factor,
                                                      .eps = options_.eps,
-                                                     .add_relu = epilogue.add_relu,
+                                                     .fused = epilogue.fused,
                                                      .addend = part_of(epilogue.addend),
                                                      .out = part_of(out)});
   ready.train->prepare(terms);
@@ -173,7 +173,7 @@ Tensor BatchNorm::normalize_by_all(const Tensor& x, const Tensor& out, const Epi
         [&](Terms& terms) { ready = prepare_global(x, out, epilogue, terms); });
   const How how = how_of(x);
   if (!ready.train) {
-    const Epilogue local{.add_relu = epilogue.add_relu, .addend = part_of(epilogue.addend)};
+    const Epilogue local{.fused = epilogue.fused, .addend = part_of(epilogue.addend)};
     return as_global_result(normalize_by_batch(part_of(x), part_of(out), local, how), out, how);
   }
   auto result = ready.train->run();
@@ -186,7 +186,8 @@ Tensor BatchNorm::normalize_by_all(const Tensor& x, const Tensor& out, const Epi
                                 .mean = std::move(result.mean),
                                 .spread = std::move(result.invstd),
                                 .eps = options_.eps,
-                                .y = epilogue.add_relu ? result.y : Tensor(),
+                                .y = epilogue.fused ? result.y : Tensor(),
+                                .fused = epilogue.fused,
                                 .has_addend = epilogue.addend.defined(),
                                 .distribution = how,
                                 .count = result.count};
@@ -239,6 +240,7 @@ halnorm::detail::GlobalBackward backward_call(const detail::SavedForward& saved,
           .dy = dy,
           .x = saved.x,
           .y = saved.y,
+          .fused = saved.fused,
           .weight = saved.weight.data(),
           .mean = saved.mean.to(DType::Float64),
           .invstd = by_batch ? saved.spread : halnorm::detail::invstd_of(saved.spread, saved.eps),

@@ -3,7 +3,7 @@
 #include <typeinfo>
 
 #include "functional/check.h"
-#include "nn/fused_functions.h"
+#include "functional/fused_functions.h"
 #include "nn/output_copy.h"
 
 namespace halnorm::nn {

@@ -16,6 +16,7 @@ add_test(NAME rooms COMMAND "${HALNORM_TEST_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/
 add_test(NAME module_table_is_covered
          COMMAND "${HALNORM_TEST_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/module_table.py"
                  "${PROJECT_SOURCE_DIR}/docs/module.md" "$<TARGET_FILE:halnorm_tests>"
+                 "$<TARGET_FILE:halnorm_distributed_tests>"
 )
 add_test(NAME guarantees_are_tested
          COMMAND "${HALNORM_TEST_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/guarantees.py"
