@@ -16,6 +16,8 @@
 /// what its ranks are about to do: if one of them cannot, or they differ, all of them throw and
 /// nothing has changed.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm {
 
 /// How ranks exchange bytes. halnorm/mpi.h makes one of an MPI communicator; a user can implement
@@ -99,3 +101,5 @@ class Sbp {
 };
 
 }  // namespace halnorm
+
+#pragma GCC visibility pop

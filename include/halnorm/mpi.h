@@ -11,6 +11,8 @@
 /// @file
 /// Ranks that are processes connected by MPI. Link halnorm::mpi; the option HALNORM_MPI builds it.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm::mpi {
 
 struct Options {
@@ -35,3 +37,5 @@ struct Options {
 std::shared_ptr<Communicator> communicator(MPI_Comm comm, const Options& options = {});
 
 }  // namespace halnorm::mpi
+
+#pragma GCC visibility pop

@@ -4,12 +4,12 @@
 #include <cmath>
 #include <utility>
 
-#include "functional/channel_math.h"
 #include "base/format.h"
+#include "base/strides.h"
+#include "functional/channel_math.h"
+#include "functional/check.h"
 #include "halnorm/error.h"
 #include "halnorm/functional_fused.h"
-#include "base/strides.h"
-#include "functional/check.h"
 
 namespace halnorm::detail {
 
@@ -92,7 +92,8 @@ void GlobalTrain::prepare(Terms& terms) {
   append(mine_, part.mean);
   append(mine_, part.m2);
   all_.resize(mine_.size() * c.placement.ranks().size());
-  y_ = c.out.defined() || c.fused != nullptr ? c.out : empty_in_layout(c.x, elementwise_layout_of(c.x));
+  y_ = c.out.defined() || c.fused != nullptr ? c.out
+                                             : empty_in_layout(c.x, elementwise_layout_of(c.x));
 }
 
 Moments GlobalTrain::exchange() {
@@ -145,8 +146,7 @@ Tensor GlobalTrain::normalize(const Moments& all, const Tensor& invstd) const {
   // A normalization that changes nothing: (y - 0) / sqrt(1 + 0).
   const Tensor zero = Tensor::zeros(invstd.shape(), parameter_dtype(dtype), c.x.device());
   const Tensor one = Tensor::ones(invstd.shape(), parameter_dtype(dtype), c.x.device());
-  y = c.fused->infer(y, addend, zero, one, Tensor(), Tensor(), 0.0, y)
-          .to(c.x.dtype());
+  y = c.fused->infer(y, addend, zero, one, Tensor(), Tensor(), 0.0, y).to(c.x.dtype());
   if (!y_.defined()) {
     return y;
   }
@@ -166,8 +166,7 @@ void GlobalGradient::prepare(Terms& terms) {
   if (c.y.defined()) {
     const Tensor zero = Tensor::zeros({channels}, parameter_dtype(c.x.dtype()), c.x.device());
     const Tensor one = Tensor::ones({channels}, parameter_dtype(c.x.dtype()), c.x.device());
-    dy_ = c.fused->backward_infer(c.dy, c.x, c.y, Tensor(), zero, one, 0.0, {})
-              .daddend;
+    dy_ = c.fused->backward_infer(c.dy, c.x, c.y, Tensor(), zero, one, 0.0, {}).daddend;
   }
   const auto sums = functional::batch_norm_backward_reduce(dy_, c.x, c.mean, c.invstd, c.weight);
   mine_.clear();

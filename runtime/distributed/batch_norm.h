@@ -60,14 +60,15 @@ struct GlobalBackward {
   Placement placement;
   std::string operation;
   Tensor dy, x;
-  Tensor y;  ///< of a fused forward, otherwise undefined
+  Tensor y;                                           ///< of a fused forward, otherwise undefined
   const nn::detail::FusedFunctions* fused = nullptr;  ///< of the same
   Tensor weight;
   Tensor mean, invstd;  ///< Float64
   double count = 0;
 };
 
-/// daddend is undefined unless the forward was fused; dweight and dbias are Float64 sums over all ranks.
+/// daddend is undefined unless the forward was fused; dweight and dbias are Float64 sums over all
+/// ranks.
 using GlobalBackwardResult = functional::BatchNormFusedBackward;
 
 class GlobalGradient {

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "distributed/agree.h"
-#include "halnorm/error.h"
 #include "distributed/redistribute.h"
+#include "halnorm/error.h"
 #include "tensor/impl.h"
 
 namespace halnorm {

@@ -11,12 +11,12 @@
 #include "base/format.h"
 #include "base/strides.h"
 #include "functional/check.h"
+#include "functional/fused_functions.h"
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
 #include "halnorm/grad_mode.h"
 #include "nn/call_frame.h"
 #include "nn/forward_records.h"
-#include "functional/fused_functions.h"
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 #include "tensor/planned_write.h"
@@ -238,7 +238,7 @@ Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out, const
               .y = {},
               .fused = epilogue.fused,
               .has_addend = epilogue.addend.defined(),
-                                .distribution = how};
+              .distribution = how};
   }
   Tensor y = epilogue.fused
                  ? epilogue.fused->infer(x, epilogue.addend, running_mean, running_var,

@@ -4,12 +4,12 @@
 #include "base/strides.h"
 #include "device/memory.h"
 #include "functional/channel_pair.h"
+#include "functional/fused_functions.h"
 #include "halnorm/error.h"
 #include "halnorm/nn/batch_norm.h"
 #include "nn/accumulate.h"
 #include "nn/call_frame.h"
 #include "nn/forward_records.h"
-#include "functional/fused_functions.h"
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 

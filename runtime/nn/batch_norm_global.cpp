@@ -2,14 +2,14 @@
 #include <string>
 #include <utility>
 
-#include "nn/accumulate.h"
-#include "nn/forward_records.h"
+#include "base/strides.h"
 #include "distributed/batch_norm.h"
 #include "distributed/redistribute.h"
 #include "halnorm/error.h"
 #include "halnorm/grad_mode.h"
 #include "halnorm/nn/batch_norm.h"
-#include "base/strides.h"
+#include "nn/accumulate.h"
+#include "nn/forward_records.h"
 #include "tensor/impl.h"
 
 /// @file

@@ -2,11 +2,11 @@
 #include <string>
 #include <utility>
 
+#include "base/strides.h"
 #include "distributed/agree.h"
-#include "nn/erased_modules.h"
 #include "halnorm/error.h"
 #include "halnorm/nn/module.h"
-#include "base/strides.h"
+#include "nn/erased_modules.h"
 #include "tensor/impl.h"
 
 /// @file

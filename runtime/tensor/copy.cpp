@@ -83,9 +83,7 @@ Tensor Tensor::clone() const {
   return result;
 }
 
-Tensor Tensor::contiguous() const {
-  return any_impl("contiguous").contiguous ? *this : clone();
-}
+Tensor Tensor::contiguous() const { return any_impl("contiguous").contiguous ? *this : clone(); }
 
 Tensor Tensor::to(DType dtype) const {
   const Impl& self = any_impl("to");

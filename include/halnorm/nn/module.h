@@ -27,11 +27,6 @@
 
 namespace halnorm::nn {
 
-namespace detail {
-class SavedForwards;
-struct FusedFunctions;
-}  // namespace detail
-
 /// A module is an object with an identity: it is neither copied nor moved, two are equal only if
 /// they are one, and clone() makes a deep copy.
 ///

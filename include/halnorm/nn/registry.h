@@ -24,6 +24,9 @@ using NamedList = std::vector<std::pair<std::string, T>>;
 
 namespace detail {
 
+class SavedForwards;
+struct FusedFunctions;
+
 /// A number above all that were given out before.
 std::int64_t next_rank() noexcept;
 

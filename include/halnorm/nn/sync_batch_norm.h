@@ -9,6 +9,8 @@
 /// Synchronized batch normalization in the form that torch.nn.SyncBatchNorm has: local tensors in
 /// and out. It is a global layer (docs/distributed.md) behind a conversion.
 
+#pragma GCC visibility push(default)
+
 namespace halnorm::nn {
 
 /// Over (N, C) or (N, C, L), or more axes. After to_global() a local x is this rank's rows of one
@@ -38,3 +40,5 @@ std::shared_ptr<Module> convert_sync_batchnorm(std::shared_ptr<Module> module,
                                                const Placement& placement);
 
 }  // namespace halnorm::nn
+
+#pragma GCC visibility pop
