@@ -2,6 +2,7 @@
 #include <ostream>
 #include <string>
 
+#include "base/strides.h"
 #include "distributed/agree.h"
 #include "halnorm/error.h"
 #include "io/atomic_file.h"

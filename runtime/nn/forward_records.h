@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "functional/train_statistics.h"
+#include "halnorm/functional_fused.h"
 #include "halnorm/nn/batch_norm.h"
 #include "halnorm/tensor.h"
 #include "kernels/process.h"
