@@ -83,9 +83,10 @@ HALNORM_C_API const char* halnorm_targets(void);
  * next call of this function. */
 HALNORM_C_API const char* halnorm_last_kernel(void);
 
-/** Calls that touch more bytes than this use prefetches and non-temporal stores; 0 means never. */
+/** Calls that touch more bytes than this use prefetches and non-temporal stores; 0 means never. By
+ * default it is the size of the last-level cache, and at most 64 MB. */
 HALNORM_C_API halnorm_status halnorm_set_streaming_threshold(int64_t bytes);
-#define HALNORM_DEFAULT_STREAMING_THRESHOLD (INT64_C(64) << 20)
+#define HALNORM_DEFAULT_STREAMING_THRESHOLD INT64_MIN
 
 /** One parallel loop of a kernel: tasks 0 to count - 1. */
 typedef struct halnorm_parallel_loop halnorm_parallel_loop;

@@ -73,9 +73,6 @@ void move_to(Fields& fields, void* data) noexcept {
   if (fields.numel > 0) {
     fields.bytes = detail::byte_range(data, fields.shape, fields.strides, size_of(fields.dtype));
   }
-  if (fields.fits_halide) {
-    fields.view.raw_buffer()->host = static_cast<std::uint8_t*>(data);
-  }
 }
 
 detail::Strides strides_of(const DLTensor& given, const Shape& shape, detail::Strides memory) {
