@@ -13,8 +13,9 @@ if(NOT HalideHelpers_DIR)
 endif()
 find_package(HalideHelpers 21 QUIET)
 if(NOT HalideHelpers_FOUND)
-  message(FATAL_ERROR "halnorm: Halide 21, which compiles the kernels, is not found. Run ./dev setup"
-                      " in ${PROJECT_SOURCE_DIR}. Or run pip install halide==21.0.0, and pass"
+  message(FATAL_ERROR "halnorm: Halide 21, which compiles the kernels, is not found. Run"
+                      " ./dev setup in ${PROJECT_SOURCE_DIR}. Or run"
+                      " pip install halide==21.0.0, and pass"
                       " -DCMAKE_PREFIX_PATH=<site-packages>/halide/lib64/cmake.")
 endif()
 

@@ -189,8 +189,8 @@ function(halnorm_write_list name rows)
   file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/${name}" CONTENT "${rows}" @ONLY)
 endfunction()
 
-# Writes the source of an operation's rows in the kernel table (runtime/kernels/table.h). An operation
-# that no target has, such as one for devices in a build without any, has a source all the same.
+# Writes the source of an operation's rows in the kernel table (runtime/kernels/table.h). An
+# operation that no target has, such as one for devices in a build without any, has one too.
 function(halnorm_write_rows operation rows)
   halnorm_write_list(kernel_rows/${operation}.inc "${rows}")
   string(REGEX MATCHALL "HALNORM_KERNEL" count "${rows}")

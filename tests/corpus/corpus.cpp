@@ -35,9 +35,7 @@ struct Operation {
 
 Results flat(const fn::BatchNormForward& r) { return {r.y, r.mean, r.invstd}; }
 Results flat(const fn::BatchNormBackward& r) { return {r.dx, r.dweight, r.dbias}; }
-Results flat(const fn::BatchNormFusedBackward& r) {
-  return {r.dx, r.daddend, r.dweight, r.dbias};
-}
+Results flat(const fn::BatchNormFusedBackward& r) { return {r.dx, r.daddend, r.dweight, r.dbias}; }
 
 /// The statistics of the case's x, whose count is not 1.
 fn::BatchNormForward forward(const Case& c) {
@@ -55,8 +53,8 @@ Results train_update(const Case& c) {
 Results fused_train_update(const Case& c) {
   const Tensor mean = c.running_mean.clone();
   const Tensor var = c.running_var.clone();
-  Results all = flat(fn::batch_norm_fused_train_update(c.x, c.addend, mean, var, c.weight, c.bias,
-                                                       0.1, c.eps));
+  Results all = flat(
+      fn::batch_norm_fused_train_update(c.x, c.addend, mean, var, c.weight, c.bias, 0.1, c.eps));
   all.insert(all.end(), {mean, var});
   return all;
 }
@@ -130,8 +128,7 @@ std::vector<Operation> operations() {
       {"fused_backward",
        [](const Case& c) {
          const auto y = fn::batch_norm_fused_train(c.x, c.addend, c.weight, c.bias, c.eps);
-         return flat(
-             fn::batch_norm_fused_backward(c.dy, c.x, y.y, c.weight, y.mean, y.invstd));
+         return flat(fn::batch_norm_fused_backward(c.dy, c.x, y.y, c.weight, y.mean, y.invstd));
        }},
       {"fused_backward_infer",
        [](const Case& c) {
@@ -172,7 +169,8 @@ void print(const std::string& what, std::uint64_t hash) {
 void print_cases(const std::string& target, DType dtype, bool channels_last, bool each) {
   const std::vector<Case> cases = make_cases(dtype, channels_last);
   for (const Operation& operation : operations()) {
-    const std::string line = target + " " + operation.name + " " + std::string(halnorm::name_of(dtype)) +
+    const std::string line = target + " " + operation.name + " " +
+                             std::string(halnorm::name_of(dtype)) +
                              (channels_last ? " nlc" : " ncl");
     std::uint64_t all = empty_hash;
     for (const Case& c : cases) {
@@ -197,8 +195,7 @@ void print_cases(const std::string& target, DType dtype, bool channels_last, boo
 int run(bool each) {
   for (const std::string& target : halnorm::targets()) {
     halnorm::force_target(target);
-    for (const DType dtype :
-         {DType::Float32, DType::Float64, DType::Float16, DType::BFloat16}) {
+    for (const DType dtype : {DType::Float32, DType::Float64, DType::Float16, DType::BFloat16}) {
       for (const bool channels_last : {false, true}) {
         print_cases(target, dtype, channels_last, each);
       }
