@@ -2,7 +2,7 @@
 # that this target's code is right and needs no more than the CPU has. CI runs these alone
 # (`./dev test --target arm64 -L emulated`), and not the whole suite, which takes half an hour.
 
-add_executable(halnorm_dispatch_test dispatch_test.cpp)
+add_executable(halnorm_dispatch_test kernels/dispatch_test.cpp)
 target_link_libraries(
   halnorm_dispatch_test PRIVATE halnorm::halnorm halnorm_warnings GTest::gtest_main
 )

@@ -13,6 +13,7 @@ if(CMAKE_CROSSCOMPILING)
     halnorm_gtest SYSTEM PUBLIC "${HALNORM_GTEST_SOURCE}/include" PRIVATE "${HALNORM_GTEST_SOURCE}"
   )
   target_link_libraries(halnorm_gtest PUBLIC Threads::Threads)
+  add_library(GTest::gtest ALIAS halnorm_gtest)
   add_library(GTest::gtest_main ALIAS halnorm_gtest)
 else()
   find_package(GTest REQUIRED)

@@ -12,6 +12,19 @@ namespace halnorm::detail {
 
 #if defined(__x86_64__)
 
+namespace {
+
+/// Clang 14 does not know this feature by name.
+bool has_f16c() noexcept {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+
+}  // namespace
+
 bool cpu_runs(std::string_view target) noexcept {
   __builtin_cpu_init();
   const bool sse41 = __builtin_cpu_supports("sse4.1") != 0;
@@ -19,7 +32,7 @@ bool cpu_runs(std::string_view target) noexcept {
     return sse41;
   }
   const bool avx2 = sse41 && __builtin_cpu_supports("avx2") != 0 &&
-                    __builtin_cpu_supports("fma") != 0 && __builtin_cpu_supports("f16c") != 0;
+                    __builtin_cpu_supports("fma") != 0 && has_f16c();
   if (target == "avx2") {
     return avx2;
   }
