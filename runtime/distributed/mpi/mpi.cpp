@@ -159,6 +159,8 @@ class MpiCommunicator final : public Communicator {
 
   void wait(MPI_Request& request, const char* function) const {
     constexpr int polls_between_looks = 64;
+    constexpr int looks_before_sleep = 256;
+    int looks = 0;
     const Clock::time_point end = Clock::now() + options_.timeout;
     for (int polls = 0;; ++polls) {
       int done = 0;
@@ -168,7 +170,9 @@ class MpiCommunicator final : public Communicator {
       }
       if (polls >= polls_between_looks) {
         polls = 0;
-        std::this_thread::yield();  // the others may need this core
+        // The others may need this core: with more ranks than cores a yield is not enough.
+        ++looks < looks_before_sleep ? std::this_thread::yield()
+                                     : std::this_thread::sleep_for(std::chrono::microseconds(50));
         if (Clock::now() > end) {
           throw CommunicationError(std::string(function) + ": not all ranks came within " +
                                    std::to_string(options_.timeout.count()) + " ms");
