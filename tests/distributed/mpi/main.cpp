@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 #include <mpi.h>
 
-#include "halnorm/threads.h"
+#include "halnorm/kernels.h"
 
 int main(int argc, char** argv) {
   int provided = MPI_THREAD_SINGLE;
