@@ -100,6 +100,7 @@ bool should_fetch(std::initializer_list<const View*> views) {
 }
 
 const Rows& form_of(const Rows& operation, bool streams) noexcept {
+  // Rows are constants of the program. NOLINTNEXTLINE(bugprone-return-const-ref-from-parameter)
   return streams && operation.variants.stream != nullptr ? *operation.variants.stream : operation;
 }
 
