@@ -64,7 +64,7 @@ std::string prefix(const Call& call) { return std::string(call.function) + ": " 
 
 DType dtype_of(const Call& call, DLDataType given) {
   const auto is = [&](DLDataTypeCode code, int bits) {
-    return given.code == code && given.bits == bits;
+    return given.code == code && std::cmp_equal(given.bits, bits);
   };
   if (given.lanes == 1) {
     if (is(kDLFloat, 32)) {
