@@ -3,7 +3,7 @@
 #include "array.h"
 #include "check.h"
 
-enum { OUT = 3, IN = 2 };
+enum { OUT = 3, IN = 2, WEIGHTS = OUT * IN };
 
 static const double mean[OUT] = {0.5, -2, 100}, var[OUT] = {3, 0.25, 8}, eps = 1;
 static const double bias[OUT] = {1, 2, -1};
@@ -29,7 +29,7 @@ static void check_fused(struct Array* weight, int transpose, enum Layout layout)
     CHECK_OK(halnorm_fuse_linear_bn_weights(&weight->t, NULL, &m->t, &v->t, eps, NULL, &b->t,
                                             &fused->t, &fused_bias->t));
   }
-  for (int64_t i = 0; i < OUT * IN; ++i) {
+  for (int64_t i = 0; i < WEIGHTS; ++i) {
     const int64_t o = transpose ? i % OUT : i / IN;
     const double wanted = array_get(weight, i) / sqrt(var[o] + eps);
     CHECK(fabs(array_get(fused, i) - wanted) <= 1e-15 * fabs(wanted));
@@ -56,7 +56,7 @@ void test_fuse_weights(void) {
   for (int layout = 0; layout < LAYOUTS; ++layout) {
     struct Array* linear = array_new(f64, (enum Layout)layout, 2, OUT, IN, 1);
     struct Array* transposed = array_new(f64, (enum Layout)layout, 3, IN, OUT, 1);
-    for (int64_t i = 0; i < OUT * IN; ++i) {
+    for (int64_t i = 0; i < WEIGHTS; ++i) {
       array_set(linear, i, random_value());
       array_set(transposed, i, random_value());
     }

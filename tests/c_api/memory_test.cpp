@@ -18,27 +18,31 @@ namespace {
 using failing_memory::From;
 using failing_memory::Mode;
 
+std::size_t count_of(const std::vector<std::int64_t>& extents) {
+  std::int64_t count = 1;
+  for (const std::int64_t extent : extents) {
+    count *= extent;
+  }
+  return static_cast<std::size_t>(count);
+}
+
 /// One tensor of float32 or float64 that owns its elements.
 template <class T>
 struct Owned {
   std::vector<T> values;
   std::vector<std::int64_t> shape;
-  DLTensor tensor{};
+  DLTensor tensor;
 
-  Owned(std::vector<std::int64_t> extents, T value) : shape(std::move(extents)) {
-    std::int64_t count = 1;
-    for (const std::int64_t extent : shape) {
-      count *= extent;
-    }
-    values.assign(static_cast<std::size_t>(count), value);
-    tensor = {values.data(),
-              {kDLCPU, 0},
-              static_cast<int>(shape.size()),
-              {kDLFloat, static_cast<std::uint8_t>(8 * sizeof(T)), 1},
-              shape.data(),
-              nullptr,
-              0};
-  }
+  Owned(std::vector<std::int64_t> extents, T value)
+      : values(count_of(extents), value),
+        shape(std::move(extents)),
+        tensor{values.data(),
+               {kDLCPU, 0},
+               static_cast<int>(shape.size()),
+               {kDLFloat, static_cast<std::uint8_t>(8 * sizeof(T)), 1},
+               shape.data(),
+               nullptr,
+               0} {}
   Owned(const Owned&) = delete;
   Owned& operator=(const Owned&) = delete;
 };

@@ -82,14 +82,15 @@ Results update_running_stats(const Case& c) {
 Results split_backward(const Case& c) {
   const auto y = forward(c);
   const auto sums = fn::batch_norm_backward_reduce(c.dy, c.x, y.mean, y.invstd, c.weight);
-  const double count = static_cast<double>(c.x.numel() / c.x.size(1));
+  const std::int64_t values = c.x.numel() / c.x.size(1);
+  const auto count = static_cast<double>(values);
   const Tensor dx =
       fn::batch_norm_backward_elemt(c.dy, c.x, y.mean, y.invstd, c.weight, sums.sum_dy,
                                     sums.sum_dy_xmu, Tensor::full({}, count, DType::Float64));
   return {sums.sum_dy, sums.sum_dy_xmu, sums.dweight, sums.dbias, dx};
 }
 
-std::vector<Operation> operations() {
+std::vector<Operation> plain_operations() {
   return {
       {"train", [](const Case& c) { return flat(forward(c)); }},
       {"train_update", train_update},
@@ -115,6 +116,11 @@ std::vector<Operation> operations() {
        }},
       {"split_backward", split_backward},
       {"update_running_stats", update_running_stats},
+  };
+}
+
+std::vector<Operation> fused_operations() {
+  return {
       {"fused_train",
        [](const Case& c) {
          return flat(fn::batch_norm_fused_train(c.x, c.addend, c.weight, c.bias, c.eps));
@@ -138,6 +144,13 @@ std::vector<Operation> operations() {
                                                          c.running_var, c.eps));
        }},
   };
+}
+
+std::vector<Operation> operations() {
+  std::vector<Operation> all = plain_operations();
+  const std::vector<Operation> fused = fused_operations();
+  all.insert(all.end(), fused.begin(), fused.end());
+  return all;
 }
 
 constexpr std::uint64_t empty_hash = 0xcbf29ce484222325;
@@ -190,8 +203,6 @@ void print_cases(const std::string& target, DType dtype, bool channels_last, boo
   }
 }
 
-}  // namespace
-
 int run(bool each) {
   for (const std::string& target : halnorm::targets()) {
     halnorm::force_target(target);
@@ -203,6 +214,8 @@ int run(bool each) {
   }
   return 0;
 }
+
+}  // namespace
 
 }  // namespace corpus
 
