@@ -160,8 +160,11 @@ class Failing : public halnorm::Communicator {
   [[nodiscard]] int rank() const override { return inner_->rank(); }
   [[nodiscard]] int size() const override { return inner_->size(); }
   void all_gather(const void* mine, void* all, std::size_t bytes) override {
-    if (left_ > 0 && --left_ == 0) {
-      throw std::runtime_error("the network is down");
+    if (left_ > 0) {
+      --left_;
+      if (left_ == 0) {
+        throw std::runtime_error("the network is down");
+      }
     }
     inner_->all_gather(mine, all, bytes);
   }
@@ -177,7 +180,7 @@ TEST(Faults, ErrorsOfACommunicatorNameRankAndOperation) {
   ranks::run(
       2,
       [&](std::shared_ptr<halnorm::Communicator> own) {
-        auto made = std::make_shared<Failing>(own, 0);
+        auto made = std::make_shared<Failing>(std::move(own), 0);
         failing[static_cast<std::size_t>(made->rank())] = made.get();
         return made;
       },

@@ -30,7 +30,8 @@ TEST(ParityOfRanks, EachRankHasTheSameBitsInEveryRun) {
       auto values = bits(layer.running_mean);
       const auto variances = bits(layer.running_var);
       values.insert(values.end(), variances.begin(), variances.end());
-      seen[static_cast<std::size_t>(4 * run + ranks::rank(placement))] = values;
+      seen[static_cast<std::size_t>(run) * 4 + static_cast<std::size_t>(ranks::rank(placement))] =
+          values;
     });
   }
   for (const auto& values : seen) {
