@@ -1,5 +1,7 @@
 #include <Halide.h>
 
+namespace {
+
 /// A host's own pipeline: y = 2 x + 1. It runs in parallel, has a temporary and is traced, so that
 /// it calls the parallel-for, the allocator and the tracer of its Halide runtime.
 class Host : public Halide::Generator<Host> {
@@ -8,19 +10,21 @@ class Host : public Halide::Generator<Host> {
   Output<Buffer<float, 2>> y{"y"};
 
   void generate() {
-    doubled(column, row) = 2 * x(column, row);
-    y(column, row) = doubled(column, row) + 1;
+    doubled_(column_, row_) = 2 * x(column_, row_);
+    y(column_, row_) = doubled_(column_, row_) + 1;
   }
 
   void schedule() {
     x.dim(0).set_stride(Halide::Expr());  // tensors of any strides
-    doubled.compute_root();
-    y.parallel(row).trace_realizations();
+    doubled_.compute_root();
+    y.parallel(row_).trace_realizations();
   }
 
  private:
-  Halide::Var column{"column"}, row{"row"};
-  Halide::Func doubled{"doubled"};
+  Halide::Var column_{"column"}, row_{"row"};
+  Halide::Func doubled_{"doubled"};
 };
+
+}  // namespace
 
 HALIDE_REGISTER_GENERATOR(Host, host)
