@@ -17,9 +17,9 @@ constexpr std::int64_t enough_columns = 64;
 constexpr std::int64_t short_row = 16;
 // Rows of so few bytes are added up by columns where a channel has many of them: they lie on as
 // many pages, and a walk down them misses the translations of all. Training took, of the time
-// without columns, 0.20 on (65536, 16, 16), 0.26 on (8192, 16, 100), 0.66 on (512, 64, 16), 1.1 on
-// (1024, 64, 256); fewer rows gain nothing: 0.9 to 1.3 on (256, 64, 32), (64, 64, 64) (a Zen 3, 1
-// thread).
+// without columns, 0.20 on (65536, 16, 16), 0.22 on (8192, 16, 100), 0.71 on (512, 64, 16). Longer
+// rows gain nothing, 1.16 on (1024, 64, 256), nor do fewer, 0.9 and 1.5 on (256, 64, 32) and (64,
+// 64, 64) (a Zen 3, 1 thread).
 constexpr std::int64_t bytes_of_few_vectors = 1024;
 constexpr std::int64_t many_rows = 512;
 // Bytes of a row that needs no columns to be stored past the caches.
