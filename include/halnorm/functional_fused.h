@@ -8,7 +8,8 @@
 ///
 /// What halnorm/functional.h says of arguments, threads and errors holds here too. Besides:
 /// - x has fewer than 2^31 - 64 elements, and no two of them lie farther apart; if not, ShapeError.
-/// - addend and y are like x in shape and dtype, with any strides. An undefined addend is 0.
+/// - addend, y and dy are like x in shape and dtype, with any strides that reach no farther. An
+/// undefined addend is 0.
 /// - `out` of a forward may be x or addend itself, of a backward dy itself.
 /// - relu(NaN) is NaN. A gradient passes where y > 0, and where y is NaN.
 

@@ -50,6 +50,7 @@ Extents check_data(const Arguments& a) {
   detail::check_one_kernel(a.function, "x", a.x);
   if (a.addend.defined()) {
     detail::check_like(a.function, "addend", a.addend, a.x);
+    detail::check_one_kernel(a.function, "addend", a.addend);
   }
   return e;
 }
@@ -73,6 +74,9 @@ void check_out(const Arguments& a, const Tensor& running_mean, const Tensor& run
   const Tensor& same = same_view(a.out, a.addend) ? a.addend : a.x;
   detail::check_out(a.function, a.out, same,
                     {&a.x, &a.addend, &a.weight, &a.bias, &running_mean, &running_var});
+  if (a.out.defined()) {
+    detail::check_one_kernel(a.function, "out", a.out);
+  }
 }
 
 /// Whether y overwrites an input that the range fallback would still read.

@@ -24,7 +24,9 @@ Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x, 
   const Extents e = detail::check_data(function, "x", x);
   detail::check_one_kernel(function, "x", x);
   detail::check_like(function, "dy", dy, x);
+  detail::check_one_kernel(function, "dy", dy);
   detail::check_like(function, "y", y, x);
+  detail::check_one_kernel(function, "y", y);
   detail::check_parameter(function, "weight", weight, x, e.C, true);
   return e;
 }

@@ -8,10 +8,29 @@
 
 namespace halnorm::detail {
 
+namespace {
+
+using Values = TensorAccess::Fields;
+
+/// Whether a kernel's 32-bit indices reach every value.
+bool is_in_reach(const Values& values) noexcept {
+  const std::int64_t last = values.shape[0] - 1;
+  const std::int64_t stride = values.strides[0];
+  const bool is_dense = stride == 1 || stride == 0;  // without a division
+  return is_dense || last < 1 || (stride <= farthest / last && stride >= -farthest / last);
+}
+
+bool is_usable_in_place(const Tensor& given, DType dtype) noexcept {
+  const auto& fields = TensorAccess::of(given);
+  return fields.dtype == dtype && is_in_reach(fields);
+}
+
+}  // namespace
+
 LoadedParameter::LoadedParameter(const Tensor& given, DType data)
     : given_(given),
-      converted_(given.defined() && TensorAccess::of(given).dtype != parameter_dtype(data)),
-      copy_(converted_ ? given.to(parameter_dtype(data)) : Tensor()) {}
+      converted_(given.defined() && !is_usable_in_place(given, parameter_dtype(data))),
+      copy_(converted_ ? given.to(parameter_dtype(data)).contiguous() : Tensor()) {}
 
 bool wants_wide_data(const Tensor& x, std::initializer_list<const Tensor*> parameters) noexcept {
   return TensorAccess::of(x).dtype != DType::Float64 &&

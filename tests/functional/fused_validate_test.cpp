@@ -120,3 +120,27 @@ TEST(FusedValidate, OutputsThatOverlapAnArgument) {
   a.running_var = Tensor::from_blob(&one, {3}, DType::Float32, {0});
   expect_refused<ShapeError>(calls::fused_train_update, a, {"running_var"});
 }
+
+/// Two rows so far apart that 32-bit indices reach only the first. Nothing is read: there is one.
+TEST(FusedValidate, RowsOutOfAKernelsReach) {
+  std::vector<float> memory(64);
+  const auto far = [&](const Shape& shape) {
+    return Tensor::from_blob(memory.data(), shape, DType::Float32,
+                             {std::int64_t{1} << 31, shape[2], 1});
+  };
+  const auto refused = [&](const Function& function, Tensor Arguments::*member,
+                           std::string_view name) {
+    Arguments a;
+    a.*member = far((a.*member).defined() ? (a.*member).shape() : a.x.shape());
+    expect_throws<ShapeError>([&] { function.call(a); },
+                              {function.name, name, "2147483648", "of each other"});
+  };
+  for (const Function& f : forwards) {
+    refused(f, &Arguments::x, "x");
+    refused(f, &Arguments::addend, "addend");
+  }
+  for (const Function& f : backwards) {
+    refused(f, &Arguments::dy, "dy");
+    refused(f, &Arguments::y, "y");
+  }
+}

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <cmath>
 #include <cstring>
@@ -140,4 +141,41 @@ TEST(HugeOutput, HoldsTheSameRowFromEndToEnd) {
   F::batch_norm_backward(x, x, {}, forward.mean, forward.invstd, out);
   halnorm::set_streaming_threshold(halnorm::default_streaming_threshold);
   expect_equal_rows("dx through the caches");
+}
+
+/// Values of a parameter farther apart than a kernel's indices reach: of 17 GB of addresses three
+/// pages are used.
+TEST(Huge, ParametersOutOfAKernelsReach) {
+  if constexpr (sizeof(void*) < 8) {
+    GTEST_SKIP() << "32-bit addresses";
+  } else {
+    constexpr std::int64_t apart = std::int64_t{1} << 31;
+    constexpr std::size_t bytes = (2 * apart + 1) * sizeof(float);
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+      GTEST_SKIP() << "no 17 GB of addresses";
+    }
+    Tensor far = Tensor::from_blob(memory, {C}, DType::Float32, {apart});
+    const Tensor near = Tensor::from<double>(std::vector<double>{2, 3, 5}, {C}).to(DType::Float32);
+    far.copy_(near);
+    const Tensor x = Tensor::randn({4, C, 6}, 3);
+    const auto infer = [&](const Tensor& mean, const Tensor& var, const Tensor& w,
+                           const Tensor& b) {
+      return F::batch_norm_infer(x, mean, var, w, b, eps).to_vector<double>();
+    };
+    const auto wanted = infer(near, near, near, near);
+    EXPECT_EQ(infer(far, near, near, near), wanted);
+    EXPECT_EQ(infer(near, far, near, near), wanted);
+    EXPECT_EQ(infer(near, near, far, near), wanted);
+    EXPECT_EQ(infer(near, near, near, far), wanted);
+    const auto forward = F::batch_norm_train(x, far, far, eps);
+    EXPECT_EQ(forward.y.to_vector<double>(),
+              F::batch_norm_train(x, near, near, eps).y.to_vector<double>());
+    const auto dx = [&](const Tensor& w) {
+      return F::batch_norm_backward(x, x, w, forward.mean, forward.invstd).dx.to_vector<double>();
+    };
+    EXPECT_EQ(dx(far), dx(near));
+    munmap(memory, bytes);
+  }
 }
