@@ -1,4 +1,4 @@
-# Tests that need a program of their own: three replace the allocator, three fork processes, and the
+# Tests that need a program of their own: three replace the allocator, four fork processes, and the
 # others bring a host's threads, and are left out where the host is not installed.
 
 function(halnorm_add_test_program name)
@@ -48,6 +48,7 @@ if(HALNORM_SANITIZER STREQUAL "thread")
 endif()
 
 halnorm_add_test_program(halnorm_fork_test kernels/fork_test.cpp)
+halnorm_add_test_program(halnorm_block_cache_test kernels/block_cache_test.cpp)
 
 find_package(OpenMP COMPONENTS CXX)
 if(OpenMP_CXX_FOUND)

@@ -11,6 +11,7 @@
 #include "halnorm/functional_fused.h"
 #include "halnorm/grad_mode.h"
 #include "halnorm/kernels.h"
+#include "halnorm/memory.h"
 #include "halnorm/nn/batch_norm.h"
 #include "halnorm/nn/containers.h"
 #include "halnorm/nn/formatter.h"

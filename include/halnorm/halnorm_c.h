@@ -88,6 +88,12 @@ HALNORM_C_API const char* halnorm_last_kernel(void);
 HALNORM_C_API halnorm_status halnorm_set_streaming_threshold(int64_t bytes);
 #define HALNORM_DEFAULT_STREAMING_THRESHOLD INT64_MIN
 
+/** Bytes of large blocks that are kept for the library's next temporary tensors; 0 keeps nothing.
+ */
+HALNORM_C_API halnorm_status halnorm_set_cache_limit(int64_t bytes);
+/** Gives back what is kept, of devices too. */
+HALNORM_C_API void halnorm_empty_cache(void);
+
 /** One parallel loop of a kernel: tasks 0 to count - 1. */
 typedef struct halnorm_parallel_loop halnorm_parallel_loop;
 /** Runs every task of a loop once, on any threads and in any order; returns when all have run. */

@@ -3,6 +3,7 @@
 
 #include "c_api/status.h"
 #include "halnorm/kernels.h"
+#include "halnorm/memory.h"
 #include "halnorm/threads.h"
 #include "halnorm/version.h"
 
@@ -68,6 +69,12 @@ const char* halnorm_last_kernel(void) {
 halnorm_status halnorm_set_streaming_threshold(int64_t bytes) {
   return guarded({.function = __func__}, [&] { halnorm::set_streaming_threshold(bytes); });
 }
+
+halnorm_status halnorm_set_cache_limit(int64_t bytes) {
+  return guarded({.function = __func__}, [&] { halnorm::set_cache_limit(bytes); });
+}
+
+void halnorm_empty_cache(void) { halnorm::empty_cache(); }
 
 halnorm_status halnorm_set_parallel_for(halnorm_parallel_for run, void* context) {
   return guarded({.function = __func__}, [&] {

@@ -5,13 +5,18 @@
 #include <map>
 #include <mutex>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/driver_call.h"
 #include "device/interface.h"
+#include "halnorm/memory.h"
+#include "kernels/block_cache.h"
 #include "kernels/call.h"
 
-namespace halnorm::detail {
+namespace halnorm {
+
+namespace detail {
 
 namespace {
 
@@ -154,18 +159,31 @@ int allocate(Piece& p) {
   return code;
 }
 
+/// Shelf by shelf, which needs no memory.
+void free_all_pieces() {
+  for (;;) {
+    std::vector<Piece> pieces;
+    {
+      const std::scoped_lock lock(spare().mutex);
+      const auto shelf = spare().shelves.begin();
+      if (shelf == spare().shelves.end()) {
+        return;
+      }
+      pieces = std::move(shelf->second.pieces);
+      spare().kept -= std::get<3>(shelf->first) * static_cast<std::int64_t>(pieces.size());
+      spare().shelves.erase(shelf);
+    }
+    free_pieces(pieces);
+  }
+}
+
 /// Where a device has no more, what is kept is given back. (What Halide keeps it gives back
 /// itself.)
 int allocate_at_any_price(Piece& p) {
   if (allocate(p) == 0) {
     return 0;
   }
-  std::vector<Piece> all;
-  {
-    const std::scoped_lock lock(spare().mutex);
-    all = spare().clear([](const auto&) { return true; });
-  }
-  free_pieces(all);
+  free_all_pieces();
   forget_message();
   return allocate(p);
 }
@@ -231,4 +249,14 @@ void release_pieces(const void* context) {
   free_pieces(all);
 }
 
-}  // namespace halnorm::detail
+}  // namespace detail
+
+void empty_cache() noexcept {
+  detail::drop_blocks();
+  try {
+    detail::free_all_pieces();
+  } catch (const std::bad_alloc&) {  // for the cache itself: it was never used
+  }
+}
+
+}  // namespace halnorm

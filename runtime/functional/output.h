@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 #include "functional/data_view.h"
 
 namespace halnorm::detail {
@@ -18,7 +20,7 @@ class Output {
   /// What the call returns, once the kernel has run.
   Tensor finish() {
     if (!wanted_.defined() || wanted_.is_same(target_)) {
-      return target_;
+      return std::move(target_);
     }
     wanted_.copy_(target_);
     return wanted_;

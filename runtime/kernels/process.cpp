@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "kernels/block_cache.h"
 #include "kernels/thread_pool.h"
 #include "kernels/workspace.h"
 
@@ -56,6 +57,7 @@ struct Loaded {
   ~Loaded() {
     end_pool();  // whose threads give back what they keep
     stop_keeping_memory();
+    stop_keeping_blocks();
   }
 };
 const Loaded loaded;

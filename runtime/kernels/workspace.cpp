@@ -11,6 +11,8 @@
 #include <new>
 #include <utility>
 
+#include "kernels/block_cache.h"
+
 namespace halnorm::detail {
 
 namespace {
@@ -70,7 +72,10 @@ Block* new_block(std::size_t bytes, unsigned size_class) noexcept {
   }
   // Its header, and alignment on both sides.
   std::size_t space = bytes + 3 * alignment;
-  void* const allocated = ::operator new(space, std::nothrow);
+  void* allocated = ::operator new(space, std::nothrow);
+  if (allocated == nullptr && drop_blocks()) {
+    allocated = ::operator new(space, std::nothrow);
+  }
   if (allocated == nullptr) {
     return nullptr;
   }

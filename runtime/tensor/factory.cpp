@@ -7,6 +7,7 @@
 #include "device/interface.h"
 #include "device/memory.h"
 #include "halnorm/error.h"
+#include "kernels/block_cache.h"
 #include "tensor/impl.h"
 
 namespace halnorm {
@@ -24,7 +25,7 @@ struct Block {
 };
 
 /// Aligned by hand within a plain allocation: the allocator's own aligned form takes twice as long.
-Block allocate(std::size_t bytes) {
+Block allocate_small(std::size_t bytes) {
   constexpr std::size_t head = sizeof(detail::WriteCount);
   std::size_t space = bytes + alignment;
   auto storage = std::make_shared_for_overwrite<std::byte[]>(head + space);
@@ -32,6 +33,31 @@ Block allocate(std::size_t bytes) {
   std::align(alignment, bytes, first, space);
   auto* writes = ::new (static_cast<std::byte*>(first) - head) detail::WriteCount;
   return {std::move(storage), writes, first};
+}
+
+Block allocate_large(std::size_t bytes) {
+  void* const block =
+      bytes > SIZE_MAX - alignment ? nullptr : detail::take_block(bytes + alignment);
+  if (block == nullptr) {
+    throw std::bad_alloc();
+  }
+  auto* writes = ::new (block) detail::WriteCount;
+  return {std::shared_ptr<void>(block, &detail::give_block), writes,
+          static_cast<std::byte*>(block) + alignment};
+}
+
+Block allocate(std::size_t bytes) {
+  if (bytes >= detail::least_block) {
+    return allocate_large(bytes);
+  }
+  try {
+    return allocate_small(bytes);
+  } catch (const std::bad_alloc&) {
+    if (!detail::drop_blocks()) {
+      throw;
+    }
+    return allocate_small(bytes);
+  }
 }
 
 void require_one_cpu(const char* function, Device device) {

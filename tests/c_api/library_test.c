@@ -57,6 +57,11 @@ static void settings(void) {
               "halnorm_set_streaming_threshold: ", "-1", NULL);
   CHECK_OK(halnorm_set_streaming_threshold(0));
   CHECK_OK(halnorm_set_streaming_threshold(HALNORM_DEFAULT_STREAMING_THRESHOLD));
+  CHECK_ERROR(halnorm_set_cache_limit(-1), HALNORM_VALUE_ERROR, "halnorm_set_cache_limit: ", "-1",
+              NULL);
+  CHECK_OK(halnorm_set_cache_limit(0));
+  CHECK_OK(halnorm_set_cache_limit((int64_t)1 << 29));
+  halnorm_empty_cache();
 }
 
 struct Ran {

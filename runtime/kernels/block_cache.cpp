@@ -1,0 +1,220 @@
+#include "kernels/block_cache.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <limits>
+#include <mutex>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "halnorm/error.h"
+#include "halnorm/memory.h"
+#include "kernels/process.h"
+
+namespace halnorm {
+
+namespace detail {
+
+namespace {
+
+constexpr std::size_t huge_page = std::size_t{1} << 21;
+constexpr std::size_t head = 64;  // a cache line before the memory that is handed out
+
+/// Lies at the start of a mapping.
+struct Block {
+  Block* next;
+  std::size_t bytes;  ///< of the mapping
+  std::size_t bin;
+};
+static_assert(sizeof(Block) <= head);
+
+// Eight sizes from one power of two to the next: a block is at most an eighth larger than asked.
+constexpr unsigned steps = 8;
+constexpr unsigned first_power = std::countr_zero(least_block);
+constexpr std::size_t bin_count = steps * (std::numeric_limits<std::size_t>::digits - first_power);
+
+/// Blocks of one size.
+struct Bin {
+  Block* newest;
+  std::uint64_t used;  ///< when: the count of calls
+};
+
+/// Constant-initialized and never destroyed: tensors may end while the process does. Mapping needs
+/// no allocator, and happens without the mutex all the same: it may take long.
+struct Cache {
+  ForkMutex mutex;
+  std::array<Bin, bin_count> bins{};
+  std::size_t kept = 0;
+  std::size_t limit = default_cache_limit;
+  std::uint64_t calls = 0;
+
+  Block* pop(Bin& bin) noexcept {
+    Block* const block = bin.newest;
+    if (block != nullptr) {
+      bin.newest = block->next;
+      kept -= block->bytes;
+    }
+    return block;
+  }
+
+  /// Takes out what is above a limit: the bins that were longest without use.
+  Block* pop_beyond(std::size_t most) noexcept {
+    Block* all = nullptr;
+    while (kept > most) {
+      Bin* oldest = nullptr;
+      for (Bin& bin : bins) {
+        if (bin.newest != nullptr && (oldest == nullptr || bin.used < oldest->used)) {
+          oldest = &bin;
+        }
+      }
+      Block* const block = pop(*oldest);
+      block->next = std::exchange(all, block);
+    }
+    return all;
+  }
+};
+constinit Cache cache;
+
+struct Size {
+  std::size_t bytes;
+  std::size_t bin;
+};
+
+/// The size of a mapping for so many bytes, at most half of all addresses.
+Size size_for(std::size_t bytes) noexcept {
+  const std::size_t least = std::max(bytes, least_block);
+  const std::size_t power = std::bit_floor(least);
+  const std::size_t step = power / steps;
+  const std::size_t count = (least - power + step - 1) / step;
+  const auto row = static_cast<std::size_t>(std::countr_zero(power)) - first_power;
+  return {power + count * step, row * steps + count};
+}
+
+/// Starts at a huge page where the block has one.
+void* map(std::size_t bytes) noexcept {
+  const std::size_t more = bytes >= huge_page ? huge_page : 0;
+  void* const mapped =
+      mmap(nullptr, bytes + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) {
+    return nullptr;
+  }
+  if (more == 0) {
+    return mapped;
+  }
+  auto* const first = static_cast<std::byte*>(mapped);
+  const std::size_t skipped =
+      (huge_page - reinterpret_cast<std::uintptr_t>(first) % huge_page) % huge_page;
+  if (skipped > 0) {
+    munmap(first, skipped);
+  }
+  munmap(first + skipped + bytes, more - skipped);
+  madvise(first + skipped, bytes, MADV_HUGEPAGE);  // no matter if there are none
+  return first + skipped;
+}
+
+void unmap(Block* blocks) noexcept {
+  while (blocks != nullptr) {
+    Block* const block = std::exchange(blocks, blocks->next);
+    munmap(block, block->bytes);
+  }
+}
+
+/// Lets the system take the memory until it is written again, but for the page with the header. Not
+/// where pages are small: the next write would take twice as long.
+void lend_to_system(Block* block) noexcept {
+  const std::size_t huge = block->bytes / huge_page * huge_page;
+  if (huge > huge_page) {
+    madvise(reinterpret_cast<std::byte*>(block) + huge_page, huge - huge_page, MADV_FREE);
+  }
+}
+
+}  // namespace
+
+void* take_block(std::size_t bytes) noexcept {
+  if (bytes > std::numeric_limits<std::size_t>::max() / 2 - head) {
+    return nullptr;
+  }
+  const Size size = size_for(bytes + head);
+  Block* block = nullptr;
+  {
+    const std::scoped_lock lock(cache.mutex);
+    Bin& bin = cache.bins[size.bin];
+    bin.used = ++cache.calls;
+    block = cache.pop(bin);
+  }
+  if (block == nullptr) {
+    void* mapped = map(size.bytes);
+    if (mapped == nullptr && drop_blocks()) {
+      mapped = map(size.bytes);
+    }
+    if (mapped == nullptr) {
+      return nullptr;
+    }
+    block = new (mapped) Block{nullptr, size.bytes, size.bin};
+  }
+  return reinterpret_cast<std::byte*>(block) + head;
+}
+
+void give_block(void* memory) noexcept {
+  auto* const block = reinterpret_cast<Block*>(static_cast<std::byte*>(memory) - head);
+  lend_to_system(block);
+  Block* beyond = block;
+  block->next = nullptr;
+  {
+    const std::scoped_lock lock(cache.mutex);
+    if (block->bytes <= cache.limit) {
+      Bin& bin = cache.bins[block->bin];
+      bin.used = ++cache.calls;
+      block->next = std::exchange(bin.newest, block);
+      cache.kept += block->bytes;
+      beyond = cache.pop_beyond(cache.limit);
+    }
+  }
+  unmap(beyond);
+}
+
+bool drop_blocks() noexcept {
+  Block* all = nullptr;
+  {
+    const std::scoped_lock lock(cache.mutex);
+    all = cache.pop_beyond(0);
+  }
+  unmap(all);
+  return all != nullptr;
+}
+
+void stop_keeping_blocks() noexcept {
+  {
+    const std::scoped_lock lock(cache.mutex);
+    cache.limit = 0;
+  }
+  drop_blocks();
+}
+
+}  // namespace detail
+
+void set_cache_limit(std::int64_t bytes) {
+  if (bytes < 0) {
+    throw ValueError("set_cache_limit: got " + std::to_string(bytes) + ", wanted at least 0");
+  }
+  detail::Block* beyond = nullptr;
+  {
+    const std::scoped_lock lock(detail::cache.mutex);
+    detail::cache.limit = static_cast<std::size_t>(
+        std::min<std::uint64_t>(static_cast<std::uint64_t>(bytes), SIZE_MAX));
+    beyond = detail::cache.pop_beyond(detail::cache.limit);
+  }
+  detail::unmap(beyond);
+}
+
+std::int64_t cached_bytes() noexcept {
+  const std::scoped_lock lock(detail::cache.mutex);
+  return static_cast<std::int64_t>(detail::cache.kept);
+}
+
+}  // namespace halnorm

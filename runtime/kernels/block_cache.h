@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+
+/// @file
+/// Memory of large tensors, which the next ones of about the same size get: halnorm/memory.h.
+
+namespace halnorm::detail {
+
+/// Smaller blocks are the allocator's.
+inline constexpr std::size_t least_block = std::size_t{1} << 20;
+
+/// At least so many bytes, aligned to a cache line; null if there is no memory, although all that
+/// was kept has been given back.
+void* take_block(std::size_t bytes) noexcept;
+
+/// Keeps what take_block() returned, or gives it back to the system.
+void give_block(void* memory) noexcept;
+
+/// Gives back what is kept; false if that was nothing.
+bool drop_blocks() noexcept;
+
+/// When the library is unloaded, or the process ends: no more is kept.
+void stop_keeping_blocks() noexcept;
+
+}  // namespace halnorm::detail
