@@ -7,6 +7,7 @@
 
 #include "base/convert.h"
 #include "tensor/impl.h"
+#include "tensor/narrow_rows.h"
 
 namespace halnorm::detail {
 
@@ -17,6 +18,8 @@ void copy_row(To* to, const From* from, const Axis& axis) {
   if (axis.target == 1 && axis.source == 1) {
     if constexpr (std::is_same_v<To, From>) {
       std::memcpy(to, from, static_cast<std::size_t>(axis.extent) * sizeof(To));
+    } else if constexpr (requires { convert_row(to, from, axis.extent); }) {
+      convert_row(to, from, axis.extent);
     } else {
       std::transform(from, from + axis.extent, to, convert<To, From>);
     }
