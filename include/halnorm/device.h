@@ -1,6 +1,7 @@
 #pragma once
 
 #include <compare>
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -23,6 +24,10 @@ struct Device {
   /// Parses "cpu", "cuda", "cuda:1", "opencl", "opencl:0".
   /// @throws DeviceError for anything else.
   explicit Device(std::string_view name);
+  /// The same, without a word, where a device is wanted: m.to("cuda:1").
+  template <std::convertible_to<std::string_view> Name>
+  Device(const Name& name)  // NOLINT(google-explicit-constructor)
+      : Device(std::string_view(name)) {}
 
   static constexpr Device cpu() noexcept { return {DeviceType::CPU, 0}; }
   static constexpr Device cuda(int index = 0) noexcept { return {DeviceType::CUDA, index}; }

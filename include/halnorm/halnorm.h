@@ -18,6 +18,7 @@
 #include "halnorm/nn/fused_batch_norm.h"
 #include "halnorm/nn/module.h"
 #include "halnorm/nn/sync_batch_norm.h"
+#include "halnorm/nn/typed.h"
 #include "halnorm/serialize.h"
 #include "halnorm/tensor.h"
 #include "halnorm/threads.h"

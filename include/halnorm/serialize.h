@@ -117,7 +117,7 @@ struct LoadOptions {
 ///         its header is not JSON of the format; a tensor lies outside of the data, overlaps
 ///         another, leaves a gap or has another size than its shape; a tensor is F8_E4M3 or of
 ///         another dtype that no DType holds, or is U64 with a value above 2^63 - 1, and is not to
-///         be skipped.
+///         be skipped. Of .pt, .pth, .h5, .keras and .onnx it says how they are converted.
 StateDict load(const std::filesystem::path& path, LoadOptions options = {});
 /// The same from a stream, which has to end where the file does. The header is checked before the
 /// data is read, and one byte behind the file is looked for. Exceptions that the stream is set to

@@ -5,8 +5,10 @@
 #endif
 
 #include <cstdint>
+#include <iosfwd>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "halnorm/device.h"
@@ -72,6 +74,10 @@ class Tensor {
   /// T is float, double or std::int64_t. @throws ShapeError if the counts differ.
   template <class T>
   static Tensor from(std::span<const T> values, Shape shape);
+  template <class T>
+  static Tensor from(const std::vector<T>& values, Shape shape) {
+    return from(std::span<const T>(values), std::move(shape));
+  }
 
   [[nodiscard]] bool defined() const noexcept { return impl_ != nullptr; }
   [[nodiscard]] const Shape& shape() const;
@@ -148,6 +154,11 @@ class Tensor {
   [[nodiscard]] Tensor to_global(const Sbp& sbp) const;
   /// This rank's part, which shares the elements. @throws ValueError if the tensor is local.
   [[nodiscard]] Tensor to_local() const;
+
+  /// The values as PyTorch prints them, shape and dtype, and the device unless it is the CPU:
+  /// "tensor([[1., 2.]], shape=(1, 2), dtype=float32)". Of more than 1000 elements the first and
+  /// last three along each axis are shown, of a part of a global tensor none. "tensor(undefined)".
+  friend std::ostream& operator<<(std::ostream& stream, const Tensor& tensor);
 
  private:
   struct Impl;

@@ -9,6 +9,7 @@
 
 #include "halnorm/error.h"
 #include "io/ios_exceptions.h"
+#include "io/other_formats.h"
 #include "io/safetensors.h"
 
 namespace halnorm {
@@ -195,16 +196,19 @@ StateDict load(const std::filesystem::path& path, LoadOptions options) {
   if (!file || size < 0) {
     fail(source, "got a file that cannot be opened: " + std::generic_category().message(errno));
   }
-  return load_from(source, static_cast<std::uint64_t>(size), options,
-                   [&](std::uint64_t offset, void* to, std::size_t count) {
-                     file.seekg(static_cast<std::streamoff>(offset));
-                     file.read(static_cast<char*>(to), static_cast<std::streamsize>(count));
-                     if (!file) {
-                       fail(source, "got no " + std::to_string(count) + " bytes at " +
-                                        std::to_string(offset) +
-                                        ": the file changed while it was read");
-                     }
-                   });
+  const auto read = [&](std::uint64_t offset, void* to, std::size_t count) {
+    file.seekg(static_cast<std::streamoff>(offset));
+    file.read(static_cast<char*>(to), static_cast<std::streamsize>(count));
+    if (!file) {
+      fail(source, "got no " + std::to_string(count) + " bytes at " + std::to_string(offset) +
+                       ": the file changed while it was read");
+    }
+  };
+  try {
+    return load_from(source, static_cast<std::uint64_t>(size), options, read);
+  } catch (const LoadError& refusal) {
+    throw LoadError(refusal.what() + safetensors::conversion_from(path));
+  }
 }
 
 }  // namespace halnorm

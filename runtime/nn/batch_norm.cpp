@@ -94,6 +94,12 @@ BatchNorm::~BatchNorm() = default;
 
 Tensor BatchNorm::operator()(const Tensor& x, const Tensor& out) { return call(x, out); }
 
+Tensor BatchNorm::operator()(const Tensor& x, const Tensor& out) const {
+  check_all_in_eval();
+  const NoGradGuard guard;
+  return const_cast<BatchNorm&>(*this)(x, out);
+}
+
 Tensor BatchNorm::forward(const Tensor& x) { return compute(x, Tensor(), {}); }
 
 Tensor BatchNorm::forward_into(const Tensor& x, const Tensor& out) {

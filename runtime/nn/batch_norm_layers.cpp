@@ -73,7 +73,7 @@ void BatchNorm::check_rank(const Tensor& x, std::int64_t least, std::int64_t mos
 }
 
 BatchNorm1d::BatchNorm1d(std::int64_t num_features, const BatchNormOptions& options)
-    : BatchNorm("BatchNorm1d", num_features, options) {}
+    : Typed("BatchNorm1d", num_features, options) {}
 
 void BatchNorm1d::check_input_dim(const Tensor& x) const { check_rank(x, 2, 3); }
 
@@ -82,7 +82,7 @@ std::shared_ptr<Module> BatchNorm1d::new_instance() const {
 }
 
 BatchNorm2d::BatchNorm2d(std::int64_t num_features, const BatchNormOptions& options)
-    : BatchNorm("BatchNorm2d", num_features, options) {}
+    : Typed("BatchNorm2d", num_features, options) {}
 
 void BatchNorm2d::check_input_dim(const Tensor& x) const { check_rank(x, 4, 4); }
 
@@ -91,7 +91,7 @@ std::shared_ptr<Module> BatchNorm2d::new_instance() const {
 }
 
 BatchNorm3d::BatchNorm3d(std::int64_t num_features, const BatchNormOptions& options)
-    : BatchNorm("BatchNorm3d", num_features, options) {}
+    : Typed("BatchNorm3d", num_features, options) {}
 
 void BatchNorm3d::check_input_dim(const Tensor& x) const { check_rank(x, 5, 5); }
 

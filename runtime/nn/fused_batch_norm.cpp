@@ -4,6 +4,7 @@
 
 #include "functional/check.h"
 #include "functional/fused_functions.h"
+#include "halnorm/grad_mode.h"
 #include "nn/output_copy.h"
 
 namespace halnorm::nn {
@@ -20,49 +21,74 @@ constexpr detail::FusedFunctions functions{
 
 }  // namespace
 
-FusedBatchNorm1d::FusedBatchNorm1d(std::int64_t num_features, const BatchNormOptions& options)
-    : BatchNorm("FusedBatchNorm1d", num_features, options) {}
-
-Tensor FusedBatchNorm1d::operator()(const Tensor& x, const Tensor& addend, const Tensor& out) {
+Tensor FusedBatchNorm::operator()(const Tensor& x, const Tensor& addend, const Tensor& out) {
   return call(x, [&](const Tensor& input) { return forward_into(input, addend, out); });
 }
 
-Tensor FusedBatchNorm1d::forward_into(const Tensor& x, const Tensor& addend, const Tensor& out) {
+Tensor FusedBatchNorm::operator()(const Tensor& x, const Tensor& addend, const Tensor& out) const {
+  check_all_in_eval();
+  const NoGradGuard guard;
+  return const_cast<FusedBatchNorm&>(*this)(x, addend, out);
+}
+
+Tensor FusedBatchNorm::forward_into(const Tensor& x, const Tensor& addend, const Tensor& out) {
   const auto of = [this](const Tensor& input, const Tensor& added) {
     return added.defined() ? forward(input, added) : forward(input);
   };
   if (!out.defined()) {
     return of(x, addend);
   }
-  const FusedBatchNorm1d& self = *this;
-  if (typeid(self) == typeid(FusedBatchNorm1d)) {
+  const std::type_info& type = typeid(*this);
+  if (type == typeid(FusedBatchNorm1d) || type == typeid(FusedBatchNorm2d) ||
+      type == typeid(FusedBatchNorm3d)) {
     return compute(x, out, {.fused = &functions, .addend = addend});
   }
   if (x.defined()) {
-    halnorm::detail::check_out("FusedBatchNorm1d::operator()", out, x, {&x});
+    halnorm::detail::check_out("FusedBatchNorm::operator()", out, x, {&x});
   }
   return copied_into(out, of(apart_from(out, x), apart_from(out, addend)));
 }
 
-Tensor FusedBatchNorm1d::forward(const Tensor& x) { return forward(x, Tensor()); }
+Tensor FusedBatchNorm::forward(const Tensor& x) { return forward(x, Tensor()); }
 
-Tensor FusedBatchNorm1d::forward(const Tensor& x, const Tensor& addend) {
+Tensor FusedBatchNorm::forward(const Tensor& x, const Tensor& addend) {
   return compute(x, Tensor(), {.fused = &functions, .addend = addend});
 }
 
-Tensor FusedBatchNorm1d::forward_into(const Tensor& x, const Tensor& out) {
+Tensor FusedBatchNorm::forward_into(const Tensor& x, const Tensor& out) {
   return forward_into(x, Tensor(), out);
 }
 
-FusedGradients FusedBatchNorm1d::backward_fused(const Tensor& grad_output) {
+FusedGradients FusedBatchNorm::backward_fused(const Tensor& grad_output) {
   InputGradients gradients = differentiate_latest(grad_output);
   return {std::move(gradients.dx), std::move(gradients.daddend)};
 }
+
+FusedBatchNorm1d::FusedBatchNorm1d(std::int64_t num_features, const BatchNormOptions& options)
+    : Typed("FusedBatchNorm1d", num_features, options) {}
 
 void FusedBatchNorm1d::check_input_dim(const Tensor& x) const { check_rank(x, 2, 3); }
 
 std::shared_ptr<Module> FusedBatchNorm1d::new_instance() const {
   return std::make_shared<FusedBatchNorm1d>(num_features(), options());
+}
+
+FusedBatchNorm2d::FusedBatchNorm2d(std::int64_t num_features, const BatchNormOptions& options)
+    : Typed("FusedBatchNorm2d", num_features, options) {}
+
+void FusedBatchNorm2d::check_input_dim(const Tensor& x) const { check_rank(x, 4, 4); }
+
+std::shared_ptr<Module> FusedBatchNorm2d::new_instance() const {
+  return std::make_shared<FusedBatchNorm2d>(num_features(), options());
+}
+
+FusedBatchNorm3d::FusedBatchNorm3d(std::int64_t num_features, const BatchNormOptions& options)
+    : Typed("FusedBatchNorm3d", num_features, options) {}
+
+void FusedBatchNorm3d::check_input_dim(const Tensor& x) const { check_rank(x, 5, 5); }
+
+std::shared_ptr<Module> FusedBatchNorm3d::new_instance() const {
+  return std::make_shared<FusedBatchNorm3d>(num_features(), options());
 }
 
 }  // namespace halnorm::nn

@@ -5,6 +5,7 @@
 #include <typeinfo>
 
 #include "halnorm/error.h"
+#include "halnorm/grad_mode.h"
 #include "nn/call_frame.h"
 #include "nn/class_name.h"
 #include "nn/output_copy.h"
@@ -30,6 +31,27 @@ HookHandle add_hook(std::shared_ptr<detail::HookList<Hook>>& list, Hook hook, bo
 }  // namespace
 
 Tensor Module::operator()(const Tensor& x) { return call(x, Tensor()); }
+
+Tensor Module::operator()(const Tensor& x) const {
+  check_all_in_eval();
+  const NoGradGuard guard;
+  return const_cast<Module&>(*this)(x);
+}
+
+void Module::check_all_in_eval() const {
+  const auto check = [](const std::string& path, const Module& module) {
+    if (module.is_training()) {
+      throw ValueError((path.empty() ? "" : path.substr(0, path.size() - 1) + ": ") +
+                       module.name() +
+                       ": got a call of a const module in training mode, wanted eval mode");
+    }
+  };
+  if (registered_module_count() == 0) {
+    check("", *this);
+  } else {
+    visit_modules("", true, check);
+  }
+}
 
 Tensor Module::call(const Tensor& x, const Tensor& out) {
   return call(x, [&](const Tensor& input) { return forward_into(input, out); });

@@ -92,6 +92,10 @@ void Module::save_to_state_dict(StateDict& destination, const std::string& prefi
 }
 
 LoadResult Module::load_state_dict(const StateDict& dict, bool strict) {
+  return load_state_dict(dict, LoadStateOptions{.strict = strict});
+}
+
+LoadResult Module::load_state_dict(const StateDict& dict, const LoadStateOptions& options) {
   struct Loader : ModuleTree::Visitor {
     explicit Loader(LoadState& state) : load(state) {}
 
@@ -110,8 +114,8 @@ LoadResult Module::load_state_dict(const StateDict& dict, bool strict) {
     }
   };
   const ErasedModules erased;
-  LoadState load(dict, strict);
-  ModuleTree::walk(*this, "", Loader(load));
+  LoadState load(dict, options.strict);
+  ModuleTree::walk(*this, options.prefix, Loader(load));
   load.commit(name());
   return std::move(load.result);  // a copy may need memory, and all is loaded already
 }

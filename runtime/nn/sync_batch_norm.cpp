@@ -12,7 +12,7 @@
 namespace halnorm::nn {
 
 SyncBatchNorm::SyncBatchNorm(std::int64_t num_features, const BatchNormOptions& options)
-    : BatchNorm("SyncBatchNorm", num_features, options) {}
+    : Typed("SyncBatchNorm", num_features, options) {}
 
 /// This rank's rows as a part of a global tensor. In eval mode nobody needs to know the others'
 /// rows, and so they are not asked for.

@@ -21,6 +21,8 @@ using halnorm::ValueError;
 using halnorm::nn::BatchNorm1d;
 using halnorm::nn::BatchNormOptions;
 using halnorm::nn::FusedBatchNorm1d;
+using halnorm::nn::FusedBatchNorm2d;
+using halnorm::nn::FusedBatchNorm3d;
 using halnorm::nn::Module;
 using Doubles = std::vector<double>;
 
@@ -221,4 +223,25 @@ TEST(FusedBatchNorm, AFailedCallChangesNothing) {
       {"dy", "(8, 3)", "(8, 3, 5)"});
   EXPECT_FALSE(layer.weight.grad().defined());
   EXPECT_NO_THROW(layer.backward_fused(dy)) << "the record is still there";
+}
+
+TEST(FusedBatchNorm, OfImagesAndVolumes) {
+  const auto check = [](auto&& fused, auto&& plain, const halnorm::Shape& shape) {
+    const Tensor input = Tensor::randn(shape, 4);
+    const Tensor added = Tensor::randn(shape, 5);
+    for (const bool training : {true, false}) {
+      fused.train(training);
+      plain.train(training);
+      expect_near(values(fused(input, added)), add_relu(plain(input), added), tolerance, "y");
+      const Tensor out = Tensor::empty(shape);
+      EXPECT_TRUE(fused(input, added, out).is_same(out));
+      expect_near(values(out), add_relu(plain(input), added), tolerance, "out");
+    }
+    EXPECT_EQ(fused.backward_fused(Tensor::ones(shape)).daddend.shape(), shape);
+    EXPECT_EQ(names_of(fused.state_dict()), names_of(plain.state_dict()));
+    EXPECT_EQ(fused.clone()->str(), fused.str());
+    expect_throws<ShapeError>([&] { fused(x, addend); }, {fused.name(), "got 3D input"});
+  };
+  check(FusedBatchNorm2d(3), halnorm::nn::BatchNorm2d(3), {2, 3, 4, 5});
+  check(FusedBatchNorm3d(3), halnorm::nn::BatchNorm3d(3), {2, 3, 2, 3, 4});
 }

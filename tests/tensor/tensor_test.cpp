@@ -51,6 +51,20 @@ TEST(Tensor, UndefinedThrowsFromEveryMember) {
   expect_throws<ValueError>([&] { Tensor().zero_(); }, {"Tensor::zero_", "undefined"});
 }
 
+TEST(Tensor, FromAVector) {
+  const std::vector<double> values = {1, 2, 3, 4, 5, 6};
+  const Tensor x = Tensor::from(values, {2, 3});
+  EXPECT_EQ(x.dtype(), DType::Float64);
+  EXPECT_EQ(x.to_vector<double>(), values);
+  EXPECT_EQ(Tensor::from<std::int64_t>({7, 8}, {2}).to_vector<std::int64_t>(),
+            (std::vector<std::int64_t>{7, 8}));
+  expect_throws<ShapeError>(
+      [&] {
+        (void)Tensor::from(values, {2, 2});
+      },
+      {"Tensor::from", "6 values", "(2, 2)"});
+}
+
 TEST(Tensor, EmptyIsAlignedAndContiguous) {
   for (const DType dtype :
        {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64, DType::Int64}) {

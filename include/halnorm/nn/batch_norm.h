@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "halnorm/nn/module.h"
+#include "halnorm/nn/typed.h"
 
 /// @file
 /// Batch normalization layers. Formulas, dtypes, strides and threads: halnorm/functional.h.
@@ -31,7 +32,7 @@ struct BatchNormOptions {
   bool track_running_stats = true;  ///< has running statistics
 };
 
-/// What BatchNorm1d, BatchNorm2d, BatchNorm3d and FusedBatchNorm1d share.
+/// What all batch normalization layers share.
 ///
 /// Statistics: training normalizes with the batch's and moves the running ones; eval normalizes
 /// with the running ones, or with the batch's if there are none.
@@ -50,6 +51,7 @@ struct BatchNormOptions {
 /// nothing. y and dx are split like x; weight.grad and bias.grad are sums over all ranks.
 class BatchNorm : public Module {
  public:
+  using Options = BatchNormOptions;
   static constexpr std::size_t max_saved_forwards = 64;
 
   Parameter weight;            ///< (C), ones; undefined unless affine
@@ -65,6 +67,7 @@ class BatchNorm : public Module {
   /// hook replaces it. The result of a subclass, which may override forward(x), is copied to `out`
   /// unless the subclass overrides forward_into() too.
   Tensor operator()(const Tensor& x, const Tensor& out);
+  Tensor operator()(const Tensor& x, const Tensor& out) const;  ///< as Module's
   Tensor forward(const Tensor& x) override;
 
   /// dx; adds to weight.grad and bias.grad where they require it. A floating grad_output of
@@ -166,7 +169,7 @@ class BatchNorm : public Module {
 };
 
 /// Over (N, C) or (N, C, L).
-class BatchNorm1d : public BatchNorm {
+class BatchNorm1d : public Typed<BatchNorm1d, BatchNorm> {
  public:
   explicit BatchNorm1d(std::int64_t num_features, const BatchNormOptions& options = {});
 
@@ -176,7 +179,7 @@ class BatchNorm1d : public BatchNorm {
 };
 
 /// Over (N, C, H, W).
-class BatchNorm2d : public BatchNorm {
+class BatchNorm2d : public Typed<BatchNorm2d, BatchNorm> {
  public:
   explicit BatchNorm2d(std::int64_t num_features, const BatchNormOptions& options = {});
 
@@ -186,7 +189,7 @@ class BatchNorm2d : public BatchNorm {
 };
 
 /// Over (N, C, D, H, W).
-class BatchNorm3d : public BatchNorm {
+class BatchNorm3d : public Typed<BatchNorm3d, BatchNorm> {
  public:
   explicit BatchNorm3d(std::int64_t num_features, const BatchNormOptions& options = {});
 

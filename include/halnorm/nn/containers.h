@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "halnorm/nn/module.h"
+#include "halnorm/nn/typed.h"
 
 /// @file
 /// Modules that hold modules. Their children are registered, so that iteration, modes, conversion
@@ -19,7 +20,7 @@
 namespace halnorm::nn {
 
 /// A list of modules named "0", "1", ...; it does not compute.
-class ModuleList : public Module {
+class ModuleList : public Typed<ModuleList> {
  public:
   ModuleList() = default;
   /// @throws ValueError for a null module, here and below.
@@ -31,6 +32,13 @@ class ModuleList : public Module {
     auto module = std::make_shared<M>(std::forward<Arguments>(arguments)...);
     append(module);
     return module;
+  }
+  /// The same for a class that has options, which may stand in braces:
+  /// emplace<BatchNorm1d>(2, {.momentum = 0.2}).
+  template <class M, class Argument>
+  std::shared_ptr<M> emplace(Argument&& argument, const typename M::Options& options) {
+    return emplace<M, Argument, const typename M::Options&>(std::forward<Argument>(argument),
+                                                            options);
   }
   void extend(const std::vector<std::shared_ptr<Module>>& modules);
   /// Before the module at `index`, which may count from the end; the later ones are renamed.
@@ -53,10 +61,10 @@ class ModuleList : public Module {
 };
 
 /// Its modules one after the other; backward goes through them from the last to the first.
-class Sequential : public ModuleList {
+class Sequential : public Typed<Sequential, ModuleList> {
  public:
   Sequential() = default;
-  explicit Sequential(const std::vector<std::shared_ptr<Module>>& modules) : ModuleList(modules) {}
+  explicit Sequential(const std::vector<std::shared_ptr<Module>>& modules) : Typed(modules) {}
   /// With names of the caller's.
   explicit Sequential(const std::vector<std::pair<std::string, std::shared_ptr<Module>>>& modules);
 
@@ -70,7 +78,7 @@ class Sequential : public ModuleList {
 };
 
 /// Modules by name, in the order of insertion; it does not compute.
-class ModuleDict : public Module {
+class ModuleDict : public Typed<ModuleDict> {
  public:
   using Entry = std::pair<std::string, std::shared_ptr<Module>>;
 

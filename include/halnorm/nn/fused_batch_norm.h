@@ -14,27 +14,27 @@
 
 namespace halnorm::nn {
 
-/// The gradients with respect to the two inputs of a FusedBatchNorm1d.
+/// The gradients with respect to the two inputs of a fused layer.
 struct FusedGradients {
   Tensor dx;
   Tensor daddend;  ///< undefined if the forward had no addend
 };
 
-/// y = relu(batch_norm(x) + addend) over (N, C) or (N, C, L); without an addend
-/// relu(batch_norm(x)). Everything else is as in BatchNorm1d, whose state dictionary it reads and
-/// writes.
+/// What FusedBatchNorm1d, 2d and 3d share: y = relu(batch_norm(x) + addend); without an addend
+/// relu(batch_norm(x)). Everything else is as in BatchNorm1d, 2d and 3d, whose state dictionaries
+/// they read and write.
 ///
 /// Hooks see x and y, and not the addend. Until their backward, leave the elements of x, of the
 /// weight and of y alone: where y is 0 no gradient passes.
-class FusedBatchNorm1d : public BatchNorm {
+class FusedBatchNorm : public BatchNorm {
  public:
-  explicit FusedBatchNorm1d(std::int64_t num_features, const BatchNormOptions& options = {});
-
   using Module::operator();
   /// Pre-hooks, forward, hooks: forward(x) without an addend, otherwise forward(x, addend).
   /// `addend`: x's shape and dtype, or undefined for none. `out`, if defined, receives the result;
   /// it may be x or addend. The result of a subclass is copied to it.
   Tensor operator()(const Tensor& x, const Tensor& addend, const Tensor& out = {});
+  /// As Module's, of a layer that is const.
+  Tensor operator()(const Tensor& x, const Tensor& addend, const Tensor& out = {}) const;
   Tensor forward(const Tensor& x) override;
   virtual Tensor forward(const Tensor& x, const Tensor& addend);
 
@@ -42,12 +42,42 @@ class FusedBatchNorm1d : public BatchNorm {
   FusedGradients backward_fused(const Tensor& grad_output);
 
  protected:
-  void check_input_dim(const Tensor& x) const override;
+  using BatchNorm::BatchNorm;
+
   Tensor forward_into(const Tensor& x, const Tensor& out) override;
-  [[nodiscard]] std::shared_ptr<Module> new_instance() const override;
 
  private:
   Tensor forward_into(const Tensor& x, const Tensor& addend, const Tensor& out);
+};
+
+/// Over (N, C) or (N, C, L).
+class FusedBatchNorm1d : public Typed<FusedBatchNorm1d, FusedBatchNorm> {
+ public:
+  explicit FusedBatchNorm1d(std::int64_t num_features, const BatchNormOptions& options = {});
+
+ protected:
+  void check_input_dim(const Tensor& x) const override;
+  [[nodiscard]] std::shared_ptr<Module> new_instance() const override;
+};
+
+/// Over (N, C, H, W).
+class FusedBatchNorm2d : public Typed<FusedBatchNorm2d, FusedBatchNorm> {
+ public:
+  explicit FusedBatchNorm2d(std::int64_t num_features, const BatchNormOptions& options = {});
+
+ protected:
+  void check_input_dim(const Tensor& x) const override;
+  [[nodiscard]] std::shared_ptr<Module> new_instance() const override;
+};
+
+/// Over (N, C, D, H, W).
+class FusedBatchNorm3d : public Typed<FusedBatchNorm3d, FusedBatchNorm> {
+ public:
+  explicit FusedBatchNorm3d(std::int64_t num_features, const BatchNormOptions& options = {});
+
+ protected:
+  void check_input_dim(const Tensor& x) const override;
+  [[nodiscard]] std::shared_ptr<Module> new_instance() const override;
 };
 
 }  // namespace halnorm::nn

@@ -11,6 +11,13 @@
 
 namespace halnorm::nn {
 
+/// How Module::load_state_dict reads a dictionary.
+struct LoadStateOptions {
+  bool strict = true;  ///< missing and unexpected keys are errors
+  /// What the names begin with, as "module.bn1."; entries with other names are passed over.
+  std::string prefix = {};
+};
+
 /// What Module::load_state_dict found.
 struct LoadResult {
   std::vector<std::string> missing_keys;

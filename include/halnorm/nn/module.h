@@ -50,6 +50,9 @@ class Module {
   // ---- calling --------------------------------------------------------------------------------
   /// Pre-hooks, forward, hooks.
   Tensor operator()(const Tensor& x);
+  /// The same in eval mode, and nothing is kept for a backward; forward may not change the module.
+  /// @throws ValueError if it, or a module below, is in training mode.
+  Tensor operator()(const Tensor& x) const;
   /// The computation without hooks. The base throws Error: a subclass says what it computes.
   virtual Tensor forward(const Tensor& x);
   /// The gradient with respect to the input of the latest forward of the module's mode that was not
@@ -201,6 +204,7 @@ class Module {
   /// `strict` makes missing and unexpected keys an error too.
   /// @throws LoadError that lists everything that is wrong; nothing was loaded then.
   LoadResult load_state_dict(const StateDict& dict, bool strict = true);
+  LoadResult load_state_dict(const StateDict& dict, const LoadStateOptions& options);
 
   /// state_dict() as a safetensors file, and back; each rank of a global module has the file, and
   /// rank 0's counts. @throws as halnorm::save, load_state_dict.
@@ -226,7 +230,6 @@ class Module {
   void bind_parameter(const std::string& name, Parameter& member);
   void bind_buffer(const std::string& name, Tensor& member, bool persistent = true);
   void bind_module(const std::string& name, Module& member);
-
   /// A new module of the same class for clone() to fill, with tensors and children of its own. The
   /// base throws Error. A subclass overrides it: that of its base class makes the base class.
   [[nodiscard]] virtual std::shared_ptr<Module> new_instance() const;
@@ -234,6 +237,7 @@ class Module {
   /// clone() calls it for every module, also for children that the class of their parent makes.
   virtual void copy_settings(const Module& /*source*/) {}
   void check_child(const std::string& name, const Module* child) const;  ///< as add_module() does
+  void check_all_in_eval() const;  ///< as the const operator() does
   /// The children with their owners, duplicates too; undefined ones are left out, null by name.
   [[nodiscard]] NamedList<std::shared_ptr<Module>> registered_modules() const;
   [[nodiscard]] std::size_t registered_module_count() const noexcept;
@@ -247,16 +251,13 @@ class Module {
   virtual void save_to_state_dict(StateDict& destination, const std::string& prefix,
                                   bool keep_vars) const;
   virtual void load_from_state_dict(LoadState& load, const std::string& prefix);  ///< plans it
-  /// Recorded by state_dict() where it is above 1.
-  [[nodiscard]] virtual std::int64_t version() const { return 1; }
-
+  [[nodiscard]] virtual std::int64_t version() const { return 1; }  ///< recorded if above 1
   /// Of a global module, otherwise null.
   [[nodiscard]] const Placement* placement() const noexcept { return placement_.get(); }
 
   /// The computation within pre-hooks, hooks, and paths for errors.
   Tensor call(const Tensor& x, const std::function<Tensor(const Tensor& x)>& compute);
-  /// The same around forward_into(x, out).
-  Tensor call(const Tensor& x, const Tensor& out);
+  Tensor call(const Tensor& x, const Tensor& out);  ///< the same around forward_into(x, out)
   /// forward with the result in `out`, which is returned; forward(x) if `out` is undefined. The
   /// base copies what forward(x) returns; a class that can write to `out` itself overrides this.
   /// @throws ShapeError, DTypeError or DeviceError unless `out` is like the result.

@@ -16,7 +16,7 @@ namespace halnorm::nn {
 /// Over (N, C) or (N, C, L), or more axes. After to_global() a local x is this rank's rows of one
 /// batch: forward(x) is this rank's part of y, backward(dy) that of dx, both local. In eval mode a
 /// forward exchanges nothing. Before to_global() it is an ordinary batch normalization.
-class SyncBatchNorm : public BatchNorm {
+class SyncBatchNorm : public Typed<SyncBatchNorm, BatchNorm> {
  public:
   explicit SyncBatchNorm(std::int64_t num_features, const BatchNormOptions& options = {});
 
