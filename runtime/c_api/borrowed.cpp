@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
+#include <cstdint>
 #include <utility>
 
 #include "base/strides.h"
@@ -69,10 +71,15 @@ bool has_layout(const Fields& fields, const DLTensor& given, DType dtype) noexce
 }
 
 void move_to(Fields& fields, void* data) noexcept {
-  fields.data = data;
   if (fields.numel > 0) {
-    fields.bytes = detail::byte_range(data, fields.shape, fields.strides, size_of(fields.dtype));
+    const auto address = [](const void* of) {
+      return static_cast<std::int64_t>(std::bit_cast<std::uintptr_t>(of));
+    };
+    const std::int64_t moved = address(data) - address(fields.data);
+    fields.bytes.first += moved;
+    fields.bytes.past += moved;
   }
+  fields.data = data;
 }
 
 detail::Strides strides_of(const DLTensor& given, const Shape& shape, detail::Strides memory) {

@@ -12,6 +12,7 @@ namespace halnorm::c_api {
 
 namespace {
 
+using detail::TensorAccess;
 using detail::to_string;
 using std::string;
 
@@ -24,7 +25,8 @@ string prefix(const Call& call, const char* name) { return string(call.function)
 }
 
 void check_dtype(const Call& call, const char* name, const Tensor& t, DType wanted, DType other) {
-  if (t.dtype() != wanted && t.dtype() != other) {
+  const DType dtype = TensorAccess::of(t).dtype;
+  if (dtype != wanted && dtype != other) {
     throw DTypeError(prefix(call, name) + " is " + string(name_of(t.dtype())) + ", wanted " +
                      string(name_of(wanted)) +
                      (other == wanted ? "" : " or " + string(name_of(other))));
@@ -32,7 +34,7 @@ void check_dtype(const Call& call, const char* name, const Tensor& t, DType want
 }
 
 void check_device(const Call& call, const char* name, const Tensor& t, Device wanted) {
-  if (t.device() != wanted) {
+  if (TensorAccess::of(t).device != wanted) {
     throw DeviceError(prefix(call, name) + " is on " + t.device().str() + ", wanted " +
                       wanted.str());
   }
@@ -49,7 +51,8 @@ Tensor channel_tensor(Call& call, const char* name, const DLTensor* given, const
                       DType wanted, DType other) {
   Tensor t = optional(call, name, given);
   if (t.defined() && channels.count >= 0) {
-    if (t.dim() != 1 || t.shape()[0] != channels.count) {
+    const Shape& shape = TensorAccess::of(t).shape;
+    if (shape.size() != 1 || shape[0] != channels.count) {
       throw_shape(call, name, t, to_string(Shape{channels.count}));
     }
     check_dtype(call, name, t, wanted, other);
@@ -68,7 +71,10 @@ Tensor channel_output(Call& call, const char* name, const DLTensor* given, const
 }
 
 /// From one channel's value to the next one's, in elements.
-std::int64_t step_of(const Tensor& t) { return t.dim() == 0 ? 0 : t.strides()[0]; }
+std::int64_t step_of(const Tensor& t) {
+  const auto& strides = TensorAccess::of(t).strides;
+  return strides.empty() ? 0 : strides[0];
+}
 
 /// Element by element, each converted. memcpy: elements of the two types may not alias others.
 template <class To, class From>
@@ -88,11 +94,12 @@ void convert_channels(const Tensor& result, const Tensor& output) {
 
 /// Neither allocates nor fails.
 void store_channels(const Tensor& result, const Tensor& output) {
-  const std::size_t size = size_of(result.dtype());
-  if (output.dtype() == result.dtype()) {
-    if (output.is_contiguous() && result.is_contiguous()) {
-      std::memcpy(output.raw_data(), result.raw_data(),
-                  static_cast<std::size_t>(result.numel()) * size);
+  const auto& from = TensorAccess::of(result);
+  const auto& to = TensorAccess::of(output);
+  const std::size_t size = size_of(from.dtype);
+  if (to.dtype == from.dtype) {
+    if (to.contiguous && from.contiguous) {
+      std::memcpy(to.data, from.data, static_cast<std::size_t>(from.numel) * size);
     } else if (size == sizeof(std::uint16_t)) {
       convert_channels<std::uint16_t, std::uint16_t>(result, output);
     } else if (size == sizeof(std::uint32_t)) {
@@ -100,7 +107,7 @@ void store_channels(const Tensor& result, const Tensor& output) {
     } else {
       convert_channels<std::uint64_t, std::uint64_t>(result, output);
     }
-  } else if (output.dtype() == DType::Float32) {
+  } else if (to.dtype == DType::Float32) {
     convert_channels<float, double>(result, output);
   } else {
     convert_channels<std::int64_t, double>(result, output);  // a count
@@ -110,7 +117,8 @@ void store_channels(const Tensor& result, const Tensor& output) {
 }  // namespace
 
 Channels channels_of(const Tensor& x) {
-  return {.count = x.dim() >= 2 ? x.shape()[1] : -1, .device = x.device()};
+  const auto& fields = TensorAccess::of(x);
+  return {.count = fields.shape.size() >= 2 ? fields.shape[1] : -1, .device = fields.device};
 }
 
 Tensor statistic_output(Call& call, const char* name, const DLTensor* given,
@@ -160,7 +168,8 @@ Tensor data_output(Call& call, const char* name, const DLTensor* given, const Te
 void check_apart(const Call& call, std::initializer_list<Output> outputs) {
   for (const Output* a = outputs.begin(); a != outputs.end(); ++a) {
     for (const Output* b = a + 1; a->tensor.defined() && b != outputs.end(); ++b) {
-      if (b->tensor.defined() && a->tensor.device() == b->tensor.device() &&
+      if (b->tensor.defined() &&
+          TensorAccess::of(a->tensor).device == TensorAccess::of(b->tensor).device &&
           detail::may_overlap(a->tensor, b->tensor)) {
         throw ShapeError(prefix(call, a->name) + " and " + b->name +
                          " overlap in memory, wanted memory of its own for each output");
@@ -186,7 +195,7 @@ void store(const Tensor& result, const Tensor& output) {
   if (!output.defined() || result.numel() == 0) {
     return;
   }
-  if (output.device() == Device::cpu() && result.dim() <= 1) {
+  if (TensorAccess::of(output).device == Device::cpu() && result.dim() <= 1) {
     store_channels(result, output);
   } else {
     Tensor(output).copy_(result);

@@ -1,6 +1,8 @@
 #include "functional/data_view.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "tensor/constants.h"
 #include "tensor/impl.h"
@@ -133,11 +135,10 @@ Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype) {
   Shape stored{shape[0]};
   stored.insert(stored.end(), shape.begin() + 2, shape.end());
   stored.push_back(shape[1]);
-  Tensor y = Tensor::empty(stored, dtype, x.device());
-  for (auto axis = static_cast<std::int64_t>(shape.size()) - 1; axis > 1; --axis) {
-    y = y.transpose(axis - 1, axis);
-  }
-  return y;
+  const Tensor y = Tensor::empty(stored, dtype, x.device());
+  Strides strides = TensorAccess::of(y).strides;
+  std::rotate(strides.begin() + 1, strides.end() - 1, strides.end());
+  return TensorAccess::strided(y, shape, std::move(strides));
 }
 
 Tensor in_layout(const Tensor& x, Layout layout) {

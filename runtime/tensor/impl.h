@@ -86,6 +86,11 @@ struct TensorAccess {
     *tensor.impl_ = std::move(*alias.impl_);
   }
 
+  /// Another view from the same first element.
+  static Tensor strided(const Tensor& tensor, Shape shape, Strides strides) {
+    return Tensor(tensor.impl_->view_of(tensor.impl_->data, std::move(shape), std::move(strides)));
+  }
+
   /// A tensor of stride 0, over a tensor of one element.
   static Tensor repeated(const Tensor& one, std::int64_t times) {
     return Tensor(one.impl_->view_of(one.impl_->data, {times}, {0}));
