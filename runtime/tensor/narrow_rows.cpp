@@ -24,7 +24,19 @@ void convert_each(To* to, const From* from, std::int64_t count) noexcept {
   std::transform(from, from + count, to, convert<To, From>);
 }
 
-// Each of these converts a number of elements that is a multiple of the vector's, and returns it.
+/// Without a branch, so that the compiler makes vectors of it: those of the function it stands in.
+[[gnu::always_inline]] inline void round_each(BFloat* to, const float* from,
+                                              std::int64_t count) noexcept {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto bits = std::bit_cast<std::uint32_t>(from[i]);
+    const std::uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    const std::uint32_t quiet_nan = (bits >> 16) | 0x40;
+    const bool is_nan = (bits & 0x7fffffff) > 0x7f800000;
+    to[i].bits = static_cast<std::uint16_t>(is_nan ? quiet_nan : rounded);
+  }
+}
+
+// Each convert_vectors() converts a multiple of the vector's elements, and returns how many.
 
 #if defined(__x86_64__)
 
@@ -59,6 +71,11 @@ __attribute__((target("avx,f16c"))) std::int64_t convert_vectors(float* to, cons
     _mm256_storeu_ps(to + i, _mm256_cvtph_ps(half));
   }
   return i;
+}
+
+__attribute__((target("avx2"))) void round_by_avx2(BFloat* to, const float* from,
+                                                   std::int64_t count) noexcept {
+  round_each(to, from, count);
 }
 
 template <class To, class From>
@@ -116,15 +133,14 @@ void convert_row(float* to, const Half* from, std::int64_t count) noexcept {
   convert_halves(to, from, count);
 }
 
-// Without a branch, so that the compiler makes vectors of it.
 void convert_row(BFloat* to, const float* from, std::int64_t count) noexcept {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto bits = std::bit_cast<std::uint32_t>(from[i]);
-    const std::uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    const std::uint32_t quiet_nan = (bits >> 16) | 0x40;
-    const bool is_nan = (bits & 0x7fffffff) > 0x7f800000;
-    to[i].bits = static_cast<std::uint16_t>(is_nan ? quiet_nan : rounded);
+#if defined(__x86_64__)
+  if (has_f16c()) {
+    round_by_avx2(to, from, count);
+    return;
   }
+#endif
+  round_each(to, from, count);
 }
 
 void convert_row(float* to, const BFloat* from, std::int64_t count) noexcept {
