@@ -27,8 +27,11 @@ class Mortal : public halnorm::Communicator {
   [[nodiscard]] int rank() const override { return inner_->rank(); }
   [[nodiscard]] int size() const override { return inner_->size(); }
   void all_gather(const void* mine, void* all, std::size_t bytes) override {
-    if (rank() == 1 && left_ > 0 && --left_ == 0) {
-      std::raise(SIGKILL);
+    if (rank() == 1 && left_ > 0) {
+      --left_;
+      if (left_ == 0) {
+        std::raise(SIGKILL);
+      }
     }
     inner_->all_gather(mine, all, bytes);
   }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstddef>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -42,7 +43,7 @@ TEST(Mpi, MessagesAreCutAndJoined) {
     std::vector<int> all(7 * static_cast<std::size_t>(world->size()));
     world->all_gather(mine.data(), all.data(), 7 * sizeof(int));
     for (int rank = 0; rank < world->size(); ++rank) {
-      const auto begin = all.begin() + 7 * rank;
+      const auto begin = all.begin() + std::ptrdiff_t{7} * rank;
       EXPECT_EQ(std::vector<int>(begin, begin + 7), numbers(100 * rank, 7));
     }
     auto data = mine;
