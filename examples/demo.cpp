@@ -5,12 +5,10 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
-#include <optional>
 #include <set>
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 
 #include "experiment.h"
 
@@ -25,48 +23,6 @@ constexpr double wanted_accuracy = 0.95;
 constexpr const char* usage =
     "usage: halnorm_demo [--data DIR] [--out DIR] [--seeds COUNT] [--learning-rate RATE]";
 
-struct Options {
-  std::filesystem::path data = "examples/data";
-  std::filesystem::path out = "demo-out";
-  int seeds = 5;
-  std::optional<float> learning_rate;  ///< in place of both recipes' own
-};
-
-Options parse(std::span<char*> arguments) {
-  Options options;
-  if (arguments.size() % 2 != 0) {
-    throw std::runtime_error(usage);
-  }
-  for (std::size_t i = 0; i < arguments.size(); i += 2) {
-    const std::string_view name = arguments[i];
-    const std::string value = arguments[i + 1];
-    if (name == "--data") {
-      options.data = value;
-    } else if (name == "--out") {
-      options.out = value;
-    } else if (name == "--seeds" && std::stoi(value) > 0) {
-      options.seeds = std::stoi(value);
-    } else if (name == "--learning-rate") {
-      options.learning_rate = std::stof(value);
-    } else {
-      throw std::runtime_error("got '" + std::string(name) + " " + value + "'\n" + usage);
-    }
-  }
-  return options;
-}
-
-void write_curves(std::ostream& file, const std::string& dataset, const std::string& variant,
-                  const std::vector<demo::Trainer>& trainers) {
-  for (std::size_t seed = 0; seed < trainers.size(); ++seed) {
-    const std::vector<demo::Epoch>& curve = trainers[seed].curve();
-    for (std::size_t epoch = 0; epoch < curve.size(); ++epoch) {
-      file << dataset << ',' << variant << ',' << seed + 1 << ',' << epoch + 1 << ','
-           << curve[epoch].loss << ',' << curve[epoch].train_accuracy << ','
-           << curve[epoch].test_accuracy << '\n';
-    }
-  }
-}
-
 /// The kernel that normalizes such an x with its own statistics. A training forward ends with
 /// another one, which moves the running statistics, so this one has to be called by itself.
 std::string training_kernel(const halnorm::Tensor& x) {
@@ -76,11 +32,11 @@ std::string training_kernel(const halnorm::Tensor& x) {
 }
 
 /// Trains, compares, saves and reloads; true if all is as it should be.
-bool run(demo::Task task, const Options& options, std::ostream& curves) {
+bool run(demo::Task task, const demo::Options& options, std::ostream& curves) {
   if (options.learning_rate) task.recipe.learning_rate = *options.learning_rate;
   const demo::Comparison comparison = demo::compare(task, options.seeds);
-  write_curves(curves, task.dataset.name, "with", comparison.with);
-  write_curves(curves, task.dataset.name, "without", comparison.without);
+  demo::write_curves(curves, task.dataset.name, "with", comparison.with);
+  demo::write_curves(curves, task.dataset.name, "without", comparison.without);
 
   const double with = demo::final_test_accuracy(comparison.with);
   const double without = demo::final_test_accuracy(comparison.without);
@@ -100,11 +56,11 @@ bool run(demo::Task task, const Options& options, std::ostream& curves) {
   return with >= wanted_accuracy && same;
 }
 
-int demonstrate(const Options& options) {
+int demonstrate(const demo::Options& options) {
   const auto start = std::chrono::steady_clock::now();
   std::filesystem::create_directories(options.out);
   std::ofstream curves(options.out / "curves.csv");
-  curves << "dataset,batch_norm,seed,epoch,loss,train_accuracy,test_accuracy\n";
+  curves << demo::curves_header;
 
   std::printf("kernels for");
   for (const std::string& target : halnorm::targets()) std::printf(" %s", target.c_str());
@@ -126,7 +82,8 @@ int demonstrate(const Options& options) {
 
 int main(int argc, char** argv) {
   try {
-    return demonstrate(parse(std::span(argv, static_cast<std::size_t>(argc)).subspan(1)));
+    const std::span<char*> arguments(argv, static_cast<std::size_t>(argc));
+    return demonstrate(demo::parse(arguments.subspan(1), usage));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

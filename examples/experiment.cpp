@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <stdexcept>
+#include <string_view>
 
 using halnorm::Tensor;
 
@@ -12,20 +14,50 @@ namespace {
 
 std::vector<Trainer> make_trainers(const Task& task, int seeds, bool batch_norm) {
   std::vector<Trainer> trainers;
-  for (int number = 1; number <= seeds; ++number) {
-    // Each layer adds its own small number, so seeds a thousand apart never meet.
-    const std::uint64_t seed = 1000 * static_cast<std::uint64_t>(number);
+  for (const std::uint64_t seed : seeds_of(seeds)) {
     trainers.emplace_back(task.network(batch_norm, seed), task.dataset, task.recipe, seed);
   }
   return trainers;
 }
 
-/// The mean over the seeds of one epoch, and the range of the test accuracy.
-struct Summary {
-  Epoch mean;
-  double worst = 1;
-  double best = 0;
-};
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() &&
+         std::memcmp(a.raw_data(), b.raw_data(),
+                     static_cast<std::size_t>(a.numel()) * size_of(a.dtype())) == 0;
+}
+
+}  // namespace
+
+Options parse(std::span<char*> arguments, const std::string& usage) {
+  Options options;
+  if (arguments.size() % 2 != 0) {
+    throw std::runtime_error(usage);
+  }
+  for (std::size_t i = 0; i < arguments.size(); i += 2) {
+    const std::string_view name = arguments[i];
+    const std::string value = arguments[i + 1];
+    if (name == "--data") {
+      options.data = value;
+    } else if (name == "--out") {
+      options.out = value;
+    } else if (name == "--seeds" && std::stoi(value) > 0) {
+      options.seeds = std::stoi(value);
+    } else if (name == "--learning-rate") {
+      options.learning_rate = std::stof(value);
+    } else {
+      throw std::runtime_error("got '" + std::string(name) + " " + value + "'\n" + usage);
+    }
+  }
+  return options;
+}
+
+std::vector<std::uint64_t> seeds_of(int count) {
+  std::vector<std::uint64_t> seeds;
+  for (int number = 1; number <= count; ++number) {
+    seeds.push_back(1000 * static_cast<std::uint64_t>(number));
+  }
+  return seeds;
+}
 
 Summary run_epoch(std::vector<Trainer>& trainers) {
   Summary summary;
@@ -51,14 +83,6 @@ void print_summary(const Summary& s) {
               s.best);
 }
 
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() &&
-         std::memcmp(a.raw_data(), b.raw_data(),
-                     static_cast<std::size_t>(a.numel()) * size_of(a.dtype())) == 0;
-}
-
-}  // namespace
-
 Comparison compare(const Task& task, int seeds) {
   Comparison comparison{.with = make_trainers(task, seeds, true),
                         .without = make_trainers(task, seeds, false)};
@@ -82,6 +106,18 @@ double final_test_accuracy(const std::vector<Trainer>& trainers) {
   double sum = 0;
   for (const Trainer& trainer : trainers) sum += trainer.curve().back().test_accuracy;
   return sum / static_cast<double>(trainers.size());
+}
+
+void write_curves(std::ostream& file, const std::string& dataset, const std::string& variant,
+                  const std::vector<Trainer>& trainers) {
+  for (std::size_t seed = 0; seed < trainers.size(); ++seed) {
+    const std::vector<Epoch>& curve = trainers[seed].curve();
+    for (std::size_t epoch = 0; epoch < curve.size(); ++epoch) {
+      file << dataset << ',' << variant << ',' << seed + 1 << ',' << epoch + 1 << ','
+           << curve[epoch].loss << ',' << curve[epoch].train_accuracy << ','
+           << curve[epoch].test_accuracy << '\n';
+    }
+  }
 }
 
 bool survives_saving(const Task& task, halnorm::nn::Module& trained,

@@ -17,9 +17,10 @@ std::span<float> row(const Tensor& t, std::size_t n) {
 
 }  // namespace
 
-Loss cross_entropy(const Tensor& logits, const std::vector<std::int64_t>& labels) {
+Loss cross_entropy(const Tensor& logits, const std::vector<std::int64_t>& labels,
+                   std::int64_t batch_size) {
   Loss loss{.value = 0, .gradient = Tensor::empty(logits.shape())};
-  const auto N = static_cast<double>(labels.size());
+  const auto N = static_cast<double>(batch_size);
   for (std::size_t n = 0; n < labels.size(); ++n) {
     const std::span<float> scores = row(logits, n);
     const std::span<float> gradient = row(loss.gradient, n);

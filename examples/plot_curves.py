@@ -1,4 +1,4 @@
-"""Draws the learning curves that halnorm_demo wrote.
+"""Draws the learning curves that halnorm_demo or halnorm_demo_ranks wrote.
 
 plot_curves.py demo-out/curves.csv demo-out/learning_curves.svg demo-out/learning_curves.png
 """
@@ -17,10 +17,9 @@ TITLES = {
     "breast_cancer": "Wisconsin breast cancer, unscaled\n(N, C): perceptron, 30 features",
     "basic_motions": "BasicMotions, smart watch\n(N, C, L): convolutions, 6 axes x 100 samples",
 }
-STYLES = {
-    "with": ("with BatchNorm1d", "#0b6e99", "-", "o"),
-    "without": ("without", "#c8553d", "--", "s"),
-}
+LABELS = {"with": "with BatchNorm1d"}
+# In the order of the file; the first is wide enough to be seen below another.
+STYLES = [("#0b6e99", "-", "o", 4), ("#c8553d", "--", "s", 2), ("#8a8a8a", "-.", "^", 2)]
 
 # accuracies[dataset][variant][epoch]: one test accuracy for each seed
 Accuracies = dict[str, dict[str, dict[int, list[float]]]]
@@ -31,15 +30,15 @@ def read(path: Path) -> Accuracies:
     accuracies: Accuracies = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
-            seeds = accuracies[row["dataset"]][row["batch_norm"]][int(row["epoch"])]
+            seeds = accuracies[row["dataset"]][row["variant"]][int(row["epoch"])]
             seeds.append(float(row["test_accuracy"]))
     return accuracies
 
 
 def draw(axes: Axes, dataset: str, variants: dict[str, dict[int, list[float]]]) -> None:
     """One panel: for each variant the mean over the seeds, and a thin line for each."""
-    for variant, (label, colour, line, marker) in STYLES.items():
-        by_epoch = variants[variant]
+    for (variant, by_epoch), style in zip(variants.items(), STYLES, strict=False):
+        colour, line, marker, width = style
         epochs = sorted(by_epoch)
         seeds = [by_epoch[epoch] for epoch in epochs]
         means = [sum(values) / len(values) for values in seeds]
@@ -51,9 +50,9 @@ def draw(axes: Axes, dataset: str, variants: dict[str, dict[int, list[float]]]) 
             line,
             color=colour,
             marker=marker,
-            markersize=3.5,
-            linewidth=2,
-            label=f"{label}: {means[-1]:.1%}",
+            markersize=width + 1.5,
+            linewidth=width,
+            label=f"{LABELS.get(variant, variant)}: {means[-1]:.1%}",
         )
     axes.set_title(TITLES.get(dataset, dataset), fontsize=11)
     axes.set_xlabel("epoch")
@@ -80,7 +79,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     accuracies = read(arguments.curves)
-    seeds = len(next(iter(next(iter(accuracies.values()))["with"].values())))
+    first = next(iter(next(iter(accuracies.values())).values()))
+    seeds = len(next(iter(first.values())))
     mpl.rcParams["svg.hashsalt"] = "halnorm"  # the same curves give the same file
     figure = Figure(figsize=(10.5, 5.0), layout="constrained")
     panels = figure.subplots(1, len(accuracies), sharey=True, squeeze=False)

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -34,10 +35,14 @@ double accuracy(halnorm::nn::Module& network, const Examples& examples);
 
 /// Trains one network, epoch by epoch. Two trainers of one recipe and one seed show their
 /// networks the same examples in the same order.
+///
+/// With a placement the training is data-parallel: each rank has a copy of the network, computes on
+/// its rows of each batch, and adds up the gradients with the others'. Batches need a row for each.
 class Trainer {
  public:
   Trainer(std::shared_ptr<halnorm::nn::Module> network, const Dataset& dataset,
-          const Recipe& recipe, std::uint64_t seed);
+          const Recipe& recipe, std::uint64_t seed,
+          std::optional<halnorm::Placement> ranks = std::nullopt);
 
   Epoch run_epoch();
   [[nodiscard]] const std::vector<Epoch>& curve() const { return curve_; }
@@ -47,13 +52,18 @@ class Trainer {
 
  private:
   void shuffle();
-  double train_on(const Examples& batch);
+  /// Returns this rank's part of the loss.
+  double train_on(const std::vector<std::int64_t>& numbers);
+  [[nodiscard]] std::vector<std::int64_t> rows_of_this_rank(std::vector<std::int64_t> batch) const;
+  void add_up_gradients();
+  [[nodiscard]] halnorm::Tensor sum_over_ranks(const halnorm::Tensor& own) const;
   [[nodiscard]] float learning_rate() const;
 
   std::shared_ptr<halnorm::nn::Module> network_;
   const Dataset& dataset_;
   Recipe recipe_;
   Sgd optimizer_;
+  std::optional<halnorm::Placement> ranks_;
   std::mt19937_64 random_;
   std::vector<std::int64_t> order_;
   std::vector<Epoch> curve_;
