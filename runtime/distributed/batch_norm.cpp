@@ -8,6 +8,7 @@
 #include "base/strides.h"
 #include "functional/channel_math.h"
 #include "functional/check.h"
+#include "functional/merge_moments.h"
 #include "halnorm/error.h"
 #include "halnorm/functional_fused.h"
 
@@ -100,15 +101,13 @@ Moments GlobalTrain::exchange() {
   gather_bytes(call_.placement, call_.operation, mine_.data(), all_.data(),
                mine_.size() * sizeof(double));
   const auto channels = static_cast<std::int64_t>(mine_.size() / 2);
-  Moments merged{scalar(0), Tensor::zeros({channels}, DType::Float64),
-                 Tensor::zeros({channels}, DType::Float64)};
+  const Tensor mean = Tensor::zeros({channels}, DType::Float64);
+  const Tensor m2 = Tensor::zeros({channels}, DType::Float64);
+  HostMoments merged{0, mean.data<double>(), m2.data<double>()};
   for (double* part = all_.data(); part != all_.data() + all_.size(); part += mine_.size()) {
-    merged = functional::merge(
-        merged, {Tensor::from_blob(part, {}, DType::Float64),
-                 Tensor::from_blob(part + 1, {channels}, DType::Float64),
-                 Tensor::from_blob(part + 1 + channels, {channels}, DType::Float64)});
+    merge_into(merged, {*part, part + 1, part + 1 + channels}, channels);
   }
-  return merged;
+  return {scalar(merged.count), mean, m2};
 }
 
 GlobalForwardResult GlobalTrain::run() {

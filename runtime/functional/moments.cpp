@@ -1,11 +1,37 @@
+#include <algorithm>
 #include <string>
 
 #include "functional/check.h"
+#include "functional/merge_moments.h"
 #include "functional/range_fallback.h"
 #include "functional/running_update.h"
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
 #include "plan/passes.h"
+
+namespace halnorm::detail {
+
+/// Chan et al. 1979, equation 2.1.
+void merge_into(HostMoments& a, const HostMoments& b, std::int64_t channels) {
+  if (b.count == 0) {
+    return;
+  }
+  if (a.count == 0) {
+    a.count = b.count;
+    std::copy_n(b.mean, channels, a.mean);
+    std::copy_n(b.m2, channels, a.m2);
+    return;
+  }
+  const double share = b.count / (a.count + b.count);
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double delta = b.mean[c] - a.mean[c];
+    a.mean[c] += delta * share;
+    a.m2[c] += b.m2[c] + delta * delta * a.count * share;
+  }
+  a.count += b.count;
+}
+
+}  // namespace halnorm::detail
 
 namespace halnorm::functional {
 
@@ -15,15 +41,6 @@ using detail::Layout;
 namespace {
 
 Tensor scalar(double value) { return Tensor::full({}, value, DType::Float64); }
-
-/// mean and m2 of the union of two samples, Chan et al. 1979, equation 2.1. Neither is empty.
-void merge_channel(double count_a, double& mean_a, double& m2_a, double count_b, double mean_b,
-                   double m2_b) {
-  const double share = count_b / (count_a + count_b);
-  const double delta = mean_b - mean_a;
-  mean_a += delta * share;
-  m2_a += m2_b + delta * delta * count_a * share;
-}
 
 /// Room for the moments; zeros where nothing will be written, which on a device waits.
 Moments new_moments(const Extents& e, Device device) {
@@ -87,20 +104,12 @@ Moments merge(const Moments& a, const Moments& b) {
   const Tensor m2_a = detail::check_statistic(function, "m2", a.m2, channels, device);
   const Tensor mean_b = detail::check_statistic(function, "mean", b.mean, channels, device);
   const Tensor m2_b = detail::check_statistic(function, "m2", b.m2, channels, device);
-  // The values of an empty side may be anything.
   if (count_a == 0 && count_b == 0) {
     return new_moments({0, channels, 0}, device);
   }
-  if (count_a == 0 || count_b == 0) {
-    const bool first = count_b == 0;
-    return {scalar(count_a + count_b), (first ? mean_a : mean_b).clone(),
-            (first ? m2_a : m2_b).clone()};
-  }
   Moments m{scalar(count_a + count_b), mean_a.clone(), m2_a.clone()};
-  for (std::int64_t c = 0; c < channels; ++c) {
-    merge_channel(count_a, m.mean.data<double>()[c], m.m2.data<double>()[c], count_b,
-                  mean_b.data<double>()[c], m2_b.data<double>()[c]);
-  }
+  detail::HostMoments both{count_a, m.mean.data<double>(), m.m2.data<double>()};
+  detail::merge_into(both, {count_b, mean_b.data<double>(), m2_b.data<double>()}, channels);
   return m;
 }
 

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+
+namespace halnorm::detail {
+
+/// Moments of one sample for each channel, on the host.
+struct HostMoments {
+  double count;
+  double* mean;
+  double* m2;
+};
+
+/// a becomes the moments of both samples. The values of an empty one may be anything.
+void merge_into(HostMoments& a, const HostMoments& b, std::int64_t channels);
+
+}  // namespace halnorm::detail
