@@ -21,7 +21,8 @@ namespace {
 
 constexpr double wanted_accuracy = 0.95;
 constexpr const char* usage =
-    "usage: halnorm_demo [--data DIR] [--out DIR] [--seeds COUNT] [--learning-rate RATE]";
+    "usage: halnorm_demo [--data DIR] [--out DIR] [--seeds COUNT] [--learning-rate RATE] "
+    "[--batch-size ROWS]";
 
 /// The kernel that normalizes such an x with its own statistics. A training forward ends with
 /// another one, which moves the running statistics, so this one has to be called by itself.
@@ -33,7 +34,7 @@ std::string training_kernel(const halnorm::Tensor& x) {
 
 /// Trains, compares, saves and reloads; true if all is as it should be.
 bool run(demo::Task task, const demo::Options& options, std::ostream& curves) {
-  if (options.learning_rate) task.recipe.learning_rate = *options.learning_rate;
+  task.recipe = demo::changed(task.recipe, options);
   const demo::Comparison comparison = demo::compare(task, options.seeds);
   demo::write_curves(curves, task.dataset.name, "with", comparison.with);
   demo::write_curves(curves, task.dataset.name, "without", comparison.without);

@@ -21,7 +21,8 @@ namespace {
 using halnorm::Placement;
 
 constexpr const char* usage =
-    "usage: halnorm_demo_ranks [--data DIR] [--out DIR] [--seeds COUNT] [--learning-rate RATE]";
+    "usage: halnorm_demo_ranks [--data DIR] [--out DIR] [--seeds COUNT] [--learning-rate RATE] "
+    "[--batch-size ROWS]";
 
 /// The same training three times: by one process; by all, with the statistics of the whole batch;
 /// and by all, where each layer has the statistics of its rank's rows, as under PyTorch's
@@ -71,10 +72,11 @@ Distance train(Comparison& c, int epochs, bool first) {
   return distance;
 }
 
-bool run(const demo::Task& task, const demo::Options& options, const Placement& ranks,
+bool run(demo::Task task, const demo::Options& options, const Placement& ranks,
          std::ostream& curves) {
   const bool first = ranks.group().rank() == 0;
   const auto count = std::to_string(ranks.ranks().size());
+  task.recipe = demo::changed(task.recipe, options);
   Comparison c = make(task, options.seeds, ranks);
   if (first) {
     std::printf("\n%s: batches of %lld rows on %s ranks\n", task.title.c_str(),

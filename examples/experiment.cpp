@@ -44,11 +44,19 @@ Options parse(std::span<char*> arguments, const std::string& usage) {
       options.seeds = std::stoi(value);
     } else if (name == "--learning-rate") {
       options.learning_rate = std::stof(value);
+    } else if (name == "--batch-size" && std::stoi(value) > 0) {
+      options.batch_size = std::stoi(value);
     } else {
       throw std::runtime_error("got '" + std::string(name) + " " + value + "'\n" + usage);
     }
   }
   return options;
+}
+
+Recipe changed(Recipe recipe, const Options& options) {
+  recipe.learning_rate = options.learning_rate.value_or(recipe.learning_rate);
+  recipe.batch_size = options.batch_size.value_or(recipe.batch_size);
+  return recipe;
 }
 
 std::vector<std::uint64_t> seeds_of(int count) {

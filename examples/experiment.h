@@ -34,11 +34,16 @@ struct Options {
   std::filesystem::path data = "examples/data";
   std::filesystem::path out = "demo-out";
   int seeds = 5;
-  std::optional<float> learning_rate;  ///< in place of both recipes' own
+  // In place of both recipes' own.
+  std::optional<float> learning_rate;
+  std::optional<std::int64_t> batch_size;
 };
 
 /// @throws std::runtime_error with `usage` for anything else than pairs of an option and its value.
 Options parse(std::span<char*> arguments, const std::string& usage);
+
+/// With what the options say in place of its own.
+Recipe changed(Recipe recipe, const Options& options);
 
 /// The seeds 1, 2, ..., a thousand apart: each layer adds its own small number.
 std::vector<std::uint64_t> seeds_of(int count);
