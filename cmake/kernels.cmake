@@ -1,25 +1,14 @@
 # The one list of kernels: what is not here is neither compiled, nor in the table, nor tested.
 
-# The dtypes of data. A library that never sees narrow data is half as large without them: f32;f64.
-set(known_dtypes f16 bf16 f32 f64)
-set(HALNORM_DTYPES "${known_dtypes}"
-    CACHE STRING "Dtypes of data: f32 and f64, and any of f16, bf16")
-foreach(dtype IN LISTS HALNORM_DTYPES ITEMS f32 f64)
-  if(NOT dtype IN_LIST known_dtypes OR NOT dtype IN_LIST HALNORM_DTYPES)
-    message(FATAL_ERROR "HALNORM_DTYPES is '${HALNORM_DTYPES}', wanted f32 and f64 and others of "
-                        "'${known_dtypes}'")
-  endif()
-endforeach()
-if(HALNORM_TESTS AND NOT HALNORM_DTYPES STREQUAL known_dtypes)
-  message(FATAL_ERROR "the tests run every dtype: with HALNORM_DTYPES goes -DHALNORM_TESTS=OFF")
-endif()
+# The dtypes of data.
+set(HALNORM_KNOWN_DTYPES f16 bf16 f32 f64)
 # Each one's name, the same for Halide's compiler and for halnorm::name_of(DType).
 set(HALNORM_TYPE_f16 float16)
 set(HALNORM_TYPE_bf16 bfloat16)
 set(HALNORM_TYPE_f32 float32)
 set(HALNORM_TYPE_f64 float64)
 
-set(HALNORM_OPERATIONS
+set(HALNORM_BASE_OPERATIONS
     batch_norm_train
     batch_norm_infer
     batch_norm_backward
@@ -75,6 +64,31 @@ set(HALNORM_EXACT_OPERATIONS
     batch_norm_backward_reduce_exact
 )
 
+# The groups of HALNORM_OPERATIONS, and the operations that each takes with all their variants. Large
+# calls of training and inference take statistics and elements one after the other, as the split
+# forms do; fused training in place takes its moments first.
+set(HALNORM_KNOWN_GROUPS inference training fused split)
+set(HALNORM_GROUP_inference batch_norm_infer batch_norm_elemt)
+set(HALNORM_GROUP_split
+    batch_norm_moments
+    batch_norm_elemt
+    batch_norm_backward_reduce
+    batch_norm_backward_elemt
+    update_running_stats
+)
+set(HALNORM_GROUP_training batch_norm_train batch_norm_backward batch_norm_backward_infer
+                           ${HALNORM_GROUP_split})
+set(HALNORM_GROUP_fused
+    batch_norm_fused_train
+    batch_norm_fused_infer
+    batch_norm_fused_backward
+    batch_norm_fused_backward_infer
+    batch_norm_moments
+    update_running_stats
+)
+include(choice)
+include(add_kernel)
+
 # update_running_stats has one value a channel, and so no layout of its own. In NCL a CPU's kernel
 # is one loop over channels already. No layout, no kernel.
 function(halnorm_layouts_of operation target out)
@@ -97,113 +111,19 @@ function(halnorm_layouts_of operation target out)
   endif()
 endfunction()
 
-# update_running_stats knows no data, only statistics, and those of narrow data are f32.
+# None of an operation that is left out. update_running_stats knows no data, only statistics, and
+# those of narrow data are f32.
 function(halnorm_dtypes_of operation out)
-  if(operation STREQUAL "update_running_stats")
-    set(${out} f32 f64 PARENT_SCOPE)
+  halnorm_chosen_dtypes(dtypes)
+  halnorm_is_chosen(${operation} is_chosen)
+  if(NOT is_chosen)
+    set(dtypes "")
+  elseif(operation STREQUAL "update_running_stats")
+    set(dtypes f32 f64)
   elseif(operation IN_LIST HALNORM_EXACT_OPERATIONS)
-    set(${out} f32 PARENT_SCOPE)
-  else()
-    set(${out} ${HALNORM_DTYPES} PARENT_SCOPE)
+    list(FILTER dtypes INCLUDE REGEX "^f32$")
   endif()
-endfunction()
-
-# The runtime checks what it hands to a kernel; those who call kernels without it may want a second
-# check, which is half of a kernel's code. Kernels of devices have theirs anyway: they are few.
-option(HALNORM_KERNEL_CHECKS "Kernels check their buffers: for calls without the runtime" OFF)
-
-set(HALNORM_RUNGEN "" CACHE STRING "Kernels to link with Halide's RunGen as <kernel>.rungen")
-
-# A program that runs and times one kernel on given sizes; see docs/tuning.md.
-function(halnorm_add_rungen kernel registration)
-  add_executable(${kernel}.rungen "${halide_tools_dir}/RunGenMain.cpp" "${registration}")
-  target_compile_features(${kernel}.rungen PRIVATE cxx_std_17)
-  target_compile_definitions(${kernel}.rungen PRIVATE HALIDE_NO_PNG HALIDE_NO_JPEG)
-  target_link_libraries(${kernel}.rungen PRIVATE ${kernel})
-endfunction()
-
-# The kernel again, from its assembly, with streaming stores and fetches: see streaming.cmake.
-function(halnorm_add_streaming operation kernel assembly)
-  set(writes ON)
-  if(operation MATCHES "moments|reduce")
-    set(writes OFF)
-  endif()
-  set(rewritten "${CMAKE_CURRENT_BINARY_DIR}/${kernel}.streaming.s")
-  set(script "${PROJECT_SOURCE_DIR}/cmake/streaming.cmake")
-  add_custom_command(
-    OUTPUT "${rewritten}"
-    COMMAND "${CMAKE_COMMAND}" -D "from=${assembly}" -D "to=${rewritten}" -D writes=${writes}
-            -P "${script}"
-    DEPENDS "${assembly}" "${script}"
-    COMMENT "Streaming of ${kernel}"
-    VERBATIM
-  )
-  add_library(${kernel}_streaming STATIC "${rewritten}")
-endfunction()
-
-# Compiles one kernel into a library and a function of the same name,
-# halnorm_<operation>_<layout>_<dtype>__<target>: the only caller of add_halide_library.
-function(halnorm_add_kernel operation layout dtype target)
-  set(name halnorm_${operation}_${layout}_${dtype}__${target})
-  set(params dtype=${HALNORM_TYPE_${dtype}})
-  if(NOT layout STREQUAL "c")
-    list(APPEND params layout=${layout})
-  endif()
-  if(NOT HALNORM_KERNEL_CHECKS AND NOT DEFINED HALNORM_DEVICE_TYPE_${target})
-    list(APPEND params checks=false)
-  endif()
-  list(JOIN params " " words)
-  set_property(
-    GLOBAL APPEND PROPERTY HALNORM_RECIPES
-    "${operation}\t${layout}\t${dtype}\t${target}\t${HALNORM_HALIDE_TARGET_${target}}\t${words}"
-  )
-  list(APPEND params ${HALNORM_TUNED_${operation}_${layout}_${dtype}_${target}})
-  set(extra "")
-  if(name IN_LIST HALNORM_RUNGEN)
-    list(APPEND extra REGISTRATION registration_file)
-  endif()
-  if(operation IN_LIST HALNORM_STREAM_OPERATIONS)
-    list(APPEND extra ASSEMBLY assembly)
-  endif()
-  add_halide_library(
-    ${name}
-    FROM halnorm_generators
-    GENERATOR ${operation}
-    TARGETS ${HALNORM_HALIDE_TARGET_${target}}
-    USE_RUNTIME halnorm_halide_runtime
-    PARAMS ${params}
-    ${extra}
-  )
-  if(registration_file)
-    halnorm_add_rungen(${name} "${registration_file}")
-  endif()
-  if(assembly)
-    halnorm_add_streaming(${operation} ${name} "${assembly}")
-    set(name ${name}_streaming)
-  endif()
-  set_property(GLOBAL APPEND PROPERTY HALNORM_KERNELS ${name})
-endfunction()
-
-# Writes a file that the runtime includes, or ./dev tune reads.
-function(halnorm_write_list name rows)
-  file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/generated/${name}" CONTENT "${rows}" @ONLY)
-endfunction()
-
-# Writes the source of an operation's rows in the kernel table (runtime/kernels/table.h). An
-# operation that no target has, such as one for devices in a build without any, has one too.
-function(halnorm_write_rows operation rows)
-  halnorm_write_list(kernel_rows/${operation}.inc "${rows}")
-  string(REGEX MATCHALL "HALNORM_KERNEL" count "${rows}")
-  list(LENGTH count count)
-  foreach(variant IN ITEMS small exact stream)
-    set(${variant} nullptr)
-    if(${operation}_${variant} IN_LIST ARGN)
-      set(${variant} "&${operation}_${variant}")
-    endif()
-  endforeach()
-  set(source "${PROJECT_BINARY_DIR}/generated/kernel_rows/${operation}.cpp")
-  configure_file("${PROJECT_SOURCE_DIR}/runtime/kernels/rows.cpp.in" "${source}" @ONLY)
-  set_property(GLOBAL APPEND PROPERTY HALNORM_ROW_SOURCES "${source}")
+  set(${out} "${dtypes}" PARENT_SCOPE)
 endfunction()
 
 # Compiles all kernels for the chosen targets, and writes the lists that the runtime's table is
@@ -232,7 +152,8 @@ function(halnorm_add_kernels)
   endforeach()
   halnorm_write_list(halnorm_targets.inc "${rows}")
   set(operations ${HALNORM_SMALL_OPERATIONS} ${HALNORM_EXACT_OPERATIONS}
-                 ${HALNORM_STREAM_OPERATIONS} ${HALNORM_DEVICE_OPERATIONS} ${HALNORM_OPERATIONS})
+                 ${HALNORM_STREAM_OPERATIONS} ${HALNORM_DEVICE_OPERATIONS}
+                 ${HALNORM_BASE_OPERATIONS})
   set(names "")
   foreach(operation IN LISTS operations)
     string(APPEND names "HALNORM_OPERATION(${operation})\n")
@@ -253,11 +174,7 @@ function(halnorm_add_kernels)
     halnorm_write_rows(${operation} "${rows}" ${operations})
   endforeach()
   halnorm_write_list(halnorm_operations.inc "${names}")
-  set(rows "")
-  foreach(dtype IN LISTS HALNORM_DTYPES)
-    string(APPEND rows "HALNORM_DTYPE(${dtype}, ${HALNORM_TYPE_${dtype}})\n")
-  endforeach()
-  halnorm_write_list(halnorm_dtypes.inc "${rows}")
+  halnorm_write_choice("${operations}")
   # How each is made, for ./dev tune: what it compiles differs from this by its constants alone.
   get_property(recipes GLOBAL PROPERTY HALNORM_RECIPES)
   list(JOIN recipes "\n" recipes)

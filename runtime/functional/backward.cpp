@@ -129,6 +129,7 @@ BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const T
                                       const Tensor& given_mean, const Tensor& given_invstd,
                                       Tensor out, const ChannelPair* sums) {
   constexpr const char* function = "batch_norm_backward";
+  detail::check_linked(function, detail::Operation::batch_norm_backward);
   const Extents e = detail::check_gradient(function, dy, x, given_weight);
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, x.device());
   const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, x.device());
@@ -151,6 +152,7 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
                                             const Tensor& given_weight, const Tensor& given_mean,
                                             const Tensor& given_var, double eps, Tensor out) {
   constexpr const char* function = "batch_norm_backward_infer";
+  detail::check_linked(function, detail::Operation::batch_norm_backward_infer);
   const Extents e = detail::check_gradient(function, given_dy, given_x, given_weight);
   detail::check_parameter(function, "running_mean", given_mean, given_x, e.C, false);
   detail::check_parameter(function, "running_var", given_var, given_x, e.C, false);
@@ -188,6 +190,7 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
                                           const Tensor& given_mean, const Tensor& given_invstd,
                                           const Tensor& weight) {
   constexpr const char* function = "batch_norm_backward_reduce";
+  detail::check_linked(function, detail::Operation::batch_norm_backward_reduce);
   const Extents e = detail::check_gradient(function, given_dy, given_x, weight);
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given_x.device());
   const Tensor invstd =

@@ -58,6 +58,7 @@ Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
                                  const Tensor& given_weight, const Tensor& given_sum_dy,
                                  const Tensor& given_sum_dy_xmu, const Tensor& count, Tensor out) {
   constexpr const char* function = "batch_norm_backward_elemt";
+  detail::check_linked(function, detail::Operation::batch_norm_backward_elemt);
   const Extents e = detail::check_gradient(function, given_dy, given_x, given_weight);
   const Device device = given_x.device();
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, device);

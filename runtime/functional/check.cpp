@@ -65,14 +65,24 @@ bool same_view(const Tensor& a, const Tensor& b) {
   return one.data == other.data && one.shape == other.shape && one.strides == other.strides;
 }
 
+/// Why a dtype is refused that other builds take.
+string left_out(DType dtype) {
+  return is_floating(dtype) ? "; HALNORM_DTYPES of this build leaves " + text(dtype) + " out" : "";
+}
+
 }  // namespace
+
+void throw_left_out(const char* function, const char* groups) {
+  throw KernelError(string(function) + ": HALNORM_OPERATIONS of this build is " + chosen_groups +
+                    ", wanted " + groups + " in it");
+}
 
 Extents check_data(const char* function, const char* name, const Tensor& x) {
   check_defined(function, name, x);
   const auto& fields = TensorAccess::of(x);
-  if (!find_element(fields.dtype)) {
+  if (!can_be_data(fields.dtype)) {
     throw DTypeError(prefix(function, name) + " is " + text(x.dtype()) + ", wanted " +
-                     data_dtype_names());
+                     data_dtype_names() + left_out(fields.dtype));
   }
   if (fields.shape.size() < 2) {
     throw ShapeError(prefix(function, name) + " has shape " + to_string(x.shape()) +
@@ -123,6 +133,11 @@ void check_parameter(const char* function, const char* name, const Tensor& t, co
   if (!is_floating(TensorAccess::of(t).dtype)) {
     throw DTypeError(prefix(function, name) + " is " + text(t.dtype()) +
                      ", wanted float16, bfloat16, float32 or float64");
+  }
+  const bool widens = t.dtype() == DType::Float64 && x.dtype() != DType::Float64;
+  if (!has_float64 && widens) {
+    throw DTypeError(prefix(function, name) + " is float64 beside " + text(x.dtype()) +
+                     " data, which is computed in float64" + left_out(DType::Float64));
   }
   check_device(function, name, t, TensorAccess::of(x).device);
   check_start(function, name, t);

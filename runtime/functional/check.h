@@ -5,12 +5,22 @@
 #include "functional/data_view.h"
 #include "halnorm/functional.h"
 #include "halnorm/tensor.h"
+#include "kernels/choice.h"
 
 /// @file
 /// The checks on every argument: made once, at the edge, and nowhere below. Each throws an
 /// exception that names the function, what it got and what it wanted.
 
 namespace halnorm::detail {
+
+[[noreturn]] void throw_left_out(const char* function, const char* groups);
+
+/// The build has the operation's kernels. Otherwise the compiler leaves out what follows too.
+inline void check_linked(const char* function, Operation operation) {
+  if (const char* groups = missing_groups(operation); groups != nullptr) {
+    throw_left_out(function, groups);
+  }
+}
 
 /// A data tensor: defined, on the host, of a dtype that has kernels, at least (N, C).
 Extents check_data(const char* function, const char* name, const Tensor& x);

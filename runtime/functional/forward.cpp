@@ -172,6 +172,7 @@ Tensor run_given(const Given& g, const detail::InvstdOrVar& invstd, const Tensor
 BatchNormForward batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,
                                   double eps, Tensor out) {
   constexpr const char* function = "batch_norm_train";
+  detail::check_linked(function, detail::Operation::batch_norm_train);
   const Extents e = detail::check_data(function, "x", x);
   check_affine(function, x, e, weight, bias);
   detail::check_eps(function, eps);
@@ -191,6 +192,7 @@ BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_
                                          const Tensor& bias, double factor, double eps, Tensor out,
                                          TrainStatistics& room) {
   constexpr const char* function = "batch_norm_train_update";
+  detail::check_linked(function, detail::Operation::batch_norm_train);
   const Extents e = detail::check_data(function, "x", x);
   check_running(function, x, e, running_mean, running_var);
   check_affine(function, x, e, weight, bias);
@@ -228,6 +230,7 @@ Tensor batch_norm_infer(const Tensor& given, const Tensor& given_mean, const Ten
                         const Tensor& given_weight, const Tensor& given_bias, double eps,
                         Tensor out) {
   constexpr const char* function = "batch_norm_infer";
+  detail::check_linked(function, detail::Operation::batch_norm_infer);
   const Extents e = detail::check_data(function, "x", given);
   check_running(function, given, e, given_mean, given_var);
   check_affine(function, given, e, given_weight, given_bias);
@@ -257,6 +260,7 @@ Tensor batch_norm_infer(const Tensor& given, const Tensor& given_mean, const Ten
 Tensor batch_norm_elemt(const Tensor& given, const Tensor& given_weight, const Tensor& given_bias,
                         const Tensor& given_mean, const Tensor& given_invstd, Tensor out) {
   constexpr const char* function = "batch_norm_elemt";
+  detail::check_linked(function, detail::Operation::batch_norm_elemt);
   const Extents e = detail::check_data(function, "x", given);
   check_affine(function, given, e, given_weight, given_bias);
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given.device());

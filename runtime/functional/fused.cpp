@@ -232,6 +232,7 @@ Tensor run_infer_in_range(const Arguments& a, const Tensor& mean, const Tensor& 
 BatchNormForward batch_norm_fused_train(const Tensor& x, const Tensor& addend, const Tensor& weight,
                                         const Tensor& bias, double eps, Tensor out) {
   const Arguments a{"batch_norm_fused_train", x, addend, weight, bias, eps, out};
+  detail::check_linked(a.function, detail::Operation::batch_norm_fused_train);
   const Extents e = check_data(a);
   check_affine(a, e);
   detail::check_batch(a.function, x, e);
@@ -250,6 +251,7 @@ BatchNormForward batch_norm_fused_train_update(const Tensor& x, const Tensor& ad
                                                Tensor out) {
   const RunningUpdate update(running_mean, running_var, factor);
   const Arguments a{"batch_norm_fused_train_update", x, addend, weight, bias, eps, out, &update};
+  detail::check_linked(a.function, detail::Operation::batch_norm_fused_train);
   const Extents e = check_data(a);
   check_running(a, e, running_mean, running_var);
   check_affine(a, e);
@@ -276,6 +278,7 @@ Tensor batch_norm_fused_infer(const Tensor& given, const Tensor& given_addend,
                               Tensor out) {
   const Arguments a{
       "batch_norm_fused_infer", given, given_addend, given_weight, given_bias, eps, out};
+  detail::check_linked(a.function, detail::Operation::batch_norm_fused_infer);
   const Extents e = check_data(a);
   check_running(a, e, given_mean, given_var);
   check_affine(a, e);

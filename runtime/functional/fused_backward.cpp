@@ -170,6 +170,7 @@ BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor&
                                                  const Tensor& given_invstd, Tensor out,
                                                  const ChannelPair* sums) {
   constexpr const char* function = "batch_norm_fused_backward";
+  detail::check_linked(function, detail::Operation::batch_norm_fused_backward);
   const Extents e = check_gradient(function, dy, x, y, given_weight);
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, x.device());
   const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, x.device());
@@ -205,6 +206,7 @@ BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const T
                                                        const Tensor& given_var, double eps,
                                                        Tensor out) {
   constexpr const char* function = "batch_norm_fused_backward_infer";
+  detail::check_linked(function, detail::Operation::batch_norm_fused_backward_infer);
   const Extents e = check_gradient(function, dy, x, y, given_weight);
   detail::check_parameter(function, "running_mean", given_mean, x, e.C, false);
   detail::check_parameter(function, "running_var", given_var, x, e.C, false);

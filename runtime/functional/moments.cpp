@@ -62,6 +62,7 @@ void run_moments(const char* function, const Tensor& given, const Moments& m) {
 
 Moments batch_norm_moments(const Tensor& x) {
   constexpr const char* function = "batch_norm_moments";
+  detail::check_linked(function, detail::Operation::batch_norm_moments);
   const Extents e = detail::check_data(function, "x", x);
   Moments m = new_moments(e, x.device());
   if (e.numel() == 0) {
@@ -116,6 +117,7 @@ Moments merge(const Moments& a, const Moments& b) {
 void update_running_stats(const Tensor& running_mean, const Tensor& running_var,
                           const Moments& moments, double factor) {
   constexpr const char* function = "update_running_stats";
+  detail::check_linked(function, detail::Operation::update_running_stats);
   const double count = detail::check_update(function, running_mean, running_var, moments, factor);
   const std::int64_t channels = running_mean.size(0);
   const Tensor mean = detail::check_statistic(function, "moments.mean", moments.mean, channels,

@@ -4,9 +4,9 @@ namespace halnorm::detail {
 
 std::string data_dtype_names() {
   std::string text;
-  for (std::size_t i = 0; i < element_count; ++i) {
-    const bool last = i + 1 == element_count;
-    text += (i == 0 ? "" : last ? " or " : ", ") + std::string(element_types[i]);
+  for (std::size_t i = 0; i < std::size(data_dtypes); ++i) {
+    const bool last = i + 1 == std::size(data_dtypes);
+    text += (i == 0 ? "" : last ? " or " : ", ") + std::string(data_dtypes[i]);
   }
   return text;
 }

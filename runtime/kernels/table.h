@@ -104,8 +104,9 @@ struct Variants {
 class Rows {
  public:
   template <std::size_t count>
-  constexpr Rows(const std::array<Kernel, count>& kernels, Variants of_operation) noexcept
-      : variants(of_operation), all_(kernels) {
+  constexpr Rows(const std::array<Kernel, count>& kernels, const Kernel* scalar_f64,
+                 Variants of_operation) noexcept
+      : variants(of_operation), all_(kernels), scalar_f64_(scalar_f64) {
     for (const Kernel& k : kernels) {
       found_[slot(k.target_id, k.layout, k.element)] = &k;
     }
@@ -113,8 +114,11 @@ class Rows {
 
   /// Fastest target first within each layout and dtype; the portable one last.
   [[nodiscard]] std::span<const Kernel> all() const noexcept { return all_; }
+  /// In a build without float64 kernels, those in plain C++ of scalar_f64.h are found in their
+  /// place.
   [[nodiscard]] const Kernel* find(Target target, Layout layout, Element element) const noexcept {
-    return found_[slot(target, layout, element)];
+    const Kernel* found = found_[slot(target, layout, element)];
+    return found == nullptr && element == Element::f64 ? scalar_f64_ : found;
   }
 
   const Variants variants;
@@ -127,6 +131,7 @@ class Rows {
   }
 
   std::span<const Kernel> all_;
+  const Kernel* scalar_f64_;
   std::array<const Kernel*, target_count * layout_count * element_count> found_{};
 };
 

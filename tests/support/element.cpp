@@ -95,8 +95,10 @@ const std::vector<DType>& linked() {
     std::vector<DType> found;
     const auto kernels = halnorm::kernels();
     for (const DType dtype : {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64}) {
-      if (std::any_of(kernels.begin(), kernels.end(),
-                      [&](const auto& kernel) { return kernel.dtype == short_name(dtype); })) {
+      // The kernels of running statistics are of parameters, and in every build.
+      if (std::any_of(kernels.begin(), kernels.end(), [&](const auto& kernel) {
+            return kernel.layout != "c" && kernel.dtype == short_name(dtype);
+          })) {
         found.push_back(dtype);
       }
     }
