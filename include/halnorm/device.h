@@ -1,5 +1,9 @@
 #pragma once
 
+#if __cplusplus < 202002L
+#error "halnorm needs C++20: compile with -std=c++20, or with CMake's feature cxx_std_20"
+#endif
+
 #include <compare>
 #include <concepts>
 #include <cstdint>

@@ -1,9 +1,5 @@
 #pragma once
 
-#if __cplusplus < 202002L
-#error "halnorm needs C++20: compile with -std=c++20, or with CMake's feature cxx_std_20"
-#endif
-
 #include <cstdint>
 #include <iosfwd>
 #include <memory>

@@ -34,7 +34,8 @@ if(HALNORM_INSTALL AND NOT HALNORM_SANITIZER)
       "${CMAKE_COMMAND}" -D "build=${PROJECT_BINARY_DIR}" -D
       "work=${CMAKE_CURRENT_BINARY_DIR}/install_test" -D "target=${portable}" -D
       "compiler=${CMAKE_CXX_COMPILER}" -D "generator=${CMAKE_GENERATOR}" -D
-      "program=${CMAKE_MAKE_PROGRAM}" -P "${CMAKE_CURRENT_LIST_DIR}/install_test.cmake"
+      "program=${CMAKE_MAKE_PROGRAM}" -D "cpack=${CMAKE_CPACK_COMMAND}" -P
+      "${CMAKE_CURRENT_LIST_DIR}/install_test.cmake"
   )
 endif()
 
