@@ -4,5 +4,5 @@
 /// The one source of the version: CMake reads these three lines.
 
 #define HALNORM_VERSION_MAJOR 0
-#define HALNORM_VERSION_MINOR 1
+#define HALNORM_VERSION_MINOR 2
 #define HALNORM_VERSION_PATCH 0
