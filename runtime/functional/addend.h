@@ -20,7 +20,7 @@ class Addend {
     }
   }
 
-  [[nodiscard]] KernelBuffer buffer() const { return view_.buffer(); }
+  [[nodiscard]] const View& view() const noexcept { return view_; }
 
  private:
   Tensor values_;

@@ -11,7 +11,7 @@
 #include "functional/parameter_types.h"
 #include "functional/range_fallback.h"
 #include "halnorm/functional.h"
-#include "plan/passes.h"
+#include "plan/execute.h"
 
 namespace halnorm::functional {
 
@@ -70,10 +70,16 @@ BatchNormBackward run_backward(const char* function, const Tensor& given_dy, con
       sums != nullptr && sums->goes_along(x, {&dy, &x, &weight, &mean, &invstd, &out});
   const Tensor dweight = adds ? sums->first : empty_gradient(given_x);
   const Tensor dbias = adds ? sums->second : empty_gradient(given_x);
-  detail::backward_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
-                        detail::weight_channels(weight, e.C, x), detail::channels_of(mean),
-                        detail::channels_of(invstd), detail::view_of(dx.target(), layout),
-                        detail::channels_of(dweight), detail::channels_of(dbias), adds);
+  detail::execute(function,
+                  detail::BackwardOperands{.dy = detail::view_of(dy, layout),
+                                           .x = detail::view_of(x, layout),
+                                           .weight = detail::weight_channels(weight, e.C, x),
+                                           .mean = detail::channels_of(mean),
+                                           .invstd = detail::channels_of(invstd),
+                                           .dx = detail::view_of(dx.target(), layout),
+                                           .dweight = detail::channels_of(dweight),
+                                           .dbias = detail::channels_of(dbias),
+                                           .adds = adds});
   return {dx.finish(), adds ? Tensor() : dweight, adds ? Tensor() : dbias};
 }
 
@@ -110,11 +116,16 @@ BatchNormBackward run_backward_infer(const char* function, const Tensor& given_d
   detail::Output dx(out, given_x, layout);
   const Tensor dweight = empty_gradient(given_x);
   const Tensor dbias = empty_gradient(given_x);
-  detail::backward_infer_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
-                              detail::weight_channels(weight, channels, x),
-                              detail::channels_of(running_mean), detail::channels_of(running_var),
-                              eps, detail::view_of(dx.target(), layout),
-                              detail::channels_of(dweight), detail::channels_of(dbias));
+  detail::execute(function, detail::BackwardInferOperands{
+                                .dy = detail::view_of(dy, layout),
+                                .x = detail::view_of(x, layout),
+                                .weight = detail::weight_channels(weight, channels, x),
+                                .running_mean = detail::channels_of(running_mean),
+                                .running_var = detail::channels_of(running_var),
+                                .eps = eps,
+                                .dx = detail::view_of(dx.target(), layout),
+                                .dweight = detail::channels_of(dweight),
+                                .dbias = detail::channels_of(dbias)});
   return {dx.finish(), dweight, dbias};
 }
 

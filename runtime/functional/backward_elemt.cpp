@@ -8,7 +8,7 @@
 #include "functional/parameter_types.h"
 #include "functional/range_fallback.h"
 #include "halnorm/functional.h"
-#include "plan/passes.h"
+#include "plan/execute.h"
 
 namespace halnorm::functional {
 
@@ -38,11 +38,16 @@ Tensor run_elemt(const char* function, const Tensor& given_dy, const Tensor& giv
   const Tensor x = detail::in_layout(given_x, layout);
   const Tensor dy = detail::in_layout(given_dy, layout);
   detail::Output dx(out, given_x, layout);
-  detail::gradient_pass(function, detail::view_of(dy, layout), detail::view_of(x, layout),
-                        detail::weight_channels(k.weight, given_x.shape()[1], x),
-                        detail::channels_of(k.mean), detail::channels_of(k.invstd),
-                        detail::channels_of(k.sum_dy), detail::channels_of(k.sum_dy_xmu), k.count,
-                        detail::view_of(dx.target(), layout));
+  detail::execute(function, detail::BackwardElemtOperands{
+                                .dy = detail::view_of(dy, layout),
+                                .x = detail::view_of(x, layout),
+                                .weight = detail::weight_channels(k.weight, given_x.shape()[1], x),
+                                .mean = detail::channels_of(k.mean),
+                                .invstd = detail::channels_of(k.invstd),
+                                .sum_dy = detail::channels_of(k.sum_dy),
+                                .sum_dy_xmu = detail::channels_of(k.sum_dy_xmu),
+                                .count = k.count,
+                                .dx = detail::view_of(dx.target(), layout)});
   return dx.finish();
 }
 

@@ -6,7 +6,7 @@
 #include "functional/data_view.h"
 #include "kernels/call.h"
 #include "kernels/data_types.h"
-#include "plan/passes.h"
+#include "plan/execute.h"
 #include "tensor/constants.h"
 #include "tensor/impl.h"
 
@@ -31,8 +31,8 @@ View single_values(const Tensor& values) {
 /// y = (x - mean) * invstd * weight + bias; mean and invstd are Float64, the others of y's dtype.
 void normalize_values(const Tensor& y, const Tensor& x, const Tensor& mean, const Tensor& invstd,
                       const Tensor& weight, const Tensor& bias) {
-  normalize_pass("channels", single_values(x), channels_of(weight), channels_of(bias),
-                 channels_of(mean), channels_of(invstd), single_values(y));
+  execute("channels", ElemtOperands{single_values(x), channels_of(weight), channels_of(bias),
+                                    channels_of(mean), channels_of(invstd), single_values(y)});
 }
 
 bool is_rounded_there(const Tensor& values, DType dtype) {

@@ -8,7 +8,7 @@
 #include "functional/train_statistics.h"
 #include "halnorm/functional.h"
 #include "kernels/call.h"
-#include "plan/passes.h"
+#include "plan/execute.h"
 #include "tensor/impl.h"
 
 namespace halnorm::functional {
@@ -75,11 +75,16 @@ Trained run_passes_of_train(const char* function, const Tensor& given, const Ext
   r.m2 = take(room.m2, e.C, given.device());
   const auto running = detail::statistics_for(update, x, {&x, &weight.get(), &bias.get()});
   r.updated = running.has_value();
-  detail::train_pass(
-      function, detail::view_of(x, layout), detail::weight_channels(weight.get(), e.C, x),
-      detail::bias_channels(bias.get(), e.C, x), eps, detail::view_of(y.target(), layout),
-      detail::channels_of(r.forward.mean), detail::channels_of(r.forward.invstd),
-      detail::channels_of(r.m2), r.updated ? &*running : nullptr);
+  detail::execute(function,
+                  detail::TrainOperands{.x = detail::view_of(x, layout),
+                                        .weight = detail::weight_channels(weight.get(), e.C, x),
+                                        .bias = detail::bias_channels(bias.get(), e.C, x),
+                                        .eps = eps,
+                                        .y = detail::view_of(y.target(), layout),
+                                        .mean = detail::channels_of(r.forward.mean),
+                                        .invstd = detail::channels_of(r.forward.invstd),
+                                        .m2 = detail::channels_of(r.m2),
+                                        .running = r.updated ? &*running : nullptr});
   r.forward.y = y.finish();
   return r;
 }
@@ -252,8 +257,8 @@ Tensor batch_norm_infer(const Tensor& given, const Tensor& given_mean, const Ten
   const detail::InvstdOrVar invstd(detail::channels_of(running_var.get()), eps);
   return run_given({running_mean.get(), running_var.get(), weight.get(), bias.get()}, invstd, given,
                    out, [&](const View& x, const GivenChannels& g, const View& y) {
-                     detail::infer_pass(function, x, g.mean, g.invstd_or_var, g.weight, g.bias, eps,
-                                        y);
+                     detail::execute(function, detail::InferOperands{x, g.mean, g.invstd_or_var,
+                                                                     g.weight, g.bias, eps, y});
                    });
 }
 
@@ -280,8 +285,8 @@ Tensor batch_norm_elemt(const Tensor& given, const Tensor& given_weight, const T
   const detail::LoadedParameter bias(given_bias, given.dtype());
   return run_given({mean, invstd, weight.get(), bias.get()}, detail::InvstdOrVar(invstd), given,
                    out, [&](const View& x, const GivenChannels& g, const View& y) {
-                     detail::normalize_pass(function, x, g.weight, g.bias, g.mean, g.invstd_or_var,
-                                            y);
+                     detail::execute(function, detail::ElemtOperands{x, g.weight, g.bias, g.mean,
+                                                                     g.invstd_or_var, y});
                    });
 }
 

@@ -9,14 +9,13 @@
 #include "functional/parameter_types.h"
 #include "functional/range_fallback.h"
 #include "functional/running_update.h"
-#include "kernels/call.h"
+#include "plan/execute_fused.h"
 #include "tensor/impl.h"
 
 namespace halnorm::functional {
 
 using detail::Addend;
 using detail::Extents;
-using detail::KernelBuffer;
 using detail::Layout;
 using detail::RunningUpdate;
 
@@ -90,27 +89,6 @@ struct Trained {
   bool updated = false;  ///< the running statistics, on the way
 };
 
-/// What the kernels of training take.
-struct TrainBuffers {
-  KernelBuffer x, addend, weight, bias, y, mean, invstd, m2;
-};
-
-void run_kernel_of_train(const Arguments& a, const detail::View& x, TrainBuffers& b) {
-  detail::run_kernel(a.function, detail::kernel_for(detail::rows::batch_norm_fused_train, x),
-                     {b.x.get(), b.addend.get(), b.weight.get(), b.bias.get(), &a.eps, b.y.get(),
-                      b.mean.get(), b.invstd.get(), b.m2.get()});
-}
-
-void run_kernel_of_update(const Arguments& a, const detail::View& x, TrainBuffers& b,
-                          const detail::RunningStatistics& running) {
-  KernelBuffer mean = running.mean.buffer();
-  KernelBuffer var = running.var.buffer();
-  detail::run_kernel(a.function, detail::kernel_for(detail::rows::batch_norm_fused_train_update, x),
-                     {b.x.get(), b.addend.get(), b.weight.get(), b.bias.get(), &a.eps, mean.get(),
-                      var.get(), &running.factor, b.y.get(), b.mean.get(), b.invstd.get(),
-                      b.m2.get(), mean.get(), var.get()});
-}
-
 /// Arguments are checked and the batch is not empty.
 Trained run_pass_of_train(const Arguments& a) {
   const detail::LoadedParameter weight(a.weight, a.x.dtype());
@@ -128,20 +106,17 @@ Trained run_pass_of_train(const Arguments& a) {
   const auto running =
       detail::statistics_for(a.update, x, {&x, &a.addend, &weight.get(), &bias.get()});
   r.updated = running.has_value();
-  const detail::View view = detail::view_of(x, layout);
-  TrainBuffers buffers{view.buffer(),
-                       addend.buffer(),
-                       detail::weight_channels(weight.get(), e.C, x).buffer(),
-                       detail::bias_channels(bias.get(), e.C, x).buffer(),
-                       detail::view_of(y.target(), layout).buffer(),
-                       detail::channels_of(r.forward.mean).buffer(),
-                       detail::channels_of(r.forward.invstd).buffer(),
-                       detail::channels_of(r.m2).buffer()};
-  if (running) {
-    run_kernel_of_update(a, view, buffers, *running);
-  } else {
-    run_kernel_of_train(a, view, buffers);
-  }
+  detail::execute(a.function, detail::FusedTrainOperands{
+                                  .x = detail::view_of(x, layout),
+                                  .addend = addend.view(),
+                                  .weight = detail::weight_channels(weight.get(), e.C, x),
+                                  .bias = detail::bias_channels(bias.get(), e.C, x),
+                                  .eps = a.eps,
+                                  .y = detail::view_of(y.target(), layout),
+                                  .mean = detail::channels_of(r.forward.mean),
+                                  .invstd = detail::channels_of(r.forward.invstd),
+                                  .m2 = detail::channels_of(r.m2),
+                                  .running = r.updated ? &*running : nullptr});
   r.forward.y = y.finish();
   return r;
 }
@@ -192,18 +167,15 @@ Tensor run_infer(const Arguments& a, const Tensor& running_mean, const Tensor& r
   const Tensor x = detail::in_layout(a.x, layout);
   const Addend addend(a.addend, a.x, layout);
   detail::Output y(a.out, a.x, layout);
-  KernelBuffer x_buffer = detail::view_of(x, layout).buffer();
-  KernelBuffer addend_buffer = addend.buffer();
-  KernelBuffer mean = detail::channels_of(running_mean).buffer();
-  KernelBuffer var = detail::channels_of(running_var).buffer();
-  KernelBuffer weight = detail::weight_channels(a.weight, channels, x).buffer();
-  KernelBuffer bias = detail::bias_channels(a.bias, channels, x).buffer();
-  KernelBuffer y_buffer = detail::view_of(y.target(), layout).buffer();
-  detail::run_kernel(
-      a.function,
-      detail::kernel_for(detail::rows::batch_norm_fused_infer, detail::view_of(x, layout)),
-      {x_buffer.get(), addend_buffer.get(), mean.get(), var.get(), weight.get(), bias.get(), &a.eps,
-       y_buffer.get()});
+  detail::execute(a.function, detail::FusedInferOperands{
+                                  .x = detail::view_of(x, layout),
+                                  .addend = addend.view(),
+                                  .running_mean = detail::channels_of(running_mean),
+                                  .running_var = detail::channels_of(running_var),
+                                  .weight = detail::weight_channels(a.weight, channels, x),
+                                  .bias = detail::bias_channels(a.bias, channels, x),
+                                  .eps = a.eps,
+                                  .y = detail::view_of(y.target(), layout)});
   return y.finish();
 }
 

@@ -8,13 +8,12 @@
 #include "functional/gradient_fallback.h"
 #include "functional/parameter_types.h"
 #include "halnorm/functional_fused.h"
-#include "kernels/call.h"
+#include "plan/execute_fused.h"
 
 namespace halnorm::functional {
 
 using detail::ChannelPair;
 using detail::Extents;
-using detail::KernelBuffer;
 using detail::Layout;
 
 namespace {
@@ -91,24 +90,6 @@ BatchNormFusedBackward narrowed(BatchNormFusedBackward r, const Tensor& x, const
   return r;
 }
 
-/// What the kernels of training's backward take.
-struct Buffers {
-  KernelBuffer dy, x, y, weight, mean, invstd, dx, daddend, dweight, dbias;
-};
-
-void run_kernel_of_backward(const char* function, const detail::View& x, Buffers b) {
-  detail::run_kernel(function, detail::kernel_for(detail::rows::batch_norm_fused_backward, x),
-                     {b.dy.get(), b.x.get(), b.y.get(), b.weight.get(), b.mean.get(),
-                      b.invstd.get(), b.dx.get(), b.daddend.get(), b.dweight.get(), b.dbias.get()});
-}
-
-void run_kernel_that_adds(const char* function, const detail::View& x, Buffers b) {
-  detail::run_kernel(function, detail::kernel_for(detail::rows::batch_norm_fused_backward_add, x),
-                     {b.dy.get(), b.x.get(), b.y.get(), b.weight.get(), b.mean.get(),
-                      b.invstd.get(), b.dweight.get(), b.dbias.get(), b.dx.get(), b.daddend.get(),
-                      b.dweight.get(), b.dbias.get()});
-}
-
 /// Arguments are checked, mean and invstd are Float64, weight has the kernel's dtype, and the batch
 /// is not empty.
 BatchNormFusedBackward run_backward(const char* function, const Tensor& dy, const Tensor& x,
@@ -117,16 +98,18 @@ BatchNormFusedBackward run_backward(const char* function, const Tensor& dy, cons
   const std::int64_t channels = x.shape()[1];
   const Data d(dy, x, y, channels);
   const bool adds = sums != nullptr && sums->goes_along(x, {&dy, &x, &y, &weight, &mean, &invstd});
-  const detail::View view = detail::view_of(d.x, d.layout);
-  (adds ? run_kernel_that_adds : run_kernel_of_backward)(
-      function, view,
-      {detail::view_of(d.dy, d.layout).buffer(), view.buffer(),
-       detail::view_of(d.y, d.layout).buffer(),
-       detail::weight_channels(weight, channels, d.x).buffer(), detail::channels_of(mean).buffer(),
-       detail::channels_of(invstd).buffer(), detail::view_of(d.dx, d.layout).buffer(),
-       detail::view_of(d.daddend, d.layout).buffer(),
-       detail::channels_of(adds ? sums->first : d.dweight).buffer(),
-       detail::channels_of(adds ? sums->second : d.dbias).buffer()});
+  detail::execute(function, detail::FusedBackwardOperands{
+                                .dy = detail::view_of(d.dy, d.layout),
+                                .x = detail::view_of(d.x, d.layout),
+                                .y = detail::view_of(d.y, d.layout),
+                                .weight = detail::weight_channels(weight, channels, d.x),
+                                .mean = detail::channels_of(mean),
+                                .invstd = detail::channels_of(invstd),
+                                .dx = detail::view_of(d.dx, d.layout),
+                                .daddend = detail::view_of(d.daddend, d.layout),
+                                .dweight = detail::channels_of(adds ? sums->first : d.dweight),
+                                .dbias = detail::channels_of(adds ? sums->second : d.dbias),
+                                .adds = adds});
   return {d.dx, d.daddend, adds ? Tensor() : d.dweight, adds ? Tensor() : d.dbias};
 }
 
@@ -137,22 +120,18 @@ BatchNormFusedBackward run_backward_infer(const char* function, const Tensor& dy
                                           double eps) {
   const std::int64_t channels = x.shape()[1];
   const Data d(dy, x, y, channels);
-  KernelBuffer dy_buffer = detail::view_of(d.dy, d.layout).buffer();
-  KernelBuffer x_buffer = detail::view_of(d.x, d.layout).buffer();
-  KernelBuffer y_buffer = detail::view_of(d.y, d.layout).buffer();
-  KernelBuffer weight_buffer = detail::weight_channels(weight, channels, x).buffer();
-  KernelBuffer mean_buffer = detail::channels_of(running_mean).buffer();
-  KernelBuffer var_buffer = detail::channels_of(running_var).buffer();
-  KernelBuffer dx_buffer = detail::view_of(d.dx, d.layout).buffer();
-  KernelBuffer daddend_buffer = detail::view_of(d.daddend, d.layout).buffer();
-  KernelBuffer dweight_buffer = detail::channels_of(d.dweight).buffer();
-  KernelBuffer dbias_buffer = detail::channels_of(d.dbias).buffer();
-  detail::run_kernel(function,
-                     detail::kernel_for(detail::rows::batch_norm_fused_backward_infer,
-                                        detail::view_of(d.x, d.layout)),
-                     {dy_buffer.get(), x_buffer.get(), y_buffer.get(), weight_buffer.get(),
-                      mean_buffer.get(), var_buffer.get(), &eps, dx_buffer.get(),
-                      daddend_buffer.get(), dweight_buffer.get(), dbias_buffer.get()});
+  detail::execute(function, detail::FusedBackwardInferOperands{
+                                .dy = detail::view_of(d.dy, d.layout),
+                                .x = detail::view_of(d.x, d.layout),
+                                .y = detail::view_of(d.y, d.layout),
+                                .weight = detail::weight_channels(weight, channels, d.x),
+                                .running_mean = detail::channels_of(running_mean),
+                                .running_var = detail::channels_of(running_var),
+                                .eps = eps,
+                                .dx = detail::view_of(d.dx, d.layout),
+                                .daddend = detail::view_of(d.daddend, d.layout),
+                                .dweight = detail::channels_of(d.dweight),
+                                .dbias = detail::channels_of(d.dbias)});
   return {d.dx, d.daddend, d.dweight, d.dbias};
 }
 

@@ -1,7 +1,7 @@
 #include "functional/gradient_fallback.h"
 
 #include "functional/data_view.h"
-#include "plan/passes.h"
+#include "plan/execute.h"
 
 namespace halnorm::detail {
 
@@ -13,8 +13,8 @@ std::pair<Tensor, Tensor> gradient_sums(const char* function, const Tensor& give
   const Tensor mean = given_mean.to(DType::Float64);
   std::pair<Tensor, Tensor> sums{Tensor::empty(mean.shape(), DType::Float64, x.device()),
                                  Tensor::empty(mean.shape(), DType::Float64, x.device())};
-  sums_pass(function, view_of(dy, layout), view_of(x, layout), channels_of(mean),
-            channels_of(sums.first), channels_of(sums.second));
+  execute(function, ReduceOperands{view_of(dy, layout), view_of(x, layout), channels_of(mean),
+                                   channels_of(sums.first), channels_of(sums.second)});
   return sums;
 }
 

@@ -7,7 +7,7 @@
 #include "functional/running_update.h"
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
-#include "plan/passes.h"
+#include "plan/execute.h"
 
 namespace halnorm::detail {
 
@@ -54,8 +54,9 @@ Moments new_moments(const Extents& e, Device device) {
 void run_moments(const char* function, const Tensor& given, const Moments& m) {
   const Layout layout = detail::layout_of(given);
   const Tensor x = detail::in_layout(given, layout);
-  detail::moments_pass(function, detail::view_of(x, layout), detail::channels_of(m.mean),
-                       detail::channels_of(m.m2));
+  detail::execute(function,
+                  detail::MomentsOperands{detail::view_of(x, layout), detail::channels_of(m.mean),
+                                          detail::channels_of(m.m2)});
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include "functional/data_view.h"
 #include "functional/parameter_types.h"
-#include "kernels/call.h"
+#include "plan/execute.h"
 
 namespace halnorm::detail {
 
@@ -28,17 +28,10 @@ void RunningUpdate::run(const char* function, const Tensor& batch_mean, const Te
   const bool narrow = size_of(running_mean.dtype()) < size_of(DType::Float32);
   const Tensor dense_mean = narrow ? running_mean.to(DType::Float64) : running_mean.contiguous();
   const Tensor dense_var = narrow ? running_var.to(DType::Float64) : running_var.contiguous();
-  KernelBuffer mean = channels_of(batch_mean).buffer();
-  KernelBuffer m2 = channels_of(batch_m2).buffer();
-  KernelBuffer old_mean = channels_of(dense_mean).buffer();
-  KernelBuffer old_var = channels_of(dense_var).buffer();
-  KernelBuffer new_mean = channels_of(dense_mean).buffer();
-  KernelBuffer new_var = channels_of(dense_var).buffer();
-  const Kernel& kernel = select_kernel(rows::update_running_stats, Layout::c,
-                                       element_of(dense_mean.dtype()), dense_mean.device().type);
-  run_kernel(function, kernel,
-             {old_mean.get(), old_var.get(), mean.get(), m2.get(), &count, &factor_, new_mean.get(),
-              new_var.get()});
+  const Channels mean = channels_of(dense_mean);
+  const Channels var = channels_of(dense_var);
+  execute(function, UpdateOperands{mean, var, channels_of(batch_mean), channels_of(batch_m2), count,
+                                   factor_});
   if (!dense_mean.is_same(running_mean)) {
     store_channels(running_mean, dense_mean);
   }

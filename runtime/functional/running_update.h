@@ -5,7 +5,7 @@
 
 #include "functional/channel_pair.h"
 #include "halnorm/tensor.h"
-#include "plan/passes.h"
+#include "plan/execute.h"
 
 namespace halnorm::detail {
 

@@ -60,21 +60,21 @@ void prepare_runtime() {
 }
 
 std::string take_message() {
-  auto& message = thread_failure().message;
-  std::string text(message.data());
+  std::string text(launch().message.data());
   forget_message();
   return text;
 }
 
-void forget_message() noexcept { thread_failure().message.front() = '\0'; }
+void forget_message() noexcept { launch().message.front() = '\0'; }
 
 void run_kernel(const char* function, const Kernel& kernel,
                 std::initializer_list<const void*> arguments) {
   prepare_runtime();
+  launch().last = &kernel;
   std::array<void*, 16> argv;
   std::transform(arguments.begin(), arguments.end(), argv.begin(),
                  [](const void* p) { return const_cast<void*>(p); });
-  start_loops(walk_of(kernel.operation));
+  launch().next_walk = walk_of(kernel.operation);
   forget_message();
   const KeepThrown keep;
   const int code = kernel.vector_bytes == 0 ? run_on_device(function, kernel, argv.data())

@@ -20,7 +20,6 @@ namespace detail {
 namespace {
 
 std::atomic<int> threads{0};
-thread_local bool in_task = false;  ///< of parallel_for()
 std::atomic<const std::function<void(const ParallelLoop&)>*> host{nullptr};
 
 /// The tasks of a parallel_for(), as Halide's thread pool takes them.
@@ -30,7 +29,7 @@ struct Tasks {
   std::exception_ptr first_error;
 
   void run_one(std::int64_t i) noexcept {
-    const bool outer = std::exchange(in_task, true);
+    const bool outer = std::exchange(launch().in_task, true);
     try {
       run(i);
     } catch (...) {
@@ -39,7 +38,7 @@ struct Tasks {
         first_error = std::current_exception();
       }
     }
-    in_task = outer;
+    launch().in_task = outer;
   }
 };
 
@@ -48,7 +47,7 @@ struct Tasks {
 /// One task, or one thread, needs no pool, and so no lock.
 int run_tasks(void* context, halide_task_t task, int first, int count, std::uint8_t* closure) {
   TaskLoop loop(task, context, first, count, closure);
-  if (count <= 1 || in_task || threads.load(std::memory_order_relaxed) == 1) {
+  if (count <= 1 || launch().in_task || threads.load(std::memory_order_relaxed) == 1) {
     return loop.in_order();
   }
   if (const auto* run = host.load(std::memory_order_acquire); run != nullptr) {
@@ -68,7 +67,7 @@ void throw_failure(const std::exception_ptr& thrown, const std::string& what, in
 
 void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& task) {
   prepare_runtime();
-  start_loops(Walk::forwards);
+  launch().next_walk = Walk::forwards;
   forget_message();
   const KeepThrown keep;
   Tasks tasks{task, {}, {}};

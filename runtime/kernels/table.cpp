@@ -12,6 +12,7 @@
 #include "halnorm/error.h"
 #include "halnorm/kernels.h"
 #include "kernels/cpu_features.h"
+#include "kernels/launch.h"
 
 namespace halnorm {
 
@@ -87,7 +88,6 @@ Target default_choice() {
 
 constexpr int undecided = -1;
 std::atomic<int> active{undecided};
-thread_local const Kernel* last = nullptr;
 
 Target cpu_choice() {
   int choice = active.load(std::memory_order_relaxed);
@@ -120,8 +120,7 @@ const Kernel* find_kernel(const Rows& operation, Layout layout, Element element,
 
 const Kernel& select_kernel(const Rows& operation, Layout layout, Element element,
                             DeviceType where) {
-  last = find_kernel(operation, layout, element, where);
-  return *last;
+  return *find_kernel(operation, layout, element, where);
 }
 
 }  // namespace detail
@@ -140,6 +139,9 @@ void force_target(std::string_view target) {
   detail::active.store(static_cast<int>(choice), std::memory_order_relaxed);
 }
 
-std::string last_kernel() { return detail::last == nullptr ? "" : detail::last->name; }
+std::string last_kernel() {
+  const detail::Kernel* last = detail::launch().last;
+  return last == nullptr ? "" : last->name;
+}
 
 }  // namespace halnorm

@@ -147,7 +147,7 @@ namespace rows {
 /// @throws KernelError if HALNORM_TARGET names no target that runs here.
 const Kernel* find_kernel(const Rows& operation, Layout layout, Element element, DeviceType where);
 
-/// The kernel to run, remembered as this thread's last one.
+/// The kernel to run.
 const Kernel& select_kernel(const Rows& operation, Layout layout, Element element,
                             DeviceType where = DeviceType::CPU);
 

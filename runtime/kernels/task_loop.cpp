@@ -16,28 +16,25 @@ namespace detail {
 
 namespace {
 
-thread_local constinit Failure failure{};
-thread_local constinit Walk next_walk = Walk::forwards;
+thread_local constinit Launch own{};
 
 Walk take_walk() noexcept {
-  const Walk walk = next_walk;
-  next_walk = walk == Walk::forwards ? Walk::backwards : Walk::forwards;
+  const Walk walk = own.next_walk;
+  own.next_walk = walk == Walk::forwards ? Walk::backwards : Walk::forwards;
   return walk;
 }
 
 }  // namespace
 
-void start_loops(Walk first) noexcept { next_walk = first; }
-
-Failure& thread_failure() noexcept { return failure; }
+Launch& launch() noexcept { return own; }
 
 void keep_message(void*, const char* text) noexcept {
-  if (failure.message.front() != '\0') {
+  if (own.message.front() != '\0') {
     return;  // what failed first says more than those that relied on it
   }
   const std::string_view all(text);
-  const std::size_t kept = all.copy(failure.message.data(), failure.message.size() - 1);
-  failure.message[kept] = '\0';
+  const std::size_t kept = all.copy(own.message.data(), own.message.size() - 1);
+  own.message[kept] = '\0';
 }
 
 /// The failure of a task, unless another was first.
@@ -61,8 +58,8 @@ void TaskLoop::run(int index) noexcept {
   KeepThrown keep;
   const int code = task_(context_, first_ + index, closure_);
   if (code != 0) {
-    fail(code, failure.message.data(), std::move(keep.thrown));
-    failure.message.front() = '\0';
+    fail(code, own.message.data(), std::move(keep.thrown));
+    own.message.front() = '\0';
   }
 }
 
@@ -70,9 +67,9 @@ void TaskLoop::run(int index) noexcept {
 int TaskLoop::finish() noexcept {
   const int code = code_.load();
   if (code != 0) {
-    failure.message = message_;
-    if (failure.thrown != nullptr) {
-      *failure.thrown = std::move(thrown_);
+    own.message = message_;
+    if (own.thrown != nullptr) {
+      *own.thrown = std::move(thrown_);
     }
   }
   return code;

@@ -10,47 +10,15 @@
 
 #include "base/float_mode.h"
 #include "halnorm/threads.h"
+#include "kernels/launch.h"
 
 /// @file
 /// The parallel loops of kernels, and how their failures reach the thread that made the call.
 
 namespace halnorm::detail {
 
-/// Why the latest kernel on this thread failed. Nothing may be allocated, and so thrown, where
-/// generated code calls. It has no destructor, because to register one for a thread may fail.
-struct Failure {
-  std::array<char, 512> message;  ///< Halide's words, cut off where they do not fit
-  std::exception_ptr* thrown;     ///< where to put what the host's parallel-for throws; may be null
-};
-Failure& thread_failure() noexcept;
-
-/// Keeps what the host's parallel-for throws on this thread while it lives.
-class KeepThrown {
- public:
-  KeepThrown() noexcept : outer_(thread_failure().thrown) { thread_failure().thrown = &thrown; }
-  KeepThrown(const KeepThrown&) = delete;
-  KeepThrown& operator=(const KeepThrown&) = delete;
-  ~KeepThrown() { thread_failure().thrown = outer_; }
-
-  std::exception_ptr thrown;
-
- private:
-  std::exception_ptr* outer_;
-};
-
 /// Halide's error handler.
 void keep_message(void* context, const char* text) noexcept;
-
-/// How a loop goes through its tasks.
-enum class Walk : std::uint8_t {
-  forwards,      ///< each thread through a range of its own
-  backwards,     ///< likewise, from the range's end
-  side_by_side,  ///< each task the next free thread's
-};
-
-/// How the next loop of this thread goes. The one after it turns round: it finds in cache what the
-/// first left there, and that is the end of each range.
-void start_loops(Walk first) noexcept;
 
 class TaskLoop {
  public:

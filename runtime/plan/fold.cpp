@@ -71,14 +71,14 @@ std::optional<Fold> fold_of(const View& x, bool by_columns) noexcept {
   return by_columns ? std::optional(Fold{x.C, 1, x.L}) : std::nullopt;
 }
 
-std::optional<Fold> fold_of(std::initializer_list<const View*> views, bool by_columns) noexcept {
-  const View& x = **views.begin();
+std::optional<Fold> fold_of(const Views& data, bool by_columns) noexcept {
+  const View& x = data.x();
   if (x.memory != nullptr) {
     return std::nullopt;
   }
   const std::optional<Fold> fold = fold_of(x, by_columns);
-  const bool fits = fold && std::all_of(views.begin(), views.end(), [&](const View* v) {
-                      return fold->repeat == 1 ? v->planes_are_dense() : v->is_dense();
+  const bool fits = fold && std::all_of(data.begin(), data.end(), [&](const View& v) {
+                      return fold->repeat == 1 ? v.planes_are_dense() : v.is_dense();
                     });
   return fits ? fold : std::nullopt;
 }
@@ -119,39 +119,47 @@ View Fold::left_over(const View& x) const noexcept {
   return rows.rows(rows.N / repeat * repeat, rows.N % repeat);
 }
 
-std::optional<Fold> find_fold(std::initializer_list<const View*> views) noexcept {
-  return fold_of(views, has_short_rows(**views.begin()));
+Views Fold::folded(const Views& data) const noexcept {
+  return data.each([this](const View& v) { return folded(v); });
 }
 
-std::optional<Fold> find_fold_for_sums(std::initializer_list<const View*> views) noexcept {
-  const View& x = **views.begin();
-  return fold_of(views, has_short_rows(x) || has_many_rows(x));
+Views Fold::left_over(const Views& data) const noexcept {
+  return data.each([this](const View& v) { return left_over(v); });
 }
 
-std::optional<Fold> find_streaming_fold(std::initializer_list<const View*> views) noexcept {
-  const View& x = **views.begin();
+std::optional<Fold> find_fold(const Views& data) noexcept {
+  return fold_of(data, has_short_rows(data.x()));
+}
+
+std::optional<Fold> find_fold_for_sums(const Views& data) noexcept {
+  const View& x = data.x();
+  return fold_of(data, has_short_rows(x) || has_many_rows(x));
+}
+
+std::optional<Fold> find_streaming_fold(const Views& data) noexcept {
+  const View& x = data.x();
   const auto size = static_cast<std::int64_t>(size_of(x.dtype));
   if (x.layout == Layout::ncl) {
-    return x.L * size < long_row ? find_fold_for_sums(views) : find_fold(views);
+    return x.L * size < long_row ? find_fold_for_sums(data) : find_fold(data);
   }
   const std::int64_t row = x.C * size;
   const std::int64_t to_line = line_bytes / std::gcd(row, line_bytes);
   const std::int64_t unit = row * to_line > longest_aligned_row ? 1 : to_line;
   const std::int64_t repeat = (streaming_row + row * unit - 1) / (row * unit) * unit;
   const bool fits =
-      std::all_of(views.begin(), views.end(), [](const View* v) { return v->is_dense(); });
+      std::all_of(data.begin(), data.end(), [](const View& v) { return v.is_dense(); });
   if (!fits || row >= streaming_row || x.N < repeat * enough_rows) {
     return std::nullopt;
   }
   return Fold{x.C, repeat, 1};
 }
 
-std::int64_t channels_per_group(std::initializer_list<const View*> views) noexcept {
-  const View& x = **views.begin();
+std::int64_t channels_per_group(const Views& data) noexcept {
+  const View& x = data.x();
   if (x.layout == Layout::nlc || x.L >= short_row || x.N > group_elements / group_columns) {
     return x.C;
   }
-  const std::optional<Fold> fold = find_fold(views);
+  const std::optional<Fold> fold = find_fold(data);
   const std::int64_t groups = fold && fold->inner > 1 ? fold->columns() / group_columns : 0;
   if (groups < 2) {
     return x.C;

@@ -1,10 +1,7 @@
 #pragma once
 
-#include <algorithm>
-#include <functional>
 #include <optional>
 
-#include "kernels/parallel.h"
 #include "kernels/workspace.h"
 #include "plan/view.h"
 
@@ -25,6 +22,8 @@ struct Fold {
   /// The whole rows of columns, and the rows of the data that are left.
   [[nodiscard]] View folded(const View& x) const noexcept;
   [[nodiscard]] View left_over(const View& x) const noexcept;
+  [[nodiscard]] Views folded(const Views& data) const noexcept;
+  [[nodiscard]] Views left_over(const Views& data) const noexcept;
 
   /// The sum of value(column) over a channel's columns.
   template <class Value>
@@ -40,38 +39,22 @@ struct Fold {
   }
 };
 
-/// The fold that makes kernels on such data faster, if there is one. All views have one shape.
-std::optional<Fold> find_fold(std::initializer_list<const View*> views) noexcept;
+/// The fold that makes kernels on such data faster, if there is one.
+std::optional<Fold> find_fold(const Views& data) noexcept;
 
 /// The same for sums over the rows of a channel. Many rows of few vectors each are taken as rows of
 /// columns too.
-std::optional<Fold> find_fold_for_sums(std::initializer_list<const View*> views) noexcept;
+std::optional<Fold> find_fold_for_sums(const Views& data) noexcept;
 
 /// The same for output that goes past the caches: (N, C) as rows that are long, and start where
 /// lines of the caches do.
-std::optional<Fold> find_streaming_fold(std::initializer_list<const View*> views) noexcept;
+std::optional<Fold> find_streaming_fold(const Views& data) noexcept;
 
-/// Channels of one of in_groups(); all of them if there is one group.
-std::int64_t channels_per_group(std::initializer_list<const View*> views) noexcept;
-
-/// Groups of channels whose short rows make enough columns each: a thread takes a group through all
+/// Channels of a group whose short rows make enough columns: a thread takes a group through all
 /// passes of a call, finds it in its own cache in the second, and waits for no other thread between
 /// them. Training on (64, 512, 7), on one thread, 58 to 53 us, on two 51 to 25 (an Intel Xeon).
-/// Calls pass(box) for each group side by side; false, and no call, if there are not several.
-template <class Pass>
-bool in_groups(std::initializer_list<const View*> views, Pass pass) {
-  const View& x = **views.begin();
-  const std::int64_t channels = channels_per_group(views);
-  if (channels >= x.C) {
-    return false;
-  }
-  const auto run = [&](std::int64_t i) {
-    const std::int64_t first = i * channels;
-    pass(Box{0, x.N, first, std::min(channels, x.C - first), 0, x.L});
-  };
-  parallel_for((x.C + channels - 1) / channels, std::ref(run));  // by reference: nothing allocated
-  return true;
-}
+/// All channels if there are not several groups.
+std::int64_t channels_per_group(const Views& data) noexcept;
 
 /// Values per channel, repeated for each column; Float64, or the dtype of Float32 parameters.
 class Columns {

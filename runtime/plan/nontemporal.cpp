@@ -9,6 +9,7 @@
 #include "halnorm/kernels.h"
 #include "kernels/cpu_features.h"
 #include "plan/fold.h"
+#include "plan/variant.h"
 
 namespace halnorm {
 
@@ -57,14 +58,6 @@ bool rows_are_long(const View& v) noexcept {
   return size * (channels ? v.C : v.L) >= least;
 }
 
-std::int64_t bytes_of(std::initializer_list<const View*> views) noexcept {
-  std::int64_t bytes = 0;
-  for (const View* v : views) {
-    bytes += v->bytes();
-  }
-  return bytes;
-}
-
 bool has_form(const Rows& streaming, const View& v) {
   return find_kernel(streaming, v.layout, element_of(v.dtype), DeviceType::CPU) != nullptr;
 }
@@ -75,27 +68,28 @@ bool starts_at_line(const View& v) noexcept {
   return std::bit_cast<std::uintptr_t>(v.data) % line_bytes == 0;
 }
 
-bool should_stream(const View& out, std::initializer_list<const View*> views) {
+bool should_stream(const Views& data) {
+  const View& out = data.out();
   if (out.memory != nullptr) {
     return false;
   }
-  if (bytes_of(views) <= threshold_bytes() || !starts_at_line(out)) {
+  if (data.bytes() <= threshold_bytes() || !starts_at_line(out)) {
     return false;
   }
-  const std::optional<Fold> fold = find_streaming_fold(views);
+  const std::optional<Fold> fold = find_streaming_fold(data);
   if (!rows_are_long(fold ? fold->folded(out) : out)) {
     return false;
   }
   // What overwrites its own input finds its lines in cache.
   const bool in_place = std::any_of(
-      views.begin(), views.end(), [&](const View* v) { return v != &out && v->data == out.data; });
+      data.begin(), data.end(), [&](const View& v) { return &v != &out && v.data == out.data; });
   return !in_place && has_form(rows::batch_norm_elemt_stream, out);
 }
 
 /// The sums of a training call read half of what the call touches.
-bool should_fetch(std::initializer_list<const View*> views) {
-  const View& x = **views.begin();
-  return x.memory == nullptr && !sums_in_double(x) && bytes_of(views) > threshold_bytes() / 2 &&
+bool should_fetch(const Views& data) {
+  const View& x = data.x();
+  return x.memory == nullptr && !sums_in_double(x) && data.bytes() > threshold_bytes() / 2 &&
          has_form(rows::batch_norm_moments_stream, x);
 }
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <initializer_list>
-
 #include "plan/view.h"
 
 /// @file
@@ -11,13 +9,13 @@
 
 namespace halnorm::detail {
 
-/// Whether a call that touches `views`, of which it writes `out`, leaves nothing of its output in a
-/// CPU's caches anyway, and there is a kernel with streaming stores for such an output.
-bool should_stream(const View& out, std::initializer_list<const View*> views);
+/// Whether a call on such data leaves nothing of its output in a CPU's caches anyway, and there is
+/// a kernel with streaming stores for such an output.
+bool should_stream(const Views& data);
 
-/// Whether so much of `views` is read that it comes from memory, and there is a kernel that fetches
-/// it ahead. What should_stream() does so as well; this is for sums alone.
-bool should_fetch(std::initializer_list<const View*> views);
+/// Whether data that is only read is so large that it comes from memory, and there is a kernel that
+/// fetches it ahead. What should_stream() does so as well; this is for sums alone.
+bool should_fetch(const Views& data);
 
 /// What the kernels with streaming stores want of their output; its rows may start anywhere.
 bool starts_at_line(const View& v) noexcept;

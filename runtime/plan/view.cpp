@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <numeric>
 
 #include "device/memory.h"
 
@@ -12,26 +11,6 @@ namespace {
 
 /// Elements that a kernel is given at most: half of what its indices count.
 constexpr std::int64_t kernel_elements = std::int64_t{1} << 30;
-
-/// Elements that a CPU takes in one loop: what one task of a larger kernel has at least.
-constexpr std::int64_t small_elements = 16384;
-
-// Its rows are added up in one block, eight at a time.
-constexpr std::int64_t small_rows = 512;
-
-// It comes back to every row for each vector of channels, and so to most lines of the caches if
-// vectors are shorter. With AVX2 training took 0.6 of the time on 16 KB, 0.8 to 0.95 on 32 KB and
-// 1.2 to 1.5 times as long on 64 KB, which AVX-512 did in 0.8 to 0.9 (an Intel Xeon).
-constexpr std::int64_t small_bytes_in_lines = 65536;
-constexpr std::int64_t small_bytes_in_parts = 24576;
-
-// A first-level cache of 48 KB: 64 sets of 12 lines. And rows that cost nothing even where they
-// share one set: training on (32, 512) took 0.66 of the time, on (256, 64) 1.29 of it.
-constexpr std::int64_t sets = 64, lines_of_set = 12;
-constexpr std::int64_t few_rows = 32;
-
-// Values of a channel whose sums are double: a mean of more is seldom small against its error.
-constexpr double few_values = 256;
 
 std::int64_t div_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -47,33 +26,17 @@ std::byte* offset(std::byte* data, std::int64_t elements, DType dtype) {
   return data + elements * static_cast<std::int64_t>(size_of(dtype));
 }
 
-/// Whether the lines that a walk down the rows of `tensors` meets stay in a first-level cache:
-/// those a power of two apart share its sets.
-bool walk_fits(const View& x, std::int64_t tensors) noexcept {
-  if (x.N <= few_rows) {
-    return true;
+/// The largest box of at most so many elements: whole rows, else channels of one, else a part of a
+/// channel's.
+Box full_box(const View& v, std::int64_t elements) noexcept {
+  const std::int64_t plane = v.C * v.L;
+  if (plane <= elements) {
+    return {0, std::min(elements / plane, v.N), 0, v.C, 0, v.L};
   }
-  const std::int64_t row = std::abs(x.stride_n) * static_cast<std::int64_t>(size_of(x.dtype));
-  const std::int64_t pitch = std::max<std::int64_t>((row + line_bytes / 2) / line_bytes, 1);
-  const std::int64_t walked = row < line_bytes ? x.N * row / line_bytes : x.N;
-  return walked * tensors <= sets / std::gcd(pitch, sets) * lines_of_set;
-}
-
-bool is_small(const View& x, const Kernel& small) noexcept {
-  if (x.memory == nullptr) {
-    const bool backward = small.operation == Operation::batch_norm_backward_small;
-    const bool in_lines = small.vector_bytes == line_bytes;
-    return x.N <= small_rows && x.C <= small_elements && x.N * x.C <= small_elements &&
-           x.bytes() <= (in_lines ? small_bytes_in_lines : small_bytes_in_parts) &&
-           walk_fits(x, backward ? 2 : 1);
+  if (v.layout == Layout::nlc || v.L <= elements) {
+    return {0, 1, 0, std::max<std::int64_t>(elements / v.L, 1), 0, v.L};
   }
-  // From about there on the one block of threads that has a channel is slower than all of them in
-  // two launches, or was, in three: in NCL measured on an H100 with the kernels before these, in
-  // NLC simulated. There a block has several channels, more of narrow data. See
-  // docs/performance.md.
-  const std::int64_t values =
-      x.layout == Layout::ncl ? 32768 : 384 * static_cast<std::int64_t>(size_of(x.dtype));
-  return x.N <= values && x.L <= values && x.N * x.L <= values;
+  return {0, 1, 0, 1, 0, elements};
 }
 
 }  // namespace
@@ -113,6 +76,22 @@ KernelBuffer View::buffer() const {
   return {data, dtype, {{C, 1}, {N, stride(N, stride_n)}}, memory};
 }
 
+std::int64_t Views::bytes() const noexcept {
+  std::int64_t all = 0;
+  for (const View& v : *this) {
+    all += v.bytes();
+  }
+  return all;
+}
+
+bool Views::fit_kernel() const noexcept {
+  return std::all_of(begin(), end(), [](const View& v) { return v.fits_kernel(); });
+}
+
+Views Views::part(const Box& box) const noexcept {
+  return each([&](const View& v) { return v.part(box); });
+}
+
 Channels Channels::part(std::int64_t first, std::int64_t length) const noexcept {
   Channels p = *this;
   p.data = offset(static_cast<std::byte*>(data), first * stride, dtype);
@@ -125,38 +104,18 @@ double Channels::at(std::int64_t channel) const noexcept {
                                  : double{static_cast<const float*>(data)[channel * stride]};
 }
 
-bool sums_in_double(const View& x) noexcept {
-  return x.dtype == DType::Float32 && x.memory == nullptr && x.count() <= few_values;
-}
+Boxes::Boxes(const View& v, const Box& full) noexcept
+    : N_(v.N),
+      C_(v.C),
+      L_(v.L),
+      n_(full.n),
+      c_(full.c),
+      l_(full.l),
+      along_n_(div_up(N_, n_)),
+      along_c_(div_up(C_, c_)),
+      along_l_(div_up(L_, l_)) {}
 
-const Kernel& kernel_for(const Rows& operation, const View& x) {
-  const DeviceType where = x.memory == nullptr ? DeviceType::CPU : x.memory->device().type;
-  const Element element = element_of(x.dtype);
-  const auto& [small_form, exact_form, stream_form] = operation.variants;
-  const Kernel* small =
-      small_form == nullptr ? nullptr : find_kernel(*small_form, x.layout, element, where);
-  const bool takes_small = small != nullptr && is_small(x, *small);
-  const bool takes_exact = !takes_small && exact_form != nullptr && sums_in_double(x);
-  return select_kernel(takes_small   ? *small_form
-                       : takes_exact ? *exact_form
-                                     : operation,
-                       x.layout, element, where);
-}
-
-Boxes::Boxes(const View& v, std::int64_t elements) : N_(v.N), C_(v.C), L_(v.L), l_(v.L) {
-  const std::int64_t plane = v.C * v.L;
-  if (plane <= elements) {
-    c_ = v.C;
-    n_ = std::min(elements / plane, v.N);
-  } else if (v.layout == Layout::nlc || v.L <= elements) {
-    c_ = std::max<std::int64_t>(elements / v.L, 1);
-  } else {
-    l_ = elements;
-  }
-  along_n_ = div_up(N_, n_);
-  along_c_ = div_up(C_, c_);
-  along_l_ = div_up(L_, l_);
-}
+Boxes::Boxes(const View& v, std::int64_t elements) : Boxes(v, full_box(v, elements)) {}
 
 Box Boxes::operator[](std::int64_t i) const noexcept {
   const std::int64_t first_l = i % along_l_ * l_;
@@ -166,16 +125,20 @@ Box Boxes::operator[](std::int64_t i) const noexcept {
           first_l, std::min(l_, L_ - first_l)};
 }
 
-Boxes kernel_boxes(const View& x, const View& y) {
+Boxes Boxes::of_channels(const View& v, std::int64_t channels) noexcept {
+  return {v, {0, v.N, 0, std::min(channels, v.C), 0, v.L}};
+}
+
+Boxes kernel_boxes(const Views& data) {
   std::int64_t elements = kernel_elements;
   while (elements > 1) {
-    const Boxes boxes(x, elements);
-    if (x.part(boxes[0]).fits_kernel() && y.part(boxes[0]).fits_kernel()) {
+    const Boxes boxes(data.x(), elements);
+    if (data.part(boxes[0]).fit_kernel()) {
       return boxes;
     }
     elements /= 2;
   }
-  return {x, 1};
+  return {data.x(), 1};
 }
 
 }  // namespace halnorm::detail

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 
 #include "device/memory.h"
@@ -68,32 +71,71 @@ struct Channels {
   [[nodiscard]] double* doubles() const noexcept { return static_cast<double*>(data); }
 };
 
-/// Cuts the elements of equally shaped views into boxes of at most so many elements, in memory
-/// order: whole rows where they fit, else channels of one row, else parts of one channel's row.
+/// The data of an operation: x first, what it writes last. All views have one shape and layout.
+class Views {
+ public:
+  Views(std::initializer_list<View> views) noexcept : size_(views.size()) {
+    std::copy(views.begin(), views.end(), views_.begin());
+  }
+
+  [[nodiscard]] const View& x() const noexcept { return views_[0]; }
+  [[nodiscard]] const View& out() const noexcept { return views_[size_ - 1]; }
+  [[nodiscard]] const View* begin() const noexcept { return views_.data(); }
+  [[nodiscard]] const View* end() const noexcept { return views_.data() + size_; }
+
+  /// All but the output.
+  [[nodiscard]] Views inputs() const noexcept {
+    Views read(*this);
+    --read.size_;
+    return read;
+  }
+
+  [[nodiscard]] std::int64_t bytes() const noexcept;
+  [[nodiscard]] bool fit_kernel() const noexcept;  ///< each fits_kernel()
+  [[nodiscard]] Views part(const Box& box) const noexcept;
+
+  /// change(view) of each.
+  template <class Change>
+  [[nodiscard]] Views each(Change change) const {
+    Views changed;
+    changed.size_ = size_;
+    std::transform(begin(), end(), changed.views_.begin(), change);
+    return changed;
+  }
+
+ private:
+  Views() noexcept {}  // NOLINT(modernize-use-equals-default): which would clear the views
+
+  std::array<View, 3> views_;
+  std::size_t size_ = 0;
+};
+
+/// The elements of equally shaped views in boxes, in memory order; those at the ends of an axis may
+/// be smaller.
 class Boxes {
  public:
+  Boxes() = default;  ///< of no meaning yet
+
+  /// Boxes of at most so many elements: whole rows where they fit, else channels of one row, else
+  /// parts of one channel's row.
   Boxes(const View& shape, std::int64_t elements);
+
+  /// Boxes of so many channels.
+  static Boxes of_channels(const View& shape, std::int64_t channels) noexcept;
 
   [[nodiscard]] std::int64_t size() const noexcept { return along_n_ * along_c_ * along_l_; }
   [[nodiscard]] Box operator[](std::int64_t i) const noexcept;
 
  private:
+  Boxes(const View& shape, const Box& full) noexcept;
+
   std::int64_t N_, C_, L_;
-  std::int64_t n_ = 1, c_ = 1, l_;            ///< a full box's extents
+  std::int64_t n_, c_, l_;                    ///< a full box's extents
   std::int64_t along_n_, along_c_, along_l_;  ///< boxes along each axis
 };
 
-/// The boxes of a tensor that is too large for one kernel: few enough elements, and near enough to
-/// each other in every view.
-Boxes kernel_boxes(const View& x, const View& y);
-
-/// Whether float32 sums of such data are added up in double: where a channel has few values, their
-/// roundings would show in its statistics. The shape alone decides.
-bool sums_in_double(const View& x) noexcept;
-
-/// The kernel for such data, where it lies. Few values have a form of their own where it is faster:
-/// on devices few per channel, which take one launch; on the CPU few in all, channels innermost,
-/// which take one loop.
-const Kernel& kernel_for(const Rows& operation, const View& x);
+/// The boxes of data that is too large for one kernel: few enough elements, and near enough to each
+/// other in every view.
+Boxes kernel_boxes(const Views& data);
 
 }  // namespace halnorm::detail

@@ -1,0 +1,97 @@
+#pragma once
+
+#include "plan/plan.h"
+#include "plan/view.h"
+
+/// @file
+/// The operations on views, whatever their size and shape. Each makes its plan and carries it out.
+///
+/// Arguments are checked; all views have one shape and layout and are not empty; mean, invstd, m2
+/// and the sums are dense Float64; weight, bias and running statistics have the kernel's parameter
+/// dtype. y may be x, and dx may be dy. `function` names the caller in a KernelError.
+
+namespace halnorm::detail {
+
+/// Running statistics, one dense value per channel in the dtype of the kernel's parameters, and the
+/// factor of the batch's.
+struct RunningStatistics {
+  Channels mean, var;
+  double factor;
+};
+
+/// One step of the running statistics, which are read and written.
+struct UpdateOperands {
+  Channels running_mean, running_var, mean, m2;
+  double count, factor;
+};
+
+struct MomentsOperands {
+  View x;
+  Channels mean, m2;  ///< written
+};
+
+/// y from given statistics.
+struct ElemtOperands {
+  View x;
+  Channels weight, bias, mean, invstd;
+  View y;  ///< written
+};
+
+struct InferOperands {
+  View x;
+  Channels running_mean, running_var, weight, bias;
+  double eps;
+  View y;  ///< written
+};
+
+struct TrainOperands {
+  View x;
+  Channels weight, bias;
+  double eps;
+  View y;  ///< written, and so are the next
+  Channels mean, invstd, m2;
+  const RunningStatistics* running = nullptr;  ///< updated in the same launch (devices only)
+};
+
+/// The sums of dy and of dy * (x - mean).
+struct ReduceOperands {
+  View dy, x;
+  Channels mean;
+  Channels sum_dy, sum_dy_xmu;  ///< written
+};
+
+/// dx from given sums over `count` values.
+struct BackwardElemtOperands {
+  View dy, x;
+  Channels weight, mean, invstd, sum_dy, sum_dy_xmu;
+  double count;
+  View dx;  ///< written
+};
+
+struct BackwardOperands {
+  View dy, x;
+  Channels weight, mean, invstd;
+  View dx;  ///< written, and so are the next
+  Channels dweight, dbias;
+  bool adds = false;  ///< dweight and dbias are those of a ChannelPair, and are added to
+};
+
+struct BackwardInferOperands {
+  View dy, x;
+  Channels weight, running_mean, running_var;
+  double eps;
+  View dx;  ///< written, and so are the next
+  Channels dweight, dbias;
+};
+
+void execute(const char* function, const UpdateOperands& o);
+void execute(const char* function, const MomentsOperands& o);
+void execute(const char* function, const ElemtOperands& o);
+void execute(const char* function, const InferOperands& o);
+void execute(const char* function, const TrainOperands& o);
+void execute(const char* function, const ReduceOperands& o);
+void execute(const char* function, const BackwardElemtOperands& o);
+void execute(const char* function, const BackwardOperands& o);
+void execute(const char* function, const BackwardInferOperands& o);
+
+}  // namespace halnorm::detail

@@ -1,0 +1,216 @@
+#include <algorithm>
+#include <cmath>
+
+#include "plan/fold.h"
+#include "plan/nontemporal.h"
+#include "plan/partition.h"
+#include "plan/run.h"
+#include "plan/scratch.h"
+#include "plan/steps.h"
+#include "plan/watch.h"
+
+namespace halnorm::detail {
+
+using Way = Step::Way;
+
+namespace {
+
+ElemtOperands part(const ElemtOperands& o, const Box& b) {
+  return {o.x.part(b),
+          o.weight.part(b.first_c, b.c),
+          o.bias.part(b.first_c, b.c),
+          o.mean.part(b.first_c, b.c),
+          o.invstd.part(b.first_c, b.c),
+          o.y.part(b)};
+}
+
+InferOperands part(const InferOperands& o, const Box& b) {
+  return {o.x.part(b),
+          o.running_mean.part(b.first_c, b.c),
+          o.running_var.part(b.first_c, b.c),
+          o.weight.part(b.first_c, b.c),
+          o.bias.part(b.first_c, b.c),
+          o.eps,
+          o.y.part(b)};
+}
+
+TrainOperands part(const TrainOperands& o, const Box& b) {
+  return {o.x.part(b),
+          o.weight.part(b.first_c, b.c),
+          o.bias.part(b.first_c, b.c),
+          o.eps,
+          o.y.part(b),
+          o.mean.part(b.first_c, b.c),
+          o.invstd.part(b.first_c, b.c),
+          o.m2.part(b.first_c, b.c)};
+}
+
+/// Adds a part's moments. Chan, Golub and LeVeque 1979, equation 2.1.
+void merge_part(double count, const Channels& mean, const Channels& m2, double part_count,
+                const double* part_mean, const double* part_m2) {
+  const double share = part_count / (count + part_count);
+  for (std::int64_t c = 0; c < mean.count; ++c) {
+    const double apart = part_mean[c] - mean.doubles()[c];
+    mean.doubles()[c] += apart * share;
+    m2.doubles()[c] += part_m2[c] + apart * apart * count * share;
+  }
+}
+
+/// The moments of the parts, merged in their order.
+void merge_parts(const char* function, const Step& step, const MomentsOperands& o) {
+  const std::int64_t channels = o.x.C;
+  const Scratch means(step.parts.size() * channels);
+  const Scratch squares(step.parts.size() * channels);
+  for_each_part(step, [&](std::int64_t i) {
+    const Box b = step.parts[i];
+    run(function, *step.kernel, o.x.part(b), means.channels().part(i * channels, b.c),
+        squares.channels().part(i * channels, b.c));
+  });
+  for (std::int64_t i = 0; i < step.parts.size(); ++i) {
+    const Box b = step.parts[i];
+    const double before = count_before(o.x, b);
+    const Channels mean = o.mean.part(b.first_c, b.c);
+    const Channels m2 = o.m2.part(b.first_c, b.c);
+    const double* part_mean = means.get() + i * channels;
+    const double* part_m2 = squares.get() + i * channels;
+    if (before == 0) {
+      std::copy_n(part_mean, b.c, mean.doubles());
+      std::copy_n(part_m2, b.c, m2.doubles());
+    } else {
+      merge_part(before, mean, m2, static_cast<double>(b.n) * static_cast<double>(b.l), part_mean,
+                 part_m2);
+    }
+  }
+}
+
+void moments_of_columns(const char* function, const Step& step, const MomentsOperands& o) {
+  const Fold& fold = step.fold;
+  const View folded = fold.folded(o.x);
+  const Scratch means(fold.columns());
+  const Scratch squares(fold.columns());
+  carry_out(function, step.first(), MomentsOperands{folded, means.channels(), squares.channels()});
+  merge_columns(fold, folded.count(), means.get(), squares.get(), o.mean.doubles(), o.m2.doubles());
+  if (step.has_second()) {
+    const View rest = fold.left_over(o.x);
+    carry_out(function, step.second(),
+              MomentsOperands{rest, means.channels().part(0, rest.C),
+                              squares.channels().part(0, rest.C)});
+    merge_part(o.x.count() - rest.count(), o.mean, o.m2, rest.count(), means.get(), squares.get());
+  }
+}
+
+void elemt_of_columns(const char* function, const Step& step, const ElemtOperands& o) {
+  const Fold& fold = step.fold;
+  const Columns weight(fold, o.weight);
+  const Columns bias(fold, o.bias);
+  const Columns mean(fold, o.mean);
+  const Columns invstd(fold, o.invstd);
+  carry_out(function, step.first(),
+            ElemtOperands{fold.folded(o.x), weight.get(), bias.get(), mean.get(), invstd.get(),
+                          fold.folded(o.y)});
+  if (step.has_second()) {
+    carry_out(function, step.second(),
+              ElemtOperands{fold.left_over(o.x), o.weight, o.bias, o.mean, o.invstd,
+                            fold.left_over(o.y)});
+  }
+}
+
+void run_elemt(const char* function, const Step& step, const ElemtOperands& o) {
+  run(function, kernel_for_part(step, o.y), o.x, o.weight, o.bias, o.mean, o.invstd, o.y);
+}
+
+void train_in_passes(const char* function, const Step& step, const TrainOperands& o) {
+  carry_out(function, step.first(), MomentsOperands{o.x, o.mean, o.m2});
+  for (std::int64_t c = 0; c < o.x.C; ++c) {
+    o.invstd.doubles()[c] = 1 / std::sqrt(o.m2.doubles()[c] / o.x.count() + o.eps);
+  }
+  carry_out(function, step.second(), ElemtOperands{o.x, o.weight, o.bias, o.mean, o.invstd, o.y});
+}
+
+void infer_by_elemt(const char* function, const Step& step, const InferOperands& o) {
+  const Scratch mean(o.x.C);
+  const Scratch invstd(o.x.C);
+  for (std::int64_t c = 0; c < o.x.C; ++c) {
+    mean.get()[c] = o.running_mean.at(c);
+    invstd.get()[c] = 1 / std::sqrt(o.running_var.at(c) + o.eps);
+  }
+  carry_out(function, step.second(),
+            ElemtOperands{o.x, o.weight, o.bias, mean.channels(), invstd.channels(), o.y});
+}
+
+void carry_out(const char* function, const Step& step, const InferOperands& o) {
+  if (step.way == Way::groups) {
+    for_each_part(step, [&](std::int64_t i) {
+      carry_out(function, step.of_group(i), part(o, step.parts[i]));
+    });
+  } else if (step.way == Way::passes) {
+    infer_by_elemt(function, step, o);
+  } else {
+    run(function, *step.kernel, o.x, o.running_mean, o.running_var, o.weight, o.bias, o.eps, o.y);
+  }
+}
+
+void carry_out(const char* function, const Step& step, const TrainOperands& o) {
+  if (step.way == Way::groups) {
+    for_each_part(step, [&](std::int64_t i) {
+      carry_out(function, step.of_group(i), part(o, step.parts[i]));
+    });
+  } else if (step.way == Way::passes) {
+    train_in_passes(function, step, o);
+  } else if (o.running != nullptr) {
+    const auto& [mean, var, factor] = *o.running;
+    run(function, *step.kernel, o.x, o.weight, o.bias, o.eps, mean, var, factor, o.y, o.mean,
+        o.invstd, o.m2, mean, var);
+  } else {
+    run(function, *step.kernel, o.x, o.weight, o.bias, o.eps, o.y, o.mean, o.invstd, o.m2);
+    finish(step);
+  }
+}
+
+}  // namespace
+
+void carry_out(const char* function, const Step& step, const MomentsOperands& o) {
+  if (step.way == Way::columns) {
+    moments_of_columns(function, step, o);
+  } else if (step.way == Way::kernel) {
+    run(function, *step.kernel, o.x, o.mean, o.m2);
+  } else {
+    merge_parts(function, step, o);
+  }
+}
+
+void carry_out(const char* function, const Step& step, const ElemtOperands& o) {
+  if (step.way == Way::columns) {
+    elemt_of_columns(function, step, o);
+    return;
+  }
+  if (step.way == Way::kernel) {
+    run_elemt(function, step, o);
+  } else {
+    for_each_part(step, [&](std::int64_t i) { run_elemt(function, step, part(o, step.parts[i])); });
+  }
+  finish(step);
+}
+
+void execute(const char* function, const MomentsOperands& o) {
+  const Plan plan = plan_moments({o.x});
+  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
+}
+
+void execute(const char* function, const ElemtOperands& o) {
+  const Plan plan = plan_elemt({o.x, o.y});
+  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
+}
+
+void execute(const char* function, const InferOperands& o) {
+  const Plan plan = plan_infer({o.x, o.y});
+  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
+}
+
+void execute(const char* function, const TrainOperands& o) {
+  const Plan plan = o.running == nullptr ? plan_train({o.x, o.y})
+                                         : plan_kernel(rows::batch_norm_train_update, o.x);
+  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
+}
+
+}  // namespace halnorm::detail

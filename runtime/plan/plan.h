@@ -1,0 +1,76 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "kernels/table.h"
+#include "plan/fold.h"
+#include "plan/view.h"
+
+/// @file
+/// What an operation does on data of some size and shape: which kernels, on which parts, in which
+/// order. A plan is made once a call, from shapes, strides, dtypes, the device and the streaming
+/// threshold alone (of the memory it sees whether an output starts at a line of the caches, and
+/// whether it is an input); execute.h carries it out and asks nothing again.
+
+namespace halnorm::detail {
+
+/// A step of a plan. Steps lie in the plan's array, behind the one that they belong to.
+struct Step {
+  enum class Way : std::uint8_t {
+    kernel,   ///< one kernel
+    boxes,    ///< the kernel on boxes that its indices reach, one after the other
+    split,    ///< the kernel on boxes side by side: too few channels for the threads
+    columns,  ///< first() on rows of columns, and second() on the rows that are left
+    groups,   ///< first() on groups of channels side by side; second() on a smaller last one
+    passes,   ///< the statistics by first(), if there is one, then the output by second()
+  };
+
+  Way way;
+  bool streams;                     ///< the output goes past the caches
+  const Kernel* kernel;             ///< of kernel, boxes and split
+  const Kernel* unaligned;          ///< the same for a box whose output does not start at a line
+  Boxes parts;                      ///< of boxes, split and groups
+  Fold fold;                        ///< of columns
+  std::int8_t to_first, to_second;  ///< how many steps behind this one; 0 for none
+
+  [[nodiscard]] bool has_first() const noexcept { return to_first != 0; }
+  [[nodiscard]] bool has_second() const noexcept { return to_second != 0; }
+  [[nodiscard]] const Step& first() const noexcept { return this[to_first]; }
+  [[nodiscard]] const Step& second() const noexcept { return this[to_second]; }
+  /// Of groups: the step of one of them.
+  [[nodiscard]] const Step& of_group(std::int64_t i) const noexcept {
+    return has_second() && i == parts.size() - 1 ? second() : first();
+  }
+};
+
+class Plan {
+ public:
+  [[nodiscard]] const Step& root() const noexcept { return steps_[0]; }
+
+  /// In words, on one line: "halnorm_batch_norm_moments_ncl_f32__avx2, then ...".
+  [[nodiscard]] std::string str() const;
+
+ private:
+  friend class Planner;
+  static constexpr int most_steps = 16;  ///< groups of two passes in columns are eleven
+
+  std::array<Step, most_steps> steps_;
+  int count_ = 0;
+};
+
+/// The plans of the operations. `data` is x, what else is read, and what is written.
+Plan plan_moments(const Views& data);          ///< {x}
+Plan plan_elemt(const Views& data);            ///< {x, y}
+Plan plan_backward_reduce(const Views& data);  ///< {x, dy}
+Plan plan_backward_elemt(const Views& data);   ///< {x, dy, dx}
+Plan plan_infer(const Views& data);            ///< {x, y}
+Plan plan_train(const Views& data);            ///< {x, y}
+Plan plan_backward(const Views& data);         ///< {x, dy, dx}
+Plan plan_backward_infer(const Views& data);   ///< {x, dy, dx}
+
+/// One kernel whatever the data: of fused operations, and of devices'.
+Plan plan_kernel(const Rows& operation, const View& x);
+
+}  // namespace halnorm::detail

@@ -1,0 +1,49 @@
+#include "plan/nontemporal.h"
+#include "plan/planner.h"
+
+namespace halnorm::detail {
+
+Plan plan_backward_reduce(const Views& data) {
+  Plan plan;
+  Planner(plan).sums(rows::batch_norm_backward_reduce, data);
+  return plan;
+}
+
+Plan plan_backward_elemt(const Views& data) {
+  Plan plan;
+  Planner(plan).elements(rows::batch_norm_backward_elemt, data, should_stream(data));
+  return plan;
+}
+
+Plan plan_backward(const Views& data) {
+  return plan_in_groups(
+      data, should_stream(data), [](Planner& planner, const Views& part, bool streams) {
+        if (!in_passes(part, streams)) {
+          return planner.whole(rows::batch_norm_backward, part.x(), streams);
+        }
+        Step* step = planner.passes();
+        planner.set_first(step, planner.sums(rows::batch_norm_backward_reduce, part.inputs()));
+        planner.set_second(step, planner.elements(rows::batch_norm_backward_elemt, part, streams));
+        return step;
+      });
+}
+
+Plan plan_backward_infer(const Views& data) {
+  // dx is dy normalized about 0. The kernel does not wait for its sums with it, and would overwrite
+  // a dy that they still need.
+  const auto dy_and_dx = [](const Views& all) { return Views{all.inputs().out(), all.out()}; };
+  return plan_in_groups(
+      data, should_stream(dy_and_dx(data)), [&](Planner& planner, const Views& part, bool streams) {
+        const Views elements = dy_and_dx(part);
+        const bool in_place = elements.x().data == elements.out().data;
+        if (!in_place && !streams && !in_passes(part, streams)) {
+          return planner.kernel(rows::batch_norm_backward_infer, part.x());
+        }
+        Step* step = planner.passes();
+        planner.set_first(step, planner.sums(rows::batch_norm_backward_reduce, part.inputs()));
+        planner.set_second(step, planner.elements(rows::batch_norm_elemt, elements, streams));
+        return step;
+      });
+}
+
+}  // namespace halnorm::detail

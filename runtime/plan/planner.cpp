@@ -1,0 +1,97 @@
+#include "plan/planner.h"
+
+#include <stdexcept>
+
+#include "plan/nontemporal.h"
+#include "plan/partition.h"
+#include "plan/variant.h"
+
+namespace halnorm::detail {
+
+using Way = Step::Way;
+
+Step* Planner::add(Way way) {
+  if (plan_.count_ == Plan::most_steps) {
+    throw std::length_error("halnorm: a plan of too many steps");
+  }
+  Step* step = &plan_.steps_[static_cast<std::size_t>(plan_.count_++)];
+  step->way = way;
+  step->streams = false;
+  step->kernel = step->unaligned = nullptr;
+  step->to_first = step->to_second = 0;
+  return step;
+}
+
+Step* Planner::kernel(const Rows& operation, const View& x) {
+  Step* step = add(Way::kernel);
+  step->kernel = &kernel_for(operation, x);
+  return step;
+}
+
+Step* Planner::columns(const Fold& fold) {
+  Step* step = add(Way::columns);
+  step->fold = fold;
+  return step;
+}
+
+Step* Planner::sums(const Rows& operation, const Views& data) {
+  const View& x = data.x();
+  if (const auto fold = find_fold_for_sums(data)) {
+    Step* step = columns(*fold);
+    set_first(step, sums(operation, fold->folded(data)));
+    if (const Views rest = fold->left_over(data); rest.x().N > 0) {
+      set_second(step, kernel(form_of(operation, should_fetch(rest)), rest.x()));
+    }
+    return step;
+  }
+  Step* step = kernel(form_of(operation, should_fetch(data)), x);
+  if (!data.fit_kernel()) {
+    step->way = Way::boxes;
+    step->parts = kernel_boxes(data);
+  } else if (should_split(x)) {
+    step->way = Way::split;
+    step->parts = split_boxes(x);
+  }
+  return step;
+}
+
+Step* Planner::elements(const Rows& operation, const Views& data, bool streams) {
+  const View& x = data.x();
+  if (const auto fold = streams ? find_streaming_fold(data) : find_fold(data)) {
+    Step* step = columns(*fold);
+    const Views folded = fold->folded(data);
+    set_first(step, elements(operation, folded, streams && should_stream(folded)));
+    if (const View rest = fold->left_over(x); rest.N > 0) {
+      set_second(step, kernel(operation, rest));
+    }
+    return step;
+  }
+  Step* step = kernel(form_of(operation, streams), x);
+  step->unaligned = &kernel_for(operation, x);
+  step->streams = streams;
+  if (!data.fit_kernel()) {
+    step->way = Way::boxes;
+    step->parts = kernel_boxes(data);
+  }
+  return step;
+}
+
+Step* Planner::whole(const Rows& operation, const View& x, bool streams) {
+  Step* step = kernel(form_of(operation, streams), x);
+  step->streams = streams;
+  return step;
+}
+
+bool in_passes(const Views& data, bool streams) {
+  const View& x = data.x();
+  return !data.fit_kernel() || should_split(x) || find_fold_for_sums(data) ||
+         (streams && (x.layout == Layout::nlc || sums_in_double(x)));
+}
+
+Plan plan_kernel(const Rows& operation, const View& x) {
+  Plan plan;
+  Planner(plan).kernel(operation, x);
+  return plan;
+}
+
+}  // namespace halnorm::detail

@@ -1,0 +1,73 @@
+#pragma once
+
+#include "plan/plan.h"
+
+/// @file
+/// How plans are made: by the functions of plan.h alone.
+
+namespace halnorm::detail {
+
+/// Appends steps to a plan; each function returns the one that it has added.
+class Planner {
+ public:
+  explicit Planner(Plan& plan) noexcept : plan_(plan) {}
+
+  Step* kernel(const Rows& operation, const View& x);
+  Step* sums(const Rows& operation, const Views& data);
+  Step* elements(const Rows& operation, const Views& data, bool streams);
+
+  /// The operation in one kernel.
+  Step* whole(const Rows& operation, const View& x, bool streams);
+
+  /// make(part) is the step of a group of channels; null if there are not several groups.
+  template <class MakeStep>
+  Step* groups(const Views& data, MakeStep make);
+
+  Step* passes() { return add(Step::Way::passes); }
+  void set_first(Step* of, const Step* step) noexcept { of->to_first = distance(of, step); }
+  void set_second(Step* of, const Step* step) noexcept { of->to_second = distance(of, step); }
+
+ private:
+  static std::int8_t distance(const Step* from, const Step* to) noexcept {
+    return static_cast<std::int8_t>(to - from);
+  }
+  Step* add(Step::Way way);
+  Step* columns(const Fold& fold);
+
+  Plan& plan_;
+};
+
+template <class MakeStep>
+Step* Planner::groups(const Views& data, MakeStep make) {
+  const View& x = data.x();
+  const std::int64_t channels = channels_per_group(data);
+  if (channels >= x.C) {
+    return nullptr;
+  }
+  Step* step = add(Step::Way::groups);
+  step->parts = Boxes::of_channels(x, channels);
+  const std::int64_t last = step->parts.size() - 1;
+  set_first(step, make(data.part(step->parts[0])));
+  if (step->parts[last].c != channels) {
+    set_second(step, make(data.part(step->parts[last])));
+  }
+  return step;
+}
+
+/// Whether statistics and output are made one after the other, rather than in one kernel.
+bool in_passes(const Views& data, bool streams);
+
+/// An operation that makes statistics and output, whole or in passes. Groups are small: what they
+/// write stays in a cache.
+template <class MakeStep>
+Plan plan_in_groups(const Views& data, bool streams, MakeStep make) {
+  Plan plan;
+  Planner planner(plan);
+  const auto make_group = [&](const Views& part) { return make(planner, part, false); };
+  if (streams || planner.groups(data, make_group) == nullptr) {
+    make(planner, data, streams);
+  }
+  return plan;
+}
+
+}  // namespace halnorm::detail

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <functional>
+
+#include "kernels/launch.h"
+#include "kernels/parallel.h"
+#include "plan/execute.h"
+#include "plan/nontemporal.h"
+#include "plan/plan.h"
+
+/// @file
+/// What the two directions share in carrying out a plan's steps.
+
+namespace halnorm::detail {
+
+void carry_out(const char* function, const Step& step, const MomentsOperands& o);
+void carry_out(const char* function, const Step& step, const ElemtOperands& o);
+
+/// task(i) for each part, in order or side by side as the step says.
+template <class Task>
+void for_each_part(const Step& step, Task task) {
+  if (step.way == Step::Way::boxes) {
+    for (std::int64_t i = 0; i < step.parts.size(); ++i) {
+      task(i);
+    }
+  } else {
+    if (step.kernel != nullptr) {
+      launch().last = step.kernel;  // on the thread that called, whichever run it
+    }
+    parallel_for(step.parts.size(), std::ref(task));  // by reference: nothing is allocated
+  }
+}
+
+/// The kernel of a step for one of its parts, of which it writes `out`.
+inline const Kernel& kernel_for_part(const Step& step, const View& out) noexcept {
+  return step.streams && !starts_at_line(out) ? *step.unaligned : *step.kernel;
+}
+
+/// What was stored past the caches is there for every thread that is told of it from here on.
+inline void finish(const Step& step) noexcept {
+  if (step.streams) {
+    finish_streaming();
+  }
+}
+
+}  // namespace halnorm::detail

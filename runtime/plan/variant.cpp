@@ -1,0 +1,79 @@
+#include "plan/variant.h"
+
+#include <cstdlib>
+#include <numeric>
+
+#include "device/memory.h"
+
+namespace halnorm::detail {
+
+namespace {
+
+/// Elements that a CPU takes in one loop: what one task of a larger kernel has at least.
+constexpr std::int64_t small_elements = 16384;
+
+// Its rows are added up in one block, eight at a time.
+constexpr std::int64_t small_rows = 512;
+
+// It comes back to every row for each vector of channels, and so to most lines of the caches if
+// vectors are shorter. With AVX2 training took 0.6 of the time on 16 KB, 0.8 to 0.95 on 32 KB and
+// 1.2 to 1.5 times as long on 64 KB, which AVX-512 did in 0.8 to 0.9 (an Intel Xeon).
+constexpr std::int64_t small_bytes_in_lines = 65536;
+constexpr std::int64_t small_bytes_in_parts = 24576;
+
+// A first-level cache of 48 KB: 64 sets of 12 lines. And rows that cost nothing even where they
+// share one set: training on (32, 512) took 0.66 of the time, on (256, 64) 1.29 of it.
+constexpr std::int64_t sets = 64, lines_of_set = 12;
+constexpr std::int64_t few_rows = 32;
+
+// Values of a channel whose sums are double: a mean of more is seldom small against its error.
+constexpr double few_values = 256;
+
+/// Whether the lines that a walk down the rows of `tensors` meets stay in a first-level cache:
+/// those a power of two apart share its sets.
+bool walk_fits(const View& x, std::int64_t tensors) noexcept {
+  if (x.N <= few_rows) {
+    return true;
+  }
+  const std::int64_t row = std::abs(x.stride_n) * static_cast<std::int64_t>(size_of(x.dtype));
+  const std::int64_t pitch = std::max<std::int64_t>((row + line_bytes / 2) / line_bytes, 1);
+  const std::int64_t walked = row < line_bytes ? x.N * row / line_bytes : x.N;
+  return walked * tensors <= sets / std::gcd(pitch, sets) * lines_of_set;
+}
+
+bool is_small(const View& x, const Kernel& small) noexcept {
+  if (x.memory == nullptr) {
+    const bool backward = small.operation == Operation::batch_norm_backward_small;
+    const bool in_lines = small.vector_bytes == line_bytes;
+    return x.N <= small_rows && x.C <= small_elements && x.N * x.C <= small_elements &&
+           x.bytes() <= (in_lines ? small_bytes_in_lines : small_bytes_in_parts) &&
+           walk_fits(x, backward ? 2 : 1);
+  }
+  // From about there on the one block of threads that has a channel is slower than all of them in
+  // two launches, or was, in three: in NCL measured on an H100 with the kernels before these, in
+  // NLC simulated. There a block has several channels, more of narrow data. See
+  // docs/performance.md.
+  const std::int64_t values =
+      x.layout == Layout::ncl ? 32768 : 384 * static_cast<std::int64_t>(size_of(x.dtype));
+  return x.N <= values && x.L <= values && x.N * x.L <= values;
+}
+
+}  // namespace
+
+bool sums_in_double(const View& x) noexcept {
+  return x.dtype == DType::Float32 && x.memory == nullptr && x.count() <= few_values;
+}
+
+const Kernel& kernel_for(const Rows& operation, const View& x) {
+  const DeviceType where = x.memory == nullptr ? DeviceType::CPU : x.memory->device().type;
+  const Element element = element_of(x.dtype);
+  const auto& [small_form, exact_form, stream_form] = operation.variants;
+  const Kernel* small =
+      small_form == nullptr ? nullptr : find_kernel(*small_form, x.layout, element, where);
+  const bool takes_small = small != nullptr && is_small(x, *small);
+  const bool takes_exact = !takes_small && exact_form != nullptr && sums_in_double(x);
+  const Rows& form = takes_small ? *small_form : takes_exact ? *exact_form : operation;
+  return select_kernel(form, x.layout, element, where);
+}
+
+}  // namespace halnorm::detail

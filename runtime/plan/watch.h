@@ -1,0 +1,29 @@
+#pragma once
+
+#include <chrono>
+
+#include "plan/plan.h"
+#include "plan/view.h"
+
+namespace halnorm::detail {
+
+/// Whether somebody wants to be told of calls.
+bool is_watched() noexcept;
+
+/// Tells the sink, or the standard error stream.
+void report(const char* function, const Plan& plan, const View& x, double seconds) noexcept;
+
+/// Runs an operation's plan and reports it.
+template <class Run>
+void watched(const char* function, const Plan& plan, const View& x, Run run) {
+  if (!is_watched()) {
+    run();
+    return;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  run();
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  report(function, plan, x, taken.count());
+}
+
+}  // namespace halnorm::detail
