@@ -1,46 +1,47 @@
 #pragma once
 
 /// @file
-/// How a CUDA program lets halnorm work in its own context and stream. Nothing here needs a header
-/// of CUDA's, and nothing links libcuda: the driver is loaded when it is first used.
+/// Work in a CUDA program's own context and stream. This header needs no header of CUDA, and
+/// nothing links libcuda: halnorm loads the driver when a device is first used.
 
 #pragma GCC visibility push(default)
 
 namespace halnorm::cuda {
 
-/// While it lives, whatever this thread asks of CUDA devices happens in the given context and is
-/// put into the given stream; nothing waits for it but a copy from or to the host. Guards may be
-/// nested.
+/// During its lifetime, the calls of this thread on CUDA tensors use the given context and enqueue
+/// their work in the given stream. Only copies from or to the host wait. Guards may be nested.
 ///
-/// Memory belongs to the context that it was allocated in: use a tensor under a guard of the
-/// context that it was made under, else it is a DeviceError, or that was wrapped
-/// (Tensor::from_blob). When a tensor ends, its memory is used again in the stream that it was made
-/// in: what other streams do with it has to be done by then.
+/// Memory belongs to the context that it was allocated in. A tensor is used under a guard of the
+/// context in which it was allocated or wrapped (Tensor::from_blob); another context is a
+/// DeviceError. When the last handle on a tensor ends, its memory is reused in the stream in which
+/// the tensor was made. Work on the tensor in other streams must be finished before.
 ///
-///     halnorm::cuda::StreamGuard guard(context, stream);       // CUcontext, CUstream
+///     #include <cuda.h>                                        // for CUcontext and CUstream
+///     halnorm::cuda::StreamGuard guard(context, stream);
 ///     Tensor x = Tensor::from_blob(reinterpret_cast<void*>(device_pointer), {n, c},
 ///                                  DType::Float32, {}, Device::cuda());
-///     layer(x, out);                                           // queued in stream
+///     layer(x, out);                                           // enqueued in stream
 class StreamGuard {
  public:
-  /// context is a CUcontext, stream a CUstream of it, which is done when it is destroyed; a null
-  /// stream is the context's default one.
-  /// @throws DeviceError if this build has no CUDA kernels, ValueError if context is null or stream
-  ///         is CU_STREAM_PER_THREAD, which is another one on each thread.
+  /// context is a CUcontext, stream a CUstream of that context; a null stream is the context's
+  /// default stream. The stream's work must be finished before the stream is destroyed.
+  /// @throws DeviceError if this build has no CUDA kernels; ValueError if context is null, or if
+  ///         stream is CU_STREAM_PER_THREAD, which is a different stream on each thread.
   StreamGuard(void* context, void* stream);
   StreamGuard(const StreamGuard&) = delete;
   StreamGuard& operator=(const StreamGuard&) = delete;
-  ~StreamGuard();
+  ~StreamGuard();  ///< restores the previous context and stream
 
  private:
   void* outer_context_;
   void* outer_stream_;
 };
 
-/// For the end of a context that guards have used, before it is destroyed: waits for it, and gives
-/// back what halnorm keeps in it, compiled kernels and memory for the next ones. The memory of
-/// tensors that are still there goes with the context.
-/// @throws as StreamGuard does, and DeviceError if the driver refuses.
+/// Call this before you destroy a context that guards have used: it waits for the context's work,
+/// unloads halnorm's kernels from it and frees cached memory. The memory of tensors that still
+/// exist ends with the context.
+/// @throws DeviceError if this build has no CUDA kernels or the driver reports an error; ValueError
+///         if context is null.
 void release(void* context);
 
 }  // namespace halnorm::cuda

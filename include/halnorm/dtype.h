@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <string_view>
 
+/// @file
+/// Element types.
+
 #pragma GCC visibility push(default)
 
 namespace halnorm {
@@ -49,17 +52,20 @@ constexpr bool is_floating(DType dtype) noexcept { return dtype <= DType::Float6
 /// The dtype that holds a C++ element type: float, double or std::int64_t.
 template <class T>
 struct DTypeOf;
+/// The dtype of float.
 template <>
 struct DTypeOf<float> {
-  static constexpr DType value = DType::Float32;
+  static constexpr DType value = DType::Float32;  ///< the dtype
 };
+/// The dtype of double.
 template <>
 struct DTypeOf<double> {
-  static constexpr DType value = DType::Float64;
+  static constexpr DType value = DType::Float64;  ///< the dtype
 };
+/// The dtype of std::int64_t.
 template <>
 struct DTypeOf<std::int64_t> {
-  static constexpr DType value = DType::Int64;
+  static constexpr DType value = DType::Int64;  ///< the dtype
 };
 
 }  // namespace halnorm

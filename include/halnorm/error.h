@@ -5,9 +5,9 @@
 #include <string>
 
 /// @file
-/// Every error the library reports. Each message names the function (or the module's path), what it
-/// got and what it wanted. A call of a function or of one layer that throws has changed nothing;
-/// docs/module.md says what containers and throwing hooks leave. The process is never aborted.
+/// The exceptions of the library. Each message names the function (or the module's path), the value
+/// it got and the value it wanted. If a function or a single layer throws, it has changed nothing.
+/// docs/module.md lists the state that containers and throwing hooks leave.
 
 #pragma GCC visibility push(default)
 
@@ -25,13 +25,13 @@ class ShapeError : public Error {
   using Error::Error;
 };
 
-/// A dtype that the operation does not accept, or a pair of dtypes that do not go together.
+/// A dtype that the operation does not accept, or two dtypes that it does not accept together.
 class DTypeError : public Error {
  public:
   using Error::Error;
 };
 
-/// Tensors on the wrong device, or a device that is not there.
+/// A tensor on the wrong device, or a device that does not exist or cannot be used.
 class DeviceError : public Error {
  public:
   using Error::Error;
@@ -50,24 +50,26 @@ class LoadError : public Error {
   using Error::Error;
 };
 
-/// A generated kernel reported an error, or no kernel fits.
+/// A generated kernel reported an error, or this build has no kernel for the call.
 class KernelError : public Error {
  public:
   using Error::Error;
 };
 
-/// A rank of a global call failed, or could not be reached: docs/distributed.md. The message names
-/// the rank and the operation.
+/// A rank failed during a call on global tensors, or could not be reached. The message names the
+/// rank and the operation. See docs/distributed.md.
 class CommunicationError : public Error {
  public:
   using Error::Error;
 };
 
-/// A tensor did not get its memory; the message says how much. This is a std::bad_alloc and no
-/// Error, so that a program handles all lack of memory in one place.
+/// The memory for a tensor could not be allocated; the message names the size. The class derives
+/// from std::bad_alloc and not from Error, so that one handler covers every failed allocation.
 class MemoryError : public std::bad_alloc {
  public:
+  /// An error with this text.
   explicit MemoryError(const std::string& message) : message_(message) {}
+  /// The message.
   [[nodiscard]] const char* what() const noexcept override { return message_.what(); }
 
  private:

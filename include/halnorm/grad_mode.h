@@ -1,18 +1,22 @@
 #pragma once
 
+/// @file
+/// Forwards without a backward.
+
 #pragma GCC visibility push(default)
 
 namespace halnorm {
 
-/// Whether forwards on this thread remember what their backward needs. On by default.
+/// Whether a forward on this thread keeps the record that its backward needs. True by default.
 bool grad_enabled() noexcept;
 
-/// While it lives, forwards on this thread keep nothing for a backward: no memory is held, and
-/// threads share an eval-mode module without touching it. Statistics are still updated in training.
+/// During its lifetime, forwards on this thread keep no record for a backward. They hold no memory,
+/// and a forward in eval mode writes nothing to its module. Training still updates running
+/// statistics.
 class NoGradGuard {
  public:
-  NoGradGuard() noexcept;
-  ~NoGradGuard();
+  NoGradGuard() noexcept;  ///< turns records off
+  ~NoGradGuard();          ///< restores the previous setting
   NoGradGuard(const NoGradGuard&) = delete;
   NoGradGuard& operator=(const NoGradGuard&) = delete;
 

@@ -10,8 +10,8 @@
 #include "halnorm/tensor.h"
 
 /// @file
-/// The way out to Halide: a tensor as an argument of a pipeline of the caller's. This header is
-/// compiled with the caller's Halide headers; halnorm itself has a private Halide runtime.
+/// Tensors as Halide buffers, for pipelines of the caller. This header is compiled with the
+/// caller's Halide headers. halnorm's own Halide runtime is private to halnorm.
 
 namespace halnorm {
 
@@ -44,9 +44,10 @@ inline std::int32_t halide_extent(const Tensor& tensor, std::int64_t value) {
 
 }  // namespace detail
 
-/// The elements of a tensor, not a copy of them. The tensor, or another handle on its elements, has
-/// to live as long as the buffer. Dimension 0 is the last axis; strides are kept. Whoever writes
-/// through the buffer orders this with other uses; Module::backward() does not see such writes.
+/// A buffer on the elements of a tensor, without a copy. The tensor, or another handle on its
+/// elements, must exist as long as the buffer is used. Dimension 0 is the last axis; strides are
+/// kept. The caller synchronizes writes through the buffer with other uses; Module::backward() does
+/// not detect such writes.
 /// @throws ValueError for an undefined tensor, DeviceError if the elements are not in host memory,
 ///         ShapeError if an extent or a stride does not fit in 32 bits.
 [[nodiscard]] inline Halide::Runtime::Buffer<> halide_buffer(const Tensor& tensor) {

@@ -16,7 +16,7 @@
  * - data + byte_offset is a multiple of the element's size. On OpenCL data is a cl_mem.
  *
  * Outputs come last. They are written in place, and have the shape of the result:
- * - y, dx and daddend: like x in shape and dtype. Each is written into the strides it has.
+ * - y, dx and daddend: x's shape and dtype, any strides.
  * - mean, invstd, m2, sum_dy, sum_dy_xmu: (C) in float64, or in float32, rounded once.
  * - dweight, dbias: (C) in weight's dtype. Without a weight: float64 if x is, otherwise float32.
  * - count: one element on the CPU, float64 or int64.
@@ -24,14 +24,16 @@
  * outputs that have one value per channel are written after all inputs were read.
  *
  * Errors: a function that can fail returns a status. Every argument is checked before anything is
- * written, so a failed call has changed nothing. There is one exception: a kernel that fails, or
- * memory that runs out within the call, may leave any values in the outputs. Running statistics
- * keep theirs even then, unless a device fails. No C++ exception leaves a function.
+ * written, so a failed call has changed nothing. There is one exception: if a kernel fails or
+ * memory runs out within the call, the outputs may hold any values. Running statistics keep their
+ * values even then, unless a device fails. No C++ exception leaves a function.
  *
- * Threads: any number of threads may call at the same time, on tensors that none of them writes.
+ * Threads: any number of threads may call at the same time, if no thread writes a tensor that
+ * another one uses.
  */
 
 #if defined(__GNUC__)
+/** Exports a function from a shared library. */
 #define HALNORM_C_API __attribute__((visibility("default")))
 #else
 #define HALNORM_C_API
@@ -43,8 +45,9 @@ extern "C" {
 
 /* Types have names of C's: NOLINTBEGIN(readability-identifier-naming) */
 
+/** The result of a call. */
 typedef enum halnorm_status {
-  HALNORM_OK = 0,
+  HALNORM_OK = 0,             /**< success */
   HALNORM_SHAPE_ERROR = 1,    /**< a rank, an extent, a channel count, or memory that overlaps */
   HALNORM_DTYPE_ERROR = 2,    /**< a dtype that is not accepted, or two that do not fit */
   HALNORM_DEVICE_ERROR = 3,   /**< a wrong device, or one that cannot be used */
@@ -53,7 +56,7 @@ typedef enum halnorm_status {
   HALNORM_KERNEL_ERROR = 6,   /**< a kernel failed, or there is none */
   HALNORM_OUT_OF_MEMORY = 7,  /**< the host or the device has too little memory */
   HALNORM_INTERNAL_ERROR = 8, /**< any other exception */
-} halnorm_status;
+} halnorm_status;             /**< the result of a call */
 
 /* ------------------------------------------------------------------------------ the library -- */
 
@@ -67,15 +70,17 @@ HALNORM_C_API const char* halnorm_status_string(halnorm_status status);
 /** "major.minor.patch" of the library that is linked. */
 HALNORM_C_API const char* halnorm_version(void);
 
-/** Threads that one call may use, the caller included; 0 gives the choice back. 256 at most. */
+/** Sets the number of threads that one call may use, the calling thread included, at most 256. 0
+ * restores the default. */
 HALNORM_C_API halnorm_status halnorm_set_num_threads(int threads);
+/** The number of threads that one call may use, the calling thread included. */
 HALNORM_C_API int halnorm_get_num_threads(void);
 
-/** Makes every later call of the process use the kernels of one target, as "avx2". NULL or ""
- * gives the choice back. */
+/** Makes every later call of the process use the kernels of one target, for example "avx2". NULL
+ * or "" restores the default. */
 HALNORM_C_API halnorm_status halnorm_force_target(const char* target);
 
-/** The targets that are linked and that this CPU executes, fastest first, with commas between.
+/** The targets that are linked and that this CPU executes, fastest first, separated by commas.
  * Valid until the thread's next call of this function. */
 HALNORM_C_API const char* halnorm_targets(void);
 
@@ -83,9 +88,10 @@ HALNORM_C_API const char* halnorm_targets(void);
  * next call of this function. */
 HALNORM_C_API const char* halnorm_last_kernel(void);
 
-/** Calls that touch more bytes than this use prefetches and non-temporal stores; 0 means never. By
- * default it is the size of the last-level cache, and at most 64 MB. */
+/** Calls that touch more bytes than this use prefetches and non-temporal stores; 0 means never. The
+ * default is the size of the last-level cache, at most 64 MB. */
 HALNORM_C_API halnorm_status halnorm_set_streaming_threshold(int64_t bytes);
+/** Restores the default threshold. */
 #define HALNORM_DEFAULT_STREAMING_THRESHOLD INT64_MIN
 
 /** Bytes of large blocks that are kept for the library's next temporary tensors; 0 keeps nothing.
@@ -99,32 +105,38 @@ typedef struct halnorm_parallel_loop halnorm_parallel_loop;
 /** Runs every task of a loop once, on any threads and in any order; returns when all have run. */
 typedef void (*halnorm_parallel_for)(const halnorm_parallel_loop* loop, void* context);
 
-/** Gives the loops of later calls to the host's threads; run NULL gives them back to halnorm's
- * pool. No thread may be in a call meanwhile. context is handed to run. */
+/** Makes later calls run their parallel loops through run, on the host's threads; run NULL restores
+ * halnorm's pool. No other thread may be in a call. run receives context. */
 HALNORM_C_API halnorm_status halnorm_set_parallel_for(halnorm_parallel_for run, void* context);
+/** The number of tasks of a loop. */
 HALNORM_C_API int halnorm_parallel_loop_count(const halnorm_parallel_loop* loop);
+/** Runs one task of a loop; see ParallelLoop::run() of halnorm/threads.h. */
 HALNORM_C_API void halnorm_parallel_loop_run(const halnorm_parallel_loop* loop, int index);
 
 /** 1 if this build has kernels for the device and a driver that runs them, otherwise 0. */
 HALNORM_C_API int halnorm_is_available(DLDeviceType type);
-/** Waits until the device has finished all work. Calls on a device's tensors do not wait. */
+/** Waits until the device has finished all work. Calls on device tensors do not wait. */
 HALNORM_C_API halnorm_status halnorm_synchronize(DLDevice device);
 
-/** From enter to leave, this thread's calls use the given CUcontext and CUstream (NULL: the
- * context's default stream). Guards nest; each is left once, the latest first, by its thread. */
+/** A CUDA context and stream in use by one thread. */
 typedef struct halnorm_cuda_guard halnorm_cuda_guard;
+/** Until halnorm_cuda_leave(), the calls of this thread use the given CUcontext and CUstream (NULL:
+ * the context's default stream). Guards may be nested. */
 HALNORM_C_API halnorm_status halnorm_cuda_enter(void* context, void* stream,
                                                 halnorm_cuda_guard** guard);
+/** Ends a guard. Each guard is left once, by the thread that entered it, the latest first. */
 HALNORM_C_API void halnorm_cuda_leave(halnorm_cuda_guard* guard);
-/** Waits for a context and frees all that halnorm keeps in it: call it before it is destroyed. */
+/** Call this before you destroy a context: it waits for the context's work and frees everything
+ * that halnorm keeps in the context. */
 HALNORM_C_API halnorm_status halnorm_cuda_release(void* context);
 
 /* --------------------------------------------------------------------- batch normalization -- */
 
-/** As torch.nn.functional.batch_norm. With training != 0, or without running statistics: batch
- * statistics; running statistics, if given, are updated with *momentum (momentum NULL: they are
- * not). Otherwise: running statistics. May be NULL: running_mean and running_var (both or neither),
- * weight, bias, momentum. */
+/** Means what torch.nn.functional.batch_norm means. With training != 0, or without running
+ * statistics, the function normalizes with the batch statistics, and updates running statistics, if
+ * given, with *momentum; if momentum is NULL, they stay. Otherwise it normalizes with the running
+ * statistics. May be NULL: running_mean and running_var (both or neither), weight, bias, momentum.
+ */
 HALNORM_C_API halnorm_status halnorm_batch_norm(const DLTensor* x, const DLTensor* running_mean,
                                                 const DLTensor* running_var, const DLTensor* weight,
                                                 const DLTensor* bias, int training,
@@ -188,27 +200,28 @@ HALNORM_C_API halnorm_status halnorm_batch_norm_elemt(const DLTensor* x, const D
                                                       const DLTensor* bias, const DLTensor* mean,
                                                       const DLTensor* invstd, const DLTensor* y);
 
-/** An eval-mode batch normalization folded into the layer before it; `transpose` is 0 or 1. weight
- * and bias have conv_w's dtype. May be NULL: conv_b, bn_w, bn_b, and one of the outputs. */
+/** Folds a batch normalization in eval mode into the convolution before it; transpose is 0 or 1.
+ * weight and bias have conv_w's dtype. May be NULL: conv_b, bn_w, bn_b, and one of the outputs. */
 HALNORM_C_API halnorm_status halnorm_fuse_conv_bn_weights(
     const DLTensor* conv_w, const DLTensor* conv_b, const DLTensor* bn_rm, const DLTensor* bn_rv,
     double bn_eps, const DLTensor* bn_w, const DLTensor* bn_b, int transpose,
     const DLTensor* weight, const DLTensor* bias);
 
-/** The same for a linear layer. */
+/** Folds a batch normalization in eval mode into the linear layer before it. May be NULL: as in
+ * halnorm_fuse_conv_bn_weights. */
 HALNORM_C_API halnorm_status halnorm_fuse_linear_bn_weights(
     const DLTensor* linear_w, const DLTensor* linear_b, const DLTensor* bn_rm,
     const DLTensor* bn_rv, double bn_eps, const DLTensor* bn_w, const DLTensor* bn_b,
     const DLTensor* weight, const DLTensor* bias);
 
-/** The sums of a backward pass: sum(dy), sum(dy * (x - mean)), and with them dweight and dbias.
+/** The sums of a backward pass, sum(dy) and sum(dy * (x - mean)), and dweight and dbias from them.
  * May be NULL: weight, and any of the outputs but not all. */
 HALNORM_C_API halnorm_status halnorm_batch_norm_backward_reduce(
     const DLTensor* dy, const DLTensor* x, const DLTensor* mean, const DLTensor* invstd,
     const DLTensor* weight, const DLTensor* sum_dy, const DLTensor* sum_dy_xmu,
     const DLTensor* dweight, const DLTensor* dbias);
 
-/** dx from the sums over count values. May be NULL: weight. */
+/** dx from the sums of a backward pass over count values per channel. May be NULL: weight. */
 HALNORM_C_API halnorm_status halnorm_batch_norm_backward_elemt(
     const DLTensor* dy, const DLTensor* x, const DLTensor* mean, const DLTensor* invstd,
     const DLTensor* weight, const DLTensor* sum_dy, const DLTensor* sum_dy_xmu,
@@ -216,13 +229,14 @@ HALNORM_C_API halnorm_status halnorm_batch_norm_backward_elemt(
 
 /* --------------------------------------------------- fused: y = relu(batch_norm(x) + addend) -- */
 
-/** May be NULL: addend, weight, bias. */
+/** y = relu(batch_norm(x) + addend) with running statistics. May be NULL: addend, weight, bias. */
 HALNORM_C_API halnorm_status halnorm_batch_norm_fused_infer(
     const DLTensor* x, const DLTensor* addend, const DLTensor* running_mean,
     const DLTensor* running_var, const DLTensor* weight, const DLTensor* bias, double eps,
     const DLTensor* y);
 
-/** May be NULL: addend, and as in halnorm_batch_norm_train. */
+/** y = relu(batch_norm(x) + addend) with batch statistics; running statistics, if given, are
+ * updated. May be NULL: addend, and as in halnorm_batch_norm_train. */
 HALNORM_C_API halnorm_status halnorm_batch_norm_fused_train(
     const DLTensor* x, const DLTensor* addend, const DLTensor* weight, const DLTensor* bias,
     const DLTensor* running_mean, const DLTensor* running_var, double momentum, double eps,
@@ -235,7 +249,8 @@ HALNORM_C_API halnorm_status halnorm_batch_norm_fused_backward(
     const DLTensor* mean, const DLTensor* invstd, const DLTensor* dx, const DLTensor* daddend,
     const DLTensor* dweight, const DLTensor* dbias);
 
-/** Gradients of halnorm_batch_norm_fused_infer, with its y. May be NULL: the same. */
+/** Gradients of halnorm_batch_norm_fused_infer, with its y. May be NULL: as in
+ * halnorm_batch_norm_fused_backward. */
 HALNORM_C_API halnorm_status halnorm_batch_norm_fused_backward_infer(
     const DLTensor* dy, const DLTensor* x, const DLTensor* y, const DLTensor* weight,
     const DLTensor* running_mean, const DLTensor* running_var, double eps, const DLTensor* dx,

@@ -3,25 +3,32 @@
 
 #include <HalideRuntime.h>
 
-/* For programs, in C or C++, that call generated kernels by name: the settings of the Halide
- * runtime that the kernels use. It is private to halnorm. Each function means what Halide's
- * function without the prefix halnorm_ means, and a Halide pipeline of the program's own does not
- * see it. A program that also calls the C++ library leaves these settings to it. */
+/** @file
+ * Settings of the kernels' Halide runtime, for C and C++ programs that call kernels by name. This
+ * runtime is private to halnorm: a Halide pipeline of the program has its own. Each function means
+ * what Halide's function without the prefix halnorm_ means. A program that also calls the C++
+ * library must not use these functions, because the library sets them. */
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Without a handler an error ends the process; with one the kernel returns its code. */
+/** Sets the error handler and returns the previous one. With the default handler an error aborts
+ * the process; with another handler the kernel returns its error code. */
 halide_error_handler_t halnorm_halide_set_error_handler(halide_error_handler_t handler);
 
-/* 0 stands for Halide's default. Returns the previous number. */
+/** Sets the number of threads of Halide's pool and returns the previous number. 0 means Halide's
+ * default. */
 int halnorm_halide_set_num_threads(int threads);
+/** Sets the function that runs parallel loops, and returns the previous one. */
 halide_do_par_for_t halnorm_halide_set_custom_do_par_for(halide_do_par_for_t run);
 
-/* Memory for a call's temporary values, aligned as HalideRuntime.h says. */
+/** Sets the function that allocates the workspace of a call, or the one that frees it, and returns
+ * the previous one. HalideRuntime.h states the alignment. */
+/**@{*/
 halide_malloc_t halnorm_halide_set_custom_malloc(halide_malloc_t allocate);
 halide_free_t halnorm_halide_set_custom_free(halide_free_t release);
+/**@}*/
 
 #ifdef __cplusplus
 }

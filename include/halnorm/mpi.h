@@ -15,23 +15,25 @@
 
 namespace halnorm::mpi {
 
+/// Settings of a communicator.
 struct Options {
-  /// How long an exchange waits for the other ranks. A rank that died, or went another way, ends
-  /// the others with a CommunicationError after this time.
+  /// The time that an exchange waits for the other ranks. If a rank died or makes another call, the
+  /// others throw a CommunicationError after this time.
   std::chrono::milliseconds timeout{10'000};
-  /// Longer exchanges are cut into messages of at most this size.
+  /// The largest message; a longer exchange is split into several.
   std::size_t message_bytes = std::size_t{1} << 28;
 };
 
-/// A communicator on a duplicate of `comm`, so that its messages meet none of the caller's; for any
-/// intracommunicator, also one that MPI_Comm_split() made. All ranks of `comm` call it.
+/// A communicator on a duplicate of `comm`, so that its messages never match the caller's. `comm`
+/// is any intracommunicator, including one made by MPI_Comm_split(). All ranks of `comm` call this
+/// function.
 ///
-/// MPI is the caller's: initialized before, with MPI_THREAD_FUNNELED at least, and finalized after
-/// the last use. At MPI_THREAD_FUNNELED all exchanges are the main thread's; at
-/// MPI_THREAD_SERIALIZED and above any thread's, one after the other.
+/// The caller initializes MPI before, with at least MPI_THREAD_FUNNELED, and finalizes MPI after
+/// the last use. At MPI_THREAD_FUNNELED the main thread makes all exchanges. From
+/// MPI_THREAD_SERIALIZED on any thread may make them, one at a time.
 ///
-/// An exchange that timed out cannot be taken back: the communicator then refuses all later ones,
-/// and says so. A new one, of ranks that are alive, is the way on.
+/// An exchange that timed out cannot be undone: the communicator then refuses every later exchange
+/// with an error that says so. To continue, make a new communicator of the ranks that are alive.
 /// @throws ValueError for MPI_COMM_NULL, an intercommunicator, or a timeout or size that is not
 ///         above 0; CommunicationError if MPI is not ready or reports an error.
 std::shared_ptr<Communicator> communicator(MPI_Comm comm, const Options& options = {});

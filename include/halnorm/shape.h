@@ -3,6 +3,9 @@
 #include <cstdint>
 #include <vector>
 
+/// @file
+/// Shapes of tensors.
+
 namespace halnorm {
 
 /// Extents, outermost first: {N, C} or {N, C, L}. {} is a 0-d tensor with one element.

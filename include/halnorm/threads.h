@@ -3,7 +3,7 @@
 #include <functional>
 
 /// @file
-/// A host application's own threads, in place of halnorm's pool.
+/// Runs kernels on a host application's threads instead of halnorm's thread pool.
 
 #pragma GCC visibility push(default)
 
@@ -16,14 +16,14 @@ class TaskLoop;
 /// One parallel loop of a kernel, for the host to run.
 class ParallelLoop {
  public:
-  /// How many tasks there are, at least 2.
+  /// The number of tasks, at least 2.
   [[nodiscard]] int count() const noexcept;
 
-  /// Runs a task. Each index from 0 to count() - 1 has to be run once, on any thread, in any order,
-  /// beside others or not. Never throws; once a task has failed, the rest return at once. An index
-  /// that is run again or that is out of range is refused: it touches no memory, and the call
-  /// fails. The task runs in the floating-point mode of the thread that made the call (rounding,
-  /// flush-to-zero); the mode of the thread that runs it is restored.
+  /// Runs one task. The host runs each index from 0 to count() - 1 once, on any thread, in any
+  /// order, concurrently or not. run() never throws; after a task failed, the remaining tasks
+  /// return at once. An index that is out of range or was run before touches no memory and makes
+  /// the call fail. The task runs in the floating-point mode (rounding, flush-to-zero) of the
+  /// thread that made the call; afterwards the mode of the running thread is restored.
   void run(int index) const noexcept;
 
  private:
@@ -33,8 +33,8 @@ class ParallelLoop {
   detail::TaskLoop& loop_;
 };
 
-/// Has kernels run their loops through `run`, which returns once every task has run; an empty one
-/// gives halnorm's own pool back. For example, with OpenMP and with TBB:
+/// Makes kernels run their parallel loops through `run`, which returns after every task has run. An
+/// empty function restores halnorm's own pool. For example, with OpenMP and with TBB:
 ///
 ///     halnorm::set_parallel_for([](const halnorm::ParallelLoop& loop) {
 ///     #pragma omp parallel for schedule(dynamic)
@@ -44,17 +44,16 @@ class ParallelLoop {
 ///       tbb::parallel_for(0, loop.count(), [&](int i) { loop.run(i); });
 ///     });
 ///
-/// The bits of a result do not depend on it. Loops of one task, and all loops after
-/// set_num_threads(1), stay on the calling thread; otherwise the host decides how many threads
-/// work. Calls may be made from inside a parallel region: `run` must then be able to nest, as
-/// OpenMP and TBB are.
+/// The bits of a result do not depend on `run`. Loops of one task, and all loops after
+/// set_num_threads(1), run on the calling thread; for others the host chooses the threads. Calls
+/// may be made from inside a parallel region if `run` can be nested, which OpenMP and TBB support.
 ///
-/// Threads: `run` is called by any thread that calls halnorm, by several at once if several do. It
-/// may not be changed while another thread is in a call.
+/// Threads: each thread that calls halnorm calls `run`, several at the same time if several call.
+/// It may not be changed while another thread is in a call.
 ///
-/// Errors: what `run` throws comes out of the halnorm call, after no task runs any more. A task
-/// that fails, or a `run` that leaves a task out, runs one twice or runs one out of range, makes
-/// the call throw KernelError.
+/// Errors: an exception of `run` leaves the halnorm call after all running tasks have ended. The
+/// call throws KernelError if a task fails, or if `run` omits a task, runs a task twice, or uses an
+/// index out of range.
 void set_parallel_for(std::function<void(const ParallelLoop& loop)> run);
 
 }  // namespace halnorm
