@@ -10,18 +10,23 @@
 #include <string>
 #include <string_view>
 
+/// @file
+/// Devices: the CPU, and CUDA and OpenCL devices.
+
 #pragma GCC visibility push(default)
 
 namespace halnorm {
 
+/// The kinds of device that a tensor can be on.
 enum class DeviceType : std::uint8_t { CPU, CUDA, OpenCL };
 
-/// Where a tensor's elements live.
+/// The device that holds a tensor's elements.
 struct Device {
-  DeviceType type = DeviceType::CPU;
-  int index = 0;
+  DeviceType type = DeviceType::CPU;  ///< the kind
+  int index = 0;                      ///< the number among devices of this kind
 
   constexpr Device() noexcept = default;
+  /// The device of this kind and number; the device need not exist.
   constexpr Device(DeviceType device_type, int device_index) noexcept
       : type(device_type), index(device_index) {}
 
@@ -33,22 +38,26 @@ struct Device {
   Device(const Name& name)  // NOLINT(google-explicit-constructor)
       : Device(std::string_view(name)) {}
 
+  /// A device of the kind that the function is named after.
+  /// @{
   static constexpr Device cpu() noexcept { return {DeviceType::CPU, 0}; }
   static constexpr Device cuda(int index = 0) noexcept { return {DeviceType::CUDA, index}; }
   static constexpr Device opencl(int index = 0) noexcept { return {DeviceType::OpenCL, index}; }
+  /// @}
 
   /// "cpu", "cuda:0", "opencl:0".
   [[nodiscard]] std::string str() const;
 
+  /// Orders by type, then by index.
   friend constexpr auto operator<=>(Device, Device) noexcept = default;
 };
 
-/// Whether this build has kernels for such devices and the driver has one that runs them rightly.
-/// The first call loads the driver, runs a kernel and waits for its result.
+/// Whether this build has kernels for the device type and the driver has a device that runs a test
+/// kernel correctly. The first call loads the driver, runs that kernel and waits for its result.
 bool is_available(DeviceType type);
 
-/// Waits until everything that was asked of a device is done; under a cuda::StreamGuard, what was
-/// put into its stream. Calls on tensors of a device return before they are.
+/// Waits until the device has finished all work that halnorm enqueued; under a cuda::StreamGuard,
+/// until the guard's stream is empty. Calls on device tensors return before the device is done.
 /// @throws DeviceError if the device cannot be used.
 void synchronize(Device device);
 

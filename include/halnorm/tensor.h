@@ -11,6 +11,9 @@
 #include "halnorm/dtype.h"
 #include "halnorm/shape.h"
 
+/// @file
+/// Tensors and parameters.
+
 #pragma GCC visibility push(default)
 
 namespace halnorm {
@@ -23,46 +26,48 @@ struct TensorAccess;
 }
 
 /// A shared handle on a strided block of elements. Copying a Tensor shares its elements, clone()
-/// copies them. A default-constructed Tensor is undefined: the API's "None". The way out to Halide
-/// is halnorm/halide.h.
+/// copies them. A default-constructed Tensor is undefined: the API's "None". halnorm/halide.h makes
+/// Halide buffers from tensors.
 ///
-/// Every member but defined() throws ValueError when called on an undefined tensor.
-/// Different threads may use different handles on the same elements; writes need the caller's own
-/// ordering.
+/// On an undefined tensor every member except defined(), is_same() and identity() throws
+/// ValueError. Threads may use different handles on the same elements; the caller synchronizes
+/// writes.
 ///
-/// Writes are counted, for Module::backward(): those of the members below, of functions into `out`
-/// and running statistics, and of modules. A tensor and its views have one count, as they share
-/// memory. Writes through data(), raw_data() and halide_buffer() cannot be seen. Each from_blob()
-/// begins a count of its own.
+/// Every tensor counts its writes, so that Module::backward() can detect a changed input: writes by
+/// the members below, by functions into `out` and running statistics, and by modules. A tensor and
+/// its views share one count. Writes through data(), raw_data() and halide_buffer() are not
+/// counted. Each from_blob() starts a new count.
 class Tensor {
  public:
   Tensor() noexcept = default;
 
-  /// New contiguous tensors, aligned to 64 bytes; empty() leaves the elements unset.
+  /// New contiguous tensors, aligned to 64 bytes; empty() leaves the elements uninitialized.
   /// @throws ShapeError for a negative extent or a size that does not fit in 63 bits,
   ///         DTypeError or DeviceError for a value that is none of the enumeration's,
   ///         DeviceError if the device is not there, MemoryError if the host has too little memory.
+  /// @{
   static Tensor empty(Shape shape, DType dtype = DType::Float32, Device device = Device::cpu());
   static Tensor zeros(Shape shape, DType dtype = DType::Float32, Device device = Device::cpu());
   static Tensor ones(Shape shape, DType dtype = DType::Float32, Device device = Device::cpu());
   static Tensor full(Shape shape, double value, DType dtype = DType::Float32,
                      Device device = Device::cpu());
+  /// @}
 
   /// Independent samples of the standard normal distribution; the same seed gives the same
   /// elements on every machine.
   static Tensor randn(Shape shape, std::uint64_t seed, DType dtype = DType::Float32,
                       Device device = Device::cpu());
 
-  /// Views memory that the caller owns and keeps alive; nothing is copied. Strides are in elements,
-  /// outermost first like the shape, and may be zero or negative; none means contiguous.
+  /// A tensor on memory that the caller owns and keeps alive; nothing is copied. Strides are in
+  /// elements, outermost first, and may be zero or negative; no strides means contiguous.
   /// @throws ValueError if data is null while the shape has elements, ShapeError for bad extents
   ///         or a stride count other than the rank.
   static Tensor from_blob(void* data, Shape shape, DType dtype,
                           std::vector<std::int64_t> strides = {});
 
-  /// The same on a device, without a copy: data is a CUdeviceptr of the context that halnorm uses
-  /// (see cuda.h), or a cl_mem of the context that it has.
-  /// @throws DeviceError also if the device cannot be used.
+  /// A tensor on device memory that the caller owns; nothing is copied. data is a CUdeviceptr of
+  /// the context in use (halnorm/cuda.h), or a cl_mem of halnorm's OpenCL context.
+  /// @throws as above, and DeviceError if the device cannot be used.
   static Tensor from_blob(void* data, Shape shape, DType dtype, std::vector<std::int64_t> strides,
                           Device device);
 
@@ -75,6 +80,8 @@ class Tensor {
     return from(std::span<const T>(values), std::move(shape));
   }
 
+  /// Properties of the tensor.
+  /// @{
   [[nodiscard]] bool defined() const noexcept { return impl_ != nullptr; }
   [[nodiscard]] const Shape& shape() const;
   [[nodiscard]] const std::vector<std::int64_t>& strides() const;  ///< in elements, outermost first
@@ -83,14 +90,15 @@ class Tensor {
   [[nodiscard]] std::int64_t numel() const;
   [[nodiscard]] DType dtype() const;
   [[nodiscard]] Device device() const;
+  /// @}
   [[nodiscard]] bool is_contiguous() const;  ///< row-major without gaps
 
   /// The first element's address. @throws DTypeError if T does not hold this dtype,
   /// DeviceError if the elements are not in host memory.
   template <class T>
   [[nodiscard]] T* data() const;
-  /// The same for any dtype, also on a CUDA device. OpenCL has no addresses: there it is a number
-  /// that tells one tensor's memory from another's.
+  /// The first element's address for any dtype, also on a CUDA device. OpenCL has no addresses: on
+  /// an OpenCL device the result is a number that identifies the memory.
   [[nodiscard]] void* raw_data() const;
 
   /// The only element, converted to T. @throws ShapeError if numel() != 1.
@@ -101,52 +109,61 @@ class Tensor {
   template <class T>
   [[nodiscard]] std::vector<T> to_vector() const;
 
-  /// Copies with another dtype (round to nearest even; a NaN stays a NaN; toward zero for Int64) or
-  /// on another device; the same handle if nothing changes. What changes the dtype or the strides
-  /// of a tensor on a device goes through the host, and waits for the device.
+  /// A copy with another dtype (rounded to nearest even; a NaN stays a NaN; toward zero for Int64)
+  /// or on another device; this handle if nothing changes. For a tensor on a device, a change of
+  /// dtype or strides copies through the host and waits for the device.
+  /// @{
   [[nodiscard]] Tensor to(DType dtype) const;
   [[nodiscard]] Tensor to(Device device) const;
+  /// @}
 
-  [[nodiscard]] Tensor contiguous() const;  ///< this handle if contiguous already, else a copy
+  [[nodiscard]] Tensor contiguous() const;  ///< this handle if contiguous, otherwise a copy
   [[nodiscard]] Tensor clone() const;       ///< a contiguous copy
 
-  /// Views that share the elements. Axes may count from the end.
-  /// @throws ShapeError for an axis, range or shape that does not fit; reshape() copies where no
-  ///         view exists; one extent may be -1.
+  /// Views that share the elements. Axes may count from the end. reshape() accepts one extent of
+  /// -1, and copies if no view has this shape.
+  /// @throws ShapeError for an axis, range or shape that does not fit.
+  /// @{
   [[nodiscard]] Tensor transpose(std::int64_t axis_a, std::int64_t axis_b) const;
   [[nodiscard]] Tensor reshape(Shape shape) const;
   [[nodiscard]] Tensor narrow(std::int64_t axis, std::int64_t start, std::int64_t length) const;
+  /// @}
 
-  /// In place; return *this. copy_ converts the dtype, needs the same shape, and is right when the
-  /// two tensors overlap. @throws ShapeError.
+  /// Writes in place and returns *this. copy_() converts the dtype, needs the same shape, and
+  /// accepts tensors that overlap. @throws ShapeError.
+  /// @{
   Tensor& copy_(const Tensor& source);
   Tensor& fill_(double value);
   Tensor& zero_();
+  /// @}
 
-  /// Whether both handles share one object (not merely memory); two undefined ones do not.
+  /// Whether both handles refer to one object; sharing memory is not enough. False if undefined.
   [[nodiscard]] bool is_same(const Tensor& other) const noexcept;
-  /// Equal for handles on one object, for use as a key; null if undefined.
+  /// The same for all handles on one object, for use as a key; null if undefined.
   [[nodiscard]] const void* identity() const noexcept { return impl_.get(); }
 
-  /// Makes this object, and so every handle on it, show the elements, shape, dtype and device of
-  /// other: how a module converts its tensors while their identity stays.
+  /// Gives this object, and so every handle on it, the elements, shape, dtype and device of other.
+  /// Modules convert their tensors with it, so that handles stay valid.
   void set_data(const Tensor& other);
 
-  /// Global tensors: docs/distributed.md. shape(), dim(), size() and numel() are those of the whole
-  /// tensor. Of a split or partial_sum tensor a rank has no whole elements: members that read or
-  /// view elements throw ValueError, to_local() gives the rank's part.
+  /// Whether the tensor is global (docs/distributed.md). shape(), dim(), size() and numel() of a
+  /// global tensor are those of the whole tensor. A rank has only a part of a split or partial_sum
+  /// tensor: members that read or view elements throw ValueError, to_local() returns the part.
   [[nodiscard]] bool is_global() const noexcept;
-  /// @throws ValueError if the tensor is local.
+  /// The placement and the sbp. @throws ValueError if the tensor is local.
+  /// @{
   [[nodiscard]] Placement placement() const;
   [[nodiscard]] Sbp sbp() const;
+  /// @}
 
-  /// Of a local tensor, whose ranks each give their own part: broadcast takes rank 0's elements,
-  /// split(axis) and partial_sum share the elements of this handle. Of a global tensor: the same
-  /// elements with another sbp. Collective, see halnorm/distributed.h.
-  /// @throws ValueError for an sbp or a placement that is not possible, DeviceError for a device of
-  ///         another kind than the placement's; what differs between ranks is an error on all.
+  /// If this tensor is local: the global tensor whose parts are the ranks' tensors. broadcast
+  /// copies rank 0's elements to all ranks; split(axis) and partial_sum share the elements of this
+  /// handle. If it is global: the same elements with another sbp. All ranks call this
+  /// (halnorm/distributed.h).
+  /// @throws ValueError for an sbp or a placement that is not possible; DeviceError for a device of
+  ///         another kind than the placement's; on all ranks an error if their arguments differ.
   [[nodiscard]] Tensor to_global(const Placement& placement, const Sbp& sbp) const;
-  /// Of a global tensor, whose placement stays.
+  /// The global tensor with another sbp and the same placement.
   [[nodiscard]] Tensor to_global(const Sbp& sbp) const;
   /// This rank's part, which shares the elements. @throws ValueError if the tensor is local.
   [[nodiscard]] Tensor to_local() const;
@@ -179,20 +196,27 @@ class Tensor {
 class Parameter {
  public:
   Parameter() noexcept = default;
+  /// A parameter without a gradient.
   explicit Parameter(Tensor data, bool requires_grad = true);
 
-  [[nodiscard]] bool defined() const noexcept { return impl_ != nullptr; }
-  [[nodiscard]] Tensor data() const;  ///< undefined if this parameter is
+  [[nodiscard]] bool defined() const noexcept { return impl_ != nullptr; }  ///< false for "None"
+  [[nodiscard]] Tensor data() const;  ///< undefined if the parameter is
   [[nodiscard]] Tensor grad() const;  ///< undefined until a backward
-  /// @throws ShapeError unless it is shaped like data with no two elements in one place, DTypeError
-  ///         unless it is floating point, DeviceError unless it lies where data does.
+  /// Replaces the gradient.
+  /// @throws ShapeError unless grad has data's shape and no two elements share memory; DTypeError
+  ///         unless it is floating point; DeviceError unless it is on data's device.
   void set_grad(Tensor grad) const;
-  /// grad += delta; the first is cloned. @throws the same for delta and for the gradient.
+  /// grad += delta; if there is no gradient, it becomes a copy of delta.
+  /// @throws as set_grad(), for delta and for the gradient.
   void accumulate_grad(const Tensor& delta) const;
+  /// Whether a backward adds to the gradient.
+  /// @{
   [[nodiscard]] bool requires_grad() const;
   void set_requires_grad(bool flag) const;
+  /// @}
+  /// Whether both handles refer to one object.
   [[nodiscard]] bool is_same(const Parameter& other) const noexcept { return impl_ == other.impl_; }
-  /// Equal for handles on one object, for use as a key; null if undefined.
+  /// The same for all handles on one object, for use as a key; null if undefined.
   [[nodiscard]] const void* identity() const noexcept { return impl_.get(); }
 
  private:
