@@ -23,88 +23,99 @@ class Terms;
 
 namespace halnorm::nn {
 
+/// Options of the batch normalization layers.
 struct BatchNormOptions {
-  double eps = 1e-5;  ///< added to the variance; 0 lets a constant channel become NaN
-  /// Weight of the newest batch in the running statistics, any finite number; none: the plain
-  /// average of all batches.
+  double eps = 1e-5;  ///< added to the variance; with 0, a constant channel becomes NaN
+  /// The weight of the latest batch in the running statistics, any finite number. None means the
+  /// plain average of all batches.
   std::optional<double> momentum = 0.1;
   bool affine = true;               ///< has weight and bias
   bool track_running_stats = true;  ///< has running statistics
 };
 
-/// What all batch normalization layers share.
+/// The base class of all batch normalization layers.
 ///
-/// Statistics: training normalizes with the batch's and moves the running ones; eval normalizes
-/// with the running ones, or with the batch's if there are none.
+/// Statistics: in training mode the layer normalizes with the batch statistics and updates the
+/// running statistics. In eval mode it normalizes with the running statistics, or with the batch
+/// statistics if it has no running ones.
 ///
-/// Gradients: unless a NoGradGuard lives, each forward, in either mode, keeps what its backward
-/// needs: its input, weight and bias by handle and its statistics by value. backward() takes the
-/// latest forward of the mode that the module is in. Of each mode the latest `max_saved_forwards`
-/// are kept, or as many as set_max_saved_forwards() says.
+/// Gradients: unless a NoGradGuard exists, each forward in either mode keeps a record for its
+/// backward: handles on its input, weight and bias, and copies of its statistics. backward() uses
+/// the latest record of the module's mode. The module keeps the latest `max_saved_forwards` records
+/// of each mode, or the number that set_max_saved_forwards() sets.
 ///
-/// Threads: as many as like may call an eval-mode module. Without a NoGradGuard the records of
-/// their forwards share one stack, in the order the forwards end.
+/// Threads: any number of threads may call a module in eval mode. Without a NoGradGuard their
+/// forwards add records to one stack, in the order in which they end.
 ///
 /// Global layers (Module::to_global): x is global too, on the same placement. A training forward of
-/// a split x normalizes with the statistics of all ranks' parts, as one process would; any split
-/// other than split(0) is redistributed to it. An eval forward of split(0) or broadcast exchanges
-/// nothing. y and dx are split like x; weight.grad and bias.grad are sums over all ranks.
+/// a split x normalizes with the statistics of all ranks' parts, as one process would. An x with
+/// another split than split(0) is redistributed to split(0). An eval forward of split(0) or
+/// broadcast exchanges nothing. y and dx are split like x; weight.grad and bias.grad are sums over
+/// all ranks.
 class BatchNorm : public Module {
  public:
-  using Options = BatchNormOptions;
+  using Options = BatchNormOptions;  ///< for ModuleList::emplace()
+  /// The default number of records that are kept for each mode.
   static constexpr std::size_t max_saved_forwards = 64;
 
-  Parameter weight;            ///< (C), ones; undefined unless affine
-  Parameter bias;              ///< (C), zeros; undefined unless affine
-  Tensor running_mean;         ///< (C), zeros; undefined unless running statistics are tracked
-  Tensor running_var;          ///< (C), ones; likewise
-  Tensor num_batches_tracked;  ///< Int64, 0-d: training forwards so far; likewise
+  Parameter weight;     ///< (C), ones; undefined unless affine
+  Parameter bias;       ///< (C), zeros; undefined unless affine
+  Tensor running_mean;  ///< (C), zeros; undefined unless running statistics are tracked
+  Tensor running_var;   ///< (C), ones; undefined unless running statistics are tracked
+  /// Int64, 0-d: the number of training forwards; undefined unless running statistics are tracked.
+  Tensor num_batches_tracked;
 
   ~BatchNorm() override;
 
   using Module::operator();
-  /// The same, with the result in `out` (x's shape and dtype; may be x), which is returned unless a
-  /// hook replaces it. The result of a subclass, which may override forward(x), is copied to `out`
-  /// unless the subclass overrides forward_into() too.
+  /// Writes the result to `out` (x's shape and dtype; may be x itself) and returns `out`, unless a
+  /// hook replaces the result. If a subclass overrides forward(x) and not forward_into(), its
+  /// result is copied to `out`.
   Tensor operator()(const Tensor& x, const Tensor& out);
-  Tensor operator()(const Tensor& x, const Tensor& out) const;  ///< as Module's
+  /// The same in eval mode without a record; see Module::operator()() const.
+  Tensor operator()(const Tensor& x, const Tensor& out) const;
   Tensor forward(const Tensor& x) override;
 
-  /// dx; adds to weight.grad and bias.grad where they require it. A floating grad_output of
-  /// another dtype is converted. @throws ValueError if no forward is left to differentiate, or if
-  /// x, weight or a fused layer's y was written since then; ShapeError, DTypeError or DeviceError
-  /// if a gradient cannot be added to. A backward that throws leaves gradients and records as they
-  /// were.
+  /// Returns dx, and adds to weight.grad and bias.grad if the parameter requires a gradient. A
+  /// grad_output of another floating dtype is converted. If it throws, nothing has changed.
+  /// @throws ValueError if there is no record, or if x, weight or a fused layer's y was written
+  ///         after its forward; ShapeError, DTypeError or DeviceError if a gradient cannot be
+  ///         added.
   Tensor backward(const Tensor& grad_output) override;
 
-  /// In place: mean 0, variance 1, counter 0; nothing unless statistics are tracked.
+  /// Sets running_mean to 0, running_var to 1 and num_batches_tracked to 0 in place, if running
+  /// statistics are tracked.
   void reset_running_stats();
-  /// reset_running_stats(), and if affine weight 1 and bias 0 in place.
+  /// reset_running_stats(); if affine, also sets weight to 1 and bias to 0 in place.
   void reset_parameters();
 
-  [[nodiscard]] std::int64_t num_features() const noexcept { return num_features_; }
+  [[nodiscard]] std::int64_t num_features() const noexcept { return num_features_; }  ///< C
+  /// The option of the same name.
+  /// @{
   [[nodiscard]] double eps() const noexcept { return options_.eps; }
   [[nodiscard]] std::optional<double> momentum() const noexcept { return options_.momentum; }
   [[nodiscard]] bool affine() const noexcept { return options_.affine; }
   [[nodiscard]] bool track_running_stats() const noexcept { return options_.track_running_stats; }
+  /// @}
 
-  /// The setters hold from the next forward on.
-  /// @throws ValueError unless eps is finite and at least 0.
+  /// From the next forward on. @throws ValueError unless eps is finite and at least 0.
   void set_eps(double eps);
-  /// @throws ValueError unless finite or none.
+  /// From the next forward on. @throws ValueError unless finite or none.
   void set_momentum(std::optional<double> momentum);
-  /// Only says whether reset_parameters() fills weight and bias; forward uses those that are
-  /// defined.
+  /// Decides only whether reset_parameters() sets weight and bias. A forward uses weight and bias
+  /// if they are defined.
   void set_affine(bool affine) noexcept { options_.affine = affine; }
-  /// False stops training from moving statistics; eval uses the running ones while they are
+  /// With false, training does not update running statistics. Eval uses them as long as they are
   /// defined.
   void set_track_running_stats(bool track) noexcept { options_.track_running_stats = track; }
 
-  /// Eval as y = x * scale + shift, for engines that fold it into another layer: (C) in Float64.
-  /// @throws ValueError without running statistics.
+  /// The forward in eval mode is y = x * scale + shift.
   struct ScaleAndShift {
-    Tensor scale, shift;
+    Tensor scale;  ///< (C), Float64
+    Tensor shift;  ///< (C), Float64
   };
+  /// The coefficients of eval mode, for engines that fold them into another layer.
+  /// @throws ValueError without running statistics.
   [[nodiscard]] ScaleAndShift scale_and_shift() const;
 
   [[nodiscard]] std::string extra_repr() const override;
@@ -113,20 +124,21 @@ class BatchNorm : public Module {
   /// @throws ValueError for a negative num_features, or options that the setters refuse.
   BatchNorm(const char* class_name, std::int64_t num_features, const BatchNormOptions& options);
 
-  /// @throws ShapeError unless the class takes inputs of this rank: `_check_input_dim`.
+  /// @throws ShapeError unless the class accepts inputs of x's rank (`_check_input_dim`).
   virtual void check_input_dim(const Tensor& x) const = 0;
 
+  /// All options.
   [[nodiscard]] const BatchNormOptions& options() const noexcept { return options_; }
   [[nodiscard]] std::vector<std::string_view> attribute_names() const override;
   void load_from_state_dict(LoadState& load, const std::string& prefix) override;
   [[nodiscard]] std::int64_t version() const override { return 2; }
-  /// BatchNorm1d, 2d and 3d write to `out` themselves. A subclass may override this and call
-  /// compute().
+  /// The layers of the library write to `out` directly. A subclass may override this function and
+  /// call compute().
   Tensor forward_into(const Tensor& x, const Tensor& out) override;
   void copy_settings(const Module& source) override;
   [[nodiscard]] detail::SavedForwards* saved_forwards() const noexcept override;
 
-  /// What follows the normalization in the same pass: nothing, or y = relu(y + addend).
+  /// The operation after the normalization in the same pass: nothing, or y = relu(y + addend).
   struct Epilogue {
     const detail::FusedFunctions* fused = nullptr;  ///< a fused layer's
     Tensor addend;                                  ///< undefined for none
@@ -134,11 +146,12 @@ class BatchNorm : public Module {
   /// A forward in the module's mode, checked and recorded for its backward.
   Tensor compute(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
 
+  /// The gradients with respect to the inputs.
   struct InputGradients {
-    Tensor dx;
+    Tensor dx;       ///< x's shape and dtype
     Tensor daddend;  ///< undefined if the forward had no addend
   };
-  /// What backward() does; it returns dx of this.
+  /// The computation of backward(), which returns dx of the result.
   InputGradients differentiate_latest(const Tensor& grad_output);
 
   /// @throws ShapeError unless x has from `least` to `most` axes.
@@ -168,9 +181,10 @@ class BatchNorm : public Module {
   std::unique_ptr<detail::SavedForwards> saved_;
 };
 
-/// Over (N, C) or (N, C, L).
+/// Batch normalization over (N, C) or (N, C, L).
 class BatchNorm1d : public Typed<BatchNorm1d, BatchNorm> {
  public:
+  /// @throws ValueError for a negative num_features or an invalid option.
   explicit BatchNorm1d(std::int64_t num_features, const BatchNormOptions& options = {});
 
  protected:
@@ -178,9 +192,10 @@ class BatchNorm1d : public Typed<BatchNorm1d, BatchNorm> {
   [[nodiscard]] std::shared_ptr<Module> new_instance() const override;
 };
 
-/// Over (N, C, H, W).
+/// Batch normalization over (N, C, H, W).
 class BatchNorm2d : public Typed<BatchNorm2d, BatchNorm> {
  public:
+  /// @throws ValueError for a negative num_features or an invalid option.
   explicit BatchNorm2d(std::int64_t num_features, const BatchNormOptions& options = {});
 
  protected:
@@ -188,9 +203,10 @@ class BatchNorm2d : public Typed<BatchNorm2d, BatchNorm> {
   [[nodiscard]] std::shared_ptr<Module> new_instance() const override;
 };
 
-/// Over (N, C, D, H, W).
+/// Batch normalization over (N, C, D, H, W).
 class BatchNorm3d : public Typed<BatchNorm3d, BatchNorm> {
  public:
+  /// @throws ValueError for a negative num_features or an invalid option.
   explicit BatchNorm3d(std::int64_t num_features, const BatchNormOptions& options = {});
 
  protected:

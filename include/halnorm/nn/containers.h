@@ -12,44 +12,51 @@
 #include "halnorm/nn/typed.h"
 
 /// @file
-/// Modules that hold modules. Their children are registered, so that iteration, modes, conversion
-/// and state dictionaries reach them.
+/// Modules that contain modules. The children are registered: iteration, modes, conversion and
+/// state dictionaries reach them.
 
 #pragma GCC visibility push(default)
 
 namespace halnorm::nn {
 
-/// A list of modules named "0", "1", ...; it does not compute.
+/// A list of modules named "0", "1", .... It has no forward.
 class ModuleList : public Typed<ModuleList> {
  public:
   ModuleList() = default;
-  /// @throws ValueError for a null module, here and below.
+  /// The list of these modules. @throws ValueError for a null module, here and in the functions
+  /// below.
   explicit ModuleList(const std::vector<std::shared_ptr<Module>>& modules) { extend(modules); }
 
+  /// Adds a module at the end.
   void append(std::shared_ptr<Module> module);
+  /// Makes a module of class M from the arguments, adds it at the end and returns it.
   template <class M, class... Arguments>
   std::shared_ptr<M> emplace(Arguments&&... arguments) {
     auto module = std::make_shared<M>(std::forward<Arguments>(arguments)...);
     append(module);
     return module;
   }
-  /// The same for a class that has options, which may stand in braces:
+  /// The same for a class with options, so that they may be written in braces:
   /// emplace<BatchNorm1d>(2, {.momentum = 0.2}).
   template <class M, class Argument>
   std::shared_ptr<M> emplace(Argument&& argument, const typename M::Options& options) {
     return emplace<M, Argument, const typename M::Options&>(std::forward<Argument>(argument),
                                                             options);
   }
+  /// Adds modules at the end: all of them, or none if one is null.
   void extend(const std::vector<std::shared_ptr<Module>>& modules);
-  /// Before the module at `index`, which may count from the end; the later ones are renamed.
+  /// Inserts a module before the one at `index`, which may count from the end. The later modules
+  /// are renamed.
   void insert(std::int64_t index, std::shared_ptr<Module> module);
 
-  [[nodiscard]] std::size_t size() const noexcept { return registered_module_count(); }
-  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
-  /// The index may count from the end. @throws ValueError out of range.
+  [[nodiscard]] std::size_t size() const noexcept { return registered_module_count(); }  ///< count
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }  ///< whether size() is 0
+  /// The module at an index, which may count from the end. @throws ValueError if out of range.
+  /// @{
   [[nodiscard]] Module& operator[](std::int64_t index) const { return *at(index); }
   [[nodiscard]] std::shared_ptr<Module> at(std::int64_t index) const;
-  [[nodiscard]] std::vector<std::shared_ptr<Module>> entries() const;
+  /// @}
+  [[nodiscard]] std::vector<std::shared_ptr<Module>> entries() const;  ///< all modules, in order
 
  protected:
   [[nodiscard]] std::shared_ptr<Module> new_instance() const override {
@@ -60,12 +67,13 @@ class ModuleList : public Typed<ModuleList> {
   void check_new_name(const std::string& name) const;
 };
 
-/// Its modules one after the other; backward goes through them from the last to the first.
+/// Runs its modules in order; backward runs their backwards in reverse order.
 class Sequential : public Typed<Sequential, ModuleList> {
  public:
   Sequential() = default;
+  /// The modules are named "0", "1", ....
   explicit Sequential(const std::vector<std::shared_ptr<Module>>& modules) : Typed(modules) {}
-  /// With names of the caller's.
+  /// The modules have the given names.
   explicit Sequential(const std::vector<std::pair<std::string, std::shared_ptr<Module>>>& modules);
 
   Tensor forward(const Tensor& x) override;
@@ -77,30 +85,36 @@ class Sequential : public Typed<Sequential, ModuleList> {
   }
 };
 
-/// Modules by name, in the order of insertion; it does not compute.
+/// Modules by name, in the order of insertion. It has no forward.
 class ModuleDict : public Typed<ModuleDict> {
  public:
-  using Entry = std::pair<std::string, std::shared_ptr<Module>>;
+  using Entry = std::pair<std::string, std::shared_ptr<Module>>;  ///< a name and its module
 
   ModuleDict() = default;
-  /// @throws ValueError for a null module or a name that cannot be registered, here and below.
+  /// The dictionary of these modules. @throws ValueError for a null module or a name that cannot be
+  /// registered, here and in the functions below.
   explicit ModuleDict(const std::vector<Entry>& modules) { update(modules); }
 
-  /// Adds, or replaces in its place.
+  /// Adds a module, or replaces the one of this name, whose place it takes.
   void insert(const std::string& key, std::shared_ptr<Module> module);
+  /// Inserts modules: all of them, or none if one cannot be inserted.
   void update(const std::vector<Entry>& modules);
-  /// Takes a module out. @throws ValueError if there is none.
+  /// Removes a module and returns it. @throws ValueError if there is none of this name.
   std::shared_ptr<Module> pop(std::string_view key);
+  /// Removes all modules.
   void clear();
 
-  [[nodiscard]] std::size_t size() const noexcept { return registered_module_count(); }
-  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  [[nodiscard]] std::size_t size() const noexcept { return registered_module_count(); }  ///< count
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }  ///< whether size() is 0
+  /// Whether there is a module of this name.
   [[nodiscard]] bool contains(std::string_view key) const { return has(key); }
-  /// @throws ValueError if there is none.
+  /// The module of this name. @throws ValueError if there is none.
+  /// @{
   [[nodiscard]] Module& operator[](std::string_view key) const { return *at(key); }
   [[nodiscard]] std::shared_ptr<Module> at(std::string_view key) const;
-  [[nodiscard]] std::vector<std::string> keys() const;
-  [[nodiscard]] std::vector<Entry> entries() const;
+  /// @}
+  [[nodiscard]] std::vector<std::string> keys() const;  ///< all names, in order
+  [[nodiscard]] std::vector<Entry> entries() const;     ///< all names and modules, in order
 
  protected:
   [[nodiscard]] std::shared_ptr<Module> new_instance() const override {

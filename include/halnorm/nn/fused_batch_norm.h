@@ -16,16 +16,16 @@ namespace halnorm::nn {
 
 /// The gradients with respect to the two inputs of a fused layer.
 struct FusedGradients {
-  Tensor dx;
+  Tensor dx;       ///< x's shape and dtype
   Tensor daddend;  ///< undefined if the forward had no addend
 };
 
-/// What FusedBatchNorm1d, 2d and 3d share: y = relu(batch_norm(x) + addend); without an addend
-/// relu(batch_norm(x)). Everything else is as in BatchNorm1d, 2d and 3d, whose state dictionaries
-/// they read and write.
+/// The base class of FusedBatchNorm1d, 2d and 3d: y = relu(batch_norm(x) + addend); without an
+/// addend y = relu(batch_norm(x)). Everything else is as in BatchNorm1d, 2d and 3d. The state
+/// dictionaries of the fused and the plain classes are interchangeable.
 ///
-/// Hooks see x and y, and not the addend. Until their backward, leave the elements of x, of the
-/// weight and of y alone: where y is 0 no gradient passes.
+/// Hooks receive x and y, but not the addend. Do not change the elements of x, weight and y before
+/// their backward, which reads them again: a gradient passes only where y > 0.
 class FusedBatchNorm : public BatchNorm {
  public:
   using Module::operator();
@@ -33,12 +33,13 @@ class FusedBatchNorm : public BatchNorm {
   /// `addend`: x's shape and dtype, or undefined for none. `out`, if defined, receives the result;
   /// it may be x or addend. The result of a subclass is copied to it.
   Tensor operator()(const Tensor& x, const Tensor& addend, const Tensor& out = {});
-  /// As Module's, of a layer that is const.
+  /// The same in eval mode without a record; see Module::operator()() const.
   Tensor operator()(const Tensor& x, const Tensor& addend, const Tensor& out = {}) const;
   Tensor forward(const Tensor& x) override;
+  /// The computation without hooks; an undefined addend means none.
   virtual Tensor forward(const Tensor& x, const Tensor& addend);
 
-  /// Of the latest forward that was not yet differentiated, as backward(), which returns dx alone.
+  /// backward() that returns the addend's gradient too.
   FusedGradients backward_fused(const Tensor& grad_output);
 
  protected:
@@ -50,9 +51,10 @@ class FusedBatchNorm : public BatchNorm {
   Tensor forward_into(const Tensor& x, const Tensor& addend, const Tensor& out);
 };
 
-/// Over (N, C) or (N, C, L).
+/// y = relu(batch_norm(x) + addend) over (N, C) or (N, C, L).
 class FusedBatchNorm1d : public Typed<FusedBatchNorm1d, FusedBatchNorm> {
  public:
+  /// @throws ValueError for a negative num_features or an invalid option.
   explicit FusedBatchNorm1d(std::int64_t num_features, const BatchNormOptions& options = {});
 
  protected:
@@ -60,9 +62,10 @@ class FusedBatchNorm1d : public Typed<FusedBatchNorm1d, FusedBatchNorm> {
   [[nodiscard]] std::shared_ptr<Module> new_instance() const override;
 };
 
-/// Over (N, C, H, W).
+/// y = relu(batch_norm(x) + addend) over (N, C, H, W).
 class FusedBatchNorm2d : public Typed<FusedBatchNorm2d, FusedBatchNorm> {
  public:
+  /// @throws ValueError for a negative num_features or an invalid option.
   explicit FusedBatchNorm2d(std::int64_t num_features, const BatchNormOptions& options = {});
 
  protected:
@@ -70,9 +73,10 @@ class FusedBatchNorm2d : public Typed<FusedBatchNorm2d, FusedBatchNorm> {
   [[nodiscard]] std::shared_ptr<Module> new_instance() const override;
 };
 
-/// Over (N, C, D, H, W).
+/// y = relu(batch_norm(x) + addend) over (N, C, D, H, W).
 class FusedBatchNorm3d : public Typed<FusedBatchNorm3d, FusedBatchNorm> {
  public:
+  /// @throws ValueError for a negative num_features or an invalid option.
   explicit FusedBatchNorm3d(std::int64_t num_features, const BatchNormOptions& options = {});
 
  protected:

@@ -12,8 +12,7 @@
 #include "halnorm/tensor.h"
 
 /// @file
-/// Functions of the caller's that a module runs before or after its own work, and the handles that
-/// remove them.
+/// Hooks: functions of the caller that a module runs before or after its own work.
 
 #pragma GCC visibility push(default)
 
@@ -21,14 +20,15 @@ namespace halnorm::nn {
 
 class Module;
 
-/// Sees the input before forward. A defined result replaces the input; an undefined one leaves it.
+/// Receives the input before forward. A defined result replaces the input.
 using ForwardPreHook = std::function<Tensor(Module& module, const Tensor& x)>;
 
-/// Sees the input, as the pre-hooks left it, and the output. A defined result replaces the output.
+/// Receives the input after the pre-hooks, and the output. A defined result replaces the output.
 using ForwardHook = std::function<Tensor(Module& module, const Tensor& x, const Tensor& y)>;
 
-/// May change what a module is about to load, for example rename keys of an older checkpoint. The
-/// dictionary is load_state_dict's own copy; this module's entries begin with `prefix`.
+/// May change the dictionary before a module loads from it, for example rename the keys of an older
+/// checkpoint. The dictionary is load_state_dict's own copy; the names of this module's entries
+/// begin with `prefix`.
 using LoadStateDictPreHook =
     std::function<void(Module& module, StateDict& dict, const std::string& prefix)>;
 
@@ -73,15 +73,16 @@ class HookList : public HookStore {
 
 }  // namespace detail
 
-/// Removes one hook. It may be copied, and may outlive the module; a hook stays when its handle
-/// goes.
+/// Removes one hook. A handle may be copied, and may outlive the module. Destroying a handle does
+/// not remove the hook.
 class HookHandle {
  public:
   HookHandle() noexcept = default;
+  /// Made by the functions Module::register_*_hook().
   HookHandle(std::weak_ptr<detail::HookStore> store, std::uint64_t id) noexcept
       : store_(std::move(store)), id_(id) {}
 
-  /// From the next call on, the hook does not run. Does nothing the second time.
+  /// Removes the hook: it does not run from the next call on. A second remove() has no effect.
   void remove();
 
  private:

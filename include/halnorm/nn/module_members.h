@@ -3,17 +3,24 @@
 #include <concepts>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 #include <unordered_set>
 
 #include "halnorm/nn/module.h"  // NOLINT(misc-header-include-cycle): it includes this last
 
 /// @file
-/// How Module lists members, and its hash; a part of halnorm/nn/module.h.
+/// Templates of Module, and its hash: a part of halnorm/nn/module.h.
 
 #pragma GCC visibility push(default)
 
 namespace halnorm::nn {
+
+template <class M>
+std::shared_ptr<M> Module::register_module(const std::string& name, std::shared_ptr<M> child) {
+  add_module(name, child);
+  return child;
+}
 
 template <class GetMembers, class Found>
 void Module::visit_members(const GetMembers& get_members, const std::string& path, bool recurse,
@@ -42,11 +49,14 @@ auto Module::named_members(GetMembers get_members, const std::string& prefix, bo
 
 #pragma GCC visibility pop
 
-/// Of a module's identity. (Types of ours may be given a hash, which the check does not see here.)
+/// @cond
+/// The hash of a module's identity. (Doxygen does not find the scope of std::hash<M>.)
 template <std::derived_from<halnorm::nn::Module> M>
-// NOLINTNEXTLINE(bugprone-std-namespace-modification)
+// The standard allows this; NOLINTNEXTLINE(bugprone-std-namespace-modification)
 struct std::hash<M> {
+  /// Equal only for the same module.
   std::size_t operator()(const halnorm::nn::Module& module) const noexcept {
     return std::hash<const void*>{}(&module);
   }
 };
+/// @endcond

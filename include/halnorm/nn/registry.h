@@ -13,12 +13,16 @@
 
 #include "halnorm/tensor.h"
 
+/// @file
+/// Lists of modules, and the registry in which Module keeps its entries.
+
 #pragma GCC visibility push(default)
 
 namespace halnorm::nn {
 
 class Module;
 
+/// Values with their names, in order.
 template <class T>
 using NamedList = std::vector<std::pair<std::string, T>>;
 
@@ -39,12 +43,13 @@ struct Rank {
 
 }  // namespace detail
 
-/// A list of modules that keeps them alive: it can be walked while modules are erased or replaced.
-/// The module that was asked, and modules that are members of a class, stay with their owners.
-/// A plain std::vector made from it keeps nothing alive.
+/// A list of modules that keeps them alive, so that modules may be erased or replaced during a loop
+/// over the list. It does not own the module that made the list, nor modules that are members of a
+/// class. A std::vector made from it keeps no module alive.
 template <class Entry>
 class ModuleSnapshot : public std::vector<Entry> {
  public:
+  /// Adds an entry and a pointer that keeps its module alive.
   void add(Entry entry, std::shared_ptr<const Module> owner) {
     this->push_back(std::move(entry));
     owners_.push_back(std::move(owner));
@@ -54,6 +59,7 @@ class ModuleSnapshot : public std::vector<Entry> {
   std::vector<std::shared_ptr<const Module>> owners_;
 };
 
+/// Modules with their names.
 template <class M>
 using NamedModules = ModuleSnapshot<std::pair<std::string, M*>>;
 

@@ -6,18 +6,20 @@
 #include "halnorm/nn/batch_norm.h"
 
 /// @file
-/// Synchronized batch normalization in the form that torch.nn.SyncBatchNorm has: local tensors in
-/// and out. It is a global layer (docs/distributed.md) behind a conversion.
+/// Synchronized batch normalization with local tensors, like torch.nn.SyncBatchNorm. It converts
+/// its input to a global tensor (docs/distributed.md) and its output to a local one.
 
 #pragma GCC visibility push(default)
 
 namespace halnorm::nn {
 
-/// Over (N, C) or (N, C, L), or more axes. After to_global() a local x is this rank's rows of one
-/// batch: forward(x) is this rank's part of y, backward(dy) that of dx, both local. In eval mode a
-/// forward exchanges nothing. Before to_global() it is an ordinary batch normalization.
+/// Batch normalization over (N, C), (N, C, L) or more axes. After to_global(), x is this rank's
+/// rows of one batch over all ranks; forward(x) returns this rank's rows of y, backward(dy) this
+/// rank's rows of dx. A forward in eval mode exchanges nothing. Before to_global() the layer
+/// normalizes each rank's batch on its own.
 class SyncBatchNorm : public Typed<SyncBatchNorm, BatchNorm> {
  public:
+  /// @throws ValueError for a negative num_features or an invalid option.
   explicit SyncBatchNorm(std::int64_t num_features, const BatchNormOptions& options = {});
 
   Tensor forward(const Tensor& x) override;
@@ -31,9 +33,9 @@ class SyncBatchNorm : public Typed<SyncBatchNorm, BatchNorm> {
   [[nodiscard]] Tensor as_rows(const Tensor& local) const;
 };
 
-/// Replaces each BatchNorm1d, 2d and 3d in a tree by a SyncBatchNorm that shares its parameters and
-/// buffers, and makes those global: rank 0's values win. Other modules stay local, and hooks of a
-/// replaced layer are left behind. Returns the module, or what replaces it. Collective.
+/// Replaces each BatchNorm1d, 2d and 3d in a tree by a SyncBatchNorm with the same parameters and
+/// buffers, and makes these global with rank 0's values. Other modules stay local. Hooks of a
+/// replaced layer are not taken over. Returns the module, or its replacement. All ranks call this.
 /// @throws ValueError for a null module, for a layer that is a member of its parent's class, and as
 ///         to_global().
 std::shared_ptr<Module> convert_sync_batchnorm(std::shared_ptr<Module> module,
