@@ -17,18 +17,14 @@ void print_head() {
   }
   std::printf(
       "# Accuracy\n\n"
-      "Made by `./dev accuracy`; each bound is a test as well. The truth is two passes in long "
-      "double.\n"
-      "Ours is the worst of the targets %s, each in both layouts. An error of y, dx and dweight "
-      "is\n"
-      "relative to the largest value of its kind, one of a variance or a mean to itself. Random "
-      "batches\n"
-      "are 1024 normal values in each of 64 channels; those in ulp have 256 channels.\n\n"
-      "The columns of PyTorch (2.13) and OneFlow (0.9.0) are not made by this program: they are "
-      "what\n"
-      "was published of the two on the CPU for the like of these inputs, as absolute errors of y, "
-      "the\n"
-      "variance that came out (the true one is about 0.97), or its relative error for float64.\n\n",
+      "`./dev accuracy` writes this page; each bound is a test too. The reference is computed in\n"
+      "two passes in long double. *Ours* is the largest error over the targets %s,\n"
+      "each in both layouts. An error of y, dx or dweight is relative to the largest value of its\n"
+      "tensor, an error of a variance or a mean to the exact value. Random batches have 1024\n"
+      "normal values in each of 64 channels; rows with errors in ulp have 256 channels.\n\n"
+      "The columns of PyTorch (2.13) and OneFlow (0.9.0) are not made by this program: they are\n"
+      "published results on the CPU for similar inputs. They are absolute errors of y, the\n"
+      "computed variance (the exact one is about 0.97), or its relative error for float64.\n\n",
       targets.c_str());
 }
 
