@@ -4,16 +4,16 @@
 #include <cstdint>
 
 /// @file
-/// Numbers in place of addresses, for OpenCL's memory, which has none: overlaps are found in the
-/// same way as on the host.
+/// Ranges of numbers that replace addresses for OpenCL memory, which has no addresses. They let
+/// overlaps be detected in the same way as on the host.
 
 namespace halnorm::detail {
 
-/// A range that no other memory has.
+/// A range that is disjoint from the ranges of all other memory.
 std::byte* next_range(std::uintptr_t bytes);
 
-/// One range for all that is said to lie in a cl_mem, however often: as large as any tensor, where
-/// there are so many numbers.
+/// The range of a cl_mem: the same one for every tensor on it. It is as large as any tensor, if the
+/// address space allows.
 std::byte* range_of(void* handle, std::uintptr_t bytes);
 
 }  // namespace halnorm::detail

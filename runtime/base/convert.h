@@ -31,8 +31,8 @@ struct BFloat {
 template <class T>
 concept Narrow = std::is_same_v<T, Half> || std::is_same_v<T, BFloat>;
 
-/// Rounds a double to a 16-bit format. Working on the double's bits rounds once whatever the
-/// source was: float and every 16-bit value are exact in double.
+/// Rounds a double to a 16-bit format. The function works on the bits of a double, so that it
+/// rounds once for every source: float and every 16-bit value are exact in double.
 template <Narrow T>
 constexpr T round_to(double value) noexcept {
   constexpr int mantissa = T::mantissa_bits;
@@ -44,22 +44,22 @@ constexpr T round_to(double value) noexcept {
   const std::uint64_t fraction = bits & ((std::uint64_t{1} << 52) - 1);
   std::uint64_t result = infinity;
   if (exponent == 0x7ff) {
-    if (fraction != 0) {  // keep what fits of a NaN's payload, and make it quiet
+    if (fraction != 0) {  // keep the upper bits of a NaN's payload, and make it quiet
       result |= (std::uint64_t{1} << (mantissa - 1)) | (fraction >> (52 - mantissa));
     }
   } else if (exponent - 1023 <= bias) {
     const int scale = exponent - 1023 + bias;  // the biased exponent; <= 0 for a subnormal
     const int shift = 52 - mantissa + (scale < 1 ? 1 - scale : 0);
     if (shift > 53) {
-      result = 0;  // below half of the least subnormal; a double's own subnormals end here too
+      result = 0;  // below half of the smallest subnormal; includes subnormal doubles
     } else {
       const std::uint64_t significand = fraction | (std::uint64_t{1} << 52);
       const std::uint64_t kept = significand >> shift;
       const std::uint64_t rest = significand & ((std::uint64_t{1} << shift) - 1);
       const std::uint64_t half = std::uint64_t{1} << (shift - 1);
       const bool up = rest > half || (rest == half && (kept & 1) != 0);
-      // A normal's hidden bit adds the last one to its exponent, and so does a carry: subnormals
-      // become normal and the largest values infinite without a special case.
+      // The hidden bit of a normal number adds 1 to the exponent, and so does a carry. So
+      // subnormals become normal and the largest values infinite without a special case.
       const auto base = static_cast<std::uint64_t>(scale < 1 ? 0 : scale - 1) << mantissa;
       result = base + kept + (up ? 1 : 0);
     }
@@ -90,8 +90,8 @@ constexpr double widen(T value) noexcept {
   return std::bit_cast<double>(sign | rebased | shifted);
 }
 
-/// An integer as a double that rounds to any 16-bit format as the integer itself would: the bits
-/// a double cannot hold are gathered into one sticky bit instead of being rounded.
+/// Converts an integer to a double that rounds to any 16-bit format like the integer itself: the
+/// bits that do not fit in a double set one sticky bit instead of being rounded.
 constexpr double sticky_double(std::int64_t value) noexcept {
   const auto raw = static_cast<std::uint64_t>(value);
   std::uint64_t magnitude = value < 0 ? 0 - raw : raw;
@@ -104,7 +104,7 @@ constexpr double sticky_double(std::int64_t value) noexcept {
   return value < 0 ? -result : result;
 }
 
-/// Toward zero; a NaN becomes 0 and a value out of range the nearest that fits.
+/// Rounds toward zero; a NaN becomes 0, and a value out of range the nearest integer in range.
 constexpr std::int64_t truncate(double value) noexcept {
   constexpr double limit = 9223372036854775808.0;  // 2^63
   if (value != value) {

@@ -3,20 +3,20 @@
 #include <new>
 
 /// @file
-/// A process that ends takes its drivers along: their own destructors run among those of the
-/// program, and a driver that still works then brings the process down (PoCL compiles kernels in
-/// threads of its own). So before that, calls that have begun are waited for, and what they have
-/// put into queues; later ones are refused.
+/// Driver calls and the end of the process. Drivers have static destructors, and a driver that
+/// still works while they run crashes the process (PoCL compiles kernels in its own threads). So
+/// the process first waits for calls that have begun and for their queued work, and later calls
+/// fail.
 
 namespace halnorm::detail {
 
-/// A time in which this thread uses a device's driver.
+/// The scope in which this thread uses a device's driver.
 class DriverCall {
  public:
-  /// @throws DeviceError, named after `function`, if the process is ending. Other threads than the
-  /// one that ends it wait before they get it, since most will not live to see it.
+  /// @throws DeviceError that names `function`, if the process is ending. Threads other than the
+  /// one that ends the process first wait, because the process usually ends in that time.
   explicit DriverCall(const char* function);
-  /// Does not wait, and does not throw: ask has_begun().
+  /// Does not wait and does not throw; has_begun() has the result.
   explicit DriverCall(std::nothrow_t /*does_not_throw*/) noexcept;
   DriverCall(const DriverCall&) = delete;
   DriverCall& operator=(const DriverCall&) = delete;
@@ -28,9 +28,9 @@ class DriverCall {
   bool has_begun_;
 };
 
-/// Has `finish` called when the process ends, before a driver that was loaded by now ends, after
-/// which no DriverCall begins. Not where it ends by std::quick_exit() or _Exit(), which run no
-/// destructor of a driver's. @throws std::bad_alloc
+/// Registers `finish`, which is called at the end of the process, before the static destructors of
+/// drivers that are loaded now. No DriverCall begins after it. It is not called by
+/// std::quick_exit() and _Exit(), which run no destructors of drivers. @throws std::bad_alloc
 void finish_at_exit(void (*finish)());
 
 }  // namespace halnorm::detail

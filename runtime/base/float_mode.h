@@ -7,13 +7,13 @@
 #endif
 
 /// @file
-/// The floating-point mode of a thread: rounding, flush-to-zero, traps. It decides bits of results,
-/// so that a task has to run in the mode of the thread that made the call.
+/// The floating-point mode of a thread: rounding, flush-to-zero, traps. The bits of results depend
+/// on it, so that a task has to run in the mode of the thread that made the call.
 
 namespace halnorm::detail {
 
 #if defined(__x86_64__)
-inline constexpr std::uint64_t float_mode_bits = 0xffc0;  // below are flags of past exceptions
+inline constexpr std::uint64_t float_mode_bits = 0xffc0;  // below: flags of past exceptions
 inline std::uint64_t float_control() noexcept { return _mm_getcsr(); }
 inline void set_float_control(std::uint64_t control) noexcept {
   _mm_setcsr(static_cast<unsigned>(control));
@@ -29,7 +29,7 @@ inline void set_float_control(std::uint64_t control) noexcept {
   __asm__ volatile("msr fpcr, %0" : : "r"(control));
 }
 #elif defined(__arm__)
-inline constexpr std::uint64_t float_mode_bits = 0x07ffff00;  // around them are flags
+inline constexpr std::uint64_t float_mode_bits = 0x07ffff00;  // the other bits are flags
 inline std::uint64_t float_control() noexcept {
   std::uint32_t control = 0;
   __asm__ volatile("vmrs %0, fpscr" : "=r"(control));
@@ -40,10 +40,10 @@ inline void set_float_control(std::uint64_t control) noexcept {
 }
 #endif
 
-/// The calling thread's.
+/// The mode of the calling thread.
 inline std::uint64_t float_mode() noexcept { return float_control() & float_mode_bits; }
 
-/// Puts the thread into another mode while it lives.
+/// Sets another mode of the thread during its lifetime.
 class InFloatMode {
  public:
   explicit InFloatMode(std::uint64_t mode) noexcept

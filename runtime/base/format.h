@@ -10,7 +10,7 @@ namespace halnorm::detail {
 /// scientific for exponents below -4 or above 15 ("1e-05", "0.0001", "1.0", "inf").
 std::string python_float(double value);
 
-/// "float32"; "DType(77)" for a value that is none of the enumeration's.
+/// "float32"; "DType(77)" for a value that is not in the enumeration.
 std::string to_string(DType dtype);
 
 /// "True" or "False".

@@ -4,13 +4,13 @@
 #include <memory>
 
 /// @file
-/// Values that are made at their first use.
+/// Values that are constructed at their first use.
 
 namespace halnorm::detail {
 
-/// Made by the first thread that asks; threads that ask at once may make one each, and the first
-/// stays. So there is no lock that a fork could find held. Never destroyed: calls come from
-/// destructors of the program's own globals too.
+/// The value is constructed by the first call of get(). Threads that call at the same time may each
+/// construct one, and the first one is kept; this needs no lock, which a fork could find held. The
+/// value is never destroyed, because destructors of a program's globals call the library too.
 template <class T>
 class Lazy {
  public:
@@ -18,7 +18,7 @@ class Lazy {
   Lazy(const Lazy&) = delete;
   Lazy& operator=(const Lazy&) = delete;
 
-  /// @throws what the constructor of T throws; the next call tries again.
+  /// @throws the exceptions of T's constructor; the next call tries again.
   const T& get() {
     const T* known = made_.load(std::memory_order_acquire);
     if (known != nullptr) {

@@ -23,12 +23,12 @@ std::string to_string(const Shape& shape);
 /// size in bytes that does not fit in 63 bits.
 std::int64_t checked_numel(const char* function, const Shape& shape, std::size_t element_size);
 
-/// Within a catch block for std::bad_alloc. @throws MemoryError that says how much was asked for.
+/// To be called in a catch block for std::bad_alloc. @throws MemoryError that names the size.
 [[noreturn]] void throw_no_memory(const char* function, const Shape& shape,
                                   std::size_t element_size);
 
-/// The size of that many elements in memory. @throws std::bad_alloc where no object is as large: on
-/// a 32-bit machine one of 2 GB, and std::size_t would only keep the lower half of the number.
+/// The size of that many elements in bytes. @throws std::bad_alloc if no object can be as large: on
+/// a 32-bit machine from 2 GB on, where std::size_t would drop the upper half of the number.
 inline std::size_t object_bytes(std::int64_t count, std::size_t element_size) {
   std::ptrdiff_t bytes = 0;
   if (__builtin_mul_overflow(count, element_size, &bytes)) {
@@ -40,13 +40,13 @@ inline std::size_t object_bytes(std::int64_t count, std::size_t element_size) {
 /// Row-major strides of a shape that checked_numel() accepts.
 Strides contiguous_strides(const Shape& shape);
 
-/// Whether the elements lie row-major without gaps; axes of one element do not matter.
+/// Whether the strides are row-major without gaps; axes with one element do not matter.
 bool is_contiguous(const Shape& shape, const Strides& strides) noexcept;
 
 /// An axis that may count from the end, as an index. @throws ShapeError in `function`'s name.
 std::size_t checked_axis(const char* function, std::int64_t axis, std::size_t rank);
 
-/// Strides that show the elements in another shape without moving them, if there are any.
+/// The strides of a view with another shape, if there is such a view.
 std::optional<Strides> reshaped_strides(const Shape& shape, const Strides& strides,
                                         const Shape& wanted);
 
@@ -59,7 +59,7 @@ struct Extremes {
 Extremes checked_extremes(const char* function, const Shape& shape, const Strides& strides,
                           std::size_t element_size);
 
-/// The addresses from the lowest to past the highest element of a block that has some.
+/// The addresses from the lowest element to past the highest one of a non-empty block.
 struct ByteRange {
   std::int64_t first = 0;
   std::int64_t past = 0;
@@ -79,8 +79,8 @@ struct Axis {
 /// last, and axes that continue each other in both blocks are merged. Never empty.
 std::vector<Axis> walk_axes(const Shape& shape, const Strides& target, const Strides& source);
 
-/// Calls row(target offset, source offset, innermost axis) until every element has been met. Needs
-/// no memory.
+/// Calls row(target offset, source offset, innermost axis) for every row of elements. Allocates
+/// nothing.
 template <class Row>
 void for_each_row(std::vector<Axis>& axes, Row row) {
   const Axis inner = axes.back();

@@ -9,13 +9,13 @@
 #include "tensor/impl.h"
 
 /// @file
-/// The tensors of one call, on memory of the caller's. Tensor::from_blob() allocates four times for
-/// each tensor, which takes as long as the kernel of a small call; these are made in memory that an
-/// earlier call has left.
+/// The tensors of one call, on memory of the caller. Tensor::from_blob() makes four allocations per
+/// tensor, which take as long as the kernel of a small call. These tensors reuse the memory of
+/// earlier calls.
 
 namespace halnorm::c_api {
 
-/// Places for the tensors of one call. The tensors end with it, and so do all views of them.
+/// Storage for the tensors of one call. The tensors and all views of them end with it.
 class Borrowed {
  public:
   Borrowed();  ///< @throws std::bad_alloc
@@ -33,7 +33,7 @@ class Borrowed {
     detail::WriteCount writes;
     std::optional<detail::TensorAccess::Fields> fields;
   };
-  /// As many as a function has tensors, and two to spare.
+  /// The most tensors of a function, and two more.
   struct Block {
     std::array<Place, 12> places;
   };

@@ -14,13 +14,13 @@ struct Call {
   const char* function;
   const char* output = "y";         ///< C's name of the argument that C++ calls `out`
   const char* factor = "momentum";  ///< C's name of the argument that C++ calls `factor`
-  const char* argument = nullptr;   ///< the tensor that was looked at last
-  Borrowed* tensors = nullptr;      ///< where the tensors of its arguments are
+  const char* argument = nullptr;   ///< the tensor that was checked last
+  Borrowed* tensors = nullptr;      ///< the tensors of its arguments
 };
 
-/// The status of the exception that is being handled; its message becomes this thread's last error.
-/// The buffer of messages has a fixed size, because a thread_local with a destructor may abort the
-/// process.
+/// The status for the exception that is being handled. Its message becomes this thread's last
+/// error. The buffer of messages has a fixed size, because a thread_local with a destructor may
+/// abort the process.
 [[gnu::cold]] halnorm_status report(const Call& call) noexcept;
 
 template <class Body>

@@ -5,11 +5,11 @@
 #include "halnorm/tensor.h"
 
 /// @file
-/// The caller's memory as tensors.
+/// Tensors on the caller's memory.
 
 namespace halnorm::c_api {
 
-/// guarded() for calls that have tensors: they end before it returns.
+/// guarded() for calls with tensors, which end before it returns.
 template <class Body>
 halnorm_status guarded_with_tensors(Call& call, Body body) noexcept {
   return guarded(call, [&] {
@@ -23,10 +23,10 @@ halnorm_status guarded_with_tensors(Call& call, Body body) noexcept {
 /// DTypeError or DeviceError if the description is not a valid one, or NULL.
 Tensor required(Call& call, const char* name, const DLTensor* given);
 
-/// @throws DeviceError for a device that is not one of ours.
+/// @throws DeviceError for a device type that halnorm does not support.
 Device device_of(const Call& call, DLDevice given);
 
-/// A tensor as by required(), or an undefined one for NULL.
+/// The tensor of required(), or an undefined one for NULL.
 Tensor optional(Call& call, const char* name, const DLTensor* given);
 
 /// Both defined, or neither.
@@ -34,7 +34,7 @@ struct RunningStats {
   Tensor mean, var;
 };
 
-/// @throws ValueError also for one without the other.
+/// @throws ValueError also if only one of them is defined.
 RunningStats optional_running(Call& call, const DLTensor* mean, const DLTensor* var);
 
 }  // namespace halnorm::c_api

@@ -8,32 +8,32 @@
 #include "halnorm/device.h"
 
 /// @file
-/// Memory on devices that nobody has any more, kept for whoever asks next for as much of it:
-/// drivers wait for the device where they allocate and free. Halide keeps 32 pieces, and a network
-/// in training has hundreds. No more is kept than 64 MB, or twice what was in use at a time.
+/// Caching allocator for device memory, keyed by device, context, stream and size. It saves the
+/// driver's allocations, which wait for the device. Halide's cache has only 32 blocks, and a
+/// network in training has hundreds. The cache holds at most 64 MB, or twice the largest use.
 
 namespace halnorm::detail {
 
-/// A piece of memory on a device, and where calls that use it went: there alone does the next one
-/// come after them.
+/// A block of device memory with the context and stream of the calls that used it. Only in the same
+/// stream is a later use ordered after the earlier ones.
 struct Piece {
   DeviceType type;
   std::int64_t bytes;
   Guarded made_under;
-  int releases = 0;          ///< of the context, by cuda::release(), before it was made
-  std::uint64_t handle = 0;  ///< as Halide knows it
+  int releases = 0;          ///< calls of cuda::release() for the context before the allocation
+  std::uint64_t handle = 0;  ///< Halide's handle
 };
 
-/// So many bytes, or somewhat more, so that sizes that differ little use each other's memory.
+/// Rounds a size up, so that similar sizes share cached blocks.
 std::int64_t spare_size(std::int64_t bytes) noexcept;
 
-/// Fills in the handle. Returns 0, or Halide's error code.
+/// Allocates a block and sets its handle. Returns 0 or Halide's error code.
 int take_piece(Piece& piece);
 
-/// Keeps it for the next one, or lets it go with its context if that was released since.
+/// Caches a freed block, or drops it if its context was released since the allocation.
 void keep_piece(const Piece& piece) noexcept;
 
-/// Gives back what is kept in a CUcontext; called under a guard of it.
+/// Frees the cached blocks of a CUcontext. To be called under a guard of the context.
 void release_pieces(const void* context);
 
 }  // namespace halnorm::detail

@@ -6,11 +6,11 @@
 
 namespace halnorm::detail {
 
-/// What Halide's runtime knows such devices by; null if this build has no kernels for them.
+/// The interface of Halide's runtime for a device type; null if this build has no kernels for it.
 const halide_device_interface_t* interface_of(DeviceType type) noexcept;
 
-/// @throws DeviceError, named after `function`, if the device cannot be used. Halide holds one
-/// device of each type: the one that is asked for first.
+/// @throws DeviceError that names `function`, if the device cannot be used. Halide uses one device
+/// of each type: the one that is used first.
 void require_device(const char* function, Device device);
 
 }  // namespace halnorm::detail

@@ -15,12 +15,12 @@
 #include "kernels/call.h"
 
 /// @file
-/// Memory on a CUDA or OpenCL device, through Halide's runtime, which loads the drivers when they
-/// are first asked for.
+/// Memory on a CUDA or OpenCL device, through Halide's runtime, which loads a driver at its first
+/// use.
 
 namespace halnorm::detail {
 
-/// One allocation on a device, or one of someone else's.
+/// One allocation on a device, owned or wrapped.
 class DeviceMemory final : public KernelMemory {
  public:
   /// `elements` of uninitialized memory. @throws DeviceError, ShapeError for more than 2^31 - 1.
@@ -32,34 +32,35 @@ class DeviceMemory final : public KernelMemory {
                                                   std::int64_t elements, DType dtype);
   ~DeviceMemory();
 
-  /// The first element's address on a CUDA device. OpenCL has none: there it is a number from a
-  /// range that no other allocation has, so that overlaps are found in the same way.
+  /// The first element's address on a CUDA device. On OpenCL, which has no addresses, a number from
+  /// a range that is disjoint from all other allocations, so that overlaps are detected the same
+  /// way.
   [[nodiscard]] std::byte* base() const noexcept { return base_; }
   [[nodiscard]] Device device() const noexcept { return device_; }
   [[nodiscard]] WriteCount& writes() const noexcept { return writes_; }
 
-  /// @throws DeviceError, named after `function` and a tensor, if this thread's calls go to another
-  /// CUDA context than the one that the memory was allocated in. Of wrapped memory none is known.
+  /// @throws DeviceError that names `function` and a tensor, if this thread uses another CUDA
+  /// context than that of the allocation. The context of wrapped memory is not known.
   void require_context(const char* function, const char* name) const;
 
-  /// Whether a kernel can be given a tensor that starts here: on CUDA at multiples of 16 bytes,
-  /// since rows that are may be read in vectors; in OpenCL just where the memory was allocated,
-  /// since parts of it may start at multiples of a size that differs among devices.
+  /// Whether a kernel accepts a tensor that starts at this address. On CUDA it has to be a multiple
+  /// of 16 bytes, because kernels read rows in vectors. On OpenCL it has to be the start of the
+  /// allocation, because the alignment of parts differs among devices.
   [[nodiscard]] bool can_start_at(const void* address) const noexcept;
-  /// The same for one value per channel, which is not read in vectors.
+  /// The same for a tensor of one value per channel, which is not read in vectors.
   [[nodiscard]] bool can_hold_channels_at(const void* address) const noexcept;
 
-  /// The type that a device's kernels know a dtype by: float16 and bfloat16 are 16-bit integers.
+  /// The type of a dtype in device kernels: float16 and bfloat16 are 16-bit integers.
   [[nodiscard]] static halide_type_t type_of(DType dtype) noexcept;
-  /// Makes a kernel's buffer start at an address of this memory.
+  /// Sets the start of a kernel's buffer to an address of this memory.
   void place(halide_buffer_t& buffer, const void* address) const noexcept override;
 
   /// Copies `elements` from or to host memory, and waits for it.
   void read(void* host, const void* address, std::int64_t elements) const;
   void write(const void* host, const void* address, std::int64_t elements) const;
-  /// Writes the elements, and nothing that lies between them; the same strides on both sides.
+  /// Writes the elements, and nothing between them; source and target have the same strides.
   void write(const void* host, const void* address, const std::vector<Axis>& axes) const;
-  /// Puts one value, in the dtype, into `elements` places, without waiting.
+  /// Writes one value of the dtype to `elements` elements, without waiting.
   void fill(const void* address, std::int64_t elements, const void* value) const;
   /// Copies from other memory of the same device and dtype, without waiting.
   void copy(const void* to, const DeviceMemory& source, const void* from,

@@ -12,12 +12,12 @@ struct ClPart {
   std::size_t first;
 };
 
-/// Halide's own copies wait for all that is in its queue, which has an order. This one is put into
-/// the queue, and nothing waits.
-/// @throws DeviceError, named after `what`, if the driver refuses.
+/// Enqueues a copy in Halide's in-order queue, without waiting; Halide's own copies wait for the
+/// queue.
+/// @throws DeviceError that names `what`, if the driver reports an error.
 void copy_in_queue(const char* what, ClPart to, ClPart from, std::size_t bytes);
 
-/// Puts `count` times a value of `size` bytes there, likewise. @throws DeviceError likewise.
+/// Enqueues a write of `count` times a value of `size` bytes. @throws as the copy.
 void fill_in_queue(const char* what, ClPart to, const void* value, std::size_t size,
                    std::size_t count);
 

@@ -11,9 +11,10 @@
 #include "halnorm/tensor.h"
 
 /// @file
-/// Batch normalization of a batch whose parts the ranks of a placement have, with the statistics of
-/// all parts: the public functions on each rank's own part, and one exchange between their halves.
-/// Parts are merged in the order of ranks, so that all ranks have the same bits.
+/// Batch normalization of a batch that is split over the ranks of a placement, with the statistics
+/// of the whole batch. Each rank calls the split forms of the public functions on its part, with
+/// one exchange between them. Parts are merged in the order of ranks, so that all ranks have the
+/// same bits.
 
 namespace halnorm::detail {
 
@@ -39,10 +40,10 @@ class GlobalTrain {
  public:
   explicit GlobalTrain(GlobalForward call) : call_(std::move(call)) {}
 
-  /// Checks, gets memory and computes the part's moments. Not collective; to be called by agree().
+  /// Checks, allocates and computes the part's moments. Not collective; to be called by agree().
   void prepare(Terms& terms);
-  /// Exchanges 2 C + 1 doubles, and computes. All ranks throw ValueError if there is one value per
-  /// channel in all.
+  /// Exchanges 2 C + 1 doubles, and computes. All ranks throw ValueError if the whole batch has one
+  /// value per channel.
   GlobalForwardResult run();
 
  private:
@@ -75,14 +76,14 @@ class GlobalGradient {
  public:
   explicit GlobalGradient(GlobalBackward call) : call_(std::move(call)) {}
 
-  /// As GlobalTrain::prepare().
+  /// Checks and allocates, like GlobalTrain::prepare().
   void prepare(Terms& terms);
   /// Exchanges 2 C doubles, and computes.
   GlobalBackwardResult run();
 
  private:
   GlobalBackward call_;
-  Tensor dy_;  ///< where the relu passes it
+  Tensor dy_;  ///< masked by the relu
   std::vector<double> mine_;
   std::vector<double> all_;
 };

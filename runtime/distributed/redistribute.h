@@ -7,16 +7,16 @@
 
 namespace halnorm::detail {
 
-/// A global tensor's elements distributed another way on the same ranks: the handle itself if it is
-/// so already, otherwise each rank receives the whole tensor and keeps its part. Collective.
+/// A global tensor with another distribution on the same ranks: the handle itself if nothing
+/// changes, otherwise each rank receives the whole tensor and keeps its part. Collective.
 Tensor redistributed(const Tensor& global, std::shared_ptr<const Distribution> wanted);
 
-/// How to_global(sbp) distributes a tensor of this shape: a split into lengths that differ by at
-/// most one, the longer ones first.
+/// The distribution that to_global(sbp) gives a tensor of this shape: a split has lengths that
+/// differ by at most one, the longer ones first.
 std::shared_ptr<const Distribution> balanced(const Placement& placement, const Sbp& sbp,
                                              const Shape& shape);
 
-/// Whether the ranks hold the same parts.
+/// Whether each rank has the same part in both.
 bool is_distributed_alike(const Distribution& a, const Distribution& b);
 
 /// @throws ValueError unless a tensor of this rank has the axis of a split.

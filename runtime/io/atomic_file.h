@@ -9,7 +9,7 @@
 
 namespace halnorm::safetensors {
 
-/// Closes a file when it ends.
+/// Owns a file descriptor.
 class Descriptor {
  public:
   Descriptor() = default;
@@ -29,12 +29,12 @@ class Descriptor {
   int number_ = -1;
 };
 
-/// A file to be saved: the one that the operating system means by a path.
+/// A file to be saved: the one that the operating system would open by a path.
 ///
-/// A regular file, or a free name, gets its contents whole or not at all: they are written to a
-/// temporary file in the same folder; commit() flushes it to the disk and renames it, and without a
-/// commit it is removed. A device or a FIFO is written to.
-/// @throws Error with the file system's reason; ValueError for a path that cannot mean a file.
+/// A regular file, or one that does not exist, is replaced atomically. The contents are written to
+/// a temporary file in the same folder; commit() flushes it to the disk and renames it. Without a
+/// commit it is removed. A device or a FIFO is written directly.
+/// @throws Error with the file system's reason; ValueError for a path that cannot name a file.
 class OutputFile {
  public:
   explicit OutputFile(const std::filesystem::path& path);
@@ -58,11 +58,11 @@ class OutputFile {
   void take_over(const struct stat& existing) const;
   [[noreturn]] void fail(const char* what, int error) const;
 
-  std::string path_;       ///< the caller's
+  std::string path_;       ///< as the caller gave it
   Descriptor folder_;      ///< of the target; not open if the target is written to directly
   std::string name_;       ///< of the target in its folder
-  std::string temporary_;  ///< in the folder; empty if there is none
-  Descriptor file_;        ///< is written to
+  std::string temporary_;  ///< its name in the folder; empty if there is none
+  Descriptor file_;        ///< the file that is written
 };
 
 }  // namespace halnorm::safetensors

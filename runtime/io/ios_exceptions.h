@@ -4,7 +4,7 @@
 
 namespace halnorm::detail {
 
-/// While it lives, a stream reports by its state alone, whatever its user has asked it to throw.
+/// During its lifetime a stream throws no exceptions, also if its user has set an exception mask.
 class NoIosExceptions {
  public:
   explicit NoIosExceptions(std::ios& stream) : stream_(stream), mask_(stream.exceptions()) {

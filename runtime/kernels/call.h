@@ -10,17 +10,17 @@
 #include "kernels/table.h"
 
 /// @file
-/// How a kernel is called: its buffers, and what Halide's runtime says.
+/// The call of a kernel: its buffers, and the errors of Halide's runtime.
 
 namespace halnorm::detail {
 
-/// Memory that is not the host's, as a kernel's buffer shows it.
+/// Device memory, for a kernel's buffer.
 class KernelMemory {
  public:
   KernelMemory(const KernelMemory&) = delete;
   KernelMemory& operator=(const KernelMemory&) = delete;
 
-  /// Makes a buffer of this memory's dtype start at an address of it.
+  /// Sets the buffer's start to an address in this memory.
   virtual void place(halide_buffer_t& buffer, const void* address) const noexcept = 0;
 
  protected:
@@ -45,7 +45,7 @@ inline halide_type_t halide_type(DType dtype) noexcept {
   return {halide_type_int, 64};
 }
 
-/// A buffer descriptor over memory that someone else owns, made on the stack.
+/// A buffer descriptor on the stack, for memory that it does not own.
 class KernelBuffer {
  public:
   struct Axis {
@@ -78,15 +78,15 @@ class KernelBuffer {
   halide_buffer_t buffer_{};
 };
 
-/// Makes Halide's runtime report to this library instead of ending the program.
+/// Sets the handlers of Halide's runtime, so that errors are reported instead of aborting.
 void prepare_runtime();
 
-/// What Halide's runtime said first on this thread since the last time; then it is forgotten.
+/// Returns and clears the first message of Halide's runtime on this thread since the last call.
 std::string take_message();
 void forget_message() noexcept;
 
 /// Runs a kernel. Arguments in the generator's order: KernelBuffer::get() or a scalar's address.
-/// @throws KernelError, named after `function`, with Halide's message.
+/// @throws KernelError that names `function` and has Halide's message.
 void run_kernel(const char* function, const Kernel& kernel,
                 std::initializer_list<const void*> arguments);
 

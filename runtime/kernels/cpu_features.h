@@ -5,10 +5,10 @@
 
 namespace halnorm::detail {
 
-/// Whether this CPU (and its operating system) executes the instructions of a target of ours.
+/// Whether this CPU and its operating system support a target.
 bool cpu_runs(std::string_view target) noexcept;
 
-/// Bytes of the last-level cache that a core uses, as the CPU tells them; 0 if it does not.
+/// The size in bytes of the last-level cache that a core uses; 0 if the CPU does not report it.
 std::int64_t last_level_cache() noexcept;
 
 }  // namespace halnorm::detail

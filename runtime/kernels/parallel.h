@@ -12,14 +12,14 @@
 
 namespace halnorm::detail {
 
-/// Runs a kernel's loop. Halide's runtime calls it in place of its own thread pool.
+/// Runs a kernel's parallel loop. Halide's runtime calls it instead of its own thread pool.
 int run_tasks(void* context, halide_task_t task, int first, int count, std::uint8_t* closure);
 
-/// Calls task(0), ..., task(count - 1), side by side where there are threads; returns when all have
-/// ended, and throws what one of them threw. A kernel that a task runs stays on the task's thread.
+/// Calls task(0), ..., task(count - 1), in parallel if there are threads. It returns after all have
+/// ended, and rethrows the exception of one. A kernel that a task runs uses the task's thread only.
 void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& task);
 
-/// Throws what the host's parallel-for threw, or a KernelError that says why `what` failed.
+/// Rethrows the exception of the host's parallel-for, or throws KernelError with the reason.
 [[noreturn]] void throw_failure(const std::exception_ptr& thrown, const std::string& what,
                                 int code);
 

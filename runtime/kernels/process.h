@@ -1,14 +1,13 @@
 #pragma once
 
 /// @file
-/// What the process does around the library: it forks, and it ends. A child has the one thread that
-/// forked: a mutex which another thread held at that moment would stay locked for ever, over data
-/// that is half changed.
+/// fork() and the end of the process. A child process has only the thread that forked. A mutex that
+/// another thread held during the fork would stay locked in the child, and its data inconsistent.
 
 namespace halnorm::detail {
 
-/// A mutex that no thread holds while the process forks. Nothing may be allocated under it: fork
-/// takes all of these, and may have the allocator's locks by then.
+/// A mutex that no thread holds while the process forks: fork() locks all of them first. Nothing
+/// may be allocated while it is held, because fork() may hold the allocator's locks at that time.
 class ForkMutex {
  public:
   constexpr ForkMutex() noexcept = default;
@@ -19,8 +18,8 @@ class ForkMutex {
   void unlock() noexcept;
 };
 
-/// Has fork() take these mutexes, and the child give up the threads of the pool. Happens when the
-/// program starts; false where that had no memory, and has none now.
+/// Registers the handlers of fork(), which lock these mutexes and make the child forget the pool's
+/// threads. Called when the program starts. False if memory ran out then, and again now.
 bool prepare_for_forks() noexcept;
 
 }  // namespace halnorm::detail

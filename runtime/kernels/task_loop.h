@@ -13,7 +13,7 @@
 #include "kernels/launch.h"
 
 /// @file
-/// The parallel loops of kernels, and how their failures reach the thread that made the call.
+/// The parallel loops of kernels, and the transfer of their errors to the thread of the call.
 
 namespace halnorm::detail {
 
@@ -26,10 +26,10 @@ class TaskLoop {
       : task_(task), context_(context), first_(first), count_(count), closure_(closure) {}
 
   [[nodiscard]] int count() const noexcept { return count_; }
-  /// Runs a task that the host chose; each only once, and none that there is not.
+  /// Runs a task that the host chose. An index out of range or a second run is an error.
   void run_chosen(int index) noexcept;
 
-  /// These run all tasks, and return 0 or the first error code. The failure is then this thread's.
+  /// Run all tasks, and return 0 or the first error code. The error is then that of this thread.
   int in_order() noexcept;
   int by_pool(int threads) noexcept;
   int by_host(const std::function<void(const ParallelLoop&)>& host) noexcept;
@@ -49,7 +49,7 @@ class TaskLoop {
   int first_, count_;
   std::uint8_t* closure_;
   std::uint64_t mode_ = float_mode();
-  Marks* chosen_ = nullptr;  ///< a bit for each task that the host has chosen
+  Marks* chosen_ = nullptr;  ///< a bit per task that the host has chosen
   std::atomic<int> done_{0};
   std::atomic<int> code_{0};
   std::array<char, 512> message_;  ///< of the first task that failed

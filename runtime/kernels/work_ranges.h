@@ -4,24 +4,24 @@
 #include <cstdint>
 
 /// @file
-/// Who runs which task of a parallel loop. Neighbouring tasks have neighbouring memory: given out
-/// one by one to whichever thread is free, two cores would write into both ends of a cache line,
-/// and the next loop over the same data would find it in another core's cache.
+/// The assignment of a loop's tasks to threads. Neighbouring tasks have neighbouring memory. If any
+/// free thread took the next task, two cores would write to the same cache line, and the next loop
+/// over the same data would find the data in another core's cache.
 
 namespace halnorm::detail {
 
-/// The tasks of a loop, a range of neighbours for each thread. A thread takes its own range's in
-/// order, then what is left of the others' from their far ends.
+/// The tasks of a loop, with a range of neighbouring tasks for each thread. A thread runs its own
+/// range in order, and then takes tasks of other ranges from their far ends.
 class TaskRanges {
  public:
   /// `backwards`: from the last task to the first.
   TaskRanges(int count, int threads, bool backwards) noexcept;
 
-  /// The next task for the calling thread; none is left where it is negative.
+  /// The next task for the calling thread; negative if none is left.
   [[nodiscard]] int take() noexcept;
 
  private:
-  // More threads than this share ranges.
+  // If there are more threads, they share ranges.
   static constexpr int most_ranges = 64;
 
   /// first and end in the halves of one word, so that both ends are taken from without a lock.

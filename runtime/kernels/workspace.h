@@ -4,19 +4,19 @@
 #include <memory>
 
 /// @file
-/// Memory for the time of a call: blocks that a thread gives back are kept, up to a limit, for its
-/// next call, which then allocates nothing.
+/// The workspace of a call. Each thread keeps the blocks that it frees, up to a limit, so that its
+/// next call allocates nothing.
 
 namespace halnorm::detail {
 
-/// At least so many bytes, aligned for any vector; null if there is no memory.
+/// A block of at least this size, aligned for any vector; null if memory runs out.
 void* take_memory(std::size_t bytes) noexcept;
 
-/// Gives back what take_memory() returned, or null.
+/// Frees a block of take_memory(); the argument may be null.
 void give_memory(void* memory) noexcept;
 
-/// Threads keep blocks from when the library is loaded until it is unloaded. Those of a thread that
-/// lives on after that stay allocated.
+/// Threads keep blocks until the library is unloaded. Blocks of a thread that exists longer stay
+/// allocated.
 void start_keeping_memory() noexcept;
 void stop_keeping_memory() noexcept;
 
@@ -25,11 +25,11 @@ struct GivesBack {
 };
 using LentMemory = std::unique_ptr<void, GivesBack>;
 
-/// Memory that goes back by itself.
+/// A block that is freed by its destructor.
 /// @throws std::bad_alloc
 LentMemory lend_memory(std::size_t bytes);
 
-/// Kernels take their temporary memory from here, unless the host has set a halide_malloc.
+/// Makes kernels take their workspace from here, unless a halide_malloc was set.
 void lend_memory_to_kernels() noexcept;
 
 }  // namespace halnorm::detail

@@ -10,25 +10,25 @@ namespace halnorm::nn {
 
 class Module;
 
-/// Within a catch block: throws the current exception on. One of the library's own goes on as the
-/// same type with "<path>: " in front of its text.
+/// To be called in a catch block: rethrows the current exception. An exception of the library keeps
+/// its type and gets "<path>: " before its message.
 [[noreturn]] void rethrow_with_path(const std::string& path);
 
-/// One call of a module on this thread. The frames of a thread form a stack, from which an error
-/// learns the path of the module it happened in; a call that succeeds pays for two pointer writes.
+/// One call of a module on this thread. The frames of a thread form a stack, which gives an error
+/// the path of its module. A call that succeeds costs two pointer writes.
 class CallFrame {
  public:
-  /// Calls within calls; a level takes about 450 bytes of stack, and what forward itself needs.
+  /// The depth of nested calls; a level takes about 450 bytes of stack, and the stack of forward.
   static constexpr std::size_t max_depth = 1000;
 
-  /// @throws Error beyond the depth, rather than overflowing the stack.
+  /// @throws Error beyond the depth, so that the stack does not overflow.
   explicit CallFrame(const Module& module);
   ~CallFrame();
   CallFrame(const CallFrame&) = delete;
   CallFrame& operator=(const CallFrame&) = delete;
 
-  /// Within a catch block: throws the current exception on. One of the library's own that has no
-  /// path yet goes on as the same type with "<path>: " in front of its text.
+  /// To be called in a catch block: rethrows the current exception. An exception of the library
+  /// that has no path keeps its type and gets "<path>: " before its message.
   [[noreturn]] void rethrow();
 
  private:
@@ -36,8 +36,8 @@ class CallFrame {
 
   const Module& module_;
   CallFrame* caller_;
-  /// The error on its way out of a call that this one made, if it begins with a path already. Not a
-  /// thread_local: where there is no memory to register its destructor, the process is aborted.
+  /// The error of a call that this one made, if its message begins with a path. It is not a
+  /// thread_local, because the registration of a destructor aborts the process if memory runs out.
   std::exception_ptr located_;
   std::size_t depth_;
   ErasedModules erased_;

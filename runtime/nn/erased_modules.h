@@ -7,8 +7,8 @@ namespace halnorm::nn {
 
 class Module;
 
-/// While one lives, modules that are erased or replaced on its thread stay alive: a call or a walk
-/// further up the stack may still use them.
+/// During its lifetime, modules that are erased or replaced on its thread stay alive, because a
+/// call or a walk further up the stack may use them.
 class ErasedModules {
  public:
   ErasedModules() noexcept;

@@ -15,54 +15,54 @@ namespace halnorm::nn::detail {
 
 struct FusedFunctions;
 
-/// What the backward of one forward needs.
+/// The record of a forward for its backward.
 struct SavedForward {
   Tensor x;
-  Parameter weight;  ///< as the forward used them: they receive the gradients
+  Parameter weight;  ///< as the forward used them; they receive the gradients
   Parameter bias;
   bool training = true;  ///< the module's mode
   bool batch_statistics = true;
-  Tensor mean;    ///< the batch's, or a copy of the running one
+  Tensor mean;    ///< of the batch, or a copy of the running mean
   Tensor spread;  ///< invstd of the batch, or a copy of the running variance
   double eps = 0;
   Tensor y;                               ///< of a fused forward, otherwise undefined
   const FusedFunctions* fused = nullptr;  ///< of a fused forward, otherwise null
   bool has_addend = false;
-  /// Of x and y in a global forward, where x is this rank's part; null in a local one.
+  /// Of x and y in a global forward, in which x is this rank's part; null in a local one.
   std::shared_ptr<const halnorm::detail::Distribution> distribution;
   double count = 0;  ///< values per channel of all ranks, of a training forward of a split x
-  /// Of the tensors whose elements the backward reads again.
+  /// The versions of the tensors whose elements the backward reads again.
   halnorm::detail::Version x_version = 0, weight_version = 0, y_version = 0;
 
-  /// `weight_data` is weight.data(), which the caller has at hand.
+  /// `weight_data` is weight.data(), which the caller has already.
   void note_writes(const Tensor& weight_data) noexcept {
     x_version = halnorm::detail::version_of(x);
     weight_version = halnorm::detail::version_of(weight_data);
     y_version = halnorm::detail::version_of(y);
   }
-  /// The name of a tensor that was written since then, or null.
+  /// The name of a tensor that was written after the forward, or null.
   [[nodiscard]] const char* written() const noexcept;
 };
 
-/// The latest forwards of each mode, last in first out, in rings that are allocated once: putting
-/// one in cannot fail. Threads share them.
+/// The latest records of each mode, last in first out, in rings that are allocated once, so that
+/// adding a record cannot fail. Threads share them.
 class SavedForwards {
  public:
-  /// More are refused by Module::set_max_saved_forwards(): there is a place for each.
+  /// The limit of Module::set_max_saved_forwards(), because each record has a place.
   static constexpr std::size_t most = std::size_t{1} << 20;
 
   explicit SavedForwards(std::size_t capacity) : capacity_(capacity) {}
 
-  /// Before a forward computes: whether a record of it is kept, for which there is a place from
-  /// here on. `room`, if not null, takes the tensors of a forward that is done with: so the next
-  /// one allocates none.
+  /// To be called before a forward computes: whether its record will be kept. If so, its place is
+  /// allocated. `room`, if not null, receives the statistics buffers of a finished forward, so that
+  /// the next one allocates none.
   bool begin(bool wants_record, bool training, halnorm::detail::TrainStatistics* room);
 
-  /// Drops the oldest of the mode when full. `room` is given back with it, under one lock. What is
-  /// dropped is in `forward` and `room` afterwards: freeing a batch takes long, and the lock is
-  /// gone by then.
+  /// Adds a record, and drops the oldest one of the mode if the ring is full. `room` is returned
+  /// under the same lock. The dropped record is in `forward` and `room` afterwards, so that the
+  /// caller frees its tensors, which may take long, without the lock.
   void push(SavedForward& forward, halnorm::detail::TrainStatistics& room) noexcept;
-  /// Takes out the latest of a mode; false if there is none.
+  /// Removes the latest record of a mode; false if there is none.
   bool pop(bool training, SavedForward& latest) noexcept;
   void clear() noexcept;
   void give_room(halnorm::detail::TrainStatistics&& room) noexcept;
@@ -70,40 +70,41 @@ class SavedForwards {
   [[nodiscard]] std::size_t size() noexcept { return size(false) + size(true); }
   [[nodiscard]] std::size_t size(bool training) noexcept;
   [[nodiscard]] std::size_t capacity() noexcept;
-  /// For each mode, at most `most`; drops the oldest beyond it.
+  /// Sets the number of records per mode, at most `most`; drops the oldest ones beyond it.
   void set_capacity(std::size_t capacity);
 
  private:
   struct Ring {
     std::vector<SavedForward> places;
-    std::size_t end = 0;  ///< where the next one goes
+    std::size_t end = 0;  ///< the place of the next record
     std::size_t size = 0;
 
-    void push(SavedForward& forward) noexcept;  ///< leaves there what is dropped
+    void push(SavedForward& forward) noexcept;  ///< `forward` receives the dropped record
     bool pop(SavedForward& latest) noexcept;
   };
 
   [[nodiscard]] Ring& of(bool training) noexcept { return rings_[training ? 1 : 0]; }
   void keep(halnorm::detail::TrainStatistics& room) noexcept;
-  /// False, and nothing done, if `rings` lacks places for a mode that has some.
+  /// False, without a change, if `rings` has no places for a mode that has records.
   bool replace_rings(std::array<Ring, 2>& rings, std::size_t capacity) noexcept;
 
   halnorm::detail::ForkMutex mutex_;
-  std::array<Ring, 2> rings_;  ///< of eval mode, of training; without places until one is needed
+  std::array<Ring, 2> rings_;  ///< of eval and of training mode; allocated when a record is added
   std::size_t capacity_;
   halnorm::detail::TrainStatistics room_;
 };
 
-/// What the record of a forward keeps of x: x itself, or a copy where the result overwrites it.
+/// The x for a record: x itself, or a copy if the result overwrites x.
 Tensor kept_input(const Tensor& x, const Tensor& out);
 
-/// `count` is where the counter keeps its value; null if nothing is counted.
+/// `count` points to the counter's value; null if nothing is counted.
 void count_forward(std::int64_t* count, const Tensor& counter);
 
-/// What a backward needs, and all that it adds to: adding comes last and must not fail half way.
+/// The record of a backward, and the gradients that it adds to. The additions come last and must
+/// not fail half way.
 void check_backward(const BatchNorm& layer, const SavedForward& saved, const Tensor& dy);
 
-/// The gradients of a forward that one process made.
+/// The gradients of a local forward.
 functional::BatchNormFusedBackward local_gradients(const SavedForward& saved, const Tensor& dy);
 
 }  // namespace halnorm::nn::detail

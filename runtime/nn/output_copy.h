@@ -3,16 +3,16 @@
 #include "halnorm/tensor.h"
 
 /// @file
-/// Computing into a tensor of the caller's for code that returns one of its own.
+/// Writes a result to the caller's tensor, for code that returns a new one.
 
 namespace halnorm::nn {
 
-/// The tensor, or a copy where writing to `out` would change it.
+/// The tensor, or a copy of it if writing to `out` would change it.
 Tensor apart_from(const Tensor& out, const Tensor& tensor);
 
 /// `out` with the elements of `result`.
 /// @throws ValueError for an undefined result; ShapeError, DTypeError or DeviceError unless `out`
-///         is like it.
+///         has its shape, dtype and device.
 Tensor copied_into(const Tensor& out, const Tensor& result);
 
 }  // namespace halnorm::nn

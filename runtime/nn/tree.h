@@ -11,13 +11,13 @@
 
 namespace halnorm::nn {
 
-/// Walks over a module and all below it, depth first. They keep a stack of their own: a tree may be
-/// deeper than the thread's stack would allow.
+/// Depth-first walks over a module and all modules below it. A walk has its own stack, because a
+/// tree may be deeper than the thread's stack allows.
 class ModuleTree {
  public:
   using Children = NamedList<std::shared_ptr<Module>>;
 
-  /// One place in the tree; a module may stand in several. M is Module or const Module.
+  /// One place in the tree; a module may have several. M is Module or const Module.
   template <class M>
   struct Place {
     M& module;
@@ -27,7 +27,7 @@ class ModuleTree {
     std::size_t depth;                     ///< 0 for the root
   };
 
-  /// What a walk does; a visitor hides the members that it needs, and may have none(name, depth)
+  /// The functions of a visitor. It hides the members that it needs, and may have none(name, depth)
   /// for children that are "None".
   struct Visitor {
     /// Before the children. False leaves them out, and leave() too.
@@ -38,11 +38,11 @@ class ModuleTree {
     /// After the children.
     template <class M>
     void leave(M& /*module*/, const std::string& /*prefix*/) {}
-    /// The children to go on with, read when enter() has returned.
+    /// The children to visit, read after enter() has returned.
     static Children children(const Module& module) { return children_of(module); }
   };
 
-  /// The children of a module as they are now, "None" included.
+  /// The present children of a module, "None" included.
   static Children children_of(const Module& module);
 
   template <class M, class V>
@@ -50,7 +50,7 @@ class ModuleTree {
     struct Level {
       M* module;
       std::size_t outer_size;  ///< of the prefix
-      Children children;       ///< keeps them alive until the walk has left them
+      Children children;       ///< keeps them alive until the walk has visited them
       std::size_t next = 0;
     };
     std::vector<Level> levels;

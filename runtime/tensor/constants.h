@@ -4,11 +4,11 @@
 
 namespace halnorm::detail {
 
-/// One value for so many channels on a device: a tensor of stride 0 over memory that is written
-/// once and kept, so that no later call waits for it.
+/// A constant for all channels on a device: a tensor of stride 0 on memory that is written once and
+/// kept, so that later calls do not wait for a copy.
 Tensor constant(double value, std::int64_t channels, DType dtype, Device device);
 
-/// So many zeros of x's dtype where x lies; on a device kept for the next call.
+/// Zeros of x's dtype on x's device; a device tensor is kept for later calls.
 Tensor zeros(std::int64_t count, const Tensor& x);
 
 }  // namespace halnorm::detail

@@ -13,7 +13,7 @@ namespace halnorm {
 
 namespace detail {
 
-/// What makes a tensor a global one. The elements that it is beside are the rank's own part.
+/// The distribution of a global tensor. The elements of the tensor's Impl are the rank's part.
 struct Distribution {
   Placement placement;
   Sbp sbp;
@@ -23,9 +23,9 @@ struct Distribution {
 
 }  // namespace detail
 
-/// What every handle on one tensor shares.
+/// The fields that all handles on one tensor share.
 struct Tensor::Impl {
-  std::shared_ptr<void> storage;  ///< keeps alive the count of writes, and memory that is owned
+  std::shared_ptr<void> storage;  ///< owns the count of writes, and the memory if it is owned
   std::shared_ptr<const detail::DeviceMemory> memory;  ///< null for the host
   detail::WriteCount* writes = nullptr;                ///< in storage or memory
   std::uint32_t replaced = 0;                          ///< calls of set_data() on this object
@@ -36,7 +36,7 @@ struct Tensor::Impl {
   DType dtype = DType::Float32;
   Device device;
   std::shared_ptr<const detail::Distribution> distribution;  ///< null for a local tensor
-  detail::ByteRange bytes;                                   ///< nowhere if it has no elements
+  detail::ByteRange bytes;                                   ///< empty if there are no elements
   bool contiguous = true;
 
   Impl(std::shared_ptr<void> owner, detail::WriteCount* write_count, void* first, Shape extents,
@@ -44,20 +44,20 @@ struct Tensor::Impl {
   Impl(std::shared_ptr<const detail::DeviceMemory> place, void* first, Shape extents,
        detail::Strides steps, std::int64_t count, DType type);
 
-  /// Whether the elements are only a part of the tensor's.
+  /// Whether the elements are only a part of the global tensor.
   [[nodiscard]] bool is_part() const noexcept {
     return distribution != nullptr && !distribution->sbp.is_broadcast();
   }
-  /// A tensor of the same dtype and distribution over the same storage.
+  /// A tensor of the same dtype and distribution on the same storage.
   [[nodiscard]] std::shared_ptr<Impl> view_of(void* first, Shape extents,
                                               detail::Strides steps) const;
 };
 
 namespace detail {
 
-/// The way to a tensor's fields for the runtime itself.
+/// Access to a tensor's fields for the runtime.
 struct TensorAccess {
-  /// Of a defined tensor: a call of an accessor for each field would be felt in a small call.
+  /// The fields of a defined tensor. Small calls would notice an accessor call for each field.
   static const Tensor::Impl& of(const Tensor& tensor) noexcept { return *tensor.impl_; }
 
   /// Another handle on the same elements.
@@ -68,19 +68,19 @@ struct TensorAccess {
 
   using Fields = Tensor::Impl;
 
-  /// A handle that does not own its fields: no handle on them and no view may outlive them.
+  /// A handle that does not own its fields. Copies of the handle and views must not outlive them.
   static Tensor borrow(Fields& fields) noexcept {
     return Tensor(std::shared_ptr<Fields>(std::shared_ptr<void>(), &fields));
   }
 
-  /// The same with another distribution, null for a local tensor.
+  /// An alias with another distribution; null makes it local.
   static Tensor distributed(const Tensor& tensor, std::shared_ptr<const Distribution> how) {
     Tensor result = alias(tensor);
     result.impl_->distribution = std::move(how);
     return result;
   }
 
-  /// set_data() that needs no memory: the elements are taken from a handle that nobody else has.
+  /// set_data() without an allocation: it moves the fields of a handle that is not shared.
   static void take_over(Tensor& tensor, Tensor& alias) noexcept {
     alias.impl_->replaced = tensor.impl_->replaced + 1;
     *tensor.impl_ = std::move(*alias.impl_);
@@ -97,14 +97,14 @@ struct TensorAccess {
   }
 };
 
-/// What make() gives for the part of a global tensor, as a global tensor distributed alike.
+/// The result of make() for the rank's part, as a global tensor with the same distribution.
 template <class Make>
 Tensor from_part(const Tensor& global, Make make) {
   return TensorAccess::distributed(make(TensorAccess::distributed(global, nullptr)),
                                    TensorAccess::of(global).distribution);
 }
 
-/// Of a tensor, or 0 of an undefined one.
+/// The version of a tensor; 0 for an undefined one.
 inline Version version_of(const Tensor& tensor) noexcept {
   if (!tensor.defined()) {
     return 0;
@@ -113,10 +113,10 @@ inline Version version_of(const Tensor& tensor) noexcept {
   return (Version{fields.replaced} << 32) + fields.writes->get();
 }
 
-/// To be called by whatever writes a tensor's elements.
+/// To be called by every function that writes a tensor's elements.
 inline void count_write(const Tensor& tensor) noexcept { TensorAccess::of(tensor).writes->add(); }
 
-/// Where a tensor's elements lie, null for the host and for an undefined tensor.
+/// The device memory of a tensor; null for the host and for an undefined tensor.
 inline const DeviceMemory* memory_of(const Tensor& tensor) noexcept {
   return tensor.defined() ? TensorAccess::of(tensor).memory.get() : nullptr;
 }

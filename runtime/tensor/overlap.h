@@ -4,11 +4,12 @@
 
 namespace halnorm::detail {
 
-/// Whether two tensors may have a byte in common. Exact for windows cut out of one block, which may
-/// interleave (the two halves of each row, say); true for others whose ranges of addresses meet.
+/// Whether two tensors may share a byte. The test is exact for views of one contiguous block, which
+/// may interleave (for example the two halves of each row). For others it compares ranges of
+/// addresses.
 bool may_overlap(const Tensor& a, const Tensor& b);
 
-/// Whether each element has a place of its own.
+/// Whether no two elements share memory.
 bool elements_apart(const Tensor& t);
 
 }  // namespace halnorm::detail

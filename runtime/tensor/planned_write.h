@@ -6,14 +6,14 @@
 #include "halnorm/tensor.h"
 
 /// @file
-/// Writes that several tensors get together or none gets.
+/// Writes to several tensors: all of them, or none.
 
 namespace halnorm::detail {
 
-/// A write to a tensor, with all memory that it needs: on the host run() cannot fail.
+/// A planned write to a tensor. It has allocated its memory, so that run() cannot fail on the host.
 class PlannedWrite {
  public:
-  /// A copy, converted to the target's dtype. Both have one shape and no element in common.
+  /// A copy that converts to the target's dtype. Both have one shape and do not overlap.
   PlannedWrite(Tensor target, Tensor source);
   PlannedWrite(Tensor target, double value);
 
@@ -21,12 +21,12 @@ class PlannedWrite {
 
  private:
   Tensor target_;
-  Tensor source_;     ///< undefined where the target is filled
-  double value_ = 0;  ///< with this
+  Tensor source_;     ///< undefined if the target is filled with a value
+  double value_ = 0;  ///< the value
   std::vector<Axis> axes_;
 };
 
-/// @throws DeviceError if a device refuses; what comes before it is written then.
+/// @throws DeviceError if a device reports an error; the writes before it are then done.
 void run_all(std::vector<PlannedWrite>& writes);
 
 }  // namespace halnorm::detail
