@@ -5,16 +5,16 @@
 
 namespace halnorm {
 
-/// What the backward passes of training share: the gradients of weight and bias, which with `adds`
-/// are added to others, two inputs more.
+/// The base of the backward passes of training: the gradients of weight and bias. With `adds` they
+/// are added to existing gradients, which are two more inputs.
 template <class Derived>
 class BackwardOperation : public Operation<Derived> {
  public:
-  /// For devices, where a launch takes longer than the addition.
+  /// For devices, on which a launch takes longer than the addition.
   Halide::GeneratorParam<bool> adds{"adds", false};
 
  protected:
-  /// The last inputs: those that are there, which may be the outputs themselves.
+  /// The last inputs: the existing gradients, which may be the outputs themselves.
   void add_old_gradients() {
     if (adds) {
       const Halide::Type type = this->gradient_type();
@@ -32,7 +32,7 @@ class BackwardOperation : public Operation<Derived> {
     dbias(c) = rounded(sums.sum_dy(c), old_dbias_, c);
   }
 
-  /// These outputs, as they are scheduled.
+  /// These outputs, for the schedule.
   template <class Output, class X>
   [[nodiscard]] schedule::PerChannel gradients(Output& dweight, Output& dbias, const X& x) {
     this->per_channel(dweight, x);

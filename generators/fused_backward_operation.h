@@ -4,10 +4,10 @@
 
 namespace halnorm {
 
-/// What the backward passes through y = relu(batch_norm(x) + addend) share: their outputs, dx and
-/// daddend, like x, and dweight and dbias, (c). One pass writes dx and daddend: on CPUs two
-/// functions in the same loops, on devices one function of two values, since two would be two
-/// launches.
+/// The base of the backward passes through y = relu(batch_norm(x) + addend). The outputs are dx and
+/// daddend, with x's shape, and dweight and dbias, (c). One pass writes dx and daddend. On CPUs
+/// they are two functions in the same loops; on devices they are one function of two values,
+/// because two functions would be two launches.
 template <class Derived>
 class FusedBackwardOperation : public BackwardOperation<Derived> {
  protected:
@@ -24,7 +24,7 @@ class FusedBackwardOperation : public BackwardOperation<Derived> {
     dbias_ = this->template add_output<AnyBuffer>("dbias", this->gradient_type(), 1);
   }
 
-  /// Defines them, of what `g` and `rectified` have.
+  /// Defines the outputs from `g` and `rectified`.
   void give_outputs(algorithm::InputGradient& g, const algorithm::Rectified& rectified,
                     const algorithm::GradientSums& sums, const Halide::Func& invstd) {
     g.dx = this->stored(g.dx);
@@ -40,14 +40,14 @@ class FusedBackwardOperation : public BackwardOperation<Derived> {
     this->give_gradients(sums, invstd, *dweight_, *dbias_);
   }
 
-  /// Says what they look like. Returns those of one value per channel.
+  /// Sets extents and strides of the outputs, and returns those with one value per channel.
   template <class X>
   [[nodiscard]] schedule::PerChannel outputs_like(const X& x) {
     if (on_device()) {
       Halide::Func both = *both_;
       std::vector<Halide::OutputImageParam> buffers = both.output_buffers();
       this->like(buffers[0], x);
-      this->note_strides(buffers[1]);  // its extents are those of the first
+      this->note_strides(buffers[1]);  // it has the extents of the first one
     } else {
       this->like(*dx_, x);
       this->like(*daddend_, x);

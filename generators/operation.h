@@ -11,9 +11,9 @@
 
 namespace halnorm {
 
-/// What all the kernels share: the data's type and layout as parameters, and the checks on the
-/// buffers. Index order is Halide's, innermost first: NCL is x(l, c, n), NLC is x(c, n) with n
-/// counting the N * L rows.
+/// The base of all kernels: the dtype and layout of the data as parameters, and the checks of
+/// buffers. The order of indices is Halide's, innermost first: NCL is x(l, c, n), NLC is x(c, n),
+/// in which n counts the N * L rows.
 template <class Derived>
 class Operation : public Halide::Generator<Derived> {
  public:
@@ -29,18 +29,19 @@ class Operation : public Halide::Generator<Derived> {
   Halide::GeneratorParam<int> tune_near_elements{"tune_near_elements", 0};
   Halide::GeneratorParam<int> tune_cached_bytes{"tune_cached_bytes", 0};
 
-  /// Of x86, for data beyond the caches: it is fetched ahead, and the output is written in whole
-  /// lines; cmake/streaming.cmake makes of both what Halide cannot.
+  /// For data beyond the caches, on x86: the kernel prefetches its inputs and writes its output in
+  /// whole cache lines. cmake/streaming.cmake then sets the level of the prefetches and makes the
+  /// stores non-temporal, which Halide 21 cannot.
   Halide::GeneratorParam<bool> streams{"streams", false};
 
-  /// Of CPUs: the sums of float32 data are double from the first addition on, for channels of so
-  /// few values that float32's roundings show in the statistics.
+  /// On CPUs: the sums of float32 data are double from the first addition on. For channels of few
+  /// values, whose statistics would show the rounding of float32.
   Halide::GeneratorParam<bool> exact{"exact", false};
 
-  /// Whether the kernel checks its buffers: for those who call it without the runtime.
+  /// Whether the kernel checks its buffers, for calls without the runtime.
   Halide::GeneratorParam<bool> checks{"checks", true};
 
-  /// Of CUDA alone: in NCL the partial sums of a warp meet by shuffles, not through shared memory.
+  /// On CUDA: in NCL the partial sums of a warp are added by shuffles, not through shared memory.
   Halide::GeneratorParam<bool> gpu_lanes{"gpu_lanes", true};
 
  protected:
@@ -54,7 +55,7 @@ class Operation : public Halide::Generator<Derived> {
 
   using Vec = Halide::Buffer<void, 1>;
 
-  // A middling size, for Halide's autoschedulers and for RunGen; kernels take every size.
+  // A medium size, for Halide's autoschedulers and for RunGen; kernels accept every size.
   static constexpr int estimate_l = 512, estimate_c = 256, estimate_n = 64;
 
   [[nodiscard]] int estimate(int dimension) const {
@@ -73,13 +74,13 @@ class Operation : public Halide::Generator<Derived> {
     return t.bits() == 64 ? Halide::Float(64) : Halide::Float(32);
   }
 
-  /// The type of dweight and dbias: double, which the runtime rounds; on a device that would be a
-  /// launch of its own.
+  /// The type of dweight and dbias. On CPUs double, which the runtime rounds. On a device the
+  /// rounding would take another launch.
   [[nodiscard]] Halide::Type gradient_type() const {
     return this->get_target().has_gpu_feature() ? parameter_type() : Halide::Float(64);
   }
 
-  /// The type that the data's buffers have.
+  /// The type of the data's buffers.
   [[nodiscard]] Halide::Type data_type() const {
     return carried() ? Halide::Type(Halide::UInt(16)) : Halide::Type(dtype);
   }
@@ -94,13 +95,13 @@ class Operation : public Halide::Generator<Derived> {
     return this->get_target().has_feature(Halide::Target::CUDA);
   }
 
-  /// Whether the data's numbers come as the bits of 16-bit integers: see algorithm/carrier.h.
+  /// Whether the buffers have the bits of 16-bit numbers as integers: see algorithm/carrier.h.
   [[nodiscard]] bool carried() const {
     const Halide::Type t = dtype;
     return t.bits() == 16 && this->get_target().has_gpu_feature();
   }
 
-  /// The numbers of a data buffer.
+  /// The values of a data buffer.
   [[nodiscard]] Halide::Func values(const Halide::Func& b) const {
     if (!carried()) {
       return b;
@@ -110,7 +111,7 @@ class Operation : public Halide::Generator<Derived> {
     return f;
   }
 
-  /// Numbers of the data's type as an output buffer takes them: a Func of the same variables.
+  /// Values of the data's type in the type of the output buffer: a Func of the same variables.
   [[nodiscard]] Halide::Func stored(const Halide::Func& f) const {
     if (!carried()) {
       return f;
@@ -132,7 +133,7 @@ class Operation : public Halide::Generator<Derived> {
     b.set_dimensions(1);
   }
 
-  /// Buffers start at 0 and have x's extents, so that the kernel derives no bounds of its own.
+  /// Buffers start at 0 and have x's extents, so that the kernel computes no other bounds.
   template <class Buffer, class X>
   void like(Buffer& b, const X& x) {
     for (int i = 0; i < rank(); ++i) {
@@ -141,7 +142,7 @@ class Operation : public Halide::Generator<Derived> {
     note_strides(b);
   }
 
-  /// What writes the data, as it is stored; `lines` is set where that is done line by line.
+  /// The Func that writes the data. `lines` is set if it writes whole cache lines.
   [[nodiscard]] Halide::Func laid_out(const Halide::Func& f, Halide::RDom& lines,
                                       const algorithm::Domain& d) const {
     if (!streams) {
@@ -154,7 +155,7 @@ class Operation : public Halide::Generator<Derived> {
     return in_lines.y;
   }
 
-  /// Like x, and the data that the kernel writes.
+  /// A buffer with x's extents that the kernel writes.
   template <class Buffer, class X>
   void written(Buffer& b, const X& x) {
     like(b, x);
@@ -171,7 +172,7 @@ class Operation : public Halide::Generator<Derived> {
     note_strides(x);
   }
 
-  /// One value per channel; inputs may have any stride (0 stands for one value for all channels).
+  /// One value per channel; inputs may have any stride (0 means one value for all channels).
   template <class Buffer, class X>
   void per_channel(Buffer& b, const X& x) const {
     b.dim(0).set_min(0).set_extent(x.dim(rank() - 2).extent()).set_estimate(0, estimate_c);
@@ -183,7 +184,7 @@ class Operation : public Halide::Generator<Derived> {
     strides_.channels.push_back(b.dim(0).stride());
   }
 
-  /// Comes last in a schedule: the order in which the kernel reads its data.
+  /// The last call of a schedule; `order` is the order in which the kernel reads its data.
   void reads(schedule::Reading reading) {
     if (streams) {
       schedule::fetch_ahead(this->get_pipeline(), reading);
@@ -209,8 +210,8 @@ class Operation : public Halide::Generator<Derived> {
                            .cached_bytes = tune_cached_bytes},
                           strides_, gpu_lanes);
   }
-  /// Fused operations are always exact. Kernels for data beyond the caches are not, so that their
-  /// bits do not depend on where an output starts.
+  /// Fused operations are always exact. Kernels for data beyond the caches are never exact, so that
+  /// their bits do not depend on the address of an output.
   [[nodiscard]] algorithm::BlockSizes block_sizes(bool small = false,
                                                   bool always_exact = false) const {
     const Halide::Type data = dtype;
@@ -224,7 +225,7 @@ class Operation : public Halide::Generator<Derived> {
     for (int i = 1; i < rank(); ++i) {
       strides_.rows.push_back(b.dim(i).stride());
     }
-    // The runtime hands over nothing else; and all that Halide loads at once is as wide as this.
+    // The runtime passes only such buffers, and Halide's widest access has this size.
     if (this->get_target().has_gpu_feature()) {
       b.set_host_alignment(16);
     }

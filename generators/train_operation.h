@@ -6,19 +6,19 @@
 
 namespace halnorm {
 
-/// What training forwards share: the batch's statistics, and with `updates` running ones that are
-/// updated on the way, which takes two inputs, a scalar and two outputs more.
+/// The base of training forwards: the batch statistics. With `updates` the kernel also updates
+/// running statistics, with two more inputs, a scalar and two more outputs.
 template <class Derived>
 class TrainOperation : public Operation<Derived> {
  public:
   /// For few values: see schedule::make_small().
   Halide::GeneratorParam<bool> small{"small", false};
-  /// For devices, where a launch takes longer than the update.
+  /// For devices, on which a launch takes longer than the update.
   Halide::GeneratorParam<bool> updates{"updates", false};
 
  protected:
   /// The last arguments: running_mean, running_var, factor; new_running_mean, new_running_var,
-  /// which may be the old ones.
+  /// which may be the old statistics themselves.
   void add_running_stats() {
     if (!updates) {
       return;
@@ -39,7 +39,7 @@ class TrainOperation : public Operation<Derived> {
     batch_invstd(c) = 1 / sqrt(moments.total(c)[1] * (1 / count) + eps);
   }
 
-  /// Defines the outputs of one value per channel.
+  /// Defines the outputs with one value per channel.
   template <class Output>
   void give_statistics(const algorithm::Reduction& moments, const algorithm::Normalize& normalize,
                        const Halide::Expr& count, Output& mean, Output& invstd, Output& m2) {
@@ -57,7 +57,7 @@ class TrainOperation : public Operation<Derived> {
     }
   }
 
-  /// These outputs, as they are scheduled.
+  /// These outputs, for the schedule.
   template <class Output, class X>
   [[nodiscard]] schedule::PerChannel statistics(Output& mean, Output& invstd, Output& m2,
                                                 const X& x) {

@@ -4,12 +4,12 @@
 
 namespace halnorm::algorithm {
 
-/// What of dy goes back through y = relu(...): dy where y > 0, and also where y is NaN, since the
-/// gradient of a NaN must not look like one of zero.
+/// The gradient through y = relu(...): dy if y > 0 or y is NaN, otherwise 0. A NaN must not have a
+/// gradient of zero.
 struct Rectified {
   Halide::Var l{"l"}, c{"c"}, n{"n"};
   Halide::Func dy{"rectified_dy"};  ///< (l, c, n) or (c, n)
-  Halide::Func daddend{"daddend"};  ///< the same as an output: the gradient of what was added
+  Halide::Func daddend{"daddend"};  ///< the same as an output: the gradient of the addend
 };
 Rectified rectified(const Halide::Func& dy, const Halide::Func& y, const Domain& domain);
 
@@ -29,19 +29,19 @@ GradientSums gradient_sums(const Halide::Func& dy, const Halide::Func& x, const 
 struct InputGradient {
   Halide::Var l{"l"}, c{"c"}, n{"n"};
   Halide::Func center{"dx_center"};     ///< (c)
-  Halide::Func origin{"dx_origin"};     ///< (c): the same, as dx takes it
+  Halide::Func origin{"dx_origin"};     ///< (c): the same, stored for dx
   Halide::Func a{"a"}, b{"b"}, d{"d"};  ///< (c), in the accumulator's type
   Halide::Func dx{"dx"};                ///< (l, c, n) or (c, n)
-  Halide::RDom lines;                   ///< where dx is in lines: see lines.h
+  Halide::RDom lines;                   ///< if dx is written in cache lines: see lines.h
   Halide::Func daddend{"daddend"};      ///< like dx: a second output of the same pass, if defined;
-                                        ///< on devices dx has two values instead
+                                        ///< on devices dx is a Func of two values instead
 };
 InputGradient input_gradient(const Halide::Func& dy, const Halide::Func& x, const Domain& domain,
                              const Halide::Func& mean, const Halide::Func& invstd,
                              const Halide::Func& weight, const Halide::Func& sum_dy,
                              const Halide::Func& sum_dy_xmu, const Halide::Expr& count);
 
-/// dx and, beside it, daddend, as the two values of one function.
+/// dx and daddend as the two values of one Func.
 Halide::Func with_daddend(const Halide::Func& dx, const Halide::Func& daddend);
 
 /// With statistics that do not depend on x: dx = dy * a, a = weight * invstd.

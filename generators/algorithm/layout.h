@@ -4,13 +4,13 @@
 
 namespace halnorm::algorithm {
 
-/// Which axis lies densest in memory.
+/// The innermost axis in memory.
 enum class Layout {
   NCL,  ///< L: x(l, c, n)
-  NLC,  ///< C: x(c, n), where n counts the N * L rows of C values
+  NLC,  ///< C: x(c, n), in which n counts the N * L rows of C values
 };
 
-/// The extents of a call, and how one element is addressed in its layout.
+/// The extents of a call, and the index of an element in its layout.
 struct Domain {
   Layout layout;
   Halide::Expr L, C, N;  ///< in NLC L is 1 and N counts all rows

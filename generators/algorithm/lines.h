@@ -4,14 +4,15 @@
 
 namespace halnorm::algorithm {
 
-/// An output in steps of whole cache lines, wherever in a line its rows start: what stores past the
-/// caches need. Elements of a row's first and last line that are another row's stay untouched.
+/// An output that is written in whole cache lines, for rows that start anywhere in a line:
+/// non-temporal stores need aligned vectors. In the first and last line of a row, elements of other
+/// rows are not written.
 struct Lines {
-  Halide::Func y;  ///< the output: its one definition is an update
+  Halide::Func y;  ///< the output; its definition is an update
   Halide::RDom r;  ///< x: elements of a line, y: lines of a row
 };
 
-/// y in lines of `length` elements, the first of which starts where the output does.
+/// y in lines of `length` elements; the first line starts at the output's first element.
 Lines in_lines(const Halide::Func& y, const Domain& domain, int length);
 
 }  // namespace halnorm::algorithm

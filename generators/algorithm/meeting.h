@@ -9,16 +9,16 @@ namespace halnorm::algorithm {
 
 struct BlockGrid;
 
-/// How the sums of a block's walkers come together, warp by warp.
+/// Cross-warp reduction: adds the sums of a block's threads, first within each warp.
 struct Meeting {
-  Halide::Func warp{"warp"};  ///< (g, of): those of a warp
-  Halide::Func all{"all"};    ///< (of)
+  Halide::Func warp{"warp"};  ///< (g, of): the sums of a warp
+  Halide::Func all{"all"};    ///< (of): the sums of all warps
 };
 
-/// The sum of walker w of warp g.
+/// The sum of thread w of warp g.
 using SumOf = std::function<Halide::Tuple(const Halide::Expr& w, const Halide::Expr& g)>;
 
-/// `of`: what the sums belong to, (c, ...); `lanes`: walkers of a warp that still have one.
+/// `of`: the variables of the sums, (c, ...); `lanes`: the threads of a warp that have a sum.
 Meeting meet(const BlockGrid& grid, const Halide::Var& g, const std::vector<Halide::Var>& of,
              int lanes, const SumOf& sum);
 

@@ -4,7 +4,7 @@
 
 namespace halnorm::algorithm {
 
-/// Defines merged: the sum of a channel's blocks, one after another, in an order that the extents
+/// Defines merged: the sum of a channel's blocks, added one by one in an order that the extents
 /// alone decide.
 void merge_blocks(Reduction& r);
 

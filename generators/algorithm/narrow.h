@@ -4,11 +4,12 @@
 
 namespace halnorm::algorithm {
 
-/// A value of the accumulator's type as data: rounded once, to nearest even, and a NaN stays one.
+/// Rounds a value of the accumulator's type to the data's type, once, to nearest even. A NaN stays
+/// a NaN.
 Halide::Expr narrow(const Halide::Type& data, const Halide::Expr& value);
 
-/// Whether a float32 or float64 is a NaN. The bits are asked, since a comparison of the values
-/// might be optimized away as one that no number fails.
+/// Whether a float32 or float64 is a NaN. The function tests the bits, because the compiler may
+/// assume that a comparison of a value with itself is always true.
 Halide::Expr has_nan_bits(const Halide::Expr& value);
 
 }  // namespace halnorm::algorithm

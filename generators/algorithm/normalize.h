@@ -9,11 +9,11 @@ struct Normalize {
   Halide::Var l{"l"}, c{"c"}, n{"n"};
   Halide::Func invstd{"invstd_of_channel"};  ///< (c): double, computed once
   Halide::Func center{"center"};  ///< (c): the mean's upper part, in the accumulator's type
-  Halide::Func origin{"origin"};  ///< (c): the same, as y takes it
+  Halide::Func origin{"origin"};  ///< (c): the same, stored for y
   Halide::Func scale{"scale"};    ///< (c): weight * invstd
   Halide::Func offset{"offset"};  ///< (c): bias - (mean - center) * scale
   Halide::Func y{"y"};            ///< (l, c, n) or (c, n)
-  Halide::RDom lines;             ///< where y is in lines: see lines.h
+  Halide::RDom lines;             ///< if y is written in cache lines: see lines.h
   bool rectifies = false;         ///< y ends in relu()
 };
 
@@ -22,7 +22,7 @@ Normalize normalize(const Halide::Func& x, const Domain& domain, const Halide::F
                     const Halide::Func& invstd, const Halide::Func& weight,
                     const Halide::Func& bias);
 
-/// y = relu((x - mean) * invstd * weight + bias + addend), where a NaN stays one.
+/// y = relu((x - mean) * invstd * weight + bias + addend); a NaN stays a NaN.
 Normalize normalize_add_relu(const Halide::Func& x, const Halide::Func& addend,
                              const Domain& domain, const Halide::Func& mean,
                              const Halide::Func& invstd, const Halide::Func& weight,

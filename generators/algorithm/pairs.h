@@ -4,16 +4,16 @@
 
 namespace halnorm::algorithm {
 
-/// Two sums side by side.
+/// Two sums as a tuple.
 inline Halide::Tuple operator+(const Halide::Tuple& a, const Halide::Tuple& b) {
   return {a[0] + b[0], a[1] + b[1]};
 }
 
-/// Two sums that nothing has entered yet, in double.
+/// Two sums of 0, in double.
 inline Halide::Tuple zeros() { return {Halide::cast<double>(0), Halide::cast<double>(0)}; }
 
-/// value(first) to value(first + count - 1), added up in pairs: each passes few additions, and all
-/// can be on their way together.
+/// The pairwise sum of value(first) to value(first + count - 1). Each value passes few additions,
+/// and the additions are independent of each other.
 template <class Value>
 Halide::Tuple sum_in_pairs(int first, int count, const Value& value) {
   if (count == 1) {
@@ -23,7 +23,7 @@ Halide::Tuple sum_in_pairs(int first, int count, const Value& value) {
          sum_in_pairs(first + count / 2, count - count / 2, value);
 }
 
-/// An index that guards keep in range, which bounds inference cannot see for itself.
+/// An index that is in range because of a guard, which bounds inference cannot derive.
 inline Halide::Expr within(const Halide::Expr& index, const Halide::Expr& last) {
   return Halide::unsafe_promise_clamped(index, 0, last);
 }

@@ -5,7 +5,7 @@
 namespace halnorm::algorithm {
 
 /// running = (1 - factor) * running + factor * batch, for the mean and the unbiased variance
-/// m2 / (count - 1), formed in double. Ioffe and Szegedy 2015, section 3.1.
+/// m2 / (count - 1), computed in double. Ioffe and Szegedy 2015, section 3.1.
 struct RunningStats {
   Halide::Var c{"c"};
   Halide::Func mean{"new_running_mean"};  ///< (c)

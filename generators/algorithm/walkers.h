@@ -4,7 +4,7 @@
 
 namespace halnorm::algorithm {
 
-/// Defines b.sums, and what leads to them, where the grid has walkers.
+/// Defines b.sums and the Funcs before it, for a thread grid.
 void sum_by_walkers(BlockSums& b, const BlockGrid& grid, const Terms& terms);
 
 }  // namespace halnorm::algorithm

@@ -5,7 +5,7 @@
 namespace halnorm::schedule {
 
 /// NEON, 64 and 32 bit: vectors of 16 bytes, no masks, two pipes for arithmetic, 32 to 64 KB of L1,
-/// an L2 of 512 KB to 1 MB that little cores share, and often no third cache behind it.
+/// an L2 of 512 KB to 1 MB that little cores share, and often no L3.
 class Arm final : public Cpu {
  public:
   Arm(const Halide::Target& target, const Tuning& tuning, const Strides& strides);

@@ -4,9 +4,8 @@
 
 namespace halnorm::schedule {
 
-/// Leaves out Halide's checks of the buffers that a kernel is given: half of its code. The runtime
-/// hands over no other buffers. What can fail while the kernel runs (memory, threads) stays
-/// checked.
+/// Removes Halide's checks of a kernel's buffers, which are half of its code. The runtime passes
+/// only valid buffers. Failures while the kernel runs (memory, threads) are still checked.
 void leave_out_checks(Halide::Pipeline kernel);
 
 }  // namespace halnorm::schedule

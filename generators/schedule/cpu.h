@@ -4,23 +4,23 @@
 
 namespace halnorm::schedule {
 
-// Every split of an output is guarded, never shifted inwards: an output may be its own input, and
-// an element computed twice would be normalized twice.
+// Every split of an output is guarded, never shifted inwards. An output may be its own input, and
+// an element that is computed twice would be normalized twice.
 inline constexpr auto guarded = Halide::TailStrategy::GuardWithIf;
 
-/// A block's sums over its rows, a strip of channels at a time, NLC.
+/// The sums of a block over its rows, one strip of channels after the other, NLC.
 void sum_in_columns(algorithm::Reduction& r, const Halide::LoopLevel& at);
 
-/// A function of the channel in whole vectors; one that gathers, where an input has gaps or one
-/// value for all channels, only where that is so.
+/// A Func of the channel in whole vectors. It gathers only if an input has gaps or one value for
+/// all channels.
 void in_vectors(Halide::Func f, int width, const Strides& strides);
 
 /// With fixed statistics dx is a multiple of dy, and the other coefficients do not exist.
 std::vector<Halide::Func> coefficients_of(const algorithm::GradientSums& s,
                                           const algorithm::InputGradient& g);
 
-/// What is alike on every CPU: how a kernel is cut into tasks for the cores, and how a task adds
-/// up. Sizes, and the loops that write, are the architecture's own.
+/// The common part of all CPUs: the cut of a kernel into tasks for the cores, and the sums of a
+/// task. Each architecture has its own sizes and its own loops that write.
 class Cpu : public Schedule {
  public:
   void train(algorithm::Reduction& m, algorithm::Normalize& s,
@@ -35,22 +35,22 @@ class Cpu : public Schedule {
   void per_channel(const PerChannel& outputs) const final;
 
  protected:
-  /// The three axes of y or dx. In lines of the caches, the innermost is that of a row's lines.
+  /// The three axes of y or dx. If the output is in cache lines, the innermost is a row's lines.
   struct Axes {
     Halide::VarOrRVar l, c;
     Halide::Var n;
     Halide::RDom lines;
   };
 
-  /// `tuned` where it is set, `own` where not.
+  /// `tuned` if it is set, otherwise `own`.
   Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own, Strides strides);
 
-  /// Elements of data that an innermost loop takes at a time.
+  /// The elements of data in one step of an innermost loop.
   [[nodiscard]] virtual int step_of(Halide::Type data) const = 0;
-  /// The loop along a row of y, NCL. What stays a loop keeps the name l.
+  /// The loop along a row of y, NCL. The remaining loop keeps the name l.
   virtual void write_along(Halide::Stage y, const Halide::Var& l,
                            const Halide::Type& data) const = 0;
-  /// The loops over channels and a task's rows, NLC. What stay loops keep the names c and n.
+  /// The loops over channels and a task's rows, NLC. The remaining loops keep the names c and n.
   virtual void write_across(Halide::Stage y, const Halide::Var& c, const Halide::Var& n,
                             const Halide::Type& data) const = 0;
 

@@ -6,12 +6,12 @@
 
 namespace halnorm::schedule {
 
-/// train() and backward() of few values, NLC: one vector of channels after another, from its sums
-/// to its y, so that what is made of a channel stays in registers or on the stack. The other
-/// operations are not called.
+/// train() and backward() for few values, NLC: each vector of channels is computed from its sums to
+/// its y, so that the values per channel stay in registers or on the stack. The other operations
+/// are not called.
 class CpuSmall final : public Schedule {
  public:
-  /// With the block sizes of `architecture`, but one block: the caller's rows are few enough.
+  /// With the block sizes of `architecture`, but one block, because the caller has few rows.
   CpuSmall(std::unique_ptr<Schedule> architecture, Strides strides)
       : architecture_(std::move(architecture)), strides_(std::move(strides)) {}
 

@@ -9,7 +9,7 @@ namespace halnorm::schedule {
 /// neighbouring threads read neighbouring values.
 class Gpu : public Schedule {
  public:
-  /// `shuffles`: a warp's sums, in NCL, meet by shuffles, where the target has them: on CUDA.
+  /// `shuffles`: in NCL the sums of a warp are added by shuffles, which CUDA has.
   Gpu(const Halide::Target& target, std::vector<Halide::Expr> strides, bool shuffles)
       : target_(target), strides_(std::move(strides)), shuffles_(shuffles) {}
 
@@ -35,7 +35,7 @@ class Gpu : public Schedule {
   [[nodiscard]] Written written(const algorithm::Normalize& s, const algorithm::Domain& d) const;
   [[nodiscard]] Written written(const algorithm::InputGradient& g,
                                 const algorithm::Domain& d) const;
-  /// What y or dx is made of, and the outputs of a channel, from what a block of threads knows.
+  /// Schedules the inputs of y or dx and the per-channel outputs, in a block of threads.
   static void finish(const algorithm::Normalize& s, const Written& y,
                      const algorithm::BlockGrid& grid, const PerChannel& statistics);
   static void finish(const algorithm::InputGradient& g, const Written& dx,

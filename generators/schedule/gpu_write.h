@@ -4,42 +4,42 @@
 
 namespace halnorm::schedule {
 
-/// y or dx as a schedule writes it.
+/// y or dx for its schedule.
 struct Written {
   Halide::Func f;
   Halide::Var l, c, n;
   algorithm::Domain domain;
-  Halide::Type data;                  ///< what it is computed from, and is
+  Halide::Type data;                  ///< the type of inputs and output
   std::vector<Halide::Expr> strides;  ///< of the rows of all data
   bool vectors = true;                ///< whether it may be computed in vectors
-  /// Rows of a thread, which share what it has to know of its channels, and whose loads are on
-  /// their way together.
+  /// The rows of a thread. They share the values per channel, and their loads are in flight at
+  /// once.
   int rows = 4;
 };
 
-/// NCL: a kernel of its own, of as many threads as there is to do.
+/// NCL: a separate kernel, with as many threads as it needs.
 void write_rows(const Written& y);
 
-/// Its loops over blocks of threads, in which the rest of a kernel is computed.
+/// Its loops over blocks of threads, in which the other Funcs of the kernel are computed.
 inline const Halide::Var column{"column"};  ///< the inner one: the channels of a block
 
-/// A kernel whose blocks of threads are those of the grid: each walks its block of data as it is
-/// walked for its sums, and finds it in the caches if it was.
+/// A kernel whose blocks of threads are those of the grid. Each reads its block of data in the
+/// order of the sums, and finds the data in the caches if the sums were computed before.
 void write_blocks(const Written& y, const algorithm::BlockGrid& grid);
 
-/// NLC: the blocks of a kernel of its own. They are few, for each has to make what its threads know
-/// of their channels, and no smaller than what all its threads take in one turn.
+/// NLC: the blocks of a separate kernel. There are few, because each computes the values per
+/// channel for its threads. A block is at least as large as one step of all its threads.
 algorithm::BlockGrid columns_of(const Written& y);
 
 /// Outputs with one value per channel, by the first blocks of each channel in y's kernel.
 void write_channels(const std::vector<Halide::Func>& outputs, const Written& y,
                     const algorithm::BlockGrid& grid);
 
-/// A function of a channel that a block of threads has made: each thread keeps that of its channels
-/// in registers.
+/// A Func of the channel that a block of threads has computed. Each thread keeps the values of its
+/// channels in registers.
 void give_to_threads(Halide::Func f, const Written& y);
 
-/// Whether rows of all the data start at multiples of `size` elements, and hold that many.
+/// Whether the rows of all data start at multiples of `size` elements and have at least that many.
 Halide::Expr aligned(const std::vector<Halide::Expr>& strides, const Halide::Expr& row, int size);
 
 }  // namespace halnorm::schedule

@@ -9,11 +9,11 @@
 
 namespace halnorm::schedule {
 
-/// The outputs of a kernel that hold one value per channel.
+/// The outputs of a kernel with one value per channel.
 using PerChannel = std::vector<Halide::Func>;
 
-/// The constants of a schedule that can be set from outside, as the generators' `tune_` parameters,
-/// without changing a result's bits. 0 stands for the architecture's own value.
+/// The constants of a schedule that the generators' `tune_` parameters set. They do not change the
+/// bits of a result. 0 means the architecture's own value.
 struct Tuning {
   int task_elements = 0;
   int strip_vectors = 0;
@@ -21,25 +21,25 @@ struct Tuning {
   int cached_bytes = 0;
 };
 
-/// Steps in elements, which a schedule must know to tell which vectors are aligned, or dense.
+/// Strides in elements. A schedule needs them to know which vectors are aligned or contiguous.
 struct Strides {
-  std::vector<Halide::Expr> rows;      ///< from each row of the data to the next
+  std::vector<Halide::Expr> rows;      ///< between the rows of each data buffer
   std::vector<Halide::Expr> channels;  ///< between the values of each per-channel input
 };
 
-/// How the operations run on one architecture. A new architecture is one class in one file, and one
-/// line in make().
+/// The schedules of all operations for one architecture. A new architecture is one class in one
+/// file, and one line in make().
 class Schedule {
  public:
   virtual ~Schedule() = default;
 
-  /// The block sizes that suit the architecture's registers and caches, within what accuracy
-  /// allows; `in_double`, for sums that are double from the first addition on.
+  /// The block sizes for the architecture's registers and caches, within the limits of accuracy.
+  /// `in_double`: for sums that are double from the first addition on.
   [[nodiscard]] virtual algorithm::BlockSizes block_sizes(algorithm::Layout layout,
                                                           Halide::Type data,
                                                           bool in_double) const = 0;
 
-  /// Statistics, then y, in one kernel. `statistics` are the kernel's per-channel outputs.
+  /// Statistics, then y, in one kernel. `statistics` are the per-channel outputs.
   virtual void train(algorithm::Reduction& m, algorithm::Normalize& s,
                      const PerChannel& statistics) const = 0;
   /// y from given statistics.
@@ -54,22 +54,21 @@ class Schedule {
   /// dx from given sums.
   virtual void backward_elementwise(algorithm::InputGradient& g,
                                     const algorithm::Domain& domain) const = 0;
-  /// A handful of per-channel outputs.
+  /// Per-channel outputs alone.
   virtual void per_channel(const PerChannel& outputs) const = 0;
 };
 
-/// The one place that chooses an architecture. `gpu_lanes`: on CUDA the partial sums of a warp meet
-/// by shuffles.
+/// Chooses the architecture. `gpu_lanes`: on CUDA the partial sums of a warp are added by shuffles.
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning,
                                const Strides& strides, bool gpu_lanes = false);
 
-/// train() and backward() for few values. On a device one launch, for channels of so few that a
-/// block of threads can walk all of a channel's twice; on a CPU one loop, for channels innermost.
+/// train() and backward() for few values. On a device one launch, for channels whose values one
+/// block of threads reads twice. On a CPU one loop, for C innermost.
 std::unique_ptr<Schedule> make_small(const Halide::Target& target, const Strides& strides,
                                      bool gpu_lanes);
 
-/// The architecture's block sizes, which belong to the algorithm, and no directives: what Halide's
-/// autoschedulers start from.
+/// The architecture's block sizes, which belong to the algorithm, without directives: for Halide's
+/// autoschedulers.
 std::unique_ptr<Schedule> left_to_halide(const Halide::Target& target);
 
 }  // namespace halnorm::schedule

@@ -4,7 +4,7 @@
 
 namespace halnorm::schedule {
 
-/// SSE4.1 to AVX-512: vectors of 16 to 64 bytes, 1 MB of L2 a core, few cores on a shared L3.
+/// SSE4.1 to AVX-512: vectors of 16 to 64 bytes, 1 MB of L2 per core, few cores per L3.
 class X86 final : public Cpu {
  public:
   X86(const Halide::Target& target, const Tuning& tuning, const Strides& strides);
