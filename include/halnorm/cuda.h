@@ -6,6 +6,7 @@
 
 #pragma GCC visibility push(default)
 
+/// A CUDA program's own context and stream.
 namespace halnorm::cuda {
 
 /// During its lifetime, the calls of this thread on CUDA tensors use the given context and enqueue

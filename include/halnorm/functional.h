@@ -51,6 +51,8 @@
 
 #pragma GCC visibility push(default)
 
+/// Batch normalization as stateless functions. halnorm/functional.h describes their common rules:
+/// shapes, dtypes, range, aliasing, determinism and errors.
 namespace halnorm::functional {
 
 /// The result of a training forward.

@@ -13,6 +13,7 @@
 
 #pragma GCC visibility push(default)
 
+/// Ranks connected by MPI.
 namespace halnorm::mpi {
 
 /// Settings of a communicator.

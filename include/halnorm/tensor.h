@@ -16,6 +16,7 @@
 
 #pragma GCC visibility push(default)
 
+/// Everything of halnorm.
 namespace halnorm {
 
 class Placement;
@@ -80,18 +81,15 @@ class Tensor {
     return from(std::span<const T>(values), std::move(shape));
   }
 
-  /// Properties of the tensor.
-  /// @{
-  [[nodiscard]] bool defined() const noexcept { return impl_ != nullptr; }
-  [[nodiscard]] const Shape& shape() const;
+  [[nodiscard]] bool defined() const noexcept { return impl_ != nullptr; }  ///< false for "None"
+  [[nodiscard]] const Shape& shape() const;                        ///< extents, outermost first
   [[nodiscard]] const std::vector<std::int64_t>& strides() const;  ///< in elements, outermost first
   [[nodiscard]] std::int64_t dim() const;                          ///< the rank
   [[nodiscard]] std::int64_t size(std::int64_t axis) const;  ///< axis may count from the end (-1)
-  [[nodiscard]] std::int64_t numel() const;
-  [[nodiscard]] DType dtype() const;
-  [[nodiscard]] Device device() const;
-  /// @}
-  [[nodiscard]] bool is_contiguous() const;  ///< row-major without gaps
+  [[nodiscard]] std::int64_t numel() const;                  ///< the number of elements
+  [[nodiscard]] DType dtype() const;                         ///< the type of the elements
+  [[nodiscard]] Device device() const;                       ///< the device of the elements
+  [[nodiscard]] bool is_contiguous() const;                  ///< row-major without gaps
 
   /// The first element's address. @throws DTypeError if T does not hold this dtype,
   /// DeviceError if the elements are not in host memory.

@@ -21,6 +21,7 @@ class Terms;
 
 #pragma GCC visibility push(default)
 
+/// Modules: layers, containers, and their base class Module.
 namespace halnorm::nn {
 
 /// Options of the batch normalization layers.
