@@ -5,7 +5,7 @@ namespace {
 using namespace Halide;
 namespace algorithm = halnorm::algorithm;
 
-/// dx of batch_norm_backward from sums that came from elsewhere.
+/// dx of batch_norm_backward from given sums.
 class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt> {
  public:
   Input<Buffer<>> dy{"dy"};                           ///< like x

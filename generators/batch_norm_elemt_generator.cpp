@@ -5,7 +5,7 @@ namespace {
 using namespace Halide;
 namespace algorithm = halnorm::algorithm;
 
-/// y = (x - mean) * invstd * weight + bias with statistics that came from elsewhere.
+/// y = (x - mean) * invstd * weight + bias with given statistics.
 class BatchNormElemt : public halnorm::Operation<BatchNormElemt> {
  public:
   Input<Buffer<>> x{"x"};                     ///< data: (l, c, n) or (c, n)

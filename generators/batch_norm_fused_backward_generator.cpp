@@ -13,7 +13,7 @@ class BatchNormFusedBackward : public halnorm::FusedBackwardOperation<BatchNormF
 
   Input<Buffer<>> dy{"dy"};                   ///< like x
   Input<Buffer<>> x{"x"};                     ///< data: (l, c, n) or (c, n)
-  Input<Buffer<>> y{"y"};                     ///< like x: what the forward returned
+  Input<Buffer<>> y{"y"};                     ///< like x: the result of the forward
   Input<Buffer<>> weight{"weight"};           ///< (c), any stride
   Input<Buffer<double, 1>> mean{"mean"};      ///< (c)
   Input<Buffer<double, 1>> invstd{"invstd"};  ///< (c): 1 / sqrt(var + eps)

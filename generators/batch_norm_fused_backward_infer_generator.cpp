@@ -11,7 +11,7 @@ class BatchNormFusedBackwardInfer
  public:
   Input<Buffer<>> dy{"dy"};                      ///< like x
   Input<Buffer<>> x{"x"};                        ///< data: (l, c, n) or (c, n)
-  Input<Buffer<>> y{"y"};                        ///< like x: what the forward returned
+  Input<Buffer<>> y{"y"};                        ///< like x: the result of the forward
   Input<Buffer<>> weight{"weight"};              ///< (c), any stride
   Input<Buffer<>> running_mean{"running_mean"};  ///< (c), any stride
   Input<Buffer<>> running_var{"running_var"};    ///< (c), any stride

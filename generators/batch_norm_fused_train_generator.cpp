@@ -5,7 +5,7 @@ namespace {
 using namespace Halide;
 namespace algorithm = halnorm::algorithm;
 
-/// y = relu((x - mean) * invstd * weight + bias + addend) with the batch's own statistics.
+/// y = relu((x - mean) * invstd * weight + bias + addend) with the batch statistics.
 class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> {
  public:
   Input<Buffer<>> x{"x"};            ///< data: (l, c, n) or (c, n)

@@ -5,7 +5,7 @@ namespace {
 using namespace Halide;
 namespace algorithm = halnorm::algorithm;
 
-/// y = (x - mean) * invstd * weight + bias with the batch's own statistics.
+/// y = (x - mean) * invstd * weight + bias with the batch statistics.
 class BatchNormTrain : public halnorm::TrainOperation<BatchNormTrain> {
  public:
   Input<Buffer<>> x{"x"};            ///< data: (l, c, n) or (c, n)

@@ -14,7 +14,7 @@ class UpdateRunningStats : public halnorm::Operation<UpdateRunningStats> {
   Input<Buffer<double, 1>> mean{"mean"};         ///< (c): of the batch
   Input<Buffer<double, 1>> m2{"m2"};             ///< (c): the batch's sum of squared deviations
   Input<double> count{"count"};                  ///< values per channel in the batch, at least 2
-  Input<double> factor{"factor"};                ///< the batch's share
+  Input<double> factor{"factor"};                ///< the weight of the batch
 
   Output<Buffer<>> new_running_mean{"new_running_mean"};  ///< (c)
   Output<Buffer<>> new_running_var{"new_running_var"};    ///< (c)

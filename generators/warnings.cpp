@@ -4,12 +4,12 @@
 #include <iostream>
 
 /// @file
-/// What Halide's compiler says while it makes kernels.
+/// The warnings of Halide's compiler while it makes kernels.
 
 namespace {
 
-/// As Halide does without a reporter, but for one warning: that a CPU without instructions for
-/// 16-bit numbers gets others in their place is what the narrow kernels are made for.
+/// Reports like Halide's default, except for one warning: that the CPU has no instructions for
+/// 16-bit numbers. The kernels for 16-bit data are written for this case.
 class Reporter final : public Halide::CompileTimeErrorReporter {
  public:
   void warning(const char* message) override {
@@ -21,7 +21,7 @@ class Reporter final : public Halide::CompileTimeErrorReporter {
   [[noreturn]] void error(const char* message) override { throw Halide::CompileError(message); }
 };
 
-/// Halide's main() has no place to call it from.
+/// A static object sets the reporter, because Halide's main() has no place for the call.
 const bool is_set = [] {
   static Reporter reporter;
   Halide::set_custom_compile_time_error_reporter(&reporter);

@@ -26,9 +26,8 @@ void add_lanes(BlockSums& b, const BlockGrid& g) {
       0, g.lanes, [&](int u) { return in_double(Tuple(b.lanes(b.w, u, b.c, b.jl, b.jn))); });
 }
 
-/// What follows the last full step of a row, vector by vector. The last vector ends with the row,
-/// and of its values those that were added before count for nothing: nothing outside the row is
-/// read, and no lane is masked.
+/// The vector tail of a row. The last vector is shifted back to end with the row, and its values
+/// that were added before count 0. So nothing outside of the row is read, and no lane is masked.
 Tuple rest_of_row(const BlockSums& b, const BlockGrid& g, const Terms& terms) {
   const Expr length = g.length_at(b.jl);
   const Expr start = length / g.step() * g.step() + b.rest.x * g.width;
@@ -75,7 +74,7 @@ void sum_rows_of_lanes(BlockSums& b, const BlockGrid& g, const Terms& terms) {
       Tuple(b.sums(b.c, b.jl, b.jn)) + Tuple(b.row_sum(b.rows.x, b.c, b.jl, b.jn));
 }
 
-/// The terms of `count` rows from row `first` on, each so far from the one before.
+/// The terms of `count` rows from row `first` on, at a distance of `apart` rows.
 Tuple sum_of_rows(const BlockSums& b, const BlockGrid& g, const Terms& terms, const Expr& first,
                   int count, const Expr& apart) {
   return sum_in_pairs(0, count, [&](int i) {

@@ -60,7 +60,7 @@ InputGradient input_gradient(const Func& dy, const Func& x, const Domain& dom, c
   const Expr b = -a * r * r * sum_dy_xmu(g.c) / count;
   g.a(g.c) = cast(acc, a);
   g.b(g.c) = cast(acc, b);
-  // Of a as it was rounded, so that dy * a + d is 0 where dy is 1 everywhere, as a sum's is.
+  // d uses the rounded a, so that dy * a + d is 0 if dy is 1 everywhere, as in a sum's gradient.
   const Expr rounded = cast<double>(cast(acc, a));
   const Expr mean_dy = Halide::strict_float(sum_dy(g.c) / count);
   g.d(g.c) = cast(acc, Halide::strict_float(-rounded * mean_dy) - b * below);

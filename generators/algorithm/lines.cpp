@@ -13,8 +13,8 @@ Lines in_lines(const Func& y, const Domain& d, int length) {
   lines.y(args) = Halide::undef(y.type());
   const Expr row = d.layout == Layout::NCL ? d.L : d.C;
   lines.r = Halide::RDom(0, length, 0, (row + 2 * length - 2) / length);
-  // Where the row starts in the output, and in the row the line's element: in this form Halide sees
-  // that the sum of both is a multiple of `length`, and so knows an aligned store.
+  // The start of the row in the output, and the element of the line in the row. In this form Halide
+  // sees that their sum is a multiple of `length`, and emits an aligned store.
   Expr start = 0;
   for (size_t i = 1; i < args.size(); ++i) {
     start += args[i] * lines.y.output_buffer().dim(static_cast<int>(i)).stride();
@@ -23,8 +23,8 @@ Lines in_lines(const Func& y, const Domain& d, int length) {
   for (size_t i = args.size(); --i > 0;) {
     at -= args[i] * lines.y.output_buffer().dim(static_cast<int>(i)).stride();
   }
-  // Likely: whole lines get a loop of their own, without masks. Clamped: Halide's check of bounds
-  // does not look at conditions.
+  // likely(): whole lines get a separate loop without masks. clamp(): Halide's check of bounds
+  // ignores conditions.
   lines.r.where(lines.r.y * length < row + start % length);
   lines.r.where(likely(0 <= at && at < row));
   std::vector<Expr> element(args.begin(), args.end());

@@ -11,13 +11,13 @@ using Halide::Tuple;
 
 namespace {
 
-/// Sums over all blocks of a channel, by as many walkers as a block has, who each take every so
-/// manieth one. Returns the sum, (c).
+/// The sum over all blocks of a channel, (c), by the threads of a block. Each thread adds blocks at
+/// a distance of the number of threads.
 Func gather_blocks(Reduction& r) {
   const BlockGrid& grid = r.grid;
   const Expr blocks = grid.cuts * grid.groups;
   const Expr walker = r.g * grid.walkers.width + r.w;
-  // One after the other: mostly there are no more blocks than walkers.
+  // One by one: there are rarely more blocks than threads.
   RDom turns(0, (blocks + grid.count() - 1) / grid.count(), "turns");
   const Expr j = turns.x * grid.count() + walker;
   turns.where(j < blocks);
@@ -35,7 +35,7 @@ Func gather_blocks(Reduction& r) {
 
 void merge_blocks(Reduction& r) {
   if (r.grid.walkers.warps > 0) {
-    // One block needs no sum, which PoCL 3.1 would add up more than once: see docs/performance.md.
+    // One block needs no sum. PoCL 3.1 would add it more than once: see docs/performance.md.
     r.merged(r.c) = r.grid.whole ? Tuple(r.block(r.c, 0, 0)) : Tuple(gather_blocks(r)(r.c));
     return;
   }

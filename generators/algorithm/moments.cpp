@@ -19,16 +19,16 @@ Expr median(const Expr& a, const Expr& b, const Expr& c) {
   return Halide::max(Halide::min(a, b), Halide::min(Halide::max(a, b), c));
 }
 
-/// A value of channel c that lies near its middle: Tukey's ninther, the median of three medians of
-/// three values. Subtracted from the channel's values it takes a large mean from them, exactly; and
-/// its distance from their mean, which the sum of squares has to lose again, is well below their
-/// spread, also where a few values lie far outside, or where nearly all are equal.
+/// A value near the middle of channel c: Tukey's ninther, the median of three medians of three
+/// values. The subtraction of this shift removes a large mean exactly. The sum of squares loses
+/// digits if the shift is far from the mean; the ninther's distance is well below the standard
+/// deviation, also with a few outliers, or if nearly all values are equal.
 Expr ninther(const Func& x, const Domain& d, const Var& c) {
   std::vector<Expr> medians;
   for (int i = 0; i < 3; ++i) {
     std::vector<Expr> values;
     for (int j = 0; j < 3; ++j) {
-      const int place = 3 * j + i;  // of nine, spread over the channel
+      const int place = 3 * j + i;  // nine places across the channel
       const auto at = [&](const Expr& extent) {
         return Halide::clamp(extent / 9 * place + extent % 9 * place / 9, 0, extent - 1);
       };
@@ -39,8 +39,8 @@ Expr ninther(const Func& x, const Domain& d, const Var& c) {
   return median(medians[0], medians[1], medians[2]);
 }
 
-/// A sum of squares that rounding has made negative is 0; a NaN stays one. Its bits are asked,
-/// because a maximum of a NaN and 0 is either of them, depending on the target and on their order.
+/// Replaces a sum of squares that is negative by rounding by 0; a NaN stays a NaN. The function
+/// tests the bits, because the maximum of a NaN and 0 depends on the target and on their order.
 Expr not_negative(const Expr& m2) {
   return Halide::select(has_nan_bits(m2), m2, Halide::max(m2, cast<double>(0)));
 }
@@ -51,13 +51,13 @@ Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
   Reduction m;
   m.grid = BlockGrid(d, sizes);
   const Halide::Type acc = sum_type_of(x.type(), sizes);
-  // Of values narrower than the sums the first one is near enough: it is one of n values, and so no
-  // farther from their mean than sqrt(n) of their spread, whose square costs n of 2^53.
+  // If values are smaller than the type of the sums, the first one is near enough: it is one of n
+  // values, at most sqrt(n) standard deviations from the mean, which costs a factor of n of 2^53.
   m.shift_is_first = sizes.shift_by_first;
   const Expr shift = cast(acc, m.shift_is_first ? Expr(d.at(x, 0, m.c, 0)) : ninther(x, d, m.c));
   m.shift(m.c) = shift;
   m.part = block_sums(m.grid, [&](const Place& p) {
-    // strict: sum(x) - n * shift, which a compiler may make of it, loses all that a shift is for.
+    // strict: a compiler may rewrite this as sum(x) - n * shift, which loses what the shift gains.
     const Expr v = p.or_zero(Halide::strict_float(cast(acc, p.of(x, d)) - m.shift(p.c)));
     return Tuple(v, v * v);
   });

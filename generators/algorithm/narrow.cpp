@@ -22,8 +22,8 @@ Expr narrow(const Halide::Type& data, const Expr& value) {
   if (data.bits() != 16) {
     return cast(data, value);
   }
-  // Halide rounds right, but where the CPU has no instruction its float16 turns every NaN into
-  // infinity, and its bfloat16 some of them into infinity or -0.
+  // Halide rounds correctly. But without an instruction of the CPU, its float16 turns every NaN
+  // into infinity, and its bfloat16 some NaNs into infinity or -0.
   const Expr quiet_nan(static_cast<std::uint16_t>(data.is_bfloat() ? 0x7fc0 : 0x7e00));
   return select(has_nan_bits(value), reinterpret(data, quiet_nan), cast(data, value));
 }

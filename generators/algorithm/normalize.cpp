@@ -11,7 +11,7 @@ using Halide::Func;
 
 namespace {
 
-/// Everything but y.
+/// Everything except y.
 Normalize coefficients(const Func& x, const Func& mean, const Func& invstd, const Func& weight,
                        const Func& bias) {
   Normalize s;
@@ -55,7 +55,8 @@ Normalize normalize_add_relu(const Func& x, const Func& addend, const Domain& d,
   s.rectifies = true;
   const Halide::Type acc = accumulator_of(x.type());
   const Expr sum = normalized(s, x, d) + cast(acc, d.at(addend, s.l, s.c, s.n));
-  // Strict, or the compiler may assume that there is no NaN, which must stay one.
+  // Strict, because a NaN must stay a NaN, and the compiler may otherwise assume that there is
+  // none.
   const Expr negative = Halide::strict_float(sum < 0);
   set_y(s, d, narrow(x.type(), Halide::select(negative, cast(acc, 0), sum)));
   return s;

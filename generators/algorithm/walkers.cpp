@@ -19,15 +19,15 @@ using Halide::Tuple;
 
 namespace {
 
-/// Of numbers that are not negative, which divides in fewer instructions.
+/// Division of numbers that are not negative, which takes fewer instructions.
 Expr div_up(const Expr& a, const Expr& b) {
   return cast<int>(cast<unsigned>(a + b - 1) / cast<unsigned>(b));
 }
 
-/// The same of extents, of which Halide derives others: it does not follow them through casts.
+/// The same for extents, from which Halide derives bounds; it does not follow them through casts.
 Expr quotient_up(const Expr& a, const Expr& b) { return (a + b - 1) / b; }
 
-/// Two float64 as the halves of their bits: Halide 21 shuffles nothing wider than 32 bits.
+/// Two float64 as halves of their bits, because Halide 21 shuffles at most 32 bits.
 Tuple in_words(const Tuple& pair) {
   std::vector<Expr> words;
   for (const Expr& value : {pair[0], pair[1]}) {
@@ -46,8 +46,8 @@ Tuple of_words(const Tuple& words) {
   return {value(words[0], words[1]), value(words[2], words[3])};
 }
 
-/// What a warp's walkers came by, each time the upper half added to the lower, down to two. (Where
-/// one lane is left, Halide 21 takes the first value for both.)
+/// Adds the upper half of a warp's sums to the lower half, repeatedly, down to two. (With one lane,
+/// Halide 21 would use the first value for both.)
 Tuple sum_of_halves(BlockSums& b, const BlockGrid& g) {
   const auto at = [&](const Expr& w) { return of_words(b.halves.back()(w, b.g, b.c, b.jl, b.jn)); };
   Tuple so_far = b.walk(b.w, b.g, b.c, b.jl, b.jn);
@@ -59,14 +59,14 @@ Tuple sum_of_halves(BlockSums& b, const BlockGrid& g) {
   return so_far;
 }
 
-/// What a walker has to know, worked out once: where it stands, where a turn leads, and how many
-/// there are; along a row all in pieces. Its turns lead along the row, or down the rows where there
-/// are more of these; and all again in each turn the other way.
+/// The path of a thread through its block, computed once: its position, the step of its inner loop
+/// ("turn") and the number of turns; along a row all of these count pieces. The inner loop goes
+/// along the row, or down the rows if there are more rows; the outer loop goes the other way.
 struct Path {
-  Expr l, n;              ///< where it stands
-  Expr turn_l, turn_n;    ///< how far a turn leads,
-  Expr other_l, other_n;  ///< and one the other way
-  Expr turns, others;     ///< its turns in this block, and those the other way
+  Expr l, n;              ///< the position
+  Expr turn_l, turn_n;    ///< the step of the inner loop
+  Expr other_l, other_n;  ///< the step of the outer loop
+  Expr turns, others;     ///< the extents of the two loops in this block
 
   [[nodiscard]] Tuple packed() const {
     return Tuple(std::vector<Expr>{l, n, turn_l, turn_n, other_l, other_n, turns, others});
@@ -83,7 +83,7 @@ struct Path {
   }
 };
 
-/// The most turns of a walker in any block, and those the other way; which way these are.
+/// The largest extents of the two loops in any block, and the direction of the inner one.
 struct Turns {
   Expr along_row, most, others;
 
@@ -116,24 +116,24 @@ void define_path(BlockSums& b, const BlockGrid& g) {
   b.path(b.w, b.g, b.jl, b.jn) = p.packed();
 }
 
-/// The values that a walker loads together: so many turns of a piece each, or where rows do not
-/// consist of pieces, as many turns of one value.
+/// The values that a thread loads at once: several turns of a piece each or, if rows do not consist
+/// of pieces, as many turns of one value.
 struct Step {
   const BlockGrid& g;
-  Expr turns;  ///< of a step
+  Expr turns;  ///< per step
 
   explicit Step(const BlockGrid& grid)
       : g(grid),
         turns(select(g.in_pieces(), g.walkers.together / g.walkers.piece, g.walkers.together)) {}
 
-  /// Which turn value e of piece t belongs to, and where it lies in it.
+  /// The turn of value e of piece t, and its place in the turn.
   [[nodiscard]] Expr turn(const Expr& e, const Expr& t) const {
     return select(g.in_pieces(), t, t * g.walkers.piece + e);
   }
   [[nodiscard]] Expr in_piece(const Expr& e) const { return select(g.in_pieces(), e, 0); }
 };
 
-/// One value of a step; those that are left when no full step is may stand in for none.
+/// One value of a step. In the tail, values beyond the data count 0.
 Place place(const BlockSums& b, const BlockGrid& g, const Path& p, const Expr& e, const Expr& t,
             const Expr& turn, const Expr& other, bool full) {
   const Step step(g);
@@ -149,8 +149,8 @@ Place place(const BlockSums& b, const BlockGrid& g, const Path& p, const Expr& e
           full ? Expr() : wanted < p.turns};
 }
 
-/// The sum of the terms of a full step. What they take from the tensors goes through b.pieces,
-/// which can be loaded as such.
+/// The sum of the terms of a full step. The tensors' elements go through b.pieces, which are loaded
+/// as vectors.
 Tuple sum_of_step(BlockSums& b, const BlockGrid& g, const Terms& terms) {
   const Path p = Path::of(b.path, b);
   const int piece = g.walkers.piece;
@@ -177,8 +177,8 @@ Tuple sum_of_step(BlockSums& b, const BlockGrid& g, const Terms& terms) {
   });
 }
 
-/// The same of what is left over. (Halide 21 loses track of Funcs that are used on conditions where
-/// others share a loop: these values are loaded one by one.)
+/// The sum of the terms of the tail. Its values are loaded one by one, because Halide 21 loses
+/// Funcs that are used under a condition if others share a loop.
 Tuple sum_of_rest(const BlockSums& b, const BlockGrid& g, const Terms& terms) {
   const Path p = Path::of(b.path, b);
   const int piece = g.walkers.piece;
@@ -187,8 +187,7 @@ Tuple sum_of_rest(const BlockSums& b, const BlockGrid& g, const Terms& terms) {
   });
 }
 
-/// What each walker comes by. In the last step those that have fewer turns left stand in their
-/// last.
+/// The sums of each thread. In the last step, threads with fewer turns stay at their last one.
 void define_walk(BlockSums& b, const BlockGrid& g, const Terms& terms) {
   const Turns turns(g);
   const Path p = Path::of(b.path, b);
@@ -233,7 +232,7 @@ Expr BlockGrid::across(const Expr& pieces) const {
   if (domain.layout == Layout::NLC) {
     return 1;
   }
-  // As many as divide the row into equal turns.
+  // As many threads as divide the row into equal turns.
   return clamp(div_up(pieces, div_up(pieces, count())), 1, count());
 }
 
@@ -250,8 +249,8 @@ void BlockGrid::cut_for_walkers(const BlockSizes& sizes) {
     row_length = domain.L;
     rows = domain.N;
     if (along_rows) {
-      // Each walker costs as much as some values. (In NLC Halide would loop over all blocks to find
-      // out how much they share.)
+      // Each thread costs as much as some values. (In NLC Halide would loop over all blocks to
+      // compute the size of the shared memory.)
       const int least = walkers.width * walkers.together;
       warps = clamp(domain.L * domain.N / least, 1, walkers.warps);
     }
@@ -261,17 +260,17 @@ void BlockGrid::cut_for_walkers(const BlockSizes& sizes) {
     const Expr columns = quotient_up(domain.C, walkers.channels);
     const Expr in_channel = clamp(sizes.blocks / columns, 1, sizes.most_in_channel);
     row_length = 1;
-    // Whole steps of all walkers, for what is left after these costs as much as one; or up to a
-    // sixteenth more blocks, not to add a step to each for a few rows.
+    // Whole steps of all threads, because a partial step costs as much as a whole one. Or up to a
+    // sixteenth more blocks, so that a few rows do not add a step to each block.
     const int step = walkers.warps * walkers.width * walkers.together;
     const Expr share = quotient_up(domain.N, in_channel) / 16 * 15;
     rows = max(quotient_up(share, step) * step, sizes.min_rows);
   }
 }
 
-/// Rows are cut into equal parts, or come together, until a block has its share of values. No more
-/// blocks are made than are wanted: those that a device does not take at once would keep it for as
-/// long again.
+/// Cuts rows into equal parts, or joins rows, until a block has its share of values. The number of
+/// blocks is limited to those that a device runs at once: one more block would take the same time
+/// again.
 void BlockGrid::cut_for_walkers_along_rows(const BlockSizes& sizes) {
   const Expr of_channel = domain.L * domain.N;
   const Expr share = max(of_channel * domain.C / sizes.blocks, of_channel / sizes.most_in_channel);

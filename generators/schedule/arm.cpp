@@ -10,33 +10,34 @@ using Halide::Stage, Halide::Var;
 
 namespace {
 
-// No ARM machine was at hand: constants follow from the published widths, latencies and caches of
-// Cortex-A53 to Neoverse N1, and from the generated code (docs/performance.md), not from times.
+// No ARM machine was available. The constants are derived from the published widths, latencies and
+// caches of Cortex-A53 to Neoverse N1, and from the generated code (docs/performance.md), not from
+// times.
 constexpr Tuning defaults{
-    // Elements that a task has at least: half of x86's, because a core takes twice as long for them
-    // and a sleeping thread wakes up no later.
+    // The least elements of a task: half of x86's, because a core takes twice as long for each and
+    // a sleeping thread wakes up in the same time.
     .task_elements = 8192,
-    // Vectors of channels whose sums lie in L1 while a thread walks down the rows, NLC: two sums
-    // and a shift for 512 channels take 6 KB, and leave 26 of 32 KB to the lines of the rows.
+    // Vectors of channels whose sums are in L1 while a thread reads the rows, NLC: two sums and a
+    // shift for 512 channels take 6 KB, and leave 26 of 32 KB for the cache lines of the rows.
     .strip_vectors = 128,
-    // Elements that a task has side by side in memory, NCL: 64 KB, or 16 pages, so that input and
-    // output pages of a row fit the 32 to 48 entries of a first-level TLB.
+    // The contiguous elements of a task, NCL: 64 KB, or 16 pages, so that input and output pages of
+    // a row fit in the 32 to 48 entries of a first-level TLB.
     .near_elements = 16384,
-    // Bytes that a task reads and reads again, NCL: half of an L2 of 512 KB, the other half being
-    // the output's.
+    // The bytes that a task reads twice, NCL: half of an L2 of 512 KB; the other half is for the
+    // output.
     .cached_bytes = 262144,
 };
 
-// A NEON register, and what one load brings.
+// The size of a NEON register and of one load.
 constexpr int vector_bytes = 16;
 
-// A line of every cache since Cortex-A7: whole lines are read and written at a time.
+// The size of a cache line since Cortex-A7. Loops read and write whole lines.
 constexpr int line_bytes = 64;
 
-// Registers that a block's sum is spread over, NCL. A value takes a subtraction, an addition and a
-// multiplication with addition. Four vectors of them keep two pipes busy for 6 cycles, longer than
-// the 4 of an addition's or multiplication's latency, so that no sum waits for itself; more would
-// only make the rest of a short row longer.
+// The registers of a block's sum, NCL. A value takes a subtraction, an addition and a multiply-add.
+// Four vectors of them keep two pipes busy for 6 cycles, longer than the latency of an addition or
+// a multiplication, 4 cycles, so that no sum waits for itself. More registers would only make the
+// tail of a short row longer.
 constexpr int accumulators = 4;
 
 }  // namespace
@@ -52,9 +53,9 @@ BlockSizes Arm::block_sizes(Layout layout, Halide::Type data, bool in_double) co
   const int width = step_of(data);
   const bool shift_by_first = in_double && data.bytes() < 8;
   if (layout == Layout::NLC) {
-    // Rows side by side: each has a pointer, of which 32-bit code has 13. Blocks are merged in
-    // double, two channels in a vector, about 20 instructions for each: with 128 rows and more
-    // that is a tenth of an instruction for an element.
+    // The rows at once: each needs a pointer, and 32-bit code has 13. Blocks are merged in double,
+    // two channels per vector, about 20 instructions for each: with 128 rows and more this is a
+    // tenth of an instruction per element.
     return {.width = width,
             .lanes = is_64_bit_ ? 8 : 4,
             .row_length = 1,
@@ -78,9 +79,9 @@ BlockSizes Arm::block_sizes(Layout layout, Halide::Type data, bool in_double) co
           .shift_by_first = shift_by_first};
 }
 
-/// A line at a time, as pairs of registers: one instruction loads or stores two of them. A vector
-/// is guarded first, and then the line: NEON has no masks, so that a guarded vector is scalar code,
-/// even if it is empty; this way a row has one, and an empty one is passed over.
+/// Writes cache lines as pairs of registers: one instruction loads or stores two of them. The guard
+/// is first on the vector, and then on the line. NEON has no masks, so a guarded vector is scalar
+/// code; in this order a row has one, and an empty one is skipped.
 void Arm::write_along(Stage y, const Var& l, const Halide::Type& data) const {
   const Var li("li"), line("line");
   const int step = step_of(data);
@@ -91,12 +92,13 @@ void Arm::write_along(Stage y, const Var& l, const Halide::Type& data) const {
       .unroll(line);
 }
 
-/// Rows side by side, which load a channel's coefficients once: with one row those are three of
-/// four loads, and a core such as Cortex-A72 loads one vector a cycle.
+/// Several rows at once, which load a channel's coefficients once. With one row the coefficients
+/// are three of four loads, and a core like Cortex-A72 loads one vector per cycle.
 void Arm::write_across(Stage y, const Var& c, const Var& n, const Halide::Type& data) const {
   const Var ci("ci"), pair("pair"), together("together");
-  // As many rows as have registers for their pointers, and two registers of values in each, which
-  // one instruction loads or stores: of four, a third of bfloat16's values went to the stack.
+  // As many rows as there are registers for their pointers, and two registers of values in each,
+  // which one instruction loads or stores. With four, a third of bfloat16's values went to the
+  // stack.
   const int rows = is_64_bit_ ? 4 : 2;
   const int vectors = 2 * data.bytes() / algorithm::accumulator_of(data).bytes();
   y.split(c, c, ci, step_of(data), guarded)

@@ -6,12 +6,12 @@ using namespace Halide::Internal;
 
 namespace {
 
-/// Halide's own feature for it, no_asserts, leaves out the check of an allocation as well.
+/// Halide's feature no_asserts would also remove the check of an allocation.
 class WithoutChecks : public IRMutator {
  protected:
   using IRMutator::visit;
 
-  /// A check of a buffer reports by a function of its own; the failure of a loop is its own code.
+  /// The check of a buffer calls a reporting function; the failure of a loop is an error code.
   Stmt visit(const AssertStmt* op) override {
     const auto* report = op->message.as<Call>();
     const bool is_check = report != nullptr && report->name.starts_with("halide_error_");

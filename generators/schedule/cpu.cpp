@@ -29,7 +29,7 @@ void sum_in_lanes(Reduction& r, const LoopLevel& at) {
   b.lanes.update(1).reorder(b.w, b.rest.x, b.rest.y).vectorize(b.w).unroll(b.rest.x);
 }
 
-/// The blocks of a task's channels: channels innermost, as they lie in memory.
+/// The blocks of a task's channels, in the order of memory: channels innermost.
 void reduce_channels(Reduction& r, const LoopLevel& at) {
   r.merged.compute_at(at);
   if (r.total.defined()) {
@@ -83,9 +83,9 @@ Cpu::Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own, S
               .cached_bytes = value_or(tuned.cached_bytes, own.cached_bytes)},
       strides_(std::move(strides)) {}
 
-/// Blocks of whole rows in parallel; then a short serial merge. Several rows are added up in
-/// registers before they meet the block's sums: side by side, each is read from end to end, which
-/// is what the prefetcher follows.
+/// Blocks of whole rows in parallel, then a short serial merge. Several rows are summed in
+/// registers before they are added to the block's sums. Each row is read from end to end, which the
+/// hardware prefetcher follows.
 void Cpu::reduce_rows(Reduction& r) const {
   const Var co("co"), ci("ci"), task("task");
   const int width = r.grid.width;
@@ -108,9 +108,9 @@ void Cpu::reduce_rows(Reduction& r) const {
   r.part.together.vectorize(r.part.c);
 }
 
-/// Statistics and what is made of them: in one parallel region (NCL), where a task comes back to
-/// its channels while they are in cache, or in two (NLC), since all channels of a row lie together.
-/// Of each element, `bytes` are read twice.
+/// Statistics and the pass that uses them. In NCL one parallel region: a task reads its channels
+/// again while they are in cache. In NLC two regions, because the channels of a row are neighbours.
+/// `bytes` of each element are read twice.
 void Cpu::reduce_and_write(Reduction& r, Func y, const Axes& v,
                            const std::vector<Func>& coefficients, const PerChannel& outputs,
                            int bytes) const {
@@ -175,7 +175,7 @@ void Cpu::moments(Reduction& m, const PerChannel& statistics) const { reduce_onl
 void Cpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   const Axes axes = axes_of({g.l, g.c, g.n, g.lines}, s.about_center.grid.domain);
   const int bytes = 2 * g.dx.types()[0].bytes();
-  if (!g.daddend.defined()) {  // its loops could not be those of dx
+  if (!g.daddend.defined()) {  // daddend needs the loops of dx as they are
     write_wide_rows(g.dx, axes, s.about_center.grid.domain);
   }
   reduce_and_write(s.about_center, g.dx, axes, coefficients_of(s, g), gradients, bytes);

@@ -12,19 +12,19 @@ using Halide::Func, Halide::LoopLevel, Halide::Var;
 
 namespace {
 
-/// One vector of channels at a time, for all rows.
+/// A loop over vectors of channels, each for all rows.
 void write(Func y, const Var& c, const Var& n, int width) {
   const Var co("co"), ci("ci");
   y.split(c, co, ci, width, guarded).vectorize(ci).reorder(ci, n, co);
 }
 
-/// Computed where a vector's channels are, and kept on the stack.
+/// Computed in the loop over vectors of channels, and kept on the stack.
 void keep(Func f, const LoopLevel& at, int width) {
   const Var c = f.args()[0];
   f.compute_at(at).vectorize(c, width, guarded).bound_storage(c, width);
 }
 
-/// The vector's blocks one after another.
+/// The blocks of a vector of channels, one by one.
 void sum(Reduction& r, const LoopLevel& at) {
   const int width = r.grid.width;
   keep(r.merged, at, width);
@@ -44,7 +44,7 @@ void sum(Reduction& r, const LoopLevel& at) {
       .bound_storage(r.part.u, 1);
 }
 
-/// What is made of the sums, beside y.
+/// The other Funcs that use the sums, except y.
 void finish(const std::vector<Func>& coefficients, const PerChannel& outputs, const Func& y,
             int width, const Strides& strides) {
   const Var co("co"), ci("ci");

@@ -9,12 +9,12 @@ using Halide::Expr, Halide::Func, Halide::Stage, Halide::Var;
 
 namespace {
 
-// Bytes of one coefficient of all channels, of three or four.
+// The bytes of one coefficient of all channels; there are three or four coefficients.
 constexpr int coefficients_in_l1 = 8192;
 
 }  // namespace
 
-/// Where y's loops are: an output in lines has them in its update.
+/// The stage with y's loops: for an output in cache lines its update.
 Stage Cpu::loops_of(Func y, const Axes& v) { return v.lines.defined() ? y.update() : Stage(y); }
 
 Cpu::Axes Cpu::axes_of(Axes v, const Domain& d) {
@@ -24,8 +24,8 @@ Cpu::Axes Cpu::axes_of(Axes v, const Domain& d) {
   return v;
 }
 
-/// Channels per task, NCL: neighbours, so that a task reads long pieces of memory, and few enough
-/// that what it reads a second time, `bytes` of each element, is still in L2.
+/// Channels per task, NCL. They are neighbours, so that a task reads long pieces of memory, and so
+/// few that the data of the second read, `bytes` of each element, is still in L2.
 Expr Cpu::channels_per_task(const Domain& d, int bytes) const {
   const Expr row = max(d.L, 1), rows = max(d.N, 1);
   Expr most = min(max(tuning_.near_elements / row, 1), (d.C + 3) / 4);
@@ -40,8 +40,8 @@ Expr Cpu::rows_per_task(const Domain& d) const {
   return clamp(tuning_.task_elements / max(d.C, 1), 1, 4096);
 }
 
-/// Channels per strip, NLC: all of them up to a limit, else equal shares, in whole vectors: a loop
-/// then has at most one vector with a guard, and none that is empty: on AVX-512 that costs as much
+/// Channels per strip, NLC: all of them up to a limit, otherwise equal shares in whole vectors. A
+/// loop then has at most one vector with a guard, and no empty one, which on AVX-512 costs as much
 /// as ten.
 Expr Cpu::strip_of(const Domain& d, int width) const {
   const Expr vectors = max((d.C + width - 1) / width, 1);
@@ -52,7 +52,7 @@ Expr Cpu::strip_of(const Domain& d, int width) const {
 /// The loop along a row.
 void Cpu::write_row(Stage y, const Axes& v, const Domain& d, const Halide::Type& data) const {
   if (v.lines.defined()) {
-    // Each line has elements of its own, and the compiler cannot know.
+    // No two lines share an element, which the compiler cannot derive.
     y.allow_race_conditions().vectorize(v.lines.x);
   } else if (d.layout == Layout::NCL) {
     write_along(y, v.l.var, data);
@@ -68,7 +68,7 @@ void Cpu::write_channels(Func y, const Axes& v, const Domain& d, const Var& co, 
   write_row(loops, v, d, y.type());
   loops.split(v.c, co, ci, group, guarded).reorder(v.l, ci, v.n, co).parallel(co);
   if (v.lines.defined()) {
-    loops.never_partition(co);  // or the last group's lines were not, where it is the smaller
+    loops.never_partition(co);  // otherwise a smaller last group is not written in lines
   }
 }
 
@@ -81,10 +81,10 @@ void Cpu::write_rows(Func y, const Axes& v, const Domain& d) const {
   loops.reorder(v.c, v.n, no).parallel(no);
 }
 
-/// A task's rows strip by strip, where the coefficients of whole rows would not stay in L1:
-/// inference on (128, 4096) 110 to 76 us, backward on (64, 512, 7) 116 to 99 (Zen 4, 1 thread).
-/// Narrower rows lose a quarter by a second loop. Called before write_rows(): a specialization has
-/// the schedule of that moment.
+/// A task's rows in strips, if the coefficients of whole rows would not stay in L1: inference on
+/// (128, 4096) 110 to 76 us, backward on (64, 512, 7) 116 to 99 (Zen 4, 1 thread). With smaller
+/// rows the second loop costs a quarter. Called before write_rows(), because a specialization
+/// copies the schedule at the time of the call.
 void Cpu::write_wide_rows(Func y, const Axes& v, const Domain& d) const {
   if (d.layout != Layout::NLC || v.lines.defined()) {
     return;
@@ -98,7 +98,7 @@ void Cpu::write_wide_rows(Func y, const Axes& v, const Domain& d) const {
   wide.reorder(v.c, v.n, strip, no).parallel(no);
 }
 
-/// A second output of dx's pass, in the same loops: what both read is read once.
+/// A second output of dx's pass, in the same loops, so that common inputs are read once.
 void Cpu::write_beside(Func second, const Func& dx, const Axes& v, const Domain& d,
                        int bytes) const {
   if (d.layout == Layout::NLC) {

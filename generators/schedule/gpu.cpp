@@ -16,12 +16,12 @@ using Halide::Expr, Halide::Func, Halide::TailStrategy, Halide::Var;
 
 namespace {
 
-// Threads of a block where each has a channel of its own.
+// The threads of a block if each has one channel.
 constexpr int few = 128;
 
 constexpr auto guarded = TailStrategy::GuardWithIf;
 
-/// Functions of a channel that do not call each other, in one kernel, a thread for each channel.
+/// Funcs of the channel that do not call each other, in one kernel with a thread per channel.
 void each_channel(const std::vector<Func>& all, int size, const Var& co) {
   const Var ci("ci");
   const Func& first = all.front();
@@ -33,8 +33,8 @@ void each_channel(const std::vector<Func>& all, int size, const Var& co) {
   }
 }
 
-/// The blocks' pairs: a block of threads for each block of the data, of one channel or, in NLC, of
-/// neighbouring ones.
+/// The pairs of sums: a block of threads for each block of the data, for one channel or, in NLC,
+/// for neighbouring ones.
 void sum_blocks(Reduction& r, const std::vector<Expr>& strides) {
   const Var co("co"), ci("ci");
   const auto arrange = [&](Func f) {
@@ -57,17 +57,17 @@ void sum_blocks(Reduction& r, const std::vector<Expr>& strides) {
   sum_in_block(r, r.block, co);
 }
 
-/// The blocks of each channel, and what is made of them, in a kernel of its own.
+/// The merge of each channel's blocks, and the Funcs that use it, in a separate kernel.
 void merge(Reduction& r, const std::vector<Func>& of_channels, const Func& kept) {
   const Var co("co");
   for (Func f : of_channels) {
-    f.bound(f.args()[0], 0, r.grid.domain.C);  // what Halide derives is right, but hard to read
+    f.bound(f.args()[0], 0, r.grid.domain.C);  // Halide's own bound is right, but hard to read
   }
   each_channel(of_channels, r.grid.walkers.channels, co);
   merge_in_block(r, kept, of_channels.front(), co);
 }
 
-/// Functions of a channel that a thread makes once for all its elements.
+/// Funcs of the channel that a thread computes once for all its elements.
 void each_thread(const std::vector<Func>& all, const Func& y) {
   for (Func f : all) {
     if (f.defined()) {
@@ -76,8 +76,8 @@ void each_thread(const std::vector<Func>& all, const Func& y) {
   }
 }
 
-/// Functions of a channel from what a block of threads knows: in NCL each thread makes them for its
-/// channel; in NLC the block makes them, and each thread has those of its channels in registers.
+/// Funcs of the channel in a block of threads. In NCL each thread computes them for its channel. In
+/// NLC the block computes them, and each thread keeps those of its channels in registers.
 void make_for_threads(const std::vector<Func>& all, const Written& y, const BlockGrid& grid) {
   if (y.domain.layout == Layout::NCL) {
     each_thread(all, y.f);
@@ -91,7 +91,7 @@ void make_for_threads(const std::vector<Func>& all, const Written& y, const Bloc
   }
 }
 
-/// A kernel of y or dx alone, made of functions of a channel.
+/// A kernel of y or dx alone, from Funcs of the channel.
 void write_from(const std::vector<Func>& of_channels, const Written& y) {
   BlockGrid grid;
   if (y.domain.layout == Layout::NCL) {
@@ -107,8 +107,8 @@ void write_from(const std::vector<Func>& of_channels, const Written& y) {
 
 BlockSizes Gpu::block_sizes(Layout layout, Halide::Type data, bool /*in_double*/) const {
   const bool along_rows = layout == Layout::NCL;
-  // A device takes all of the blocks at once, or they are its time again and again. In NLC they
-  // are fewer and larger: each of y's blocks merges as many for all of its channels.
+  // A device should run all blocks at once; more blocks take the same time again. In NLC there are
+  // fewer and larger blocks, because each block of y merges them for all its channels.
   const int threads = along_rows || on_opencl() ? 256 : 512;
   const int channels = along_rows ? 1 : channels_of(data);
   const int width = along_rows ? warp : 8;
@@ -129,12 +129,12 @@ BlockSizes Gpu::block_sizes(Layout layout, Halide::Type data, bool /*in_double*/
 }
 
 Written Gpu::written(const Normalize& s, const Domain& d) const {
-  // Halide 21 has no strict comparison of vectors in OpenCL, which relu(NaN) needs.
+  // relu(NaN) needs a strict comparison, which Halide 21 does not have for vectors in OpenCL.
   return {s.y, s.l, s.c, s.n, d, s.y.types()[0], strides_, !(s.rectifies && on_opencl())};
 }
 
 Written Gpu::written(const InputGradient& g, const Domain& d) const {
-  constexpr int rows = 2;  // of two tensors or three, and making a, b and d takes registers too
+  constexpr int rows = 2;  // of two or three tensors; a, b and d need registers too
   return {g.dx, g.l, g.c, g.n, d, g.dx.types()[0], strides_, true, rows};
 }
 

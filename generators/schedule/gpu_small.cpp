@@ -13,7 +13,7 @@ using algorithm::Reduction;
 
 BlockSizes GpuSmall::block_sizes(Layout layout, Halide::Type data, bool /*in_double*/) const {
   const bool along_rows = layout == Layout::NCL;
-  // Of OpenCL's devices not all have more.
+  // Not all OpenCL devices have more.
   const int threads = on_opencl() ? 256 : 512;
   const int channels = along_rows ? 1 : channels_of(data);
   const int width = along_rows ? warp : 4;

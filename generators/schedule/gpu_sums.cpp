@@ -10,8 +10,8 @@ using Halide::Func, Halide::Stage, Halide::Var;
 
 namespace {
 
-/// A thread for each of a block's channels. In NLC Halide does not always see that they are no more
-/// than those, and each does the next ones as well, which there are not. Returns its inner loop.
+/// A thread for each of a block's channels. In NLC Halide does not always see that there are no
+/// more channels; it then adds a loop over more of them, which is empty. Returns the inner loop.
 Var one_for_each_channel(Stage f, const Var& c, int channels) {
   if (channels == 1) {
     return c;
@@ -21,9 +21,9 @@ Var one_for_each_channel(Stage f, const Var& c, int channels) {
   return more;
 }
 
-/// A thread for each walker, whose neighbours read the neighbouring values. The warps of walkers
-/// are the second axis of the block's threads in NCL; in NLC the first is the channels. Returns the
-/// innermost loop.
+/// The thread grid of a block: neighbouring threads read neighbouring values. In NCL the warps are
+/// the second axis of the block's threads; in NLC the channels are the first. Returns the innermost
+/// loop.
 Var share_threads(Stage f, const Var& w, const Var& g, const Var& c, const BlockGrid& grid) {
   if (grid.domain.layout == Layout::NCL) {
     f.reorder(w, g, c).gpu_threads(w, g);
@@ -36,7 +36,7 @@ Var share_threads(Stage f, const Var& w, const Var& g, const Var& c, const Block
   return innermost;
 }
 
-/// The sums of a warp meet in registers of its lanes, down to two.
+/// Reduces the sums of a warp in the registers of its lanes, down to two.
 void shuffle(BlockSums& b) {
   b.walked.reorder(b.w, b.g, b.c).gpu_lanes(b.w).gpu_threads(b.g);
   for (Func half : b.halves) {
@@ -48,7 +48,7 @@ void shuffle(BlockSums& b) {
   }
 }
 
-/// All the loads of a step are on their way before the first value is added.
+/// Issues all loads of a step before the first value is added.
 void load_pieces(const BlockSums& b, int piece) {
   for (Func f : b.pieces) {
     f.compute_at(b.walk, b.full.x)
@@ -71,8 +71,8 @@ void meet_in_block(algorithm::Meeting& m, const Var& g, const Var& c, const Func
 
 void keep_in_block(Func f, const Func& at, const Var& block, const BlockGrid& grid) {
   const Var c = f.args()[0];
-  // An odd number of floats ends within a double: Halide 21 then gives the block of threads less
-  // memory than the floats after it reach.
+  // An odd number of floats ends within a double. Halide 21 then allocates too little shared memory
+  // for the floats after it.
   f.compute_at(at, block).align_storage(c, 2);
   one_for_each_channel(f, c, grid.walkers.channels);
   f.gpu_threads(c);
@@ -95,7 +95,7 @@ void sum_in_block(Reduction& r, const Func& at, const Var& block) {
   } else {
     innermost = share_threads(b.walked, b.w, b.g, b.c, r.grid);
   }
-  // What belongs to one walker is in registers.
+  // The values of one thread are in registers.
   const Func& walker = halving ? b.halves.front() : b.walked;
   b.path.compute_at(walker, innermost);
   b.walk.compute_at(walker, innermost);
@@ -110,7 +110,7 @@ void sum_in_block(Reduction& r, const Func& at, const Var& block) {
 void merge_in_block(Reduction& r, const Func& kept, const Func& at, const Var& block) {
   r.gathered.compute_at(at, block);
   const Var innermost = share_threads(r.gathered, r.w, r.g, r.c, r.grid);
-  // The sum is in registers: PoCL 3.1 runs what lies between two barriers more than once where both
+  // The sum is in registers, because PoCL 3.1 runs code between two barriers more than once if both
   // are under a condition.
   r.gathering.compute_at(r.gathered, innermost);
   meet_in_block(r.met, r.g, r.c, at, block, r.grid);

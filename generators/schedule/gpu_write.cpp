@@ -10,9 +10,9 @@ using Halide::Expr, Halide::Func, Halide::Stage, Halide::TailStrategy, Halide::V
 
 namespace {
 
-// Threads of a block where they are as many as there is to do: what every device has.
+// The threads of a block in a separate kernel; every device supports this number.
 constexpr int threads = 256;
-// An output may be its own input: no element is computed twice.
+// An output may be its own input, so no element may be computed twice.
 constexpr auto guarded = TailStrategy::GuardWithIf;
 
 const Var across("across"), down("down");  // the threads of a block
@@ -22,8 +22,7 @@ Expr div_up(const Expr& a, const Expr& b) { return (a + b - 1) / b; }
 
 TailStrategy tail_of(int size) { return size == 1 ? guarded : TailStrategy::RoundUp; }
 
-/// In vectors where rows hold whole numbers of `least` elements and are aligned, else element by
-/// element.
+/// In vectors if rows are aligned and their length is a multiple of `least`; otherwise by elements.
 template <class Arrange>
 void in_vectors(const Written& y, int least, const Arrange& arrange) {
   Func f = y.f;
@@ -36,14 +35,14 @@ void in_vectors(const Written& y, int least, const Arrange& arrange) {
   arrange(Stage(f), 1);
 }
 
-/// Neighbouring threads side by side along a row, and where it is short, along the next ones too:
-/// as many threads as the row has vectors, or a whole fraction of them. Where there is more to do
-/// than fills a device several times, a thread does more rows: what it has to know of its channel
-/// costs as much as some elements.
+/// Neighbouring threads are side by side along a row; if the row is short, they cover several rows.
+/// The number of threads is the row's number of vectors, or a fraction of it. If the work fills a
+/// device several times, a thread writes more rows, because the values of its channel cost as much
+/// as some elements.
 void spread_rows(Stage f, const Var& along, const Expr& vectors, const Written& y) {
   const Var io("io"), no("no"), r("r"), again("again"), tile("tile");
   constexpr int tiles = 2048;
-  const Expr some = min(vectors, 1 << 16);  // what follows may not pass 2^31
+  const Expr some = min(vectors, 1 << 16);  // so that the products below stay under 2^31
   const Expr wide = clamp(div_up(some, div_up(some, threads)), 1, threads);
   const Expr high = max(Expr(threads) / wide, 1);
   const Expr all = div_up(vectors, wide) * div_up(y.domain.N, high * y.rows);
@@ -54,7 +53,7 @@ void spread_rows(Stage f, const Var& along, const Expr& vectors, const Written& 
       .reorder(r, again, across, down, io, no)
       .unroll(r)
       .gpu_threads(across, down)
-      .fuse(io, no, tile)  // a grid has one long axis, which takes all that there is to divide
+      .fuse(io, no, tile)  // only one axis of a grid may be long
       .gpu_blocks(tile);
 }
 
@@ -78,7 +77,7 @@ void write_rows(const Written& y) {
 
 BlockGrid columns_of(const Written& y) {
   constexpr int width = 8;
-  constexpr int most = 480;  // a sixteenth more still leaves none waiting on an H100
+  constexpr int most = 480;  // with a sixteenth more, an H100 still runs all at once
   const int channels = channels_of(y.data);
   const int walkers = threads / channels;
   return {y.domain,
@@ -90,14 +89,14 @@ BlockGrid columns_of(const Written& y) {
 
 namespace {
 
-// Which block of a grid: its part of the rows, its rows; and its channels, in vectors, and of
-// these.
+// The loops of a block in the grid: its part of the rows and its rows; its channels in vectors, and
+// the channels of a vector.
 const Var along("along"), below("below"), ci("ci"), v("v");
-// Loops of one turn, which become part of those over blocks.
+// Loops of extent 1, which are fused with the loops over blocks.
 const Var once("once"), one("one");
 
-/// The channels come with two loops of one turn, so that a function of a channel has the same loops
-/// as y where y also has its blocks of rows.
+/// The channels get two loops of extent 1, so that a Func of the channel has the same loops as y,
+/// which also has loops over blocks of rows.
 template <class Schedule>
 void cut_channels(Schedule& f, const Var& c, const BlockGrid& grid, int size) {
   const int channels = grid.walkers.channels;
@@ -150,7 +149,7 @@ void walk_columns(Stage f, const Written& y, const BlockGrid& grid, int size) {
 
 void write_blocks(const Written& y, const BlockGrid& grid) {
   const bool along_rows = y.domain.layout == Layout::NCL;
-  // In NLC Halide must see how many threads a block has.
+  // In NLC the number of threads in a block must be visible to Halide.
   const int least = along_rows ? vector_of(y.data) : grid.walkers.channels;
   in_vectors(y, least, [&](Stage f, int size) {
     if (along_rows) {

@@ -10,27 +10,29 @@ using Halide::Stage, Halide::Var;
 
 namespace {
 
-// What the tuner may set, and what it is by itself.
+// The constants that the tuner may set, with their defaults.
 constexpr Tuning defaults{
-    // Elements that a task has at least: below that, waking a second thread costs more than it does
-    // (a sleeping worker arrives tens of microseconds late).
+    // The least elements of a task. With fewer, waking a second thread costs more than it gains (a
+    // sleeping thread arrives tens of microseconds late).
     .task_elements = 16384,
-    // Vectors of channels whose sums lie in L1 while a thread walks down the rows, NLC: with whole
-    // rows instead of strips of 8 vectors, moments of (4096, 256) 116 to 65 us (Zen 4, 1 thread).
+    // Vectors of channels whose sums are in L1 while a thread reads the rows, NLC: with whole rows
+    // instead of strips of 8 vectors, moments of (4096, 256) 116 to 65 us (Zen 4, 1 thread).
     .strip_vectors = 64,
-    // Elements that a task has side by side in memory, NCL: from 8192, training (64, 64, 1250) 3.3
-    // to 2.6 ms, backward (16, 128, 784) 690 to 490 us (Zen 4, 1 thread). More gains no more.
+    // The contiguous elements of a task, NCL: instead of 8192, training (64, 64, 1250) 3.3
+    // to 2.6 ms, backward (16, 128, 784) 690 to 490 us (Zen 4, 1 thread). More elements gain
+    // nothing.
     .near_elements = 32768,
-    // Bytes that a task reads and reads again, NCL: with half a megabyte, and not all that
+    // The bytes that a task reads twice, NCL: with half a megabyte instead of all that
     // near_elements allows, backward (16, 128, 784) 1060 to 710 us, (32, 512, 300) 3380 to 2280,
     // training 2010 to 1550 (an Intel Xeon, 2 MB of L2, 1 thread).
     .cached_bytes = 524288,
 };
 
-// Eight rows at once are eight streams, which a prefetcher follows if each is on pages of its own.
-// On a Zen 3, 1 and 2 threads, of the time with neighbouring rows: training 0.82 and 0.85 on
-// (160000, 256), 0.72 and 0.89 on (32, 128, 4096), 0.57 and 0.55 on (50000, 48). Sums of two
-// tensors have sixteen: 0.72 and 0.58 on (50000, 48), but 1.14 and 1.09 on (160000, 256).
+// Eight rows at once are eight streams, which the hardware prefetcher follows if they are on
+// different pages. On a Zen 3, 1 and 2 threads, share of the time with neighbouring rows: training
+// 0.82 and 0.85 on (160000, 256), 0.72 and 0.89 on (32, 128, 4096), 0.57 and 0.55 on (50000, 48).
+// Sums of two tensors have sixteen: 0.72 and 0.58 on (50000, 48), but 1.14 and 1.09 on (160000,
+// 256).
 constexpr int all_channels = std::numeric_limits<int>::max();
 constexpr int few_channels = 160;
 
@@ -39,7 +41,7 @@ constexpr int few_channels = 160;
 X86::X86(const Halide::Target& target, const Tuning& tuning, const Strides& strides)
     : Cpu(target, tuning, defaults, strides) {}
 
-/// A vector of the type that is computed in.
+/// The elements of a vector of the accumulator's type.
 int X86::step_of(Halide::Type data) const { return natural(algorithm::accumulator_of(data)); }
 
 BlockSizes X86::block_sizes(Layout layout, Halide::Type data, bool in_double) const {
@@ -57,8 +59,8 @@ BlockSizes X86::block_sizes(Layout layout, Halide::Type data, bool in_double) co
             .in_double = in_double,
             .shift_by_first = shift_by_first};
   }
-  // No lane adds more than 32 values, however narrow the vectors are.
-  // Two sums of so many vectors stay in registers: 32 of AVX-512, otherwise 16.
+  // No lane adds more than 32 values, for any width of vectors.
+  // Two sums of this many vectors stay in registers: AVX-512 has 32, others have 16.
   const int lanes = in_double && natural(Halide::Float(32)) < 16 ? 2 : 4;
   const int step = lanes * width;
   return {.width = width,
@@ -76,8 +78,8 @@ void X86::write_along(Stage y, const Var& l, const Halide::Type& data) const {
   y.split(l, l, li, step_of(data), guarded).vectorize(li);
 }
 
-/// One row after another: four side by side, which share their coefficients, took 22 instead of 14
-/// us in inference on (128, 1024) (Zen 4, 1 thread).
+/// One row after the other: four at once, which share their coefficients, took 22 instead of 14 us
+/// in inference on (128, 1024) (Zen 4, 1 thread).
 void X86::write_across(Stage y, const Var& c, const Var& /*n*/, const Halide::Type& data) const {
   const Var ci("ci");
   y.split(c, c, ci, step_of(data), guarded).vectorize(ci);
