@@ -33,7 +33,7 @@ struct Device {
   /// Parses "cpu", "cuda", "cuda:1", "opencl", "opencl:0".
   /// @throws DeviceError for anything else.
   explicit Device(std::string_view name);
-  /// The same, without a word, where a device is wanted: m.to("cuda:1").
+  /// The same as an implicit conversion, for arguments: m.to("cuda:1").
   template <std::convertible_to<std::string_view> Name>
   Device(const Name& name)  // NOLINT(google-explicit-constructor)
       : Device(std::string_view(name)) {}

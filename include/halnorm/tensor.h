@@ -76,6 +76,7 @@ class Tensor {
   /// T is float, double or std::int64_t. @throws ShapeError if the counts differ.
   template <class T>
   static Tensor from(std::span<const T> values, Shape shape);
+  /// The same for a vector.
   template <class T>
   static Tensor from(const std::vector<T>& values, Shape shape) {
     return from(std::span<const T>(values), std::move(shape));

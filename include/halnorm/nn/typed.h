@@ -7,26 +7,28 @@
 #include "halnorm/nn/module.h"
 
 /// @file
-/// Members of Module that return the class they are called on.
+/// Members of Module that return the class of the object.
 
 #pragma GCC visibility push(default)
 
 namespace halnorm::nn {
 
-/// A base between a class and the class that it derives from, by default Module: members that
-/// return *this return a Derived&, and clone() returns a Derived. All layers have it; a class of
-/// yours may:
+/// A base class between a class and its own base class, by default Module. Members that return
+/// *this return a Derived&, and clone() returns a Derived. All layers of the library use it. In
+/// your class:
 ///
 ///     class Block : public nn::Typed<Block> { ... };
-///     auto y = block.eval().to_double()(x);           // of Block's own operator()
+///     auto y = block.eval().to_double()(x);           // Block's operator()
 ///     std::shared_ptr<Block> copy = block.clone();
 ///
-/// Called through a Module& they are Module's, with the same effect.
+/// Through a Module& the members of Module are called, which have the same effect.
 template <class Derived, class Base = Module>
 class Typed : public Base {
  public:
   using Base::Base;
 
+  /// The member of Module of the same name.
+  /// @{
   Derived& train(bool mode = true) { return typed(Module::train(mode)); }
   Derived& eval() { return typed(Module::eval()); }
   Derived& requires_grad_(bool flag = true) { return typed(Module::requires_grad_(flag)); }
@@ -54,6 +56,7 @@ class Typed : public Base {
   [[nodiscard]] std::shared_ptr<Derived> clone() const {
     return std::static_pointer_cast<Derived>(Module::clone());
   }
+  /// @}
 
  private:
   static Derived& typed(Module& self) { return static_cast<Derived&>(self); }
