@@ -1,7 +1,7 @@
-# What only a build for another architecture needs.
+# For builds for another architecture.
 
-# A header-only library of this machine lies in /usr/include, among headers that are not for the
-# other architecture: `target` gets a folder that has its own headers, `name`, alone.
+# A header-only library of this machine is in /usr/include, among headers that are wrong for the
+# other architecture. `target` gets a folder that contains only the library's headers, `name`.
 function(halnorm_use_headers_alone target name)
   if(CMAKE_CROSSCOMPILING)
     get_target_property(folders ${target} INTERFACE_INCLUDE_DIRECTORIES)

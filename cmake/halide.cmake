@@ -19,7 +19,7 @@ if(NOT HalideHelpers_FOUND)
                       " -DCMAKE_PREFIX_PATH=<site-packages>/halide/lib64/cmake.")
 endif()
 
-# The two headers of Halide's that our own public headers include, and that we ship.
+# The two headers of Halide that the public headers include, and that the package contains.
 cmake_path(GET HalideHelpers_DIR PARENT_PATH halide_package_dir)
 cmake_path(GET halide_package_dir PARENT_PATH halide_lib_dir)
 cmake_path(GET halide_lib_dir PARENT_PATH halide_root)

@@ -1,10 +1,10 @@
-# Halide's runtime under names of ours. No symbol of it is then a symbol of a host's own Halide
-# runtime, which keeps its handlers, pool, allocator and device contexts.
+# Halide's runtime with prefixed symbols. So it shares no symbol with a host's own Halide runtime,
+# which keeps its handlers, pool, allocator and device contexts.
 
 set(halnorm_private_dir "${PROJECT_BINARY_DIR}/generated/private_runtime")
 set(halnorm_private_symbols "${halnorm_private_dir}/symbols.map")
 
-# Writes what renames the symbols that the archive of the target `runtime` defines: a map for
+# Writes the files that rename the symbols of the archive of the target `runtime`: a map for
 # objcopy, and a HalideRuntime.h that declares them under their new names. A target that links
 # halnorm_private_runtime includes this header in place of Halide's.
 function(halnorm_rename_runtime runtime)

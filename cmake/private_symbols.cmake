@@ -1,7 +1,7 @@
 # cmake -D nm=<nm> -D archive=<Halide's runtime> -D map=<file> -D header=<file>
 #       -P private_symbols.cmake
-# Every symbol that the archive defines gets the prefix halnorm_: in `map` as objcopy wants it, in
-# `header` as macros around Halide's own declarations.
+# Gives every symbol that the archive defines the prefix halnorm_: `map` is the list for objcopy,
+# `header` has macros around Halide's own declarations.
 
 execute_process(
   COMMAND "${nm}" --defined-only --extern-only --format=posix "${archive}"

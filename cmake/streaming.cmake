@@ -1,11 +1,11 @@
-# What Halide 21 cannot say of a kernel for data beyond the caches, said in its assembly: `from`,
-# written to `to`.
-# - The stores of its output, if it `writes` one, go past the caches: in the loop over whole lines,
-#   which LLVM's comments name, a store of a vector at an aligned address becomes such a store of
-#   the same operands, which asks for the same alignment. Stores with a mask have no such form, and
-#   those to the stack stay.
-# - What it fetches ahead goes into the nearest cache. Halide's fetches ask to be kept out of the
-#   others, which costs more than they gain: decision 015.
+# Rewrites the assembly of a kernel for data beyond the caches, because Halide 21 cannot express
+# these two things. Reads `from`, writes `to`.
+# - Non-temporal stores of the output, if the kernel `writes` one. In the loop over whole lines,
+#   which LLVM's comments name, an aligned store of a vector becomes a non-temporal store of the
+#   same operands, which needs the same alignment. Masked stores have no non-temporal form; stores
+#   to the stack are not changed.
+# - Prefetches to the first-level cache. Halide's prefetches bypass the other caches, which costs
+#   more than they gain: decision 015.
 
 file(READ "${from}" rest)
 set(lines_loop "\n\\.LBB[^\n]*_for_[^\n]*_in_lines\\.s1\\.[^\n]*\\$y\\.rebased[^\n]*\n")

@@ -1,6 +1,6 @@
-# The targets that kernels are compiled for, fastest first, the portable one last: a name of ours
-# and Halide's description. Every implied feature is spelled out, because a run-time check looks at
-# just the features that are named. Bare avx512 does not compile in Halide 21; avx512_zen4,
+# The targets that kernels are compiled for, fastest first, the portable one last: the name and
+# Halide's description. Every implied feature is named, because the run-time check tests only the
+# named features. Bare avx512 does not compile in Halide 21; avx512_zen4,
 # avx512_zen5 and avx10 do, but its run time cannot tell whether a CPU has them.
 
 set(HALNORM_X86_TARGETS avx512 avx2 sse41)

@@ -1,4 +1,5 @@
-# Warnings are errors in our own code; sanitizers reach whoever links us from the build tree.
+# Warnings are errors in halnorm's code. Sanitizers apply to every target that links halnorm from
+# the build tree.
 
 add_library(halnorm_warnings INTERFACE)
 target_compile_options(
