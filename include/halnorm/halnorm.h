@@ -10,6 +10,7 @@
 #include "halnorm/distributed.h"
 #include "halnorm/dtype.h"
 #include "halnorm/error.h"
+#include "halnorm/explain.h"
 #include "halnorm/functional.h"
 #include "halnorm/functional_fused.h"
 #include "halnorm/grad_mode.h"

@@ -63,20 +63,21 @@ BatchNormBackward run_backward(const char* function, const Tensor& given_dy, con
                                const Tensor& out, const ChannelPair* sums) {
   const Extents e = detail::extents_of(given_x);
   const Layout layout = detail::layout_of(given_x);
-  const Tensor x = detail::in_layout(given_x, layout);
-  const Tensor dy = detail::in_layout(given_dy, layout);
-  detail::Output dx(out, given_x, layout);
+  const Tensor x = detail::in_layout_or_items(given_x, layout);
+  const Tensor dy = detail::in_layout_or_items(given_dy, layout);
+  detail::Output dx(out, given_x, layout, true);
+  const detail::ViewOf view(layout, {&dy, &x, &dx.target()});
   const bool adds =
       sums != nullptr && sums->goes_along(x, {&dy, &x, &weight, &mean, &invstd, &out});
   const Tensor dweight = adds ? sums->first : empty_gradient(given_x);
   const Tensor dbias = adds ? sums->second : empty_gradient(given_x);
   detail::execute(function,
-                  detail::BackwardOperands{.dy = detail::view_of(dy, layout),
-                                           .x = detail::view_of(x, layout),
+                  detail::BackwardOperands{.dy = view(dy),
+                                           .x = view(x),
                                            .weight = detail::weight_channels(weight, e.C, x),
                                            .mean = detail::channels_of(mean),
                                            .invstd = detail::channels_of(invstd),
-                                           .dx = detail::view_of(dx.target(), layout),
+                                           .dx = view(dx.target()),
                                            .dweight = detail::channels_of(dweight),
                                            .dbias = detail::channels_of(dbias),
                                            .adds = adds});
@@ -109,21 +110,22 @@ BatchNormBackward run_backward_infer(const char* function, const Tensor& given_d
                                      double eps, const Tensor& out) {
   const std::int64_t channels = given_x.shape()[1];
   const Layout layout = detail::layout_of(given_x);
-  const Tensor x = detail::in_layout(given_x, layout);
+  const Tensor x = detail::in_layout_or_items(given_x, layout);
   // On a device the kernel that writes dx may be the first to run.
   const bool keeps = out.defined() && given_x.device() != Device::cpu();
-  const Tensor dy = detail::in_layout(keeps ? given_dy.clone() : given_dy, layout);
-  detail::Output dx(out, given_x, layout);
+  const Tensor dy = detail::in_layout_or_items(keeps ? given_dy.clone() : given_dy, layout);
+  detail::Output dx(out, given_x, layout, true);
+  const detail::ViewOf view(layout, {&dy, &x, &dx.target()});
   const Tensor dweight = empty_gradient(given_x);
   const Tensor dbias = empty_gradient(given_x);
   detail::execute(function, detail::BackwardInferOperands{
-                                .dy = detail::view_of(dy, layout),
-                                .x = detail::view_of(x, layout),
+                                .dy = view(dy),
+                                .x = view(x),
                                 .weight = detail::weight_channels(weight, channels, x),
                                 .running_mean = detail::channels_of(running_mean),
                                 .running_var = detail::channels_of(running_var),
                                 .eps = eps,
-                                .dx = detail::view_of(dx.target(), layout),
+                                .dx = view(dx.target()),
                                 .dweight = detail::channels_of(dweight),
                                 .dbias = detail::channels_of(dbias)});
   return {dx.finish(), dweight, dbias};

@@ -35,19 +35,20 @@ struct Coefficients {
 Tensor run_elemt(const char* function, const Tensor& given_dy, const Tensor& given_x,
                  const Coefficients& k, const Tensor& out) {
   const Layout layout = detail::elementwise_layout_of(given_x);
-  const Tensor x = detail::in_layout(given_x, layout);
-  const Tensor dy = detail::in_layout(given_dy, layout);
-  detail::Output dx(out, given_x, layout);
+  const Tensor x = detail::in_layout_or_items(given_x, layout);
+  const Tensor dy = detail::in_layout_or_items(given_dy, layout);
+  detail::Output dx(out, given_x, layout, true);
+  const detail::ViewOf view(layout, {&dy, &x, &dx.target()});
   detail::execute(function, detail::BackwardElemtOperands{
-                                .dy = detail::view_of(dy, layout),
-                                .x = detail::view_of(x, layout),
+                                .dy = view(dy),
+                                .x = view(x),
                                 .weight = detail::weight_channels(k.weight, given_x.shape()[1], x),
                                 .mean = detail::channels_of(k.mean),
                                 .invstd = detail::channels_of(k.invstd),
                                 .sum_dy = detail::channels_of(k.sum_dy),
                                 .sum_dy_xmu = detail::channels_of(k.sum_dy_xmu),
                                 .count = k.count,
-                                .dx = detail::view_of(dx.target(), layout)});
+                                .dx = view(dx.target())});
   return dx.finish();
 }
 

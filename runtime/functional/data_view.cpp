@@ -102,6 +102,15 @@ bool fits(const Tensor& x, Layout layout) {
                          : steps_by_one(e.L, s.l);
 }
 
+bool fits_in_items(const Tensor& x, Layout layout) {
+  constexpr std::int64_t enough_bytes = 65536;
+  const Extents e = extents_of(x);
+  const Strides3 s = strides_of(x);
+  return layout == Layout::nlc && memory_of(x) == nullptr && s.merged && steps_by_one(e.C, s.c) &&
+         s.l >= e.C && !rows_merge(e, s) &&
+         e.C * e.L * static_cast<std::int64_t>(size_of(x.dtype())) >= enough_bytes;
+}
+
 Layout layout_of(const Tensor& x) {
   const Extents e = extents_of(x);
   // Without an L axis the channels are innermost, whatever their stride says.
@@ -148,6 +157,29 @@ Tensor in_layout(const Tensor& x, Layout layout) {
   Tensor dense = empty_in_layout(x, layout);
   dense.copy_(x);
   return dense;
+}
+
+Tensor in_layout_or_items(const Tensor& x, Layout layout) {
+  return fits_in_items(x, layout) ? x : in_layout(x, layout);
+}
+
+ViewOf::ViewOf(Layout layout, std::initializer_list<const Tensor*> tensors)
+    : layout_(layout),
+      in_items_(layout == Layout::nlc &&
+                std::any_of(tensors.begin(), tensors.end(),
+                            [](const Tensor* t) { return fits_in_items(*t, Layout::nlc); })) {}
+
+View ViewOf::operator()(const Tensor& x) const {
+  View v = view_of(x, layout_);
+  if (in_items_) {
+    const Extents e = extents_of(x);
+    const Strides3 s = strides_of(x);
+    v.N = e.N;
+    v.L = e.L;
+    v.stride_n = s.n;
+    v.stride_l = s.l;
+  }
+  return v;
 }
 
 View view_of(const Tensor& x, Layout layout) {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 
 #include "halnorm/tensor.h"
 #include "kernels/call.h"
@@ -28,8 +29,12 @@ struct Strides3 {
 };
 Strides3 strides_of(const Tensor& x);
 
-/// Whether a kernel of this layout can read or write the tensor where it lies.
+/// Whether one kernel of this layout can read or write the tensor where it lies.
 bool fits(const Tensor& x, Layout layout);
+
+/// Whether kernels can, one for each item of the batch: rows of C values at one distance within an
+/// item, and enough of them to be worth a kernel.
+bool fits_in_items(const Tensor& x, Layout layout);
 
 /// The layout in which x can be used in place; if there is none, the one that has the order of its
 /// axes, in which it is copied and in which new tensors like it are made.
@@ -42,12 +47,27 @@ Layout elementwise_layout_of(const Tensor& x);
 /// x itself, or a dense copy in the given layout if no kernel of that layout can use x in place.
 Tensor in_layout(const Tensor& x, Layout layout);
 
+/// The same for an operation that takes items one by one.
+Tensor in_layout_or_items(const Tensor& x, Layout layout);
+
 /// A new dense tensor of x's shape, stored in the given layout; of x's dtype, or another.
 Tensor empty_in_layout(const Tensor& x, Layout layout);
 Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype);
 
 /// A tensor that fits(), as kernels see it.
 View view_of(const Tensor& x, Layout layout);
+
+/// The data tensors of an operation, of one shape, as kernels see them: if one of them fits only in
+/// items, then all of them in items.
+class ViewOf {
+ public:
+  ViewOf(Layout layout, std::initializer_list<const Tensor*> tensors);
+  [[nodiscard]] View operator()(const Tensor& x) const;
+
+ private:
+  Layout layout_;
+  bool in_items_;
+};
 
 /// One value per channel.
 inline Channels channels_of(const Tensor& values) {

@@ -83,6 +83,7 @@ View new_output(const View& x) {
   out.data = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 20);
   out.stride_c = x.layout == Layout::ncl ? x.L : 1;
   out.stride_n = x.C * x.L;
+  out.stride_l = x.layout == Layout::ncl ? 1 : x.C;
   return out;
 }
 
@@ -97,10 +98,12 @@ std::string explain(std::string_view function, const Tensor& x, const Tensor& ou
     return "nothing: x is empty";
   }
   const Layout layout = f.adds_up ? detail::layout_of(x) : detail::elementwise_layout_of(x);
-  View given =
-      detail::fits(x, layout) ? detail::view_of(x, layout) : new_output(detail::view_of(x, layout));
-  const View target =
-      out.defined() && detail::fits(out, layout) ? detail::view_of(out, layout) : new_output(given);
+  const auto is_used = [layout](const Tensor& t) {
+    return t.defined() && (detail::fits(t, layout) || detail::fits_in_items(t, layout));
+  };
+  const detail::ViewOf view(layout, {&x, out.defined() ? &out : &x});
+  const View given = is_used(x) ? view(x) : new_output(view(x));
+  const View target = is_used(out) ? view(out) : new_output(given);
   return f.plan(given, target).str();
 }
 

@@ -66,8 +66,9 @@ Trained run_passes_of_train(const char* function, const Tensor& given, const Ext
   const detail::LoadedParameter weight(given_weight, given.dtype());
   const detail::LoadedParameter bias(given_bias, given.dtype());
   const Layout layout = detail::layout_of(given);
-  const Tensor x = detail::in_layout(given, layout);
-  detail::Output y(out, given, layout);
+  const Tensor x = detail::in_layout_or_items(given, layout);
+  detail::Output y(out, given, layout, true);
+  const detail::ViewOf view(layout, {&x, &y.target()});
   // One by one: GCC 12 destroys the members of a nested aggregate twice if a later one throws.
   Trained r;
   r.forward.mean = take(room.mean, e.C, given.device());
@@ -76,11 +77,11 @@ Trained run_passes_of_train(const char* function, const Tensor& given, const Ext
   const auto running = detail::statistics_for(update, x, {&x, &weight.get(), &bias.get()});
   r.updated = running.has_value();
   detail::execute(function,
-                  detail::TrainOperands{.x = detail::view_of(x, layout),
+                  detail::TrainOperands{.x = view(x),
                                         .weight = detail::weight_channels(weight.get(), e.C, x),
                                         .bias = detail::bias_channels(bias.get(), e.C, x),
                                         .eps = eps,
-                                        .y = detail::view_of(y.target(), layout),
+                                        .y = view(y.target()),
                                         .mean = detail::channels_of(r.forward.mean),
                                         .invstd = detail::channels_of(r.forward.invstd),
                                         .m2 = detail::channels_of(r.m2),
@@ -141,12 +142,13 @@ template <class Pass>
 Tensor run_pass(const Given& g, const Tensor& given_x, const Tensor& out, Pass pass) {
   const std::int64_t channels = given_x.shape()[1];
   const Layout layout = detail::elementwise_layout_of(given_x);
-  const Tensor x = detail::in_layout(given_x, layout);
-  detail::Output y(out, given_x, layout);
-  pass(detail::view_of(x, layout),
+  const Tensor x = detail::in_layout_or_items(given_x, layout);
+  detail::Output y(out, given_x, layout, true);
+  const detail::ViewOf view(layout, {&x, &y.target()});
+  pass(view(x),
        {detail::channels_of(g.mean), detail::channels_of(g.invstd_or_var),
         detail::weight_channels(g.weight, channels, x), detail::bias_channels(g.bias, channels, x)},
-       detail::view_of(y.target(), layout));
+       view(y.target()));
   return y.finish();
 }
 

@@ -97,7 +97,7 @@ Trained run_pass_of_train(const Arguments& a) {
   const Layout layout = detail::layout_of(a.x);
   const Tensor x = detail::in_layout(a.x, layout);
   const Addend addend(a.addend, a.x, layout);
-  detail::Output y(a.out, a.x, layout);
+  detail::Output y(a.out, a.x, layout, false);
   // One by one: GCC 12 destroys the members of a nested aggregate twice if a later one throws.
   Trained r;
   r.forward.mean = Tensor::empty({e.C}, DType::Float64, a.x.device());
@@ -166,7 +166,7 @@ Tensor run_infer(const Arguments& a, const Tensor& running_mean, const Tensor& r
   const Layout layout = detail::elementwise_layout_of(a.x);
   const Tensor x = detail::in_layout(a.x, layout);
   const Addend addend(a.addend, a.x, layout);
-  detail::Output y(a.out, a.x, layout);
+  detail::Output y(a.out, a.x, layout, false);
   detail::execute(a.function, detail::FusedInferOperands{
                                   .x = detail::view_of(x, layout),
                                   .addend = addend.view(),

@@ -8,13 +8,14 @@ namespace halnorm::detail {
 std::pair<Tensor, Tensor> gradient_sums(const char* function, const Tensor& given_dy,
                                         const Tensor& given_x, const Tensor& given_mean) {
   const Layout layout = layout_of(given_x);
-  const Tensor x = in_layout(given_x, layout);
-  const Tensor dy = in_layout(given_dy, layout);
+  const Tensor x = in_layout_or_items(given_x, layout);
+  const Tensor dy = in_layout_or_items(given_dy, layout);
   const Tensor mean = given_mean.to(DType::Float64);
   std::pair<Tensor, Tensor> sums{Tensor::empty(mean.shape(), DType::Float64, x.device()),
                                  Tensor::empty(mean.shape(), DType::Float64, x.device())};
-  execute(function, ReduceOperands{view_of(dy, layout), view_of(x, layout), channels_of(mean),
-                                   channels_of(sums.first), channels_of(sums.second)});
+  const ViewOf view(layout, {&dy, &x});
+  execute(function, ReduceOperands{view(dy), view(x), channels_of(mean), channels_of(sums.first),
+                                   channels_of(sums.second)});
   return sums;
 }
 

@@ -53,10 +53,10 @@ Moments new_moments(const Extents& e, Device device) {
 
 void run_moments(const char* function, const Tensor& given, const Moments& m) {
   const Layout layout = detail::layout_of(given);
-  const Tensor x = detail::in_layout(given, layout);
+  const Tensor x = detail::in_layout_or_items(given, layout);
   detail::execute(function,
-                  detail::MomentsOperands{detail::view_of(x, layout), detail::channels_of(m.mean),
-                                          detail::channels_of(m.m2)});
+                  detail::MomentsOperands{detail::ViewOf(layout, {&x})(x),
+                                          detail::channels_of(m.mean), detail::channels_of(m.m2)});
 }
 
 }  // namespace

@@ -6,12 +6,15 @@
 
 namespace halnorm::detail {
 
-/// The tensor that a kernel writes: the caller's `out` where a kernel can, a new one otherwise.
+/// The tensor that kernels write: the caller's `out` where they can, a new one otherwise.
 class Output {
  public:
-  Output(const Tensor& out, const Tensor& x, Layout layout)
+  /// `by_items`: whether the operation takes items one by one.
+  Output(const Tensor& out, const Tensor& x, Layout layout, bool by_items)
       : wanted_(out),
-        target_(out.defined() && fits(out, layout) ? out : empty_in_layout(x, layout)) {
+        target_(out.defined() && (fits(out, layout) || (by_items && fits_in_items(out, layout)))
+                    ? out
+                    : empty_in_layout(x, layout)) {
     count_write(target_);
   }
 

@@ -45,7 +45,8 @@ bool is_small(const View& x, const Kernel& small) noexcept {
   if (x.memory == nullptr) {
     const bool backward = small.operation == Operation::batch_norm_backward_small;
     const bool in_lines = small.vector_bytes == line_bytes;
-    return x.N <= small_rows && x.C <= small_elements && x.N * x.C <= small_elements &&
+    return !x.in_items() && x.N <= small_rows && x.C <= small_elements &&
+           x.N * x.C <= small_elements &&
            x.bytes() <= (in_lines ? small_bytes_in_lines : small_bytes_in_parts) &&
            walk_fits(x, backward ? 2 : 1);
   }

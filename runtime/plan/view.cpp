@@ -30,6 +30,9 @@ std::byte* offset(std::byte* data, std::int64_t elements, DType dtype) {
 /// channel's.
 Box full_box(const View& v, std::int64_t elements) noexcept {
   const std::int64_t plane = v.C * v.L;
+  if (v.in_items() && plane <= elements) {
+    return {0, 1, 0, v.C, 0, v.L};
+  }
   if (plane <= elements) {
     return {0, std::min(elements / plane, v.N), 0, v.C, 0, v.L};
   }
@@ -48,19 +51,25 @@ std::int64_t View::bytes() const noexcept {
 double View::count() const noexcept { return static_cast<double>(N) * static_cast<double>(L); }
 
 bool View::fits_kernel() const noexcept {
-  return numel() <= farthest && reach(N, stride_n) + reach(C, stride_c) + reach(L, 1) <= farthest;
+  return !in_items() && numel() <= farthest &&
+         reach(N, stride_n) + reach(C, stride_c) + reach(L, 1) <= farthest;
 }
 
-bool View::planes_are_dense() const noexcept { return C == 1 || stride_c == L; }
+bool View::planes_are_dense() const noexcept { return !in_items() && (C == 1 || stride_c == L); }
 
 bool View::is_dense() const noexcept { return planes_are_dense() && (N == 1 || stride_n == C * L); }
 
 View View::part(const Box& b) const noexcept {
   View v = *this;
-  v.data = offset(data, b.first_n * stride_n + b.first_c * stride_c + b.first_l, dtype);
+  v.data = offset(data, b.first_n * stride_n + b.first_c * stride_c + b.first_l * stride_l, dtype);
   v.N = b.n;
   v.C = b.c;
   v.L = b.l;
+  if (in_items() && b.n == 1) {
+    v.N = b.l;
+    v.L = 1;
+    v.stride_n = stride_l;
+  }
   return v;
 }
 

@@ -29,7 +29,8 @@ struct Box {
 };
 
 /// Where the elements of a data tensor lie: (n, c, l) with L innermost, or, in NLC, rows n of C
-/// values, with L = 1. The innermost axis steps by one. 64 bits throughout.
+/// values, with L = 1. Rows that do not all lie at one distance are N items of L rows each, which
+/// kernels take one by one. The innermost axis steps by one. 64 bits throughout.
 struct View {
   std::byte* data;
   DType dtype;
@@ -37,12 +38,14 @@ struct View {
   std::int64_t N, C, L;
   std::int64_t stride_n, stride_c;
   const DeviceMemory* memory = nullptr;  ///< null for the host
+  std::int64_t stride_l = 1;             ///< of the rows in items
 
+  [[nodiscard]] bool in_items() const noexcept { return layout == Layout::nlc && L > 1; }
   [[nodiscard]] std::int64_t numel() const noexcept { return N * C * L; }
   [[nodiscard]] std::int64_t bytes() const noexcept;
   /// Values per channel.
   [[nodiscard]] double count() const noexcept;
-  /// Whether Halide's 32-bit indices reach every element.
+  /// Whether one kernel can take it: Halide's 32-bit indices reach every element.
   [[nodiscard]] bool fits_kernel() const noexcept;
   /// Whether the channels of each row follow each other without a gap.
   [[nodiscard]] bool planes_are_dense() const noexcept;
