@@ -8,120 +8,117 @@ set(HALNORM_TYPE_bf16 bfloat16)
 set(HALNORM_TYPE_f32 float32)
 set(HALNORM_TYPE_f64 float64)
 
-set(HALNORM_BASE_OPERATIONS
-    batch_norm_train
-    batch_norm_infer
-    batch_norm_backward
-    batch_norm_backward_infer
-    batch_norm_moments
-    batch_norm_elemt
-    batch_norm_backward_reduce
-    batch_norm_backward_elemt
-    batch_norm_fused_train
-    batch_norm_fused_infer
-    batch_norm_fused_backward
-    batch_norm_fused_backward_infer
-    update_running_stats
+# The operations. A base operation names its groups of HALNORM_OPERATIONS; with a base come its
+# variants, the rows without groups whose names begin like its own, which take the same arguments:
+#   _small   few values: one launch on devices, one loop on the CPUs that gain by it. They have
+#            masks for what a row has beyond whole vectors; without masks a training call on
+#            (20, 100) became 1 to 6 % slower.
+#   _exact   channels of few values, added up in double: the roundings of float32 would show, and
+#            double costs little there. float16 and bfloat16 have fewer digits than the sums.
+#   _stream  data beyond the caches: decisions 013 and 015. In NLC the statistics come first anyway.
+# Operations of devices alone save launches: _update updates running statistics, _add adds dweight
+# and dbias to others.
+#
+# Large calls of training and inference take statistics and elements one after the other, as the
+# split forms do: so training has split's operations too, and inference elemt. Fused training in
+# place takes its moments first.
+#
+# First loop: how a kernel's first loop goes through its tasks. Sums come before what only writes,
+# and left the end of the data in cache. Inference finds nothing there that its own threads left:
+# side by side they take 2 to 10 % less than on ranges (an Intel Xeon, 2 threads, 3 to 10 MB).
+#
+# In the columns "any" layout is ncl and nlc, "all" is without a limit, "avx" is avx512 and avx2:
+#    operation | layouts on CPUs | CPUs | layouts on devices | dtypes | first loop | groups
+set(HALNORM_TABLE
+  "batch_norm_train                    | any | all | any | all     | forwards     | training"
+  "batch_norm_train_small              | nlc | avx | any | all     | forwards     | -"
+  "batch_norm_train_exact              | any | all | -   | f32     | forwards     | -"
+  "batch_norm_train_stream             | ncl | avx | -   | all     | forwards     | -"
+  "batch_norm_train_update             | -   | -   | any | all     | forwards     | -"
+  "batch_norm_train_update_small       | -   | -   | any | all     | forwards     | -"
+  "batch_norm_infer                    | any | all | any | all     | side_by_side | inference"
+  "batch_norm_backward                 | any | all | any | all     | forwards     | training"
+  "batch_norm_backward_small           | nlc | avx | any | all     | forwards     | -"
+  "batch_norm_backward_exact           | any | all | -   | f32     | forwards     | -"
+  "batch_norm_backward_stream          | ncl | avx | -   | all     | forwards     | -"
+  "batch_norm_backward_add             | -   | -   | any | all     | forwards     | -"
+  "batch_norm_backward_add_small       | -   | -   | any | all     | forwards     | -"
+  "batch_norm_backward_infer           | any | all | any | all     | forwards     | training"
+  "batch_norm_moments                  | any | all | any | all     | forwards     | fused split"
+  "batch_norm_moments_exact            | any | all | -   | f32     | forwards     | -"
+  "batch_norm_moments_stream           | any | avx | -   | all     | forwards     | -"
+  "batch_norm_elemt                    | any | all | any | all     | backwards    | inference split"
+  "batch_norm_elemt_stream             | any | avx | -   | all     | backwards    | -"
+  "batch_norm_backward_reduce          | any | all | any | all     | forwards     | split"
+  "batch_norm_backward_reduce_exact    | any | all | -   | f32     | forwards     | -"
+  "batch_norm_backward_reduce_stream   | any | avx | -   | all     | forwards     | -"
+  "batch_norm_backward_elemt           | any | all | any | all     | backwards    | split"
+  "batch_norm_backward_elemt_stream    | any | avx | -   | all     | backwards    | -"
+  "batch_norm_fused_train              | any | all | any | all     | forwards     | fused"
+  "batch_norm_fused_train_small        | -   | -   | any | all     | forwards     | -"
+  "batch_norm_fused_train_update       | -   | -   | any | all     | forwards     | -"
+  "batch_norm_fused_train_update_small | -   | -   | any | all     | forwards     | -"
+  "batch_norm_fused_infer              | any | all | any | all     | side_by_side | fused"
+  "batch_norm_fused_backward           | any | all | any | all     | forwards     | fused"
+  "batch_norm_fused_backward_small     | -   | -   | any | all     | forwards     | -"
+  "batch_norm_fused_backward_add       | -   | -   | any | all     | forwards     | -"
+  "batch_norm_fused_backward_add_small | -   | -   | any | all     | forwards     | -"
+  "batch_norm_fused_backward_infer     | any | all | any | all     | forwards     | fused"
+  "update_running_stats                | c   | all | c   | f32 f64 | forwards     | fused split"
 )
-# With running statistics that are updated on the way, and with gradients that are added to others;
-# and all of it in one launch, for few values: what saves launches.
-set(HALNORM_DEVICE_OPERATIONS
-    batch_norm_train_update
-    batch_norm_train_update_small
-    batch_norm_fused_train_small
-    batch_norm_fused_train_update
-    batch_norm_fused_train_update_small
-    batch_norm_backward_add
-    batch_norm_backward_add_small
-    batch_norm_fused_backward_small
-    batch_norm_fused_backward_add
-    batch_norm_fused_backward_add_small
-)
-# The same for small calls, with the same arguments: on devices in one launch, on CPUs in one loop.
-set(HALNORM_SMALL_OPERATIONS batch_norm_train_small batch_norm_backward_small)
-# The CPU targets that gain by it: what a row has beyond whole vectors takes masks, and without them
-# a training call on (20, 100) became 1 to 6 % slower.
-set(HALNORM_SMALL_CPUS avx512 avx2)
-# The same for data beyond the caches: decisions 013 and 015. In NLC the statistics come in a pass
-# of their own anyway.
-set(HALNORM_STREAM_OPERATIONS
-    batch_norm_train_stream
-    batch_norm_backward_stream
-    batch_norm_moments_stream
-    batch_norm_elemt_stream
-    batch_norm_backward_reduce_stream
-    batch_norm_backward_elemt_stream
-)
-set(HALNORM_STREAM_CPUS avx512 avx2)
-
-# The same for channels of few values: float32's roundings would show in their statistics, and sums
-# in double cost little there. Without float16's and bfloat16's forms: their values are rounded to
-# fewer digits than the sums.
-set(HALNORM_EXACT_OPERATIONS
-    batch_norm_train_exact
-    batch_norm_backward_exact
-    batch_norm_moments_exact
-    batch_norm_backward_reduce_exact
-)
-
-# The groups of HALNORM_OPERATIONS, and the operations that each takes with all their variants. Large
-# calls of training and inference take statistics and elements one after the other, as the split
-# forms do; fused training in place takes its moments first.
 set(HALNORM_KNOWN_GROUPS inference training fused split)
-set(HALNORM_GROUP_inference batch_norm_infer batch_norm_elemt)
-set(HALNORM_GROUP_split
-    batch_norm_moments
-    batch_norm_elemt
-    batch_norm_backward_reduce
-    batch_norm_backward_elemt
-    update_running_stats
-)
-set(HALNORM_GROUP_training batch_norm_train batch_norm_backward batch_norm_backward_infer
-                           ${HALNORM_GROUP_split})
-set(HALNORM_GROUP_fused
-    batch_norm_fused_train
-    batch_norm_fused_infer
-    batch_norm_fused_backward
-    batch_norm_fused_backward_infer
-    batch_norm_moments
-    update_running_stats
-)
+set(HALNORM_ALL_OPERATIONS "")
+set(HALNORM_BASE_OPERATIONS "")
+foreach(row IN LISTS HALNORM_TABLE)
+  string(REGEX REPLACE " *\\| *" ";" row "${row}")
+  list(GET row 0 operation)
+  list(APPEND HALNORM_ALL_OPERATIONS ${operation})
+  set(place 0)
+  foreach(column IN ITEMS cpu_layouts cpus device_layouts dtypes walk groups)
+    math(EXPR place "${place} + 1")
+    list(GET row ${place} words)
+    string(REPLACE " " ";" words "${words}")
+    list(REMOVE_ITEM words -)
+    list(TRANSFORM words REPLACE "^any$" "ncl;nlc")
+    list(TRANSFORM words REPLACE "^avx$" "avx512;avx2")
+    set(HALNORM_${column}_${operation} "${words}")
+  endforeach()
+  foreach(group IN LISTS HALNORM_groups_${operation})
+    list(APPEND HALNORM_GROUP_${group} ${operation})
+  endforeach()
+  if(HALNORM_groups_${operation})
+    list(APPEND HALNORM_BASE_OPERATIONS ${operation})
+  endif()
+endforeach()
+list(APPEND HALNORM_GROUP_training ${HALNORM_GROUP_split})
 include(choice)
 include(add_kernel)
 
-# update_running_stats has one value a channel, and so no layout of its own. In NCL a CPU's kernel
-# is one loop over channels already. No layout, no kernel.
+# No layout, no kernel.
 function(halnorm_layouts_of operation target out)
-  if(operation STREQUAL "update_running_stats")
-    set(${out} c PARENT_SCOPE)
-  elseif(operation IN_LIST HALNORM_SMALL_OPERATIONS AND target IN_LIST HALNORM_SMALL_CPUS)
-    set(${out} nlc PARENT_SCOPE)
-  elseif(operation IN_LIST HALNORM_SMALL_OPERATIONS AND NOT DEFINED HALNORM_DEVICE_TYPE_${target})
-    set(${out} "" PARENT_SCOPE)
-  elseif(operation IN_LIST HALNORM_DEVICE_OPERATIONS AND NOT DEFINED HALNORM_DEVICE_TYPE_${target})
-    set(${out} "" PARENT_SCOPE)
-  elseif(operation IN_LIST HALNORM_STREAM_OPERATIONS AND NOT target IN_LIST HALNORM_STREAM_CPUS)
-    set(${out} "" PARENT_SCOPE)
-  elseif(operation IN_LIST HALNORM_EXACT_OPERATIONS AND DEFINED HALNORM_DEVICE_TYPE_${target})
-    set(${out} "" PARENT_SCOPE)
-  elseif(operation MATCHES "^batch_norm_(train|backward)_stream$")
-    set(${out} ncl PARENT_SCOPE)
-  else()
-    set(${out} ncl nlc PARENT_SCOPE)
+  set(cpus ${HALNORM_cpus_${operation}})
+  set(layouts "")
+  if(DEFINED HALNORM_DEVICE_TYPE_${target})
+    set(layouts ${HALNORM_device_layouts_${operation}})
+  elseif(cpus STREQUAL "all" OR target IN_LIST cpus)
+    set(layouts ${HALNORM_cpu_layouts_${operation}})
   endif()
+  set(${out} "${layouts}" PARENT_SCOPE)
 endfunction()
 
-# None of an operation that is left out. update_running_stats knows no data, only statistics, and
-# those of narrow data are f32.
+# None of an operation that is left out. update_running_stats knows no data, only statistics: its
+# dtypes do not depend on the data's.
 function(halnorm_dtypes_of operation out)
   halnorm_chosen_dtypes(dtypes)
   halnorm_is_chosen(${operation} is_chosen)
+  set(own ${HALNORM_dtypes_${operation}})
   if(NOT is_chosen)
     set(dtypes "")
   elseif(operation STREQUAL "update_running_stats")
-    set(dtypes f32 f64)
-  elseif(operation IN_LIST HALNORM_EXACT_OPERATIONS)
-    list(FILTER dtypes INCLUDE REGEX "^f32$")
+    set(dtypes ${own})
+  elseif(NOT own STREQUAL "all")
+    list(JOIN own "|" own)
+    list(FILTER dtypes INCLUDE REGEX "^(${own})$")
   endif()
   set(${out} "${dtypes}" PARENT_SCOPE)
 endfunction()
@@ -151,11 +148,8 @@ function(halnorm_add_kernels)
     string(APPEND rows "HALNORM_TARGET(${target})\n")
   endforeach()
   halnorm_write_list(halnorm_targets.inc "${rows}")
-  set(operations ${HALNORM_SMALL_OPERATIONS} ${HALNORM_EXACT_OPERATIONS}
-                 ${HALNORM_STREAM_OPERATIONS} ${HALNORM_DEVICE_OPERATIONS}
-                 ${HALNORM_BASE_OPERATIONS})
   set(names "")
-  foreach(operation IN LISTS operations)
+  foreach(operation IN LISTS HALNORM_ALL_OPERATIONS)
     string(APPEND names "HALNORM_OPERATION(${operation})\n")
     set(rows "")
     halnorm_dtypes_of(${operation} dtypes)
@@ -171,10 +165,10 @@ function(halnorm_add_kernels)
         endforeach()
       endforeach()
     endforeach()
-    halnorm_write_rows(${operation} "${rows}" ${operations})
+    halnorm_write_rows(${operation} "${rows}")
   endforeach()
   halnorm_write_list(halnorm_operations.inc "${names}")
-  halnorm_write_choice("${operations}")
+  halnorm_write_choice("${HALNORM_ALL_OPERATIONS}")
   # How each is made, for ./dev tune: what it compiles differs from this by its constants alone.
   get_property(recipes GLOBAL PROPERTY HALNORM_RECIPES)
   list(JOIN recipes "\n" recipes)

@@ -2,11 +2,11 @@
 
 /// @file
 /// The whole C++ interface except for these headers, which are included on their own:
-/// halnorm/explain.h (plans and reports of calls), halnorm/cuda.h (a host's CUDA context and
-/// stream), halnorm/halide.h (tensors as Halide buffers), halnorm/mpi.h (ranks connected by MPI),
-/// halnorm/halnorm_c.h (the C interface) and halnorm/kernel_runtime.h (settings for programs that
-/// call kernels by name).
+/// halnorm/cuda.h (a host's CUDA context and stream), halnorm/halide.h (tensors as Halide buffers),
+/// halnorm/mpi.h (ranks connected by MPI), halnorm/halnorm_c.h (the C interface) and
+/// halnorm/kernel_runtime.h (settings for programs that call kernels by name).
 
+#include "halnorm/call_report.h"
 #include "halnorm/device.h"
 #include "halnorm/distributed.h"
 #include "halnorm/dtype.h"

@@ -167,9 +167,7 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
   constexpr const char* function = "batch_norm_backward_infer";
   detail::check_linked(function, detail::Operation::batch_norm_backward_infer);
   const Extents e = detail::check_gradient(function, given_dy, given_x, given_weight);
-  detail::check_parameter(function, "running_mean", given_mean, given_x, e.C, false);
-  detail::check_parameter(function, "running_var", given_var, given_x, e.C, false);
-  detail::check_same_dtype(function, "running_mean", given_mean, "running_var", given_var);
+  detail::check_running(function, given_x, e, given_mean, given_var);
   detail::check_eps(function, eps);
   detail::check_out(function, out, given_dy,
                     {&given_dy, &given_x, &given_weight, &given_mean, &given_var});

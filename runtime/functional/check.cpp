@@ -151,14 +151,6 @@ Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x,
   return e;
 }
 
-void check_same_dtype(const char* function, const char* name, const Tensor& t,
-                      const char* other_name, const Tensor& other) {
-  if (t.defined() && other.defined() && t.dtype() != other.dtype()) {
-    throw DTypeError(prefix(function, name) + " is " + text(t.dtype()) + " and " + other_name +
-                     " is " + text(other.dtype()) + ", wanted one dtype for both");
-  }
-}
-
 Tensor check_statistic(const char* function, const char* name, const Tensor& t,
                        std::int64_t channels, Device device) {
   check_defined(function, name, t);
@@ -170,16 +162,6 @@ Tensor check_statistic(const char* function, const char* name, const Tensor& t,
   check_device(function, name, t, device);
   check_start(function, name, t);
   return t.to(DType::Float64).contiguous();
-}
-
-bool check_pair(const char* function, const Tensor& running_mean, const Tensor& running_var) {
-  if (running_mean.defined() != running_var.defined()) {
-    throw ValueError(string(function) +
-                     ": running_mean and running_var must either both be defined or neither, got "
-                     "only " +
-                     (running_mean.defined() ? "running_mean" : "running_var"));
-  }
-  return running_mean.defined();
 }
 
 void check_written(const char* function, const Tensor& running_mean, const Tensor& running_var) {
@@ -278,6 +260,24 @@ double check_update(const char* function, const Tensor& running_mean, const Tens
     }
   }
   return count;
+}
+
+void check_same_dtype(const char* function, const char* name, const Tensor& t,
+                      const char* other_name, const Tensor& other) {
+  if (t.defined() && other.defined() && t.dtype() != other.dtype()) {
+    throw DTypeError(prefix(function, name) + " is " + text(t.dtype()) + " and " + other_name +
+                     " is " + text(other.dtype()) + ", wanted one dtype for both");
+  }
+}
+
+bool check_pair(const char* function, const Tensor& running_mean, const Tensor& running_var) {
+  if (running_mean.defined() != running_var.defined()) {
+    throw ValueError(string(function) +
+                     ": running_mean and running_var must either both be defined or neither, got "
+                     "only " +
+                     (running_mean.defined() ? "running_mean" : "running_var"));
+  }
+  return running_mean.defined();
 }
 
 }  // namespace halnorm::detail

@@ -44,6 +44,14 @@ Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x,
 void check_same_dtype(const char* function, const char* name, const Tensor& t,
                       const char* other_name, const Tensor& other);
 
+/// weight and bias, or none of either.
+void check_affine(const char* function, const Tensor& x, const Extents& e, const Tensor& weight,
+                  const Tensor& bias);
+
+/// Running statistics, both defined.
+void check_running(const char* function, const Tensor& x, const Extents& e,
+                   const Tensor& running_mean, const Tensor& running_var);
+
 /// One value per channel in Float64, or in Float32 and then widened.
 Tensor check_statistic(const char* function, const char* name, const Tensor& t,
                        std::int64_t channels, Device device);

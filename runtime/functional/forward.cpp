@@ -29,20 +29,6 @@ BatchNormForward nothing(const Tensor& x, const Extents& e, Tensor out) {
           Tensor::zeros({e.C}, DType::Float64, x.device())};
 }
 
-void check_affine(const char* function, const Tensor& x, const Extents& e, const Tensor& weight,
-                  const Tensor& bias) {
-  detail::check_parameter(function, "weight", weight, x, e.C, true);
-  detail::check_parameter(function, "bias", bias, x, e.C, true);
-  detail::check_same_dtype(function, "weight", weight, "bias", bias);
-}
-
-void check_running(const char* function, const Tensor& x, const Extents& e,
-                   const Tensor& running_mean, const Tensor& running_var) {
-  detail::check_parameter(function, "running_mean", running_mean, x, e.C, false);
-  detail::check_parameter(function, "running_var", running_var, x, e.C, false);
-  detail::check_same_dtype(function, "running_mean", running_mean, "running_var", running_var);
-}
-
 struct Trained {
   BatchNormForward forward;
   Tensor m2;
@@ -181,7 +167,7 @@ BatchNormForward batch_norm_train(const Tensor& x, const Tensor& weight, const T
   constexpr const char* function = "batch_norm_train";
   detail::check_linked(function, detail::Operation::batch_norm_train);
   const Extents e = detail::check_data(function, "x", x);
-  check_affine(function, x, e, weight, bias);
+  detail::check_affine(function, x, e, weight, bias);
   detail::check_eps(function, eps);
   detail::check_batch(function, x, e);
   detail::check_out(function, out, x, {&x, &weight, &bias});
@@ -201,8 +187,8 @@ BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_
   constexpr const char* function = "batch_norm_train_update";
   detail::check_linked(function, detail::Operation::batch_norm_train);
   const Extents e = detail::check_data(function, "x", x);
-  check_running(function, x, e, running_mean, running_var);
-  check_affine(function, x, e, weight, bias);
+  detail::check_running(function, x, e, running_mean, running_var);
+  detail::check_affine(function, x, e, weight, bias);
   detail::check_eps(function, eps);
   detail::check_factor(function, "factor", factor);
   detail::check_written(function, running_mean, running_var);
@@ -239,8 +225,8 @@ Tensor batch_norm_infer(const Tensor& given, const Tensor& given_mean, const Ten
   constexpr const char* function = "batch_norm_infer";
   detail::check_linked(function, detail::Operation::batch_norm_infer);
   const Extents e = detail::check_data(function, "x", given);
-  check_running(function, given, e, given_mean, given_var);
-  check_affine(function, given, e, given_weight, given_bias);
+  detail::check_running(function, given, e, given_mean, given_var);
+  detail::check_affine(function, given, e, given_weight, given_bias);
   detail::check_eps(function, eps);
   detail::check_out(function, out, given,
                     {&given, &given_weight, &given_bias, &given_mean, &given_var});
@@ -269,7 +255,7 @@ Tensor batch_norm_elemt(const Tensor& given, const Tensor& given_weight, const T
   constexpr const char* function = "batch_norm_elemt";
   detail::check_linked(function, detail::Operation::batch_norm_elemt);
   const Extents e = detail::check_data(function, "x", given);
-  check_affine(function, given, e, given_weight, given_bias);
+  detail::check_affine(function, given, e, given_weight, given_bias);
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given.device());
   const Tensor invstd =
       detail::check_statistic(function, "invstd", given_invstd, e.C, given.device());

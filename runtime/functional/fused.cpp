@@ -54,20 +54,6 @@ Extents check_data(const Arguments& a) {
   return e;
 }
 
-void check_affine(const Arguments& a, const Extents& e) {
-  detail::check_parameter(a.function, "weight", a.weight, a.x, e.C, true);
-  detail::check_parameter(a.function, "bias", a.bias, a.x, e.C, true);
-  detail::check_same_dtype(a.function, "weight", a.weight, "bias", a.bias);
-  detail::check_eps(a.function, a.eps);
-}
-
-void check_running(const Arguments& a, const Extents& e, const Tensor& running_mean,
-                   const Tensor& running_var) {
-  detail::check_parameter(a.function, "running_mean", running_mean, a.x, e.C, false);
-  detail::check_parameter(a.function, "running_var", running_var, a.x, e.C, false);
-  detail::check_same_dtype(a.function, "running_mean", running_mean, "running_var", running_var);
-}
-
 /// out may be x or the addend.
 void check_out(const Arguments& a, const Tensor& running_mean, const Tensor& running_var) {
   const Tensor& same = same_view(a.out, a.addend) ? a.addend : a.x;
@@ -206,7 +192,8 @@ BatchNormForward batch_norm_fused_train(const Tensor& x, const Tensor& addend, c
   const Arguments a{"batch_norm_fused_train", x, addend, weight, bias, eps, out};
   detail::check_linked(a.function, detail::Operation::batch_norm_fused_train);
   const Extents e = check_data(a);
-  check_affine(a, e);
+  detail::check_affine(a.function, a.x, e, a.weight, a.bias);
+  detail::check_eps(a.function, a.eps);
   detail::check_batch(a.function, x, e);
   check_out(a, Tensor(), Tensor());
   if (e.numel() == 0) {
@@ -225,8 +212,9 @@ BatchNormForward batch_norm_fused_train_update(const Tensor& x, const Tensor& ad
   const Arguments a{"batch_norm_fused_train_update", x, addend, weight, bias, eps, out, &update};
   detail::check_linked(a.function, detail::Operation::batch_norm_fused_train);
   const Extents e = check_data(a);
-  check_running(a, e, running_mean, running_var);
-  check_affine(a, e);
+  detail::check_running(a.function, a.x, e, running_mean, running_var);
+  detail::check_affine(a.function, a.x, e, a.weight, a.bias);
+  detail::check_eps(a.function, a.eps);
   detail::check_factor(a.function, "factor", factor);
   detail::check_written(a.function, running_mean, running_var);
   detail::check_batch(a.function, x, e);
@@ -252,8 +240,9 @@ Tensor batch_norm_fused_infer(const Tensor& given, const Tensor& given_addend,
       "batch_norm_fused_infer", given, given_addend, given_weight, given_bias, eps, out};
   detail::check_linked(a.function, detail::Operation::batch_norm_fused_infer);
   const Extents e = check_data(a);
-  check_running(a, e, given_mean, given_var);
-  check_affine(a, e);
+  detail::check_running(a.function, a.x, e, given_mean, given_var);
+  detail::check_affine(a.function, a.x, e, a.weight, a.bias);
+  detail::check_eps(a.function, a.eps);
   check_out(a, given_mean, given_var);
   if (e.numel() == 0) {
     return nothing(a, e).y;

@@ -187,9 +187,7 @@ BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const T
   constexpr const char* function = "batch_norm_fused_backward_infer";
   detail::check_linked(function, detail::Operation::batch_norm_fused_backward_infer);
   const Extents e = check_gradient(function, dy, x, y, given_weight);
-  detail::check_parameter(function, "running_mean", given_mean, x, e.C, false);
-  detail::check_parameter(function, "running_var", given_var, x, e.C, false);
-  detail::check_same_dtype(function, "running_mean", given_mean, "running_var", given_var);
+  detail::check_running(function, x, e, given_mean, given_var);
   detail::check_eps(function, eps);
   detail::check_out(function, out, dy, {&dy, &x, &y, &given_weight, &given_mean, &given_var});
   if (e.numel() == 0) {

@@ -17,24 +17,6 @@ namespace halnorm::detail {
 
 namespace {
 
-/// Sums come before what only writes, and left the end of the data in cache. Inference finds
-/// nothing there that was left by its own threads: side by side they take 2 to 10 % less than on
-/// ranges (an Intel Xeon, 2 threads, 3 to 10 MB).
-Walk walk_of(Operation operation) noexcept {
-  switch (operation) {
-    case Operation::batch_norm_infer:
-    case Operation::batch_norm_fused_infer:
-      return Walk::side_by_side;
-    case Operation::batch_norm_elemt:
-    case Operation::batch_norm_elemt_stream:
-    case Operation::batch_norm_backward_elemt:
-    case Operation::batch_norm_backward_elemt_stream:
-      return Walk::backwards;
-    default:
-      return Walk::forwards;
-  }
-}
-
 int run_on_device(const char* function, const Kernel& kernel, void** arguments) {
   const DriverCall call(function);
   forget_message();  // of what was given back to a device in vain
@@ -74,7 +56,7 @@ void run_kernel(const char* function, const Kernel& kernel,
   std::array<void*, 16> argv;
   std::transform(arguments.begin(), arguments.end(), argv.begin(),
                  [](const void* p) { return const_cast<void*>(p); });
-  launch().next_walk = walk_of(kernel.operation);
+  launch().next_walk = kernel.first_loop;
   forget_message();
   const KeepThrown keep;
   const int code = kernel.vector_bytes == 0 ? run_on_device(function, kernel, argv.data())

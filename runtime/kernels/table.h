@@ -8,6 +8,7 @@
 
 #include "halnorm/device.h"
 #include "kernels/data_types.h"
+#include "kernels/launch.h"
 
 /// @file
 /// (operation, layout, dtype) -> the kernel that runs: the fastest this CPU executes, or the forced
@@ -15,43 +16,13 @@
 
 namespace halnorm::detail {
 
+#define HALNORM_OPERATION(name) name,
+/// The operations and their variants: the rows of the table in cmake/kernels.cmake.
 enum class Operation : std::uint8_t {
-  batch_norm_train,
-  batch_norm_infer,
-  batch_norm_backward,
-  batch_norm_backward_infer,
-  batch_norm_moments,
-  batch_norm_elemt,
-  batch_norm_backward_reduce,
-  batch_norm_backward_elemt,
-  batch_norm_fused_train,
-  batch_norm_fused_infer,
-  batch_norm_fused_backward,
-  batch_norm_fused_backward_infer,
-  update_running_stats,
-  batch_norm_train_update,  ///< of devices: running statistics are updated on the way
-  batch_norm_fused_train_update,
-  batch_norm_backward_add,  ///< of devices: dweight and dbias are added to others
-  batch_norm_fused_backward_add,
-  batch_norm_train_small,  ///< for few values: see kernel_for(); those below on devices alone
-  batch_norm_backward_small,
-  batch_norm_train_update_small,
-  batch_norm_backward_add_small,
-  batch_norm_fused_train_small,
-  batch_norm_fused_backward_small,
-  batch_norm_fused_train_update_small,
-  batch_norm_fused_backward_add_small,
-  batch_norm_train_exact,  ///< sums in double, for channels of few values: see kernel_for()
-  batch_norm_backward_exact,
-  batch_norm_moments_exact,
-  batch_norm_backward_reduce_exact,
-  batch_norm_train_stream,     ///< for data beyond the caches: see plan/nontemporal.h
-  batch_norm_backward_stream,  ///< likewise, and so are those below
-  batch_norm_moments_stream,
-  batch_norm_elemt_stream,
-  batch_norm_backward_reduce_stream,
-  batch_norm_backward_elemt_stream,
+#include "halnorm_operations.inc"
 };
+#undef HALNORM_OPERATION
+
 enum class Layout : std::uint8_t { ncl, nlc, c };
 inline constexpr auto layout_count = static_cast<std::size_t>(Layout::c) + 1;
 
@@ -82,6 +53,7 @@ struct Kernel {
   Element element;
   Target target_id;
   std::uint8_t vector_bytes;  ///< of the CPU's registers; 0 on a device
+  Walk first_loop;
   const char* operation_name;
   const char* layout_name;
   const char* element_name;

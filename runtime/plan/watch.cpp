@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-#include "halnorm/explain.h"
+#include "halnorm/call_report.h"
 
 namespace halnorm {
 

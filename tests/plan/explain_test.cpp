@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "halnorm/call_report.h"
 #include "halnorm/error.h"
 #include "halnorm/explain.h"
 #include "halnorm/functional.h"

@@ -1,0 +1,22 @@
+#include "functional/check.h"
+
+/// @file
+/// Per-channel arguments that belong together.
+
+namespace halnorm::detail {
+
+void check_affine(const char* function, const Tensor& x, const Extents& e, const Tensor& weight,
+                  const Tensor& bias) {
+  check_parameter(function, "weight", weight, x, e.C, true);
+  check_parameter(function, "bias", bias, x, e.C, true);
+  check_same_dtype(function, "weight", weight, "bias", bias);
+}
+
+void check_running(const char* function, const Tensor& x, const Extents& e,
+                   const Tensor& running_mean, const Tensor& running_var) {
+  check_parameter(function, "running_mean", running_mean, x, e.C, false);
+  check_parameter(function, "running_var", running_var, x, e.C, false);
+  check_same_dtype(function, "running_mean", running_mean, "running_var", running_var);
+}
+
+}  // namespace halnorm::detail
