@@ -29,8 +29,8 @@ function(add row column bytes)
   set(bytes_${row}_${column} ${sum} PARENT_SCOPE)
 endfunction()
 
-set(name "halnorm_([a-z_]+)_(c|ncl|nlc)_(b?f[0-9]+)__([a-z0-9_]+)")
-set(member "[ \t]*([0-9]+)[ \t]+([0-9]+)[^\n]*${name}")
+set(member "[ \t]*([0-9]+)[ \t]+([0-9]+)[^\n]*") # code, data
+string(APPEND member "halnorm_([a-z_]+)_(c|ncl|nlc)_(b?f[0-9]+)__([a-z0-9_]+)")
 string(REGEX MATCHALL "${member}" members "${listing}")
 foreach(line IN LISTS members)
   string(REGEX MATCH "${member}" _ "${line}")

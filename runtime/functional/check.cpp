@@ -134,10 +134,11 @@ void check_parameter(const char* function, const char* name, const Tensor& t, co
     throw DTypeError(prefix(function, name) + " is " + text(t.dtype()) +
                      ", wanted float16, bfloat16, float32 or float64");
   }
-  const bool widens = t.dtype() == DType::Float64 && x.dtype() != DType::Float64;
-  if (!has_float64 && widens) {
-    throw DTypeError(prefix(function, name) + " is float64 beside " + text(x.dtype()) +
-                     " data, which is computed in float64" + left_out(DType::Float64));
+  if constexpr (!has_float64) {
+    if (t.dtype() == DType::Float64 && x.dtype() != DType::Float64) {
+      throw DTypeError(prefix(function, name) + " is float64 beside " + text(x.dtype()) +
+                       " data, which is computed in float64" + left_out(DType::Float64));
+    }
   }
   check_device(function, name, t, TensorAccess::of(x).device);
   check_start(function, name, t);

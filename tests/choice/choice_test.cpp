@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cmath>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,8 +63,7 @@ struct Function {
   std::function<void(const Arguments&)> call;
 };
 
-std::vector<Function> functions() {
-  const Tensor none;
+std::vector<Function> whole_functions() {
   return {
       {"batch_norm_train",
        {"training"},
@@ -85,6 +86,11 @@ std::vector<Function> functions() {
        [](const Arguments& a) {
          F::batch_norm_backward_infer(a.x, a.x, {}, a.mean, a.var, 1e-5, a.out);
        }},
+  };
+}
+
+std::vector<Function> split_functions() {
+  return {
       {"batch_norm_moments",
        {"training", "fused", "split"},
        [](const Arguments& a) { F::batch_norm_moments(a.x); }},
@@ -109,6 +115,11 @@ std::vector<Function> functions() {
        [](const Arguments& a) {
          F::update_running_stats(a.mean, a.var, {a.count, a.statistic, a.statistic}, 0.5);
        }},
+  };
+}
+
+std::vector<Function> fused_functions() {
+  return {
       {"batch_norm_fused_train",
        {"fused"},
        [](const Arguments& a) { F::batch_norm_fused_train(a.x, {}, {}, {}, 1e-5, a.out); }},
@@ -133,6 +144,14 @@ std::vector<Function> functions() {
          F::batch_norm_fused_backward_infer(a.x, a.x, a.x, {}, a.mean, a.var, 1e-5, a.out);
        }},
   };
+}
+
+std::vector<Function> functions() {
+  std::vector<Function> all = whole_functions();
+  for (const auto& some : {split_functions(), fused_functions()}) {
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
 }
 
 bool is_there(const Function& function) {
