@@ -34,14 +34,11 @@ class ParallelLoop {
 };
 
 /// Makes kernels run their parallel loops through `run`, which returns after every task has run. An
-/// empty function restores halnorm's own pool. For example, with OpenMP and with TBB:
+/// empty function restores halnorm's own pool. halnorm/openmp.h and halnorm/tbb.h do this for
+/// OpenMP and TBB. For a pool of the host's own:
 ///
 ///     halnorm::set_parallel_for([](const halnorm::ParallelLoop& loop) {
-///     #pragma omp parallel for schedule(dynamic)
-///       for (int i = 0; i < loop.count(); ++i) loop.run(i);
-///     });
-///     halnorm::set_parallel_for([](const halnorm::ParallelLoop& loop) {
-///       tbb::parallel_for(0, loop.count(), [&](int i) { loop.run(i); });
+///       pool.for_each(0, loop.count(), [&](int i) { loop.run(i); });
 ///     });
 ///
 /// The bits of a result do not depend on `run`. Loops of one task, and all loops after
