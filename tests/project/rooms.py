@@ -28,6 +28,7 @@ ROOM_OF_PUBLIC = {
     "distributed.h": "base",
     "kernels.h": "kernels",
     "threads.h": "kernels",
+    "memory.h": "kernels",
     "cuda.h": "device",
     "call_report.h": "plan",
     "tensor.h": "tensor",
