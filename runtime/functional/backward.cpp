@@ -131,6 +131,51 @@ BatchNormBackward run_backward_infer(const char* function, const Tensor& given_d
   return {dx.finish(), dweight, dbias};
 }
 
+/// The same, and again in float64 for the channels that leave float32's range. Arguments of this
+/// and the next are checked, and the batch is not empty.
+BatchNormBackward run_infer_with_fallback(const char* function, const Tensor& given_dy,
+                                          const Tensor& given_x, const Tensor& given_weight,
+                                          const Tensor& given_mean, const Tensor& given_var,
+                                          double eps, const Tensor& out) {
+  const detail::LoadedParameter weight(given_weight, given_x.dtype());
+  const detail::LoadedParameter mean(given_mean, given_x.dtype());
+  const detail::LoadedParameter var(given_var, given_x.dtype());
+  const InvstdOrVar invstd(detail::channels_of(var.get()), eps);
+  GradientFallback fallback(given_x, mean.get(), weight.get(), invstd);
+  const Tensor dy = fallback.keep(function, given_dy, out);
+  BatchNormBackward r =
+      run_backward_infer(function, dy, given_x, weight.get(), mean.get(), var.get(), eps, out);
+  for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
+    store_channel(r, c,
+                  run_backward_infer(
+                      function, detail::wide_channel(dy, c), detail::wide_channel(given_x, c),
+                      detail::wide_channel(weight.get(), c), detail::wide_channel(mean.get(), c),
+                      detail::wide_channel(var.get(), c), eps, Tensor()));
+  }
+  return r;
+}
+
+BackwardReduce run_reduce(const char* function, const Tensor& given_dy, const Tensor& given_x,
+                          const Tensor& mean, const Tensor& invstd, DType dtype) {
+  BackwardReduce r;
+  std::tie(r.sum_dy, r.sum_dy_xmu) = detail::gradient_sums(function, given_dy, given_x, mean);
+  r.dweight = detail::multiply_channels(r.sum_dy_xmu, invstd);
+  const InvstdOrVar invstds(invstd);
+  const Tensor no_weight;
+  const GradientFallback fallback(given_x, mean, no_weight, invstds);
+  for (const std::int64_t c : fallback.channels(r.dweight, r.sum_dy)) {
+    const auto [sum_dy, sum_dy_xmu] =
+        detail::gradient_sums(function, detail::wide_channel(given_dy, c),
+                              detail::wide_channel(given_x, c), detail::wide_channel(mean, c));
+    detail::store_channel(r.sum_dy, c, sum_dy);
+    detail::store_channel(r.sum_dy_xmu, c, sum_dy_xmu);
+    detail::store_channel(r.dweight, c,
+                          detail::multiply_channels(sum_dy_xmu, detail::wide_channel(invstd, c)));
+  }
+  std::tie(r.dweight, r.dbias) = detail::channels_to(r.dweight, r.sum_dy, dtype);
+  return r;
+}
+
 }  // namespace
 
 BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
@@ -152,9 +197,9 @@ BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const T
     return nothing(x, e, dtype, std::move(out));
   }
   if (detail::wants_wide_data(x, {&given_weight})) {
-    return narrowed(
-        batch_norm_backward(detail::widened(dy), detail::widened(x), given_weight, mean, invstd), x,
-        given_weight, std::move(out));
+    return narrowed(run_with_fallback(function, detail::widened(dy), detail::widened(x),
+                                      given_weight, mean, invstd, Tensor(), nullptr),
+                    x, given_weight, std::move(out));
   }
   const detail::LoadedParameter weight(given_weight, x.dtype());
   return with_rounded(run_with_fallback(function, dy, x, weight.get(), mean, invstd, out, sums),
@@ -175,26 +220,14 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor
     return nothing(given_x, e, detail::gradient_dtype(given_weight, given_x), std::move(out));
   }
   if (detail::wants_wide_data(given_x, {&given_weight, &given_mean, &given_var})) {
-    return narrowed(batch_norm_backward_infer(detail::widened(given_dy), detail::widened(given_x),
-                                              given_weight, given_mean, given_var, eps),
-                    given_x, given_weight, std::move(out));
+    return narrowed(
+        run_infer_with_fallback(function, detail::widened(given_dy), detail::widened(given_x),
+                                given_weight, given_mean, given_var, eps, Tensor()),
+        given_x, given_weight, std::move(out));
   }
-  const detail::LoadedParameter weight(given_weight, given_x.dtype());
-  const detail::LoadedParameter mean(given_mean, given_x.dtype());
-  const detail::LoadedParameter var(given_var, given_x.dtype());
-  const InvstdOrVar invstd(detail::channels_of(var.get()), eps);
-  GradientFallback fallback(given_x, mean.get(), weight.get(), invstd);
-  const Tensor dy = fallback.keep(function, given_dy, out);
-  BatchNormBackward r =
-      run_backward_infer(function, dy, given_x, weight.get(), mean.get(), var.get(), eps, out);
-  for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
-    store_channel(r, c,
-                  run_backward_infer(
-                      function, detail::wide_channel(dy, c), detail::wide_channel(given_x, c),
-                      detail::wide_channel(weight.get(), c), detail::wide_channel(mean.get(), c),
-                      detail::wide_channel(var.get(), c), eps, Tensor()));
-  }
-  return with_rounded(std::move(r), detail::gradient_dtype(given_weight, given_x));
+  return with_rounded(run_infer_with_fallback(function, given_dy, given_x, given_weight, given_mean,
+                                              given_var, eps, out),
+                      detail::gradient_dtype(given_weight, given_x));
 }
 
 BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& given_x,
@@ -206,10 +239,7 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given_x.device());
   const Tensor invstd =
       detail::check_statistic(function, "invstd", given_invstd, e.C, given_x.device());
-  if (detail::wants_wide_data(given_x, {&weight})) {
-    return batch_norm_backward_reduce(detail::widened(given_dy), detail::widened(given_x), mean,
-                                      invstd, weight);
-  }
+  const bool wide = detail::wants_wide_data(given_x, {&weight});
   const DType dtype = detail::gradient_dtype(weight, given_x);
   const Device device = given_x.device();
   if (e.numel() == 0) {
@@ -217,23 +247,9 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
             Tensor::zeros({e.C}, DType::Float64, device), Tensor::zeros({e.C}, dtype, device),
             Tensor::zeros({e.C}, dtype, device)};
   }
-  BackwardReduce r;
-  std::tie(r.sum_dy, r.sum_dy_xmu) = detail::gradient_sums(function, given_dy, given_x, mean);
-  r.dweight = detail::multiply_channels(r.sum_dy_xmu, invstd);
-  const InvstdOrVar invstds(invstd);
-  const Tensor no_weight;
-  const GradientFallback fallback(given_x, mean, no_weight, invstds);
-  for (const std::int64_t c : fallback.channels(r.dweight, r.sum_dy)) {
-    const auto [sum_dy, sum_dy_xmu] =
-        detail::gradient_sums(function, detail::wide_channel(given_dy, c),
-                              detail::wide_channel(given_x, c), detail::wide_channel(mean, c));
-    detail::store_channel(r.sum_dy, c, sum_dy);
-    detail::store_channel(r.sum_dy_xmu, c, sum_dy_xmu);
-    detail::store_channel(r.dweight, c,
-                          detail::multiply_channels(sum_dy_xmu, detail::wide_channel(invstd, c)));
-  }
-  std::tie(r.dweight, r.dbias) = detail::channels_to(r.dweight, r.sum_dy, dtype);
-  return r;
+  return wide ? run_reduce(function, detail::widened(given_dy), detail::widened(given_x), mean,
+                           invstd, dtype)
+              : run_reduce(function, given_dy, given_x, mean, invstd, dtype);
 }
 
 }  // namespace halnorm::functional

@@ -52,6 +52,26 @@ Tensor run_elemt(const char* function, const Tensor& given_dy, const Tensor& giv
   return dx.finish();
 }
 
+/// The same, and again in float64 for the channels that leave float32's range.
+Tensor run_in_range(const char* function, const Tensor& given_dy, const Tensor& given_x,
+                    const Coefficients& c, const Tensor& out) {
+  const detail::LoadedParameter weight(c.weight, given_x.dtype());
+  const InvstdOrVar invstds(c.invstd);
+  const GradientFallback fallback(given_x, c.mean, weight.get(), invstds);
+  const std::vector<std::int64_t> extremes = fallback.channels(c.sum_dy, c.sum_dy_xmu, c.count);
+  const bool copies = !extremes.empty() && detail::loses_extremes(out, given_dy);
+  const Tensor dy = copies ? given_dy.clone() : given_dy;
+  const Coefficients k{weight.get(), c.mean, c.invstd, c.sum_dy, c.sum_dy_xmu, c.count};
+  Tensor dx = run_elemt(function, dy, given_x, k, out);
+  for (const std::int64_t channel : extremes) {
+    detail::store_channel(
+        dx, channel,
+        run_elemt(function, detail::wide_channel(dy, channel),
+                  detail::wide_channel(given_x, channel), k.wide(channel), Tensor()));
+  }
+  return dx;
+}
+
 /// A sum over so many values: over none it is 0, whatever the tensor holds.
 Tensor sum_over(double count, const Tensor& sum) {
   return count > 0 ? sum : Tensor::zeros(sum.shape(), DType::Float64, sum.device());
@@ -80,27 +100,13 @@ Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
   if (e.numel() == 0) {
     return out.defined() ? out : detail::empty_in_layout(given_x, Layout::ncl);
   }
+  const Coefficients c{given_weight, mean, invstd, sum_dy, sum_dy_xmu, std::max(total, 1.0)};
   if (detail::wants_wide_data(given_x, {&given_weight})) {
     const Tensor dx =
-        batch_norm_backward_elemt(detail::widened(given_dy), detail::widened(given_x), mean, invstd,
-                                  given_weight, sum_dy, sum_dy_xmu, count);
+        run_in_range(function, detail::widened(given_dy), detail::widened(given_x), c, Tensor());
     return detail::narrowed(dx, given_x, std::move(out));
   }
-  const detail::LoadedParameter weight(given_weight, given_x.dtype());
-  const InvstdOrVar invstds(invstd);
-  const GradientFallback fallback(given_x, mean, weight.get(), invstds);
-  const double count_or_one = std::max(total, 1.0);
-  const std::vector<std::int64_t> extremes = fallback.channels(sum_dy, sum_dy_xmu, count_or_one);
-  const bool copies = !extremes.empty() && detail::loses_extremes(out, given_dy);
-  const Tensor dy = copies ? given_dy.clone() : given_dy;
-  const Coefficients k{weight.get(), mean, invstd, sum_dy, sum_dy_xmu, count_or_one};
-  Tensor dx = run_elemt(function, dy, given_x, k, out);
-  for (const std::int64_t c : extremes) {
-    detail::store_channel(dx, c,
-                          run_elemt(function, detail::wide_channel(dy, c),
-                                    detail::wide_channel(given_x, c), k.wide(c), Tensor()));
-  }
-  return dx;
+  return run_in_range(function, given_dy, given_x, c, out);
 }
 
 }  // namespace halnorm::functional

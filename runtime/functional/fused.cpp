@@ -166,20 +166,28 @@ Tensor run_infer(const Arguments& a, const Tensor& running_mean, const Tensor& r
 }
 
 /// The same, and again in float64 for the channels that leave float32's range.
-Tensor run_infer_in_range(const Arguments& a, const Tensor& mean, const Tensor& var) {
-  const detail::InvstdOrVar invstd(detail::channels_of(var), a.eps);
+Tensor run_infer_in_range(const Arguments& given, const Tensor& given_mean,
+                          const Tensor& given_var) {
+  const detail::LoadedParameter mean(given_mean, given.x.dtype());
+  const detail::LoadedParameter var(given_var, given.x.dtype());
+  const detail::LoadedParameter weight(given.weight, given.x.dtype());
+  const detail::LoadedParameter bias(given.bias, given.x.dtype());
+  const Arguments a{given.function, given.x,   given.addend, weight.get(),
+                    bias.get(),     given.eps, given.out};
+  const detail::InvstdOrVar invstd(detail::channels_of(var.get()), a.eps);
   const auto extremes =
-      detail::extreme_forward(a.x, detail::channels_of(mean), invstd,
+      detail::extreme_forward(a.x, detail::channels_of(mean.get()), invstd,
                               detail::weight_channels(a.weight, invstd.size(), a.x));
   const bool copies = !extremes.empty() && overwrites_input(a);
   const Tensor x = copies ? a.x.clone() : a.x;
   const Tensor addend = copies && a.addend.defined() ? a.addend.clone() : a.addend;
-  Tensor y = run_infer({a.function, x, addend, a.weight, a.bias, a.eps, a.out}, mean, var);
+  Tensor y =
+      run_infer({a.function, x, addend, a.weight, a.bias, a.eps, a.out}, mean.get(), var.get());
   for (const std::int64_t c : extremes) {
     const Tensor wide = run_infer(
         {a.function, detail::wide_channel(x, c), detail::wide_channel(addend, c),
          detail::wide_channel(a.weight, c), detail::wide_channel(a.bias, c), a.eps, Tensor()},
-        detail::wide_channel(mean, c), detail::wide_channel(var, c));
+        detail::wide_channel(mean.get(), c), detail::wide_channel(var.get(), c));
     detail::store_channel(y, c, wide);
   }
   return y;
@@ -249,16 +257,12 @@ Tensor batch_norm_fused_infer(const Tensor& given, const Tensor& given_addend,
   }
   if (detail::wants_wide_data(given, {&given_mean, &given_var, &given_weight, &given_bias})) {
     const Tensor addend = given_addend.defined() ? detail::widened(given_addend) : Tensor();
-    const Tensor y = batch_norm_fused_infer(detail::widened(given), addend, given_mean, given_var,
-                                            given_weight, given_bias, eps);
+    const Tensor x = detail::widened(given);
+    const Tensor y = run_infer_in_range(
+        {a.function, x, addend, given_weight, given_bias, eps, Tensor()}, given_mean, given_var);
     return detail::narrowed(y, given, std::move(out));
   }
-  const detail::LoadedParameter mean(given_mean, given.dtype());
-  const detail::LoadedParameter var(given_var, given.dtype());
-  const detail::LoadedParameter weight(given_weight, given.dtype());
-  const detail::LoadedParameter bias(given_bias, given.dtype());
-  return run_infer_in_range({a.function, given, given_addend, weight.get(), bias.get(), eps, out},
-                            mean.get(), var.get());
+  return run_infer_in_range(a, given_mean, given_var);
 }
 
 }  // namespace halnorm::functional

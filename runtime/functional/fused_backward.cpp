@@ -135,6 +135,49 @@ BatchNormFusedBackward run_backward_infer(const char* function, const Tensor& dy
   return {d.dx, d.daddend, d.dweight, d.dbias};
 }
 
+/// The same as the first, and again in float64 for the channels that leave float32's range.
+BatchNormFusedBackward run_in_range(const char* function, const Tensor& dy, const Tensor& x,
+                                    const Tensor& y, const Tensor& given_weight, const Tensor& mean,
+                                    const Tensor& invstd, const ChannelPair* sums) {
+  const detail::LoadedParameter weight(given_weight, x.dtype());
+  BatchNormFusedBackward r = run_backward(function, dy, x, y, weight.get(), mean, invstd, sums);
+  if (r.dweight.defined()) {
+    const detail::InvstdOrVar invstds(invstd);
+    const detail::GradientFallback fallback(x, mean, weight.get(), invstds);
+    for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
+      store_channel(
+          r, c,
+          run_backward(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
+                       detail::wide_channel(y, c), detail::wide_channel(weight.get(), c),
+                       detail::wide_channel(mean, c), detail::wide_channel(invstd, c), nullptr));
+    }
+  }
+  return r;
+}
+
+/// Likewise in eval mode; the parameters may have any dtype that is not wider than the data's.
+BatchNormFusedBackward run_infer_in_range(const char* function, const Tensor& dy, const Tensor& x,
+                                          const Tensor& y, const Tensor& given_weight,
+                                          const Tensor& given_mean, const Tensor& given_var,
+                                          double eps) {
+  const detail::LoadedParameter weight(given_weight, x.dtype());
+  const detail::LoadedParameter mean(given_mean, x.dtype());
+  const detail::LoadedParameter var(given_var, x.dtype());
+  BatchNormFusedBackward r =
+      run_backward_infer(function, dy, x, y, weight.get(), mean.get(), var.get(), eps);
+  const detail::InvstdOrVar invstd(detail::channels_of(var.get()), eps);
+  const detail::GradientFallback fallback(x, mean.get(), weight.get(), invstd);
+  for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
+    store_channel(
+        r, c,
+        run_backward_infer(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
+                           detail::wide_channel(y, c), detail::wide_channel(weight.get(), c),
+                           detail::wide_channel(mean.get(), c), detail::wide_channel(var.get(), c),
+                           eps));
+  }
+  return r;
+}
+
 }  // namespace
 
 BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor& x, const Tensor& y,
@@ -158,25 +201,13 @@ BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor&
     return with_dx_in(std::move(out), nothing(x, e, detail::gradient_dtype(given_weight, x)));
   }
   if (detail::wants_wide_data(x, {&given_weight})) {
-    return narrowed(batch_norm_fused_backward(detail::widened(dy), detail::widened(x),
-                                              detail::widened(y), given_weight, mean, invstd),
+    return narrowed(run_in_range(function, detail::widened(dy), detail::widened(x),
+                                 detail::widened(y), given_weight, mean, invstd, nullptr),
                     x, given_weight, std::move(out));
   }
-  const detail::LoadedParameter weight(given_weight, x.dtype());
-  BatchNormFusedBackward r = run_backward(function, dy, x, y, weight.get(), mean, invstd, sums);
-  if (r.dweight.defined()) {
-    const detail::InvstdOrVar invstds(invstd);
-    const detail::GradientFallback fallback(x, mean, weight.get(), invstds);
-    for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
-      store_channel(
-          r, c,
-          run_backward(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
-                       detail::wide_channel(y, c), detail::wide_channel(weight.get(), c),
-                       detail::wide_channel(mean, c), detail::wide_channel(invstd, c), nullptr));
-    }
-  }
   return with_dx_in(std::move(out),
-                    with_rounded(std::move(r), detail::gradient_dtype(given_weight, x)));
+                    with_rounded(run_in_range(function, dy, x, y, given_weight, mean, invstd, sums),
+                                 detail::gradient_dtype(given_weight, x)));
 }
 
 BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const Tensor& x,
@@ -195,27 +226,14 @@ BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const T
   }
   if (detail::wants_wide_data(x, {&given_weight, &given_mean, &given_var})) {
     return narrowed(
-        batch_norm_fused_backward_infer(detail::widened(dy), detail::widened(x), detail::widened(y),
-                                        given_weight, given_mean, given_var, eps),
+        run_infer_in_range(function, detail::widened(dy), detail::widened(x), detail::widened(y),
+                           given_weight, given_mean, given_var, eps),
         x, given_weight, std::move(out));
   }
-  const detail::LoadedParameter weight(given_weight, x.dtype());
-  const detail::LoadedParameter mean(given_mean, x.dtype());
-  const detail::LoadedParameter var(given_var, x.dtype());
-  BatchNormFusedBackward r =
-      run_backward_infer(function, dy, x, y, weight.get(), mean.get(), var.get(), eps);
-  const detail::InvstdOrVar invstd(detail::channels_of(var.get()), eps);
-  const detail::GradientFallback fallback(x, mean.get(), weight.get(), invstd);
-  for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
-    store_channel(
-        r, c,
-        run_backward_infer(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
-                           detail::wide_channel(y, c), detail::wide_channel(weight.get(), c),
-                           detail::wide_channel(mean.get(), c), detail::wide_channel(var.get(), c),
-                           eps));
-  }
-  return with_dx_in(std::move(out),
-                    with_rounded(std::move(r), detail::gradient_dtype(given_weight, x)));
+  return with_dx_in(
+      std::move(out),
+      with_rounded(run_infer_in_range(function, dy, x, y, given_weight, given_mean, given_var, eps),
+                   detail::gradient_dtype(given_weight, x)));
 }
 
 }  // namespace halnorm::functional

@@ -8,8 +8,6 @@
 
 namespace halnorm::nn {
 
-class Module;
-
 /// To be called in a catch block: rethrows the current exception. An exception of the library keeps
 /// its type and gets "<path>: " before its message.
 [[noreturn]] void rethrow_with_path(const std::string& path);

@@ -3,9 +3,9 @@
 #include <memory>
 #include <vector>
 
-namespace halnorm::nn {
+#include "halnorm/nn/module.h"  // not declared here: the header makes the class visible
 
-class Module;
+namespace halnorm::nn {
 
 /// During its lifetime, modules that are erased or replaced on its thread stay alive, because a
 /// call or a walk further up the stack may use them.
