@@ -1,4 +1,4 @@
-"""Writes the report of this machine's architecture: Markdown with plots, and the same as HTML."""
+"""Writes the report of this machine's CPU: Markdown with plots, and the same as HTML."""
 
 from __future__ import annotations
 
@@ -41,14 +41,34 @@ class Report:
     every_dtype: Measurements  # on shapes beyond the caches
 
 
-def _cpu_model() -> str:
+def _cpu_facts() -> dict[str, str]:
+    """The first entry of each name in /proc/cpuinfo."""
+    facts: dict[str, str] = {}
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+            name, _, value = line.partition(":")
+            facts.setdefault(name.strip(), value.strip())
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    return facts
+
+
+def _cpu_model() -> str:
+    return _cpu_facts().get("model name") or platform.processor() or platform.machine()
+
+
+def cpu_design() -> str:
+    """A short name of the CPU's design; virtual machines often hide the model's name."""
+    facts = _cpu_facts()
+    vendor, family = facts.get("vendor_id", ""), facts.get("cpu family", "")
+    model = int(facts.get("model", "0"))
+    if vendor == "AuthenticAMD" and family == "25":
+        return "zen4" if 0x10 <= model < 0x20 or model >= 0x60 else "zen3"
+    if vendor == "AuthenticAMD" and family == "26":
+        return "zen5"
+    if vendor == "GenuineIntel":
+        return "xeon" if "Xeon" in _cpu_model() else f"intel-{family}-{model}"
+    return platform.machine()
 
 
 def _caches(results: Measurements) -> str:
@@ -65,7 +85,7 @@ def _machine(report: Report) -> str:
     facts = {
         "Command": f"`{report.command}`",
         "Date": str(context["date"])[:10],
-        "CPU": f"{_cpu_model()}, {context['num_cpus']} cores",
+        "CPU": f"{_cpu_model()} ({cpu_design()}), {context['num_cpus']} cores",
         "Caches": _caches(report.results),
         "halnorm": str(context["halnorm_version"]),
         "Halide": importlib.metadata.version("halide"),
@@ -137,10 +157,10 @@ def _draw(report: Report, folder: Path, name: str) -> dict[str, Path]:
 
 
 def write(report: Report, root: Path) -> list[Path]:
-    """Writes docs/benchmarks/<architecture>.md, .html and the plots."""
+    """Writes docs/benchmarks/<architecture>-<design>.md, .html and the plots."""
     results = report.results
     machine = platform.machine()
-    name = ARCHITECTURES.get(machine, machine)
+    name = f"{ARCHITECTURES.get(machine, machine)}-{cpu_design()}"
     folder = root / "docs/benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
     plots = _draw(report, folder, name)

@@ -20,7 +20,7 @@ import growth
 import narrow
 import programs
 import tables
-from measurements import DTYPE_BYTES, OPERATIONS, Measurements, Shape
+from measurements import DTYPE_BYTES, LAYOUTS, OPERATIONS, Measurements, Shape
 from programs import PEERS, ROOT, Program
 
 BUFFERS = 3  # tensors of the shape's size that a program holds
@@ -43,12 +43,25 @@ def peer_list(text: str) -> list[str]:
     return list(PEERS) if text == "all" else _list_of(PEERS, text)
 
 
+def shape_of(text: str) -> Shape:
+    """N,C or N,C,L."""
+    words = text.split(",")
+    if len(words) not in (2, 3) or not all(word.isdigit() and int(word) > 0 for word in words):
+        raise argparse.ArgumentTypeError(f"'{text}' is not N,C or N,C,L")
+    n, c, length = (int(word) for word in [*words, "1"][:3])
+    return Shape("x".join(words), n, c, length, len(words), True, "asked for")
+
+
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """What ./dev bench understands with and without --compare."""
     parser.add_argument("--build-dir", type=Path, default=ROOT / "build/release")
     parser.add_argument("--quick", action="store_true", help="eleven shapes, shorter measurements")
     parser.add_argument("--filter", default="", help="regex on operation/layout/dtype/shape")
-    parser.add_argument("--dtypes", type=dtype_list, default=["f32"], help="like f32,f16,bf16")
+    parser.add_argument("--shape", type=shape_of, help="N,C or N,C,L: this shape instead of all")
+    parser.add_argument("--layout", choices=LAYOUTS, help="of --shape: only this one")
+    parser.add_argument(
+        "--dtypes", "--dtype", type=dtype_list, default=["f32"], help="like f32,f16,bf16"
+    )
     parser.add_argument("--threads", help="thread counts, like 1,4; default: 1 and one per core")
     parser.add_argument("--rounds", type=int, help="default: 3, with --quick 2; --compare: 6")
     parser.add_argument("--min-time", type=float, help="seconds per measurement and round")
@@ -84,13 +97,14 @@ def select(shapes: list[Shape], arguments: argparse.Namespace) -> dict[Shape, st
     """The shapes to measure, each with the pattern of the benchmarks to run on it."""
     wanted = re.compile(arguments.filter)
     selected = {}
-    for shape in shapes:
+    for shape in [arguments.shape] if arguments.shape else shapes:
         if arguments.quick and not shape.quick:
             continue
         cases = [
             f"{operation}/(any|{layout})/({dtype}/)?{shape.name}"
             for operation in OPERATIONS
             for layout in shape.layouts
+            if arguments.layout in (None, layout)
             for dtype in arguments.dtypes
             if wanted.search(f"{operation}/{layout}/{dtype}/{shape.name}")
         ]
