@@ -14,9 +14,11 @@ if(HALNORM_SHARED)
 endif()
 install(TARGETS ${installed} EXPORT halnorm_targets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
         LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-if(TARGET halnorm_mpi)
-  install(TARGETS halnorm_mpi EXPORT halnorm_targets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-endif()
+foreach(engine IN ITEMS halnorm_mpi halnorm_nccl)
+  if(TARGET ${engine})
+    install(TARGETS ${engine} EXPORT halnorm_targets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+  endif()
+endforeach()
 install(FILES "${PROJECT_BINARY_DIR}/generators/libhalnorm_kernels.a"
         DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(DIRECTORY include/halnorm DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"

@@ -1,34 +1,9 @@
-#include <exception>
-#include <thread>
-
-#include "ranks.h"
-#include "thread_communicator.h"
+#include "distributed/threads.h"
 
 namespace ranks {
 
-using halnorm::Placement;
-
-void run(int count, const Wrap& wrap, const std::function<void(const Placement&)>& body) {
-  const auto meeting = std::make_shared<ThreadCommunicator::Meeting>(count);
-  std::vector<std::exception_ptr> errors(static_cast<std::size_t>(count));
-  {
-    std::vector<std::jthread> threads;
-    for (int rank = 0; rank < count; ++rank) {
-      threads.emplace_back([&, rank] {
-        try {
-          body(Placement(wrap(std::make_shared<ThreadCommunicator>(meeting, rank)),
-                         halnorm::DeviceType::CPU));
-        } catch (...) {
-          errors[static_cast<std::size_t>(rank)] = std::current_exception();
-        }
-      });
-    }
-  }
-  for (const std::exception_ptr& error : errors) {
-    if (error) {
-      std::rethrow_exception(error);
-    }
-  }
+void run(int count, const Wrap& wrap, const std::function<void(const halnorm::Placement&)>& body) {
+  run_threads(count, wrap, body);
 }
 
 }  // namespace ranks
