@@ -3,7 +3,8 @@
 /// @file
 /// The whole C++ interface except for these headers, which are included on their own:
 /// halnorm/cuda.h (a host's CUDA context and stream), halnorm/halide.h (tensors as Halide buffers),
-/// halnorm/mpi.h (ranks connected by MPI), halnorm/halnorm_c.h (the C interface) and
+/// halnorm/mpi.h and halnorm/nccl.h (ranks connected by MPI or NCCL), halnorm/openmp.h and
+/// halnorm/tbb.h (a host's threads), halnorm/halnorm_c.h (the C interface) and
 /// halnorm/kernel_runtime.h (settings for programs that call kernels by name).
 
 #include "halnorm/call_report.h"
@@ -13,6 +14,7 @@
 #include "halnorm/error.h"
 #include "halnorm/explain.h"
 #include "halnorm/functional.h"
+#include "halnorm/functional_arguments.h"
 #include "halnorm/functional_fused.h"
 #include "halnorm/grad_mode.h"
 #include "halnorm/kernels.h"

@@ -6,9 +6,11 @@
 #include <string_view>
 #include <vector>
 
+#include "halnorm/threads.h"  // IWYU pragma: export
+
 /// @file
 /// The generated kernels that are linked into this program: a list of them, the choice of a target,
-/// the number of threads, and the threshold for non-temporal stores.
+/// and the threshold for non-temporal stores.
 
 #pragma GCC visibility push(default)
 
@@ -42,17 +44,6 @@ void force_target(std::string_view target);
 
 /// The name of the kernel that this thread ran last; "" before the first. For tests and reports.
 std::string last_kernel();
-
-/// Sets the number of threads that one call may use, the calling thread included. 0 restores the
-/// default: the environment variable HL_NUM_THREADS if it is a number from 1 to 256, otherwise one
-/// thread per CPU of the affinity mask, limited by the CPU quota of the process's control groups,
-/// rounded up. Affinity mask and quota are read once. The threads start with the first call that
-/// needs them; that call throws KernelError if one cannot start. After fork() the child process
-/// starts threads of its own.
-/// @throws ValueError if negative or above 256.
-void set_num_threads(int threads);
-/// The number of threads that one call may use, the calling thread included.
-int get_num_threads();
 
 /// For set_streaming_threshold(): the size of the last-level cache that one core uses, at most
 /// 64 MB, and 64 MB if the CPU does not report it.

@@ -3,11 +3,23 @@
 #include <functional>
 
 /// @file
-/// Runs kernels on a host application's threads instead of halnorm's thread pool.
+/// The threads that kernels run on: how many of halnorm's own pool, or those of a host application
+/// instead.
 
 #pragma GCC visibility push(default)
 
 namespace halnorm {
+
+/// Sets the number of threads that one call may use, the calling thread included. 0 restores the
+/// default: the environment variable HL_NUM_THREADS if it is a number from 1 to 256, otherwise one
+/// thread per CPU of the affinity mask, limited by the CPU quota of the process's control groups,
+/// rounded up. Affinity mask and quota are read once. The threads start with the first call that
+/// needs them; that call throws KernelError if one cannot start. After fork() the child process
+/// starts threads of its own.
+/// @throws ValueError if negative or above 256.
+void set_num_threads(int threads);
+/// The number of threads that one call may use, the calling thread included.
+int get_num_threads();
 
 namespace detail {
 class TaskLoop;

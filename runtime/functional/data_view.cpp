@@ -104,10 +104,13 @@ bool fits(const Tensor& x, Layout layout) {
 
 bool fits_in_items(const Tensor& x, Layout layout) {
   constexpr std::int64_t enough_bytes = 65536;
+  if (layout == Layout::ncl || TensorAccess::of(x).shape.size() == 2) {
+    return false;  // rows of (N, C) lie at one distance
+  }
   const Extents e = extents_of(x);
   const Strides3 s = strides_of(x);
-  return layout == Layout::nlc && memory_of(x) == nullptr && s.merged && steps_by_one(e.C, s.c) &&
-         s.l >= e.C && !rows_merge(e, s) &&
+  return memory_of(x) == nullptr && s.merged && steps_by_one(e.C, s.c) && s.l >= e.C &&
+         !rows_merge(e, s) &&
          e.C * e.L * static_cast<std::int64_t>(size_of(x.dtype())) >= enough_bytes;
 }
 
@@ -160,7 +163,7 @@ Tensor in_layout(const Tensor& x, Layout layout) {
 }
 
 Tensor in_layout_or_items(const Tensor& x, Layout layout) {
-  return fits_in_items(x, layout) ? x : in_layout(x, layout);
+  return fits(x, layout) || !fits_in_items(x, layout) ? in_layout(x, layout) : x;
 }
 
 ViewOf::ViewOf(Layout layout, std::initializer_list<const Tensor*> tensors)

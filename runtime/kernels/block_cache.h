@@ -17,6 +17,12 @@ void* take_block(std::size_t bytes) noexcept;
 /// Keeps what take_block() returned, or gives it back to the system.
 void give_block(void* memory) noexcept;
 
+/// A deleter whose type is named by halnorm alone: a function's would be a name that a shared
+/// object made of the library exports.
+struct GivesBlock {
+  void operator()(void* memory) const noexcept { give_block(memory); }
+};
+
 /// Gives back what is kept; false if that was nothing.
 bool drop_blocks() noexcept;
 

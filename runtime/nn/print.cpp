@@ -92,8 +92,11 @@ std::string Module::format(std::string_view spec) const {
   return str();
 }
 
+// A friend is declared in its class, where the header does not make it visible.
+#pragma GCC visibility push(default)
 std::ostream& operator<<(std::ostream& stream, const Module& module) {
   return stream << module.str();
 }
+#pragma GCC visibility pop
 
 }  // namespace halnorm::nn

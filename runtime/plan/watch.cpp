@@ -1,5 +1,7 @@
 #include "plan/watch.h"
 
+#include <unistd.h>
+
 #include <array>
 #include <atomic>
 #include <cstdio>
@@ -28,12 +30,16 @@ State environment_state() noexcept {
 
 constexpr std::array<std::string_view, detail::layout_count> layout_names{"ncl", "nlc", "c"};
 
+/// In one write, so that lines of several threads stay whole. A failure is not the call's.
 void print(const CallReport& r) {
-  std::fprintf(stderr, "halnorm: %.*s %s %.*s (%lld, %lld, %lld) on %s, %.1f us: %.*s\n",
-               static_cast<int>(r.function.size()), r.function.data(), name_of(r.dtype).data(),
-               static_cast<int>(r.layout.size()), r.layout.data(), static_cast<long long>(r.N),
-               static_cast<long long>(r.C), static_cast<long long>(r.L), r.device.str().c_str(),
-               r.seconds * 1e6, static_cast<int>(r.plan.size()), r.plan.data());
+  std::array<char, 32> time;
+  std::snprintf(time.data(), time.size(), "%.1f", r.seconds * 1e6);
+  const std::string line = "halnorm: " + std::string(r.function) + " " +
+                           std::string(name_of(r.dtype)) + " " + std::string(r.layout) + " (" +
+                           std::to_string(r.N) + ", " + std::to_string(r.C) + ", " +
+                           std::to_string(r.L) + ") on " + r.device.str() + ", " + time.data() +
+                           " us: " + std::string(r.plan) + "\n";
+  [[maybe_unused]] const auto written = write(STDERR_FILENO, line.data(), line.size());
 }
 
 }  // namespace

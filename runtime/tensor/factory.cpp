@@ -42,7 +42,7 @@ Block allocate_large(std::size_t bytes) {
     throw std::bad_alloc();
   }
   auto* writes = ::new (block) detail::WriteCount;
-  return {std::shared_ptr<void>(block, &detail::give_block), writes,
+  return {std::shared_ptr<void>(block, detail::GivesBlock()), writes,
           static_cast<std::byte*>(block) + alignment};
 }
 

@@ -194,6 +194,8 @@ void append(std::string& text, const std::string& what, std::size_t indent) {
 
 }  // namespace
 
+// A friend is declared in its class, where the header does not make it visible.
+#pragma GCC visibility push(default)
 std::ostream& operator<<(std::ostream& stream, const Tensor& tensor) {
   if (!tensor.defined()) {
     return stream << "tensor(undefined)";
@@ -218,5 +220,6 @@ std::ostream& operator<<(std::ostream& stream, const Tensor& tensor) {
   }
   return stream << text + ")";
 }
+#pragma GCC visibility pop
 
 }  // namespace halnorm

@@ -34,6 +34,7 @@ ROOM_OF_PUBLIC = {
     "tensor.h": "tensor",
     "explain.h": "functional",
     "functional.h": "functional",
+    "functional_arguments.h": "functional",
     "functional_fused.h": "functional",
     "serialize.h": "io",
     "grad_mode.h": "nn",

@@ -1,0 +1,156 @@
+#pragma once
+
+#include <optional>
+
+#include "halnorm/functional.h"
+#include "halnorm/functional_fused.h"
+#include "halnorm/tensor.h"
+
+/// @file
+/// The functions of seven arguments and more, with their arguments by name. An argument that is
+/// left out is undefined, or has the default of the modules:
+///
+///     const Tensor y = functional::batch_norm({.x = x, .weight = w, .bias = b, .training = true});
+///
+/// functional.h and functional_fused.h document the arguments, the results and the errors.
+
+namespace halnorm::functional {
+
+/// The arguments of batch_norm().
+struct BatchNormArguments {
+  Tensor x = {};                         ///< as in batch_norm()
+  Tensor running_mean = {};              ///< as in batch_norm()
+  Tensor running_var = {};               ///< as in batch_norm()
+  Tensor weight = {};                    ///< as in batch_norm()
+  Tensor bias = {};                      ///< as in batch_norm()
+  bool training = false;                 ///< as in batch_norm()
+  std::optional<double> momentum = 0.1;  ///< as in batch_norm()
+  double eps = 1e-5;                     ///< as in batch_norm()
+  Tensor out = {};                       ///< as in batch_norm()
+};
+/// batch_norm() with its arguments by name.
+inline Tensor batch_norm(const BatchNormArguments& a) {
+  return batch_norm(a.x, a.running_mean, a.running_var, a.weight, a.bias, a.training, a.momentum,
+                    a.eps, a.out);
+}
+
+/// The arguments of batch_norm_train_update().
+struct BatchNormTrainUpdateArguments {
+  Tensor x = {};             ///< as in batch_norm_train_update()
+  Tensor running_mean = {};  ///< as in batch_norm_train_update()
+  Tensor running_var = {};   ///< as in batch_norm_train_update()
+  Tensor weight = {};        ///< as in batch_norm_train_update()
+  Tensor bias = {};          ///< as in batch_norm_train_update()
+  double factor = 0.1;       ///< as in batch_norm_train_update()
+  double eps = 1e-5;         ///< as in batch_norm_train_update()
+  Tensor out = {};           ///< as in batch_norm_train_update()
+};
+/// batch_norm_train_update() with its arguments by name.
+inline BatchNormForward batch_norm_train_update(const BatchNormTrainUpdateArguments& a) {
+  return batch_norm_train_update(a.x, a.running_mean, a.running_var, a.weight, a.bias, a.factor,
+                                 a.eps, a.out);
+}
+
+/// The arguments of batch_norm_infer().
+struct BatchNormInferArguments {
+  Tensor x = {};             ///< as in batch_norm_infer()
+  Tensor running_mean = {};  ///< as in batch_norm_infer()
+  Tensor running_var = {};   ///< as in batch_norm_infer()
+  Tensor weight = {};        ///< as in batch_norm_infer()
+  Tensor bias = {};          ///< as in batch_norm_infer()
+  double eps = 1e-5;         ///< as in batch_norm_infer()
+  Tensor out = {};           ///< as in batch_norm_infer()
+};
+/// batch_norm_infer() with its arguments by name.
+inline Tensor batch_norm_infer(const BatchNormInferArguments& a) {
+  return batch_norm_infer(a.x, a.running_mean, a.running_var, a.weight, a.bias, a.eps, a.out);
+}
+
+/// The arguments of batch_norm_backward_infer().
+struct BatchNormBackwardInferArguments {
+  Tensor dy = {};            ///< as in batch_norm_backward_infer()
+  Tensor x = {};             ///< as in batch_norm_backward_infer()
+  Tensor weight = {};        ///< as in batch_norm_backward_infer()
+  Tensor running_mean = {};  ///< as in batch_norm_backward_infer()
+  Tensor running_var = {};   ///< as in batch_norm_backward_infer()
+  double eps = 1e-5;         ///< as in batch_norm_backward_infer()
+  Tensor out = {};           ///< as in batch_norm_backward_infer()
+};
+/// batch_norm_backward_infer() with its arguments by name.
+inline BatchNormBackward batch_norm_backward_infer(const BatchNormBackwardInferArguments& a) {
+  return batch_norm_backward_infer(a.dy, a.x, a.weight, a.running_mean, a.running_var, a.eps,
+                                   a.out);
+}
+
+/// The arguments of batch_norm_backward_elemt().
+struct BatchNormBackwardElemtArguments {
+  Tensor dy = {};          ///< as in batch_norm_backward_elemt()
+  Tensor x = {};           ///< as in batch_norm_backward_elemt()
+  Tensor mean = {};        ///< as in batch_norm_backward_elemt()
+  Tensor invstd = {};      ///< as in batch_norm_backward_elemt()
+  Tensor weight = {};      ///< as in batch_norm_backward_elemt()
+  Tensor sum_dy = {};      ///< as in batch_norm_backward_elemt()
+  Tensor sum_dy_xmu = {};  ///< as in batch_norm_backward_elemt()
+  Tensor count = {};       ///< as in batch_norm_backward_elemt()
+  Tensor out = {};         ///< as in batch_norm_backward_elemt()
+};
+/// batch_norm_backward_elemt() with its arguments by name.
+inline Tensor batch_norm_backward_elemt(const BatchNormBackwardElemtArguments& a) {
+  return batch_norm_backward_elemt(a.dy, a.x, a.mean, a.invstd, a.weight, a.sum_dy, a.sum_dy_xmu,
+                                   a.count, a.out);
+}
+
+/// The arguments of batch_norm_fused_train_update().
+struct BatchNormFusedTrainUpdateArguments {
+  Tensor x = {};             ///< as in batch_norm_fused_train_update()
+  Tensor addend = {};        ///< as in batch_norm_fused_train_update()
+  Tensor running_mean = {};  ///< as in batch_norm_fused_train_update()
+  Tensor running_var = {};   ///< as in batch_norm_fused_train_update()
+  Tensor weight = {};        ///< as in batch_norm_fused_train_update()
+  Tensor bias = {};          ///< as in batch_norm_fused_train_update()
+  double factor = 0.1;       ///< as in batch_norm_fused_train_update()
+  double eps = 1e-5;         ///< as in batch_norm_fused_train_update()
+  Tensor out = {};           ///< as in batch_norm_fused_train_update()
+};
+/// batch_norm_fused_train_update() with its arguments by name.
+inline BatchNormForward batch_norm_fused_train_update(const BatchNormFusedTrainUpdateArguments& a) {
+  return batch_norm_fused_train_update(a.x, a.addend, a.running_mean, a.running_var, a.weight,
+                                       a.bias, a.factor, a.eps, a.out);
+}
+
+/// The arguments of batch_norm_fused_infer().
+struct BatchNormFusedInferArguments {
+  Tensor x = {};             ///< as in batch_norm_fused_infer()
+  Tensor addend = {};        ///< as in batch_norm_fused_infer()
+  Tensor running_mean = {};  ///< as in batch_norm_fused_infer()
+  Tensor running_var = {};   ///< as in batch_norm_fused_infer()
+  Tensor weight = {};        ///< as in batch_norm_fused_infer()
+  Tensor bias = {};          ///< as in batch_norm_fused_infer()
+  double eps = 1e-5;         ///< as in batch_norm_fused_infer()
+  Tensor out = {};           ///< as in batch_norm_fused_infer()
+};
+/// batch_norm_fused_infer() with its arguments by name.
+inline Tensor batch_norm_fused_infer(const BatchNormFusedInferArguments& a) {
+  return batch_norm_fused_infer(a.x, a.addend, a.running_mean, a.running_var, a.weight, a.bias,
+                                a.eps, a.out);
+}
+
+/// The arguments of batch_norm_fused_backward_infer().
+struct BatchNormFusedBackwardInferArguments {
+  Tensor dy = {};            ///< as in batch_norm_fused_backward_infer()
+  Tensor x = {};             ///< as in batch_norm_fused_backward_infer()
+  Tensor y = {};             ///< as in batch_norm_fused_backward_infer()
+  Tensor weight = {};        ///< as in batch_norm_fused_backward_infer()
+  Tensor running_mean = {};  ///< as in batch_norm_fused_backward_infer()
+  Tensor running_var = {};   ///< as in batch_norm_fused_backward_infer()
+  double eps = 1e-5;         ///< as in batch_norm_fused_backward_infer()
+  Tensor out = {};           ///< as in batch_norm_fused_backward_infer()
+};
+/// batch_norm_fused_backward_infer() with its arguments by name.
+inline BatchNormFusedBackward batch_norm_fused_backward_infer(
+    const BatchNormFusedBackwardInferArguments& a) {
+  return batch_norm_fused_backward_infer(a.dy, a.x, a.y, a.weight, a.running_mean, a.running_var,
+                                         a.eps, a.out);
+}
+
+}  // namespace halnorm::functional
