@@ -27,11 +27,11 @@ std::vector<std::string> gather_texts(const Placement& placement, const std::str
   const auto lengths =
       gather<std::uint64_t>(placement, operation, std::span<const std::uint64_t>(&length, 1));
   std::string padded = mine;
-  padded.resize(*std::ranges::max_element(lengths));
+  padded.resize(static_cast<std::size_t>(*std::ranges::max_element(lengths)));
   const auto all = gather<char>(placement, operation, std::span<const char>(padded));
   std::vector<std::string> texts;
   for (std::size_t rank = 0; rank < lengths.size(); ++rank) {
-    texts.emplace_back(all.data() + rank * padded.size(), lengths[rank]);
+    texts.emplace_back(all.data() + rank * padded.size(), static_cast<std::size_t>(lengths[rank]));
   }
   return texts;
 }
