@@ -35,7 +35,7 @@ struct Device {
   explicit Device(std::string_view name);
   /// The same as an implicit conversion, for arguments: m.to("cuda:1").
   template <std::convertible_to<std::string_view> Name>
-  Device(const Name& name)  // NOLINT(google-explicit-constructor)
+  Device(const Name& name)  // NOLINT(*-explicit-constructor)
       : Device(std::string_view(name)) {}
 
   /// A device of the kind that the function is named after.

@@ -34,9 +34,10 @@ struct Block {
 static_assert(sizeof(Block) <= head);
 
 // Eight sizes from one power of two to the next: a block is at most an eighth larger than asked.
-constexpr unsigned steps = 8;
+constexpr std::size_t steps = 8;
 constexpr unsigned first_power = std::countr_zero(least_block);
-constexpr std::size_t bin_count = steps * (std::numeric_limits<std::size_t>::digits - first_power);
+constexpr std::size_t bin_count =
+    steps * (std::size_t{std::numeric_limits<std::size_t>::digits} - first_power);
 
 /// Blocks of one size.
 struct Bin {
@@ -62,17 +63,25 @@ struct Cache {
     return block;
   }
 
-  /// Takes out what is above a limit: the bins that were longest without use.
+  /// Of the bin that was longest without use; null if nothing is kept.
+  Block* pop_oldest() noexcept {
+    Bin* oldest = nullptr;
+    for (Bin& bin : bins) {
+      if (bin.newest != nullptr && (oldest == nullptr || bin.used < oldest->used)) {
+        oldest = &bin;
+      }
+    }
+    return oldest == nullptr ? nullptr : pop(*oldest);
+  }
+
+  /// Takes out what is above a limit.
   Block* pop_beyond(std::size_t most) noexcept {
     Block* all = nullptr;
     while (kept > most) {
-      Bin* oldest = nullptr;
-      for (Bin& bin : bins) {
-        if (bin.newest != nullptr && (oldest == nullptr || bin.used < oldest->used)) {
-          oldest = &bin;
-        }
+      Block* const block = pop_oldest();
+      if (block == nullptr) {
+        break;
       }
-      Block* const block = pop(*oldest);
       block->next = std::exchange(all, block);
     }
     return all;

@@ -159,7 +159,7 @@ TEST_F(BlockCache, ThreadsNeverShareABlock) {
   for (int number = 0; number < 4; ++number) {
     threads.emplace_back([number, &wrong] {
       for (int round = 0; round < 200; ++round) {
-        const Tensor mine = Tensor::full({megabyte / 4 + 1000 * (round % 3)}, number);
+        const Tensor mine = Tensor::full({megabyte / 4 + std::int64_t{1000} * (round % 3)}, number);
         if (round % 50 == 0) {
           empty_cache();
         }

@@ -8,7 +8,6 @@
 #include "nn/fixture.h"
 #include "support/throws.h"
 
-using fixture::tensor;
 using fixture::values;
 using halnorm::Device;
 using halnorm::DeviceError;

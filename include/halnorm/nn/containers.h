@@ -39,6 +39,7 @@ class ModuleList : public Typed<ModuleList> {
   /// The same for a class with options, so that they may be written in braces:
   /// emplace<BatchNorm1d>(2, {.momentum = 0.2}).
   template <class M, class Argument>
+  // NOLINTNEXTLINE(readability-redundant-typename): Clang 14 wants it
   std::shared_ptr<M> emplace(Argument&& argument, const typename M::Options& options) {
     return emplace<M, Argument, const typename M::Options&>(std::forward<Argument>(argument),
                                                             options);

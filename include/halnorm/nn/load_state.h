@@ -20,7 +20,7 @@ struct LoadStateOptions {
   bool strict = true;  ///< missing and unexpected keys are errors
   /// Only entries whose names begin with this prefix, for example "module.bn1.", are loaded; the
   /// prefix is removed from their names.
-  std::string prefix = {};
+  std::string prefix = {};  // NOLINT(readability-redundant-member-init): a warning of GCC
 };
 
 /// The keys that differ between a module and the dictionary that it loaded.
