@@ -39,6 +39,12 @@ bool is_column(const Tensor& x, const Extents& e) {
   return e.C == 1 && e.L == 1 && memory_of(x) != nullptr;
 }
 
+Tensor dense_copy(const Tensor& x, Layout layout) {
+  Tensor dense = empty_in_layout(x, layout);
+  dense.copy_(x);
+  return dense;
+}
+
 /// The values, or one value that every channel reads through a stride of 0.
 Channels channels_or(const Tensor& values, std::int64_t channels, const Tensor& data, float& for32,
                      double& for64) {
@@ -154,16 +160,11 @@ Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype) {
 }
 
 Tensor in_layout(const Tensor& x, Layout layout) {
-  if (fits(x, layout)) {
-    return x;
-  }
-  Tensor dense = empty_in_layout(x, layout);
-  dense.copy_(x);
-  return dense;
+  return fits(x, layout) ? x : dense_copy(x, layout);
 }
 
 Tensor in_layout_or_items(const Tensor& x, Layout layout) {
-  return fits(x, layout) || !fits_in_items(x, layout) ? in_layout(x, layout) : x;
+  return fits(x, layout) || fits_in_items(x, layout) ? x : dense_copy(x, layout);
 }
 
 ViewOf::ViewOf(Layout layout, std::initializer_list<const Tensor*> tensors)
