@@ -1,11 +1,15 @@
 #include <halnorm/halnorm.h>
 #include <halnorm/mpi.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <limits>
+#include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "experiment.h"
 
@@ -53,6 +57,12 @@ struct Distance {
 /// A thousand times what was seen: training amplifies the last bits of the sums of gradients.
 constexpr Distance wanted{.loss = 1e-3, .accuracy = 0.01};
 
+/// Infinite if one of them is NaN, which no bound then lets pass.
+double between(double a, double b) {
+  const double distance = std::abs(a - b);
+  return std::isnan(distance) ? std::numeric_limits<double>::infinity() : distance;
+}
+
 /// All ranks train; the first one alone prints, and trains as the one process.
 Distance train(Comparison& c, int epochs, bool first) {
   Distance distance;
@@ -65,9 +75,9 @@ Distance train(Comparison& c, int epochs, bool first) {
     for (const demo::Summary* summary : {&one, &together, &apart}) demo::print_summary(*summary);
     std::printf("\n");
     std::fflush(stdout);
-    distance.loss = std::fmax(distance.loss, std::abs(one.mean.loss - together.mean.loss));
-    distance.accuracy = std::fmax(distance.accuracy,
-                                  std::abs(one.mean.test_accuracy - together.mean.test_accuracy));
+    distance.loss = std::max(distance.loss, between(one.mean.loss, together.mean.loss));
+    distance.accuracy =
+        std::max(distance.accuracy, between(one.mean.test_accuracy, together.mean.test_accuracy));
   }
   return distance;
 }
@@ -77,6 +87,10 @@ bool run(demo::Task task, const demo::Options& options, const Placement& ranks,
   const bool first = ranks.group().rank() == 0;
   const auto count = std::to_string(ranks.ranks().size());
   task.recipe = demo::changed(task.recipe, options);
+  if (std::cmp_less(task.recipe.batch_size, ranks.ranks().size())) {
+    throw std::runtime_error("got batches of " + std::to_string(task.recipe.batch_size) +
+                             " rows, wanted a row for each of " + count + " ranks");
+  }
   Comparison c = make(task, options.seeds, ranks);
   if (first) {
     std::printf("\n%s: batches of %lld rows on %s ranks\n", task.title.c_str(),
