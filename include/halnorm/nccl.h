@@ -15,6 +15,7 @@
 
 namespace halnorm::nccl {
 
+/// Options of communicator().
 struct Options {
   /// How long an exchange waits for the other ranks, and for what is queued before it in the
   /// stream. After it the rank throws a CommunicationError.

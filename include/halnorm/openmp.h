@@ -7,8 +7,8 @@
 #if __has_include(<omp.h>)
 #include <omp.h>
 #else
-extern "C" int omp_in_parallel();
-extern "C" int omp_get_max_threads();
+extern "C" int omp_in_parallel();      ///< OpenMP's: whether a parallel region runs
+extern "C" int omp_get_max_threads();  ///< OpenMP's: the threads of the next region
 #endif
 
 #include "halnorm/threads.h"
