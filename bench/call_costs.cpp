@@ -64,18 +64,17 @@ void compare_outputs() {
 
 /// A tensor as C has it.
 struct View {
-  explicit View(const Tensor& t) : shape(t.shape()) {
-    const auto bits = static_cast<std::uint8_t>(8 * halnorm::size_of(t.dtype()));
-    tensor = {t.raw_data(),
-              {kDLCPU, 0},
-              static_cast<int>(shape.size()),
-              {kDLFloat, bits, 1},
-              shape.data(),
-              nullptr,
-              0};
-  }
+  explicit View(const Tensor& t)
+      : shape(t.shape()),
+        tensor{t.raw_data(),
+               {kDLCPU, 0},
+               static_cast<int>(shape.size()),
+               {kDLFloat, static_cast<std::uint8_t>(8 * halnorm::size_of(t.dtype())), 1},
+               shape.data(),
+               nullptr,
+               0} {}
   Shape shape;
-  DLTensor tensor{};
+  DLTensor tensor;
 };
 
 void check(halnorm_status status) {

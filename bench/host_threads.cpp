@@ -52,7 +52,7 @@ struct Step {
 struct Way {
   const char* name;
   void (*choose)();
-  std::vector<double> times = {};
+  std::vector<double> times = {};  // NOLINT(readability-redundant-member-init): a warning of GCC
 };
 
 void measure(const Shape& shape, int rounds) {

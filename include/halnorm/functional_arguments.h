@@ -16,6 +16,9 @@
 
 namespace halnorm::functional {
 
+// Without an initializer GCC warns of each call that leaves the member out.
+// NOLINTBEGIN(readability-redundant-member-init)
+
 /// The arguments of batch_norm().
 struct BatchNormArguments {
   Tensor x = {};                         ///< as in batch_norm()
@@ -152,5 +155,7 @@ inline BatchNormFusedBackward batch_norm_fused_backward_infer(
   return batch_norm_fused_backward_infer(a.dy, a.x, a.y, a.weight, a.running_mean, a.running_var,
                                          a.eps, a.out);
 }
+
+// NOLINTEND(readability-redundant-member-init)
 
 }  // namespace halnorm::functional

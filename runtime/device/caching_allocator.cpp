@@ -255,7 +255,8 @@ void empty_cache() noexcept {
   detail::drop_blocks();
   try {
     detail::free_all_pieces();
-  } catch (const std::bad_alloc&) {  // for the cache itself: it was never used
+    // For the cache itself, which then was never used.
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch)
   }
 }
 

@@ -16,7 +16,6 @@ namespace {
 using detail::Layout;
 using detail::Plan;
 using detail::View;
-using detail::Views;
 
 struct Explained {
   std::string_view function;
@@ -80,7 +79,8 @@ const Explained& find_function(std::string_view name) {
 /// A dense tensor of x's shape that starts at a line of the caches, as new ones of some size do.
 View new_output(const View& x) {
   View out = x;
-  out.data = reinterpret_cast<std::byte*>(std::uintptr_t{1} << 20);
+  alignas(detail::line_bytes) static std::byte line_start;
+  out.data = &line_start;
   out.stride_c = x.layout == Layout::ncl ? x.L : 1;
   out.stride_n = x.C * x.L;
   out.stride_l = x.layout == Layout::ncl ? 1 : x.C;

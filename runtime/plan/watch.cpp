@@ -69,7 +69,8 @@ void report(const char* function, const Plan& plan, const View& x, double second
                        seconds};
     const Sink* to = sink.load(std::memory_order_acquire);
     to == nullptr ? print(r) : (*to)(r);
-  } catch (...) {  // The operation is done, and a report is no reason to say otherwise.
+    // The operation is done, and a report is no reason to say otherwise.
+  } catch (...) {  // NOLINT(bugprone-empty-catch)
   }
 }
 

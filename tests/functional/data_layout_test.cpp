@@ -1,14 +1,12 @@
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cmath>
 #include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "halnorm/explain.h"
 #include "halnorm/halnorm.h"
+#include "support/every_operation.h"
 
 /// @file
 /// Results are laid out like x, for any view of channels-last data and every operation. They have
@@ -20,28 +18,14 @@ using halnorm::Shape;
 using halnorm::Tensor;
 using Doubles = std::vector<double>;
 namespace functional = halnorm::functional;
+using every_operation::all_operations;
+using every_operation::channels_second;
+using every_operation::dense_copy;
+using every_operation::is_channels_last;
+using every_operation::new_channels_last;
+using every_operation::Results;
 
 namespace {
-
-/// A permutation of axes from (N, D..., C) to (N, C, D...).
-Tensor channels_second(Tensor t) {
-  for (auto axis = t.dim() - 1; axis > 1; --axis) {
-    t = t.transpose(axis - 1, axis);
-  }
-  return t;
-}
-
-Shape channels_last(const Shape& shape) {
-  Shape stored = shape;
-  stored.erase(stored.begin() + 1);
-  stored.push_back(shape[1]);
-  return stored;
-}
-
-/// A dense tensor of this shape with its channels innermost.
-Tensor new_channels_last(const Shape& shape, DType dtype) {
-  return channels_second(Tensor::empty(channels_last(shape), dtype));
-}
 
 Tensor random(const Shape& stored, std::uint64_t seed, DType dtype) {
   return Tensor::randn(stored, seed, dtype);
@@ -131,78 +115,6 @@ const std::vector<Strided>& strided() {
   return all;
 }
 
-bool is_channels_last(const Tensor& t) {
-  return t.strides() == new_channels_last(t.shape(), t.dtype()).strides();
-}
-
-Tensor dense_copy(const Tensor& t) {
-  Tensor copy = new_channels_last(t.shape(), t.dtype());
-  copy.copy_(t);
-  return copy;
-}
-
-struct Results {
-  std::vector<std::pair<const char*, Tensor>> data;      ///< laid out like x
-  std::vector<std::pair<const char*, Tensor>> channels;  ///< one value each
-};
-
-/// Every operation, with `out()` for each of its outputs.
-// NOLINTNEXTLINE(readability-function-size): a list
-Results all_operations(const Tensor& x, const Tensor& dy, const Tensor& addend,
-                       const std::function<Tensor()>& out) {
-  const std::int64_t channels = x.shape()[1];
-  const DType dtype = x.dtype() == DType::Float64 ? DType::Float64 : DType::Float32;
-  const Tensor weight = Tensor::randn({channels}, 11, dtype);
-  const Tensor bias = Tensor::randn({channels}, 12, dtype);
-  const Tensor mean = Tensor::randn({channels}, 13, dtype);
-  const Tensor var = Tensor::full({channels}, 2, dtype);
-  const Tensor new_mean = mean.clone();
-  const Tensor new_var = var.clone();
-  const auto train = functional::batch_norm_train(x, weight, bias, 1e-5, out());
-  const auto update =
-      functional::batch_norm_train_update(x, new_mean, new_var, weight, bias, 0.1, 1e-5, out());
-  const auto moments = functional::batch_norm_moments(x);
-  const auto backward =
-      functional::batch_norm_backward(dy, x, weight, train.mean, train.invstd, out());
-  const auto backward_infer =
-      functional::batch_norm_backward_infer(dy, x, weight, mean, var, 1e-5, out());
-  const auto sums = functional::batch_norm_backward_reduce(dy, x, train.mean, train.invstd, weight);
-  const auto fused = functional::batch_norm_fused_train(x, addend, weight, bias, 1e-5, out());
-  const auto fused_backward = functional::batch_norm_fused_backward(
-      dy, x, fused.y, weight, fused.mean, fused.invstd, out());
-  const auto fused_infer_backward =
-      functional::batch_norm_fused_backward_infer(dy, x, fused.y, weight, mean, var, 1e-5, out());
-  return {
-      {{"train", train.y},
-       {"train_update", update.y},
-       {"infer", functional::batch_norm_infer(x, mean, var, weight, bias, 1e-5, out())},
-       {"elemt", functional::batch_norm_elemt(x, weight, bias, train.mean, train.invstd, out())},
-       {"backward", backward.dx},
-       {"backward_infer", backward_infer.dx},
-       {"backward_elemt",
-        functional::batch_norm_backward_elemt(dy, x, train.mean, train.invstd, weight, sums.sum_dy,
-                                              sums.sum_dy_xmu, moments.count, out())},
-       {"fused_train", fused.y},
-       {"fused_infer",
-        functional::batch_norm_fused_infer(x, addend, mean, var, weight, bias, 1e-5, out())},
-       {"fused_backward", fused_backward.dx},
-       {"fused_backward_infer", fused_infer_backward.dx}},
-      {{"mean", train.mean},
-       {"invstd", train.invstd},
-       {"running_mean", new_mean},
-       {"running_var", new_var},
-       {"moments.mean", moments.mean},
-       {"moments.m2", moments.m2},
-       {"dweight", backward.dweight},
-       {"dbias", backward.dbias},
-       {"infer dweight", backward_infer.dweight},
-       {"sum_dy", sums.sum_dy},
-       {"sum_dy_xmu", sums.sum_dy_xmu},
-       {"fused dweight", fused_backward.dweight},
-       {"fused infer dbias", fused_infer_backward.dbias},
-       {"daddend as numbers", fused_backward.daddend.reshape({fused_backward.daddend.numel()})}}};
-}
-
 void expect_same(const Results& got, const Results& want) {
   for (std::size_t i = 0; i < want.data.size(); ++i) {
     EXPECT_EQ(got.data[i].second.to_vector<double>(), want.data[i].second.to_vector<double>())
@@ -253,58 +165,6 @@ TEST_P(DataLayout, AnyStridesAroundTheChannels) {
     const Tensor x = Tensor::from_blob(first, view.shape, GetParam(), view.strides);
     check(x, Tensor::randn(view.shape, 2, GetParam()), Tensor::randn(view.shape, 3, GetParam()));
   }
-}
-
-/// By how much two ways of adding up may differ, in units of the largest value.
-double unit_of(DType dtype) {
-  return dtype == DType::Float16    ? 0x1p-10
-         : dtype == DType::BFloat16 ? 0x1p-7
-         : dtype == DType::Float32  ? 2e-6
-                                    : 1e-13;
-}
-
-void expect_near(const char* name, const Tensor& got, const Tensor& want, double unit) {
-  const Doubles values = got.to_vector<double>();
-  const Doubles wanted = want.to_vector<double>();
-  ASSERT_EQ(values.size(), wanted.size()) << name;
-  double largest = 1;
-  for (const double w : wanted) {
-    largest = std::max(largest, std::fabs(w));
-  }
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    ASSERT_NEAR(values[i], wanted[i], largest * unit) << name << " " << i;
-  }
-}
-
-/// Items of 64 KB and more are read and written where they lie, one by one.
-TEST_P(DataLayout, LargeItemsInPlace) {
-  const Shape stored{3, 1702, 20};
-  const auto view = [&](std::uint64_t seed) {
-    return channels_second(Tensor::randn(stored, seed, GetParam())).narrow(2, 1, 1700);
-  };
-  const Tensor x = view(1);
-  const Tensor dy = view(2);
-  const Tensor addend = view(3);
-  const auto none = [] { return Tensor(); };
-  const Results want = all_operations(dense_copy(x), dense_copy(dy), dense_copy(addend), none);
-  for (const auto& out : std::vector<std::function<Tensor()>>{none, [&] { return view(4); }}) {
-    const Results got = all_operations(x, dy, addend, out);
-    for (std::size_t i = 0; i < want.data.size(); ++i) {
-      expect_near(want.data[i].first, got.data[i].second, want.data[i].second, unit_of(GetParam()));
-    }
-    for (std::size_t i = 0; i < want.channels.size(); ++i) {
-      expect_near(want.channels[i].first, got.channels[i].second, want.channels[i].second,
-                  unit_of(GetParam()));
-    }
-  }
-  for (const char* function : {"batch_norm_infer", "batch_norm_train", "batch_norm_backward",
-                               "batch_norm_backward_infer", "batch_norm_moments"}) {
-    EXPECT_NE(halnorm::explain(function, x).find(" on 3 parts, one by one"), std::string::npos)
-        << halnorm::explain(function, x);
-  }
-  const Tensor y = functional::batch_norm_train(x, {}, {}, 1e-5).y;
-  functional::batch_norm_train(x, {}, {}, 1e-5, x);
-  EXPECT_EQ(x.to_vector<double>(), y.to_vector<double>()) << "in place";
 }
 
 TEST_P(DataLayout, RowMajorStaysRowMajor) {

@@ -1,4 +1,5 @@
-# cmake -D nm=<nm> -D library=<shared object> -D objects=<objects, by commas> -P interface_test.cmake
+# cmake -D nm=<nm> -D library=<shared object> -D objects=<objects, by commas>
+#       -P interface_test.cmake
 # Fails if objects that use the whole public interface want a name of halnorm's that the shared
 # object does not export.
 
