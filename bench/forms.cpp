@@ -138,7 +138,8 @@ Call relu_backward(ThreadTeam& team, const Data& d) {
   float* dz = floats(d.other);
   return in_parts(team, d.out, [=](std::size_t begin, std::size_t count) {
     for (std::size_t i = begin; i < begin + count; ++i) {
-      dz[i] = y[i] > 0 ? dy[i] : 0;
+      const float gradient = dy[i];  // read in any case: without a branch
+      dz[i] = y[i] > 0 ? gradient : 0;
     }
   });
 }
