@@ -27,7 +27,8 @@ namespace halnorm {
 ///                 batch_norm_backward_reduce or batch_norm_backward_elemt
 /// @param x        (N, C), (N, C, L) or with more axes, not empty
 /// @param out      the tensor for y or dx; undefined for a new one
-/// @throws ValueError for another name; ShapeError, DTypeError or DeviceError as the function does
+/// @throws ValueError for another name; ShapeError, DTypeError, DeviceError or KernelError (an
+///         operation that the build leaves out) as the function does
 std::string explain(std::string_view function, const Tensor& x, const Tensor& out = {});
 
 }  // namespace halnorm

@@ -14,11 +14,13 @@ namespace halnorm {
 namespace {
 
 using detail::Layout;
+using detail::Operation;
 using detail::Plan;
 using detail::View;
 
 struct Explained {
   std::string_view function;
+  Operation operation;
   bool adds_up;  ///< and so reads x in layout_of()
   Plan (*plan)(const View& x, const View& out);
 };
@@ -31,33 +33,33 @@ View like(const View& x) {
 }
 
 constexpr std::array<Explained, 8> functions{{
-    {"batch_norm_train", true,
+    {"batch_norm_train", Operation::batch_norm_train, true,
      [](const View& x, const View& y) {
        return detail::plan_train({x, y});
      }},
-    {"batch_norm_infer", false,
+    {"batch_norm_infer", Operation::batch_norm_infer, false,
      [](const View& x, const View& y) {
        return detail::plan_infer({x, y});
      }},
-    {"batch_norm_backward", true,
+    {"batch_norm_backward", Operation::batch_norm_backward, true,
      [](const View& x, const View& dx) {
        return detail::plan_backward({x, like(x), dx});
      }},
-    {"batch_norm_backward_infer", true,
+    {"batch_norm_backward_infer", Operation::batch_norm_backward_infer, true,
      [](const View& x, const View& dx) {
        return detail::plan_backward_infer({x, like(x), dx});
      }},
-    {"batch_norm_moments", true,
+    {"batch_norm_moments", Operation::batch_norm_moments, true,
      [](const View& x, const View&) { return detail::plan_moments({x}); }},
-    {"batch_norm_elemt", false,
+    {"batch_norm_elemt", Operation::batch_norm_elemt, false,
      [](const View& x, const View& y) {
        return detail::plan_elemt({x, y});
      }},
-    {"batch_norm_backward_reduce", true,
+    {"batch_norm_backward_reduce", Operation::batch_norm_backward_reduce, true,
      [](const View& x, const View&) {
        return detail::plan_backward_reduce({x, like(x)});
      }},
-    {"batch_norm_backward_elemt", false,
+    {"batch_norm_backward_elemt", Operation::batch_norm_backward_elemt, false,
      [](const View& x, const View& dx) {
        return detail::plan_backward_elemt({x, like(x), dx});
      }},
@@ -92,6 +94,7 @@ View new_output(const View& x) {
 std::string explain(std::string_view function, const Tensor& x, const Tensor& out) {
   const Explained& f = find_function(function);
   const std::string name(function);
+  detail::check_linked(name.c_str(), f.operation);
   const detail::Extents e = detail::check_data(name.c_str(), "x", x);
   detail::check_out(name.c_str(), out, x, {});
   if (e.numel() == 0) {

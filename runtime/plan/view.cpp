@@ -27,11 +27,11 @@ std::byte* offset(std::byte* data, std::int64_t elements, DType dtype) {
 }
 
 /// The largest box of at most so many elements: whole rows, else channels of one, else a part of a
-/// channel's.
+/// channel's. In items: rows of one item, else channels of one row.
 Box full_box(const View& v, std::int64_t elements) noexcept {
   const std::int64_t plane = v.C * v.L;
-  if (v.in_items() && plane <= elements) {
-    return {0, 1, 0, v.C, 0, v.L};
+  if (v.in_items()) {
+    return {0, 1, 0, std::min(v.C, elements), 0, std::clamp(elements / v.C, std::int64_t{1}, v.L)};
   }
   if (plane <= elements) {
     return {0, std::min(elements / plane, v.N), 0, v.C, 0, v.L};

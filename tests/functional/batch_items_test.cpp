@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -76,6 +78,40 @@ TEST_P(BatchItems, AreReadAndWrittenInPlace) {
   const Tensor y = functional::batch_norm_train(x, {}, {}, 1e-5).y;
   functional::batch_norm_train(x, {}, {}, 1e-5, x);
   EXPECT_EQ(x.to_vector<double>(), y.to_vector<double>()) << "in place";
+}
+
+/// Rows so far apart that the indices of one kernel do not reach an item from end to end: 2^24
+/// elements, of which 34 GB of addresses hold one page each.
+TEST(BatchItemsFarApart, AreTakenInParts) {
+  if constexpr (sizeof(void*) < 8) {
+    GTEST_SKIP() << "32-bit addresses";
+  } else {
+    constexpr std::int64_t n = 2, channels = 64, length = 257, apart = std::int64_t{1} << 24;
+    constexpr std::size_t bytes = n * (length + 1) * apart * sizeof(float);
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+      GTEST_SKIP() << "no " << bytes << " bytes of addresses";
+    }
+    const Shape shape{n, channels, length};
+    Tensor x = Tensor::from_blob(memory, shape, DType::Float32, {(length + 1) * apart, 1, apart});
+    x.copy_(Tensor::randn(shape, 1));
+    const Tensor dy = Tensor::randn(shape, 2);
+    const Tensor addend = Tensor::randn(shape, 3);
+    const auto none = [] { return Tensor(); };
+    const Results want = all_operations(dense_copy(x), dense_copy(dy), dense_copy(addend), none);
+    const Results got = all_operations(x, dense_copy(dy), dense_copy(addend), none);
+    for (std::size_t i = 0; i < want.data.size(); ++i) {
+      expect_near(want.data[i].first, got.data[i].second, want.data[i].second, 2e-6);
+    }
+    for (std::size_t i = 0; i < want.channels.size(); ++i) {
+      expect_near(want.channels[i].first, got.channels[i].second, want.channels[i].second, 2e-6);
+    }
+    const Tensor y = functional::batch_norm_train(dense_copy(x), {}, {}, 1e-5).y;
+    functional::batch_norm_train(x, {}, {}, 1e-5, x);
+    expect_near("in place", x, y, 2e-6);
+    munmap(memory, bytes);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(DTypes, BatchItems,
