@@ -23,10 +23,10 @@ void execute(const char* function, const FusedTrainOperands& o) {
     });
     return;
   }
-  const auto& [mean, var, factor] = *o.running;
+  const RunningStatistics& running = *o.running;
   in_one_kernel(function, rows::batch_norm_fused_train_update, o.x, [&](const Kernel& kernel) {
-    run(function, kernel, o.x, o.addend, o.weight, o.bias, o.eps, mean, var, factor, o.y, o.mean,
-        o.invstd, o.m2, mean, var);
+    run(function, kernel, o.x, o.addend, o.weight, o.bias, o.eps, running.mean, running.var,
+        running.factor, o.y, o.mean, o.invstd, o.m2, running.mean, running.var);
   });
 }
 
