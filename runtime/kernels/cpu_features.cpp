@@ -65,6 +65,11 @@ std::int64_t largest_cache(unsigned leaf) noexcept {
 
 }  // namespace
 
+bool is_amd() noexcept {
+  __builtin_cpu_init();
+  return __builtin_cpu_is("amd") != 0;
+}
+
 std::int64_t last_level_cache() noexcept {
   constexpr unsigned intel = 4;
   constexpr unsigned amd = 0x8000001d;
@@ -101,6 +106,8 @@ bool cpu_runs(std::string_view /*target*/) noexcept { return false; }
 #endif
 
 #if !defined(__x86_64__)
+
+bool is_amd() noexcept { return false; }
 
 std::int64_t last_level_cache() noexcept { return 0; }
 
