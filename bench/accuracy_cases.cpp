@@ -145,7 +145,7 @@ void add_ordinary(std::vector<Row>& rows, std::int64_t count, double mean, doubl
   std::snprintf(text, sizeof text, "float32, %d values, mean/std %g, in ulp",
                 static_cast<int>(count), mean);
   rows.push_back({text, "y", 2, worst.y, "", ""});
-  rows.push_back({text, "dx", count < 32 ? 4.0 : 2.5, worst.dx, "", ""});
+  rows.push_back({text, "dx", count < 24 ? 4.0 : 2.0, worst.dx, "", ""});
   rows.push_back({text, "running_mean", mean_bound, worst.mean, "", ""});
   rows.push_back({text, "running_var", count > 256 ? 2.0 : 1.0, worst.variance, "", ""});
 }

@@ -97,7 +97,7 @@ function(halnorm_write_rows operation rows)
   halnorm_is_chosen(${operation} is_chosen)
   set(HALNORM_TAKES_SCALAR OFF)
   if(is_chosen AND NOT "f64" IN_LIST dtypes AND operation IN_LIST HALNORM_BASE_OPERATIONS
-     AND NOT operation STREQUAL "update_running_stats")
+     AND HALNORM_cpu_layouts_${operation} AND NOT operation STREQUAL "update_running_stats")
     set(HALNORM_TAKES_SCALAR ON)
   endif()
   set(walk ${HALNORM_walk_${operation}})

@@ -20,8 +20,9 @@ set(HALNORM_TYPE_f64 float64)
 # and dbias to others.
 #
 # Large calls of training and inference take statistics and elements one after the other, as the
-# split forms do: so training has split's operations too, and inference elemt. Fused training in
-# place takes its moments first.
+# split forms do: so training has split's operations too, and inference elemt. Fused training on
+# CPUs always does. A fused backward is that of relu, then that of batch normalization: in one
+# kernel they read as much, and from memory such a kernel was slower (docs/performance.md).
 #
 # First loop: how a kernel's first loop goes through its tasks. Sums come before what only writes,
 # and left the end of the data in cache. Inference finds nothing there that its own threads left:
@@ -37,33 +38,32 @@ set(HALNORM_TABLE
   "batch_norm_train_update             | -   | -   | any | all     | forwards     | -"
   "batch_norm_train_update_small       | -   | -   | any | all     | forwards     | -"
   "batch_norm_infer                    | any | all | any | all     | side_by_side | inference"
-  "batch_norm_backward                 | any | all | any | all     | forwards     | training"
+  "batch_norm_backward                 | any | all | any | all     | forwards     | training fused"
   "batch_norm_backward_small           | nlc | avx | any | all     | forwards     | -"
   "batch_norm_backward_exact           | any | all | -   | f32     | forwards     | -"
   "batch_norm_backward_stream          | ncl | avx | -   | all     | forwards     | -"
   "batch_norm_backward_add             | -   | -   | any | all     | forwards     | -"
   "batch_norm_backward_add_small       | -   | -   | any | all     | forwards     | -"
-  "batch_norm_backward_infer           | any | all | any | all     | forwards     | training"
+  "batch_norm_backward_infer           | any | all | any | all     | forwards     | training fused"
   "batch_norm_moments                  | any | all | any | all     | forwards     | fused split"
   "batch_norm_moments_exact            | any | all | -   | f32     | forwards     | -"
   "batch_norm_moments_stream           | any | avx | -   | all     | forwards     | -"
-  "batch_norm_elemt                    | any | all | any | all     | backwards    | inference split"
+  "batch_norm_elemt                    | any | all | any | all     | backwards    | inference fused split"
   "batch_norm_elemt_stream             | any | avx | -   | all     | backwards    | -"
-  "batch_norm_backward_reduce          | any | all | any | all     | forwards     | split"
+  "batch_norm_backward_reduce          | any | all | any | all     | forwards     | fused split"
   "batch_norm_backward_reduce_exact    | any | all | -   | f32     | forwards     | -"
   "batch_norm_backward_reduce_stream   | any | avx | -   | all     | forwards     | -"
-  "batch_norm_backward_elemt           | any | all | any | all     | backwards    | split"
+  "batch_norm_backward_elemt           | any | all | any | all     | backwards    | fused split"
   "batch_norm_backward_elemt_stream    | any | avx | -   | all     | backwards    | -"
-  "batch_norm_fused_train              | any | all | any | all     | forwards     | fused"
+  "batch_norm_fused_train              | -   | -   | any | all     | forwards     | fused"
   "batch_norm_fused_train_small        | -   | -   | any | all     | forwards     | -"
   "batch_norm_fused_train_update       | -   | -   | any | all     | forwards     | -"
   "batch_norm_fused_train_update_small | -   | -   | any | all     | forwards     | -"
   "batch_norm_fused_infer              | any | all | any | all     | side_by_side | fused"
-  "batch_norm_fused_backward           | any | all | any | all     | forwards     | fused"
-  "batch_norm_fused_backward_small     | -   | -   | any | all     | forwards     | -"
-  "batch_norm_fused_backward_add       | -   | -   | any | all     | forwards     | -"
-  "batch_norm_fused_backward_add_small | -   | -   | any | all     | forwards     | -"
-  "batch_norm_fused_backward_infer     | any | all | any | all     | forwards     | fused"
+  "batch_norm_fused_elemt              | any | all | -   | all     | backwards    | fused"
+  "batch_norm_fused_elemt_stream       | any | avx | -   | all     | backwards    | -"
+  "relu_backward                       | any | all | any | all     | forwards     | fused"
+  "relu_backward_stream                | any | avx | -   | all     | forwards     | -"
   "update_running_stats                | c   | all | c   | f32 f64 | forwards     | fused split"
 )
 set(HALNORM_KNOWN_GROUPS inference training fused split)

@@ -15,6 +15,7 @@ class BatchNormFusedInfer : public halnorm::Operation<BatchNormFusedInfer> {
   Input<Buffer<>> weight{"weight"};              ///< (c), any stride
   Input<Buffer<>> bias{"bias"};                  ///< (c), any stride
   Input<double> eps{"eps"};                      ///< added to running_var
+  Input<double> slope{"slope"};                  ///< of relu below 0
 
   Output<Buffer<>> y{"y"};  ///< like x; may be x or addend itself
 
@@ -33,7 +34,7 @@ class BatchNormFusedInfer : public halnorm::Operation<BatchNormFusedInfer> {
     mean_(c) = cast<double>(running_mean(c));
     invstd_(c) = 1 / sqrt(cast<double>(running_var(c)) + eps);
     normalize_ = algorithm::normalize_add_relu(values(x), values(addend), domain(x), mean_, invstd_,
-                                               weight, bias);
+                                               weight, bias, slope);
     normalize_.y = stored(normalize_.y);
     y = normalize_.y;
   }

@@ -13,6 +13,7 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
   Input<Buffer<>> weight{"weight"};  ///< (c), any stride
   Input<Buffer<>> bias{"bias"};      ///< (c), any stride
   Input<double> eps{"eps"};          ///< added to the biased variance
+  Input<double> slope{"slope"};      ///< of relu below 0
 
   Output<Buffer<>> y{"y"};                     ///< like x; may be x or addend itself
   Output<Buffer<double, 1>> mean{"mean"};      ///< (c)
@@ -33,7 +34,7 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
     moments_ = algorithm::moments(values(x), d, block_sizes(small, true));
     make_statistics(moments_, d.count(), eps);
     normalize_ = algorithm::normalize_add_relu(values(x), values(addend), d, batch_mean,
-                                               batch_invstd, weight, bias);
+                                               batch_invstd, weight, bias, slope);
     normalize_.y = stored(normalize_.y);
     y = normalize_.y;
     give_statistics(moments_, normalize_, d.count(), mean, invstd, m2);

@@ -10,17 +10,19 @@ using Halide::Expr;
 using Halide::Func;
 using Halide::Tuple;
 
-Rectified rectified(const Func& dy, const Func& y, const Domain& dom) {
+Rectified rectified(const Func& dy, const Func& y, const Domain& dom, const Expr& slope) {
   Rectified r;
-  const Expr at = cast(accumulator_of(y.type()), dom.at(y, r.l, r.c, r.n));
-  const Expr passes = at > cast(at.type(), 0) || has_nan_bits(at);
-  const Expr value = Halide::select(passes, dom.at(dy, r.l, r.c, r.n), cast(dy.type(), 0));
+  const Halide::Type acc = accumulator_of(y.type());
+  const Expr at = cast(acc, dom.at(y, r.l, r.c, r.n));
+  const Expr passes = at > cast(acc, 0) || has_nan_bits(at);
+  const Expr given = dom.at(dy, r.l, r.c, r.n);
+  const Expr sloped = narrow(dy.type(), cast(acc, given) * cast(acc, slope));
+  const Expr below = Halide::select(slope == 0, cast(dy.type(), 0), sloped);
+  const Expr value = Halide::select(passes, given, below);
   if (dom.layout == Layout::NCL) {
-    r.dy(r.l, r.c, r.n) = value;
-    r.daddend(r.l, r.c, r.n) = r.dy(r.l, r.c, r.n);
+    r.dx(r.l, r.c, r.n) = value;
   } else {
-    r.dy(r.c, r.n) = value;
-    r.daddend(r.c, r.n) = r.dy(r.c, r.n);
+    r.dx(r.c, r.n) = value;
   }
   return r;
 }
@@ -66,20 +68,24 @@ InputGradient input_gradient(const Func& dy, const Func& x, const Domain& dom, c
   g.d(g.c) = cast(acc, Halide::strict_float(-rounded * mean_dy) - b * below);
 
   const Expr v = cast(acc, dom.at(x, g.l, g.c, g.n)) - g.origin(g.c);
-  const Expr dx =
-      narrow(x.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c) + (v * g.b(g.c) + g.d(g.c)));
+  const Expr gradient = cast(acc, dom.at(dy, g.l, g.c, g.n));
+  Expr rest = v * g.b(g.c) + g.d(g.c);
+  if (x.type() == Halide::Float(32)) {
+    // dy * a is most of dx: the rounding of a alone would be half an ulp of it.
+    const Expr low = Halide::strict_float(a - rounded);
+    // Only where rounded - low becomes rounded again, or a sum's gradient would not be 0.
+    const Expr is_lost = cast<double>(cast(acc, rounded - low)) == rounded;
+    g.a_low(g.c) = cast(acc, Halide::select(is_lost, low, Expr(0.0)));
+    // Strict, or the compiler makes dy * (a + a_low) of it.
+    rest = Halide::strict_float(gradient * g.a_low(g.c) + rest);
+  }
+  const Expr dx = narrow(x.type(), gradient * g.a(g.c) + rest);
   if (dom.layout == Layout::NCL) {
     g.dx(g.l, g.c, g.n) = dx;
   } else {
     g.dx(g.c, g.n) = dx;
   }
   return g;
-}
-
-Func with_daddend(const Func& dx, const Func& daddend) {
-  Func both("dx_and_daddend");
-  both(dx.args()) = Tuple(dx(dx.args()), daddend(dx.args()));
-  return both;
 }
 
 InputGradient input_gradient_of_fixed_statistics(const Func& dy, const Domain& dom,

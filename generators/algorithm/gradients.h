@@ -4,14 +4,15 @@
 
 namespace halnorm::algorithm {
 
-/// The gradient through y = relu(...): dy if y > 0 or y is NaN, otherwise 0. A NaN must not have a
-/// gradient of zero.
+/// The gradient through y = relu(...): dy if y > 0 or y is NaN, otherwise slope * dy. A NaN must
+/// not have a gradient of zero.
 struct Rectified {
   Halide::Var l{"l"}, c{"c"}, n{"n"};
-  Halide::Func dy{"rectified_dy"};  ///< (l, c, n) or (c, n)
-  Halide::Func daddend{"daddend"};  ///< the same as an output: the gradient of the addend
+  Halide::Func dx{"rectified"};  ///< (l, c, n) or (c, n)
+  Halide::RDom lines;            ///< if dx is written in cache lines: see lines.h
 };
-Rectified rectified(const Halide::Func& dy, const Halide::Func& y, const Domain& domain);
+Rectified rectified(const Halide::Func& dy, const Halide::Func& y, const Domain& domain,
+                    const Halide::Expr& slope);
 
 /// The per-channel sums of a backward pass.
 struct GradientSums {
@@ -31,18 +32,14 @@ struct InputGradient {
   Halide::Func center{"dx_center"};     ///< (c)
   Halide::Func origin{"dx_origin"};     ///< (c): the same, stored for dx
   Halide::Func a{"a"}, b{"b"}, d{"d"};  ///< (c), in the accumulator's type
+  Halide::Func a_low{"a_low"};          ///< (c): what a lacks, of float32; otherwise undefined
   Halide::Func dx{"dx"};                ///< (l, c, n) or (c, n)
   Halide::RDom lines;                   ///< if dx is written in cache lines: see lines.h
-  Halide::Func daddend{"daddend"};      ///< like dx: a second output of the same pass, if defined;
-                                        ///< on devices dx is a Func of two values instead
 };
 InputGradient input_gradient(const Halide::Func& dy, const Halide::Func& x, const Domain& domain,
                              const Halide::Func& mean, const Halide::Func& invstd,
                              const Halide::Func& weight, const Halide::Func& sum_dy,
                              const Halide::Func& sum_dy_xmu, const Halide::Expr& count);
-
-/// dx and daddend as the two values of one Func.
-Halide::Func with_daddend(const Halide::Func& dx, const Halide::Func& daddend);
 
 /// With statistics that do not depend on x: dx = dy * a, a = weight * invstd.
 InputGradient input_gradient_of_fixed_statistics(const Halide::Func& dy, const Domain& domain,

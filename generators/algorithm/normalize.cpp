@@ -50,7 +50,8 @@ Normalize normalize(const Func& x, const Domain& d, const Func& mean, const Func
 }
 
 Normalize normalize_add_relu(const Func& x, const Func& addend, const Domain& d, const Func& mean,
-                             const Func& invstd, const Func& weight, const Func& bias) {
+                             const Func& invstd, const Func& weight, const Func& bias,
+                             const Expr& slope) {
   Normalize s = coefficients(x, mean, invstd, weight, bias);
   s.rectifies = true;
   const Halide::Type acc = accumulator_of(x.type());
@@ -58,7 +59,9 @@ Normalize normalize_add_relu(const Func& x, const Func& addend, const Domain& d,
   // Strict, because a NaN must stay a NaN, and the compiler may otherwise assume that there is
   // none.
   const Expr negative = Halide::strict_float(sum < 0);
-  set_y(s, d, narrow(x.type(), Halide::select(negative, cast(acc, 0), sum)));
+  // Without a slope an infinity too becomes 0, and no 0 is negative.
+  const Expr below = Halide::select(slope == 0, cast(acc, 0), sum * cast(acc, slope));
+  set_y(s, d, narrow(x.type(), Halide::select(negative, below, sum)));
   return s;
 }
 

@@ -22,10 +22,11 @@ Normalize normalize(const Halide::Func& x, const Domain& domain, const Halide::F
                     const Halide::Func& invstd, const Halide::Func& weight,
                     const Halide::Func& bias);
 
-/// y = relu((x - mean) * invstd * weight + bias + addend); a NaN stays a NaN.
+/// y = relu((x - mean) * invstd * weight + bias + addend), where relu(v) = v < 0 ? slope * v : v; a
+/// NaN stays a NaN.
 Normalize normalize_add_relu(const Halide::Func& x, const Halide::Func& addend,
                              const Domain& domain, const Halide::Func& mean,
                              const Halide::Func& invstd, const Halide::Func& weight,
-                             const Halide::Func& bias);
+                             const Halide::Func& bias, const Halide::Expr& slope);
 
 }  // namespace halnorm::algorithm

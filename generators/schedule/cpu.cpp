@@ -53,9 +53,9 @@ void sum_in_columns(Reduction& r, const LoopLevel& at) {
   b.sums.update(1).reorder(b.c, b.rest.x).vectorize(b.c, width, guarded);
 }
 
-std::vector<Func> coefficients_of(const GradientSums& s, const InputGradient& g) {
-  std::vector<Func> all{s.center};
-  for (const Func& f : {g.center, g.a, g.b, g.d}) {
+std::vector<Func> coefficients_of(const InputGradient& g) {
+  std::vector<Func> all;
+  for (const Func& f : {g.center, g.a, g.b, g.d, g.a_low}) {
     if (f.defined()) {
       all.push_back(f);
     }
@@ -174,14 +174,10 @@ void Cpu::moments(Reduction& m, const PerChannel& statistics) const { reduce_onl
 
 void Cpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   const Axes axes = axes_of({g.l, g.c, g.n, g.lines}, s.about_center.grid.domain);
-  const int bytes = 2 * g.dx.types()[0].bytes();
-  if (!g.daddend.defined()) {  // daddend needs the loops of dx as they are
-    write_wide_rows(g.dx, axes, s.about_center.grid.domain);
-  }
-  reduce_and_write(s.about_center, g.dx, axes, coefficients_of(s, g), gradients, bytes);
-  if (g.daddend.defined()) {
-    write_beside(g.daddend, g.dx, axes, s.about_center.grid.domain, bytes);
-  }
+  write_wide_rows(g.dx, axes, s.about_center.grid.domain);
+  std::vector<Func> all = coefficients_of(g);
+  all.push_back(s.center);
+  reduce_and_write(s.about_center, g.dx, axes, all, gradients, 2 * g.dx.types()[0].bytes());
 }
 
 void Cpu::backward_reduce(GradientSums& s, const PerChannel& sums) const {
@@ -192,7 +188,13 @@ void Cpu::backward_reduce(GradientSums& s, const PerChannel& sums) const {
 void Cpu::backward_elementwise(InputGradient& g, const Domain& d) const {
   const Axes axes = axes_of({g.l, g.c, g.n, g.lines}, d);
   write_wide_rows(g.dx, axes, d);
-  write_only(g.dx, axes, d, {g.center, g.a, g.b, g.d});
+  write_only(g.dx, axes, d, coefficients_of(g));
+}
+
+void Cpu::rectified(algorithm::Rectified& r, const Domain& d) const {
+  const Axes axes = axes_of({r.l, r.c, r.n, r.lines}, d);
+  write_wide_rows(r.dx, axes, d);
+  write_only(r.dx, axes, d, {});
 }
 
 void Cpu::per_channel(const PerChannel& outputs) const {

@@ -16,8 +16,7 @@ void sum_in_columns(algorithm::Reduction& r, const Halide::LoopLevel& at);
 void in_vectors(Halide::Func f, int width, const Strides& strides);
 
 /// With fixed statistics dx is a multiple of dy, and the other coefficients do not exist.
-std::vector<Halide::Func> coefficients_of(const algorithm::GradientSums& s,
-                                          const algorithm::InputGradient& g);
+std::vector<Halide::Func> coefficients_of(const algorithm::InputGradient& g);
 
 /// The common part of all CPUs: the cut of a kernel into tasks for the cores, and the sums of a
 /// task. Each architecture has its own sizes and its own loops that write.
@@ -32,6 +31,7 @@ class Cpu : public Schedule {
   void backward_reduce(algorithm::GradientSums& s, const PerChannel& sums) const final;
   void backward_elementwise(algorithm::InputGradient& g,
                             const algorithm::Domain& domain) const final;
+  void rectified(algorithm::Rectified& r, const algorithm::Domain& domain) const final;
   void per_channel(const PerChannel& outputs) const final;
 
  protected:
@@ -70,8 +70,6 @@ class Cpu : public Schedule {
                       const Halide::Expr& group) const;
   void write_rows(Halide::Func y, const Axes& v, const algorithm::Domain& d) const;
   void write_wide_rows(Halide::Func y, const Axes& v, const algorithm::Domain& d) const;
-  void write_beside(Halide::Func second, const Halide::Func& dx, const Axes& v,
-                    const algorithm::Domain& d, int bytes) const;
   void write_only(Halide::Func y, const Axes& v, const algorithm::Domain& d,
                   const std::vector<Halide::Func>& coefficients) const;
   void reduce_and_write(algorithm::Reduction& r, Halide::Func y, const Axes& v,

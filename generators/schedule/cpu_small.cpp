@@ -69,7 +69,9 @@ void CpuSmall::backward(GradientSums& s, InputGradient& g, const PerChannel& gra
   const int width = s.about_center.grid.width;
   write(g.dx, g.c, g.n, width);
   sum(s.about_center, LoopLevel(g.dx, Var("co")));
-  finish(coefficients_of(s, g), gradients, g.dx, width, strides_);
+  std::vector<Func> all = coefficients_of(g);
+  all.push_back(s.center);
+  finish(all, gradients, g.dx, width, strides_);
 }
 
 }  // namespace halnorm::schedule

@@ -29,6 +29,7 @@ class CpuSmall final : public Schedule {
                 const PerChannel& gradients) const override;
   void backward_reduce(algorithm::GradientSums&, const PerChannel&) const override {}
   void backward_elementwise(algorithm::InputGradient&, const algorithm::Domain&) const override {}
+  void rectified(algorithm::Rectified&, const algorithm::Domain&) const override {}
   void per_channel(const PerChannel&) const override {}
 
  private:

@@ -98,18 +98,6 @@ void Cpu::write_wide_rows(Func y, const Axes& v, const Domain& d) const {
   wide.reorder(v.c, v.n, strip, no).parallel(no);
 }
 
-/// A second output of dx's pass, in the same loops, so that common inputs are read once.
-void Cpu::write_beside(Func second, const Func& dx, const Axes& v, const Domain& d,
-                       int bytes) const {
-  if (d.layout == Layout::NLC) {
-    write_rows(second, v, d);
-    second.compute_with(dx, v.c.var);
-    return;
-  }
-  write_channels(second, v, d, Var("co"), Var("ci"), channels_per_task(d, bytes));
-  second.compute_with(dx, v.l.var);
-}
-
 /// One pass without a reduction: the coefficients first, then rows in parallel.
 void Cpu::write_only(Func y, const Axes& v, const Domain& d,
                      const std::vector<Func>& coefficients) const {

@@ -147,7 +147,7 @@ void Gpu::finish(const Normalize& s, const Written& y, const BlockGrid& grid,
 
 void Gpu::finish(const InputGradient& g, const Written& dx, const BlockGrid& grid,
                  const PerChannel& gradients) {
-  make_for_threads({g.origin, g.a, g.b, g.d}, dx, grid);
+  make_for_threads({g.origin, g.a, g.b, g.d, g.a_low}, dx, grid);
   write_channels(gradients, dx, grid);
 }
 
@@ -183,7 +183,11 @@ void Gpu::backward_reduce(GradientSums& s, const PerChannel& sums) const {
 }
 
 void Gpu::backward_elementwise(InputGradient& g, const Domain& d) const {
-  write_from({g.origin, g.a, g.b, g.d}, written(g, d));
+  write_from({g.origin, g.a, g.b, g.d, g.a_low}, written(g, d));
+}
+
+void Gpu::rectified(algorithm::Rectified& r, const Domain& d) const {
+  write_from({}, {r.dx, r.l, r.c, r.n, d, r.dx.types()[0], strides_});
 }
 
 void Gpu::per_channel(const PerChannel& outputs) const { each_channel(outputs, few, Var("co")); }

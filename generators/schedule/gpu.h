@@ -24,6 +24,7 @@ class Gpu : public Schedule {
   void backward_reduce(algorithm::GradientSums& s, const PerChannel& sums) const override;
   void backward_elementwise(algorithm::InputGradient& g,
                             const algorithm::Domain& domain) const override;
+  void rectified(algorithm::Rectified& r, const algorithm::Domain& domain) const override;
   void per_channel(const PerChannel& outputs) const override;
 
  protected:

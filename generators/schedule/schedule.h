@@ -54,6 +54,8 @@ class Schedule {
   /// dx from given sums.
   virtual void backward_elementwise(algorithm::InputGradient& g,
                                     const algorithm::Domain& domain) const = 0;
+  /// The gradient through relu alone.
+  virtual void rectified(algorithm::Rectified& r, const algorithm::Domain& domain) const = 0;
   /// Per-channel outputs alone.
   virtual void per_channel(const PerChannel& outputs) const = 0;
 };

@@ -114,11 +114,12 @@ struct BatchNormFusedTrainUpdateArguments {
   double factor = 0.1;       ///< as in batch_norm_fused_train_update()
   double eps = 1e-5;         ///< as in batch_norm_fused_train_update()
   Tensor out = {};           ///< as in batch_norm_fused_train_update()
+  double slope = 0;          ///< as in batch_norm_fused_train_update()
 };
 /// batch_norm_fused_train_update() with its arguments by name.
 inline BatchNormForward batch_norm_fused_train_update(const BatchNormFusedTrainUpdateArguments& a) {
   return batch_norm_fused_train_update(a.x, a.addend, a.running_mean, a.running_var, a.weight,
-                                       a.bias, a.factor, a.eps, a.out);
+                                       a.bias, a.factor, a.eps, a.out, a.slope);
 }
 
 /// The arguments of batch_norm_fused_infer().
@@ -131,11 +132,12 @@ struct BatchNormFusedInferArguments {
   Tensor bias = {};          ///< as in batch_norm_fused_infer()
   double eps = 1e-5;         ///< as in batch_norm_fused_infer()
   Tensor out = {};           ///< as in batch_norm_fused_infer()
+  double slope = 0;          ///< as in batch_norm_fused_infer()
 };
 /// batch_norm_fused_infer() with its arguments by name.
 inline Tensor batch_norm_fused_infer(const BatchNormFusedInferArguments& a) {
   return batch_norm_fused_infer(a.x, a.addend, a.running_mean, a.running_var, a.weight, a.bias,
-                                a.eps, a.out);
+                                a.eps, a.out, a.slope);
 }
 
 /// The arguments of batch_norm_fused_backward_infer().
@@ -148,12 +150,13 @@ struct BatchNormFusedBackwardInferArguments {
   Tensor running_var = {};   ///< as in batch_norm_fused_backward_infer()
   double eps = 1e-5;         ///< as in batch_norm_fused_backward_infer()
   Tensor out = {};           ///< as in batch_norm_fused_backward_infer()
+  double slope = 0;          ///< as in batch_norm_fused_backward_infer()
 };
 /// batch_norm_fused_backward_infer() with its arguments by name.
 inline BatchNormFusedBackward batch_norm_fused_backward_infer(
     const BatchNormFusedBackwardInferArguments& a) {
   return batch_norm_fused_backward_infer(a.dy, a.x, a.y, a.weight, a.running_mean, a.running_var,
-                                         a.eps, a.out);
+                                         a.eps, a.out, a.slope);
 }
 
 // NOLINTEND(readability-redundant-member-init)

@@ -256,6 +256,30 @@ HALNORM_C_API halnorm_status halnorm_batch_norm_fused_backward_infer(
     const DLTensor* running_mean, const DLTensor* running_var, double eps, const DLTensor* dx,
     const DLTensor* daddend, const DLTensor* dweight, const DLTensor* dbias);
 
+/** halnorm_batch_norm_fused_infer with relu(v) = v < 0 ? slope * v : v; slope: at least 0. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_fused_infer_leaky(
+    const DLTensor* x, const DLTensor* addend, const DLTensor* running_mean,
+    const DLTensor* running_var, const DLTensor* weight, const DLTensor* bias, double eps,
+    double slope, const DLTensor* y);
+
+/** halnorm_batch_norm_fused_train with a slope. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_fused_train_leaky(
+    const DLTensor* x, const DLTensor* addend, const DLTensor* weight, const DLTensor* bias,
+    const DLTensor* running_mean, const DLTensor* running_var, double momentum, double eps,
+    double slope, const DLTensor* y, const DLTensor* mean, const DLTensor* invstd);
+
+/** halnorm_batch_norm_fused_backward with the forward's slope. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_fused_backward_leaky(
+    const DLTensor* dy, const DLTensor* x, const DLTensor* y, const DLTensor* weight,
+    const DLTensor* mean, const DLTensor* invstd, double slope, const DLTensor* dx,
+    const DLTensor* daddend, const DLTensor* dweight, const DLTensor* dbias);
+
+/** halnorm_batch_norm_fused_backward_infer with the forward's slope. */
+HALNORM_C_API halnorm_status halnorm_batch_norm_fused_backward_infer_leaky(
+    const DLTensor* dy, const DLTensor* x, const DLTensor* y, const DLTensor* weight,
+    const DLTensor* running_mean, const DLTensor* running_var, double eps, double slope,
+    const DLTensor* dx, const DLTensor* daddend, const DLTensor* dweight, const DLTensor* dbias);
+
 /* NOLINTEND(readability-identifier-naming) */
 
 #ifdef __cplusplus

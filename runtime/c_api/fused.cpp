@@ -49,29 +49,25 @@ void store_all(const F::BatchNormFusedBackward& r, const Gradients& to) {
   store(r.dbias, to.dbias);
 }
 
-}  // namespace
-
-halnorm_status halnorm_batch_norm_fused_infer(const DLTensor* x, const DLTensor* addend,
-                                              const DLTensor* running_mean,
-                                              const DLTensor* running_var, const DLTensor* weight,
-                                              const DLTensor* bias, double eps, const DLTensor* y) {
-  Call call{.function = __func__};
+halnorm_status infer(const char* function, const DLTensor* x, const DLTensor* addend,
+                     const DLTensor* running_mean, const DLTensor* running_var,
+                     const DLTensor* weight, const DLTensor* bias, double eps, double slope,
+                     const DLTensor* y) {
+  Call call{.function = function};
   return guarded_with_tensors(call, [&] {
     F::batch_norm_fused_infer(required(call, "x", x), optional(call, "addend", addend),
                               required(call, "running_mean", running_mean),
                               required(call, "running_var", running_var),
                               optional(call, "weight", weight), optional(call, "bias", bias), eps,
-                              required(call, "y", y));
+                              required(call, "y", y), slope);
   });
 }
 
-halnorm_status halnorm_batch_norm_fused_train(const DLTensor* x, const DLTensor* addend,
-                                              const DLTensor* weight, const DLTensor* bias,
-                                              const DLTensor* running_mean,
-                                              const DLTensor* running_var, double momentum,
-                                              double eps, const DLTensor* y, const DLTensor* mean,
-                                              const DLTensor* invstd) {
-  Call call{.function = __func__};
+halnorm_status train(const char* function, const DLTensor* x, const DLTensor* addend,
+                     const DLTensor* weight, const DLTensor* bias, const DLTensor* running_mean,
+                     const DLTensor* running_var, double momentum, double eps, double slope,
+                     const DLTensor* y, const DLTensor* mean, const DLTensor* invstd) {
+  Call call{.function = function};
   return guarded_with_tensors(call, [&] {
     const Tensor data = required(call, "x", x);
     const Tensor residual = optional(call, "addend", addend);
@@ -89,11 +85,72 @@ halnorm_status halnorm_batch_norm_fused_train(const DLTensor* x, const DLTensor*
     const F::BatchNormForward r =
         running.mean.defined()
             ? F::batch_norm_fused_train_update(data, residual, running.mean, running.var, scale,
-                                               shift, momentum, eps, out)
-            : F::batch_norm_fused_train(data, residual, scale, shift, eps, out);
+                                               shift, momentum, eps, out, slope)
+            : F::batch_norm_fused_train(data, residual, scale, shift, eps, out, slope);
     store(r.mean, batch_mean);
     store(r.invstd, batch_invstd);
   });
+}
+
+halnorm_status backward(const char* function, const GivenGradients& given, const DLTensor* mean,
+                        const DLTensor* invstd, double slope) {
+  Call call{.function = function, .output = "dx"};
+  return guarded_with_tensors(call, [&] {
+    const Gradients g = gradients(call, given);
+    store_all(F::batch_norm_fused_backward(g.dy, g.x, g.y, g.weight, required(call, "mean", mean),
+                                           required(call, "invstd", invstd), g.dx, slope),
+              g);
+  });
+}
+
+halnorm_status backward_infer(const char* function, const GivenGradients& given,
+                              const DLTensor* running_mean, const DLTensor* running_var, double eps,
+                              double slope) {
+  Call call{.function = function, .output = "dx"};
+  return guarded_with_tensors(call, [&] {
+    const Gradients g = gradients(call, given);
+    store_all(F::batch_norm_fused_backward_infer(
+                  g.dy, g.x, g.y, g.weight, required(call, "running_mean", running_mean),
+                  required(call, "running_var", running_var), eps, g.dx, slope),
+              g);
+  });
+}
+
+}  // namespace
+
+halnorm_status halnorm_batch_norm_fused_infer(const DLTensor* x, const DLTensor* addend,
+                                              const DLTensor* running_mean,
+                                              const DLTensor* running_var, const DLTensor* weight,
+                                              const DLTensor* bias, double eps, const DLTensor* y) {
+  return infer(__func__, x, addend, running_mean, running_var, weight, bias, eps, 0, y);
+}
+
+halnorm_status halnorm_batch_norm_fused_infer_leaky(const DLTensor* x, const DLTensor* addend,
+                                                    const DLTensor* running_mean,
+                                                    const DLTensor* running_var,
+                                                    const DLTensor* weight, const DLTensor* bias,
+                                                    double eps, double slope, const DLTensor* y) {
+  return infer(__func__, x, addend, running_mean, running_var, weight, bias, eps, slope, y);
+}
+
+halnorm_status halnorm_batch_norm_fused_train(const DLTensor* x, const DLTensor* addend,
+                                              const DLTensor* weight, const DLTensor* bias,
+                                              const DLTensor* running_mean,
+                                              const DLTensor* running_var, double momentum,
+                                              double eps, const DLTensor* y, const DLTensor* mean,
+                                              const DLTensor* invstd) {
+  return train(__func__, x, addend, weight, bias, running_mean, running_var, momentum, eps, 0, y,
+               mean, invstd);
+}
+
+halnorm_status halnorm_batch_norm_fused_train_leaky(const DLTensor* x, const DLTensor* addend,
+                                                    const DLTensor* weight, const DLTensor* bias,
+                                                    const DLTensor* running_mean,
+                                                    const DLTensor* running_var, double momentum,
+                                                    double eps, double slope, const DLTensor* y,
+                                                    const DLTensor* mean, const DLTensor* invstd) {
+  return train(__func__, x, addend, weight, bias, running_mean, running_var, momentum, eps, slope,
+               y, mean, invstd);
 }
 
 halnorm_status halnorm_batch_norm_fused_backward(const DLTensor* dy, const DLTensor* x,
@@ -101,25 +158,28 @@ halnorm_status halnorm_batch_norm_fused_backward(const DLTensor* dy, const DLTen
                                                  const DLTensor* mean, const DLTensor* invstd,
                                                  const DLTensor* dx, const DLTensor* daddend,
                                                  const DLTensor* dweight, const DLTensor* dbias) {
-  Call call{.function = __func__, .output = "dx"};
-  return guarded_with_tensors(call, [&] {
-    const Gradients g = gradients(call, {dy, x, y, weight, dx, daddend, dweight, dbias});
-    store_all(F::batch_norm_fused_backward(g.dy, g.x, g.y, g.weight, required(call, "mean", mean),
-                                           required(call, "invstd", invstd), g.dx),
-              g);
-  });
+  return backward(__func__, {dy, x, y, weight, dx, daddend, dweight, dbias}, mean, invstd, 0);
+}
+
+halnorm_status halnorm_batch_norm_fused_backward_leaky(
+    const DLTensor* dy, const DLTensor* x, const DLTensor* y, const DLTensor* weight,
+    const DLTensor* mean, const DLTensor* invstd, double slope, const DLTensor* dx,
+    const DLTensor* daddend, const DLTensor* dweight, const DLTensor* dbias) {
+  return backward(__func__, {dy, x, y, weight, dx, daddend, dweight, dbias}, mean, invstd, slope);
 }
 
 halnorm_status halnorm_batch_norm_fused_backward_infer(
     const DLTensor* dy, const DLTensor* x, const DLTensor* y, const DLTensor* weight,
     const DLTensor* running_mean, const DLTensor* running_var, double eps, const DLTensor* dx,
     const DLTensor* daddend, const DLTensor* dweight, const DLTensor* dbias) {
-  Call call{.function = __func__, .output = "dx"};
-  return guarded_with_tensors(call, [&] {
-    const Gradients g = gradients(call, {dy, x, y, weight, dx, daddend, dweight, dbias});
-    store_all(F::batch_norm_fused_backward_infer(
-                  g.dy, g.x, g.y, g.weight, required(call, "running_mean", running_mean),
-                  required(call, "running_var", running_var), eps, g.dx),
-              g);
-  });
+  return backward_infer(__func__, {dy, x, y, weight, dx, daddend, dweight, dbias}, running_mean,
+                        running_var, eps, 0);
+}
+
+halnorm_status halnorm_batch_norm_fused_backward_infer_leaky(
+    const DLTensor* dy, const DLTensor* x, const DLTensor* y, const DLTensor* weight,
+    const DLTensor* running_mean, const DLTensor* running_var, double eps, double slope,
+    const DLTensor* dx, const DLTensor* daddend, const DLTensor* dweight, const DLTensor* dbias) {
+  return backward_infer(__func__, {dy, x, y, weight, dx, daddend, dweight, dbias}, running_mean,
+                        running_var, eps, slope);
 }

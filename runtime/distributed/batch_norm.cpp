@@ -87,7 +87,7 @@ void GlobalTrain::prepare(Terms& terms) {
   terms.add("running statistics", c.factor ? dtype_of(c.running_mean) : "not updated");
   terms.add("factor", c.factor ? python_float(*c.factor) : "none");
   terms.add("eps", python_float(c.eps));
-  terms.add("relu", c.fused != nullptr ? "yes" : "no");
+  terms.add("relu", c.fused != nullptr ? "slope " + python_float(c.slope) : "no");
   const Moments part = functional::batch_norm_moments(c.x);
   mine_ = {part.count.item<double>()};
   append(mine_, part.mean);
@@ -145,7 +145,7 @@ Tensor GlobalTrain::normalize(const Moments& all, const Tensor& invstd) const {
   // A normalization that changes nothing: (y - 0) / sqrt(1 + 0).
   const Tensor zero = Tensor::zeros(invstd.shape(), parameter_dtype(dtype), c.x.device());
   const Tensor one = Tensor::ones(invstd.shape(), parameter_dtype(dtype), c.x.device());
-  y = c.fused->infer(y, addend, zero, one, Tensor(), Tensor(), 0.0, y).to(c.x.dtype());
+  y = c.fused->infer(y, addend, zero, one, Tensor(), Tensor(), 0.0, y, c.slope).to(c.x.dtype());
   if (!y_.defined()) {
     return y;
   }
@@ -163,9 +163,7 @@ void GlobalGradient::prepare(Terms& terms) {
   terms.add("values per channel", python_float(c.count));
   dy_ = c.dy;
   if (c.y.defined()) {
-    const Tensor zero = Tensor::zeros({channels}, parameter_dtype(c.x.dtype()), c.x.device());
-    const Tensor one = Tensor::ones({channels}, parameter_dtype(c.x.dtype()), c.x.device());
-    dy_ = c.fused->backward_infer(c.dy, c.x, c.y, Tensor(), zero, one, 0.0, {}).daddend;
+    dy_ = c.fused->relu_backward(c.dy, c.y, c.slope);
   }
   const auto sums = functional::batch_norm_backward_reduce(dy_, c.x, c.mean, c.invstd, c.weight);
   mine_.clear();

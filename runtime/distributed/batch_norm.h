@@ -27,6 +27,7 @@ struct GlobalForward {
   std::optional<double> factor;
   double eps = 0;
   const nn::detail::FusedFunctions* fused = nullptr;  ///< for y = relu(y + addend)
+  double slope = 0;                                   ///< of relu below 0
   Tensor addend;                                      ///< undefined for none
   Tensor out;
 };
@@ -63,6 +64,7 @@ struct GlobalBackward {
   Tensor dy, x;
   Tensor y;                                           ///< of a fused forward, otherwise undefined
   const nn::detail::FusedFunctions* fused = nullptr;  ///< of the same
+  double slope = 0;                                   ///< of the same
   Tensor weight;
   Tensor mean, invstd;  ///< Float64
   double count = 0;

@@ -1,3 +1,5 @@
+#include "functional/backward.h"
+
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -13,7 +15,9 @@
 #include "halnorm/functional.h"
 #include "plan/execute.h"
 
-namespace halnorm::functional {
+namespace halnorm {
+
+namespace functional {
 
 using detail::ChannelPair;
 using detail::Extents;
@@ -23,10 +27,11 @@ using detail::Layout;
 
 namespace {
 
-BatchNormBackward nothing(const Tensor& x, const Extents& e, DType parameters, Tensor out) {
-  return {out.defined() ? std::move(out) : detail::empty_in_layout(x, Layout::ncl),
-          Tensor::zeros({e.C}, parameters, x.device()),
-          Tensor::zeros({e.C}, parameters, x.device())};
+BatchNormBackward nothing(const Tensor& x, DType parameters, const Tensor& out) {
+  const std::int64_t channels = x.shape()[1];
+  return {out.defined() ? out : detail::empty_in_layout(x, Layout::ncl),
+          Tensor::zeros({channels}, parameters, x.device()),
+          Tensor::zeros({channels}, parameters, x.device())};
 }
 
 /// The gradients of a call in Float64 as the narrow one gives them.
@@ -183,51 +188,29 @@ BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const T
   return batch_norm_backward(dy, x, weight, mean, invstd, std::move(out), nullptr);
 }
 
-BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& given_weight,
+BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
                                       const Tensor& given_mean, const Tensor& given_invstd,
                                       Tensor out, const ChannelPair* sums) {
   constexpr const char* function = "batch_norm_backward";
   detail::check_linked(function, detail::Operation::batch_norm_backward);
-  const Extents e = detail::check_gradient(function, dy, x, given_weight);
+  const Extents e = detail::check_gradient(function, dy, x, weight);
   const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, x.device());
   const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, x.device());
-  detail::check_out(function, out, dy, {&dy, &x, &given_weight, &given_mean, &given_invstd});
-  const DType dtype = detail::gradient_dtype(given_weight, x);
-  if (e.numel() == 0) {
-    return nothing(x, e, dtype, std::move(out));
-  }
-  if (detail::wants_wide_data(x, {&given_weight})) {
-    return narrowed(run_with_fallback(function, detail::widened(dy), detail::widened(x),
-                                      given_weight, mean, invstd, Tensor(), nullptr),
-                    x, given_weight, std::move(out));
-  }
-  const detail::LoadedParameter weight(given_weight, x.dtype());
-  return with_rounded(run_with_fallback(function, dy, x, weight.get(), mean, invstd, out, sums),
-                      dtype);
+  detail::check_out(function, out, dy, {&dy, &x, &weight, &given_mean, &given_invstd});
+  return detail::backward({function, dy, x, weight, mean, invstd, out, sums});
 }
 
-BatchNormBackward batch_norm_backward_infer(const Tensor& given_dy, const Tensor& given_x,
-                                            const Tensor& given_weight, const Tensor& given_mean,
-                                            const Tensor& given_var, double eps, Tensor out) {
+BatchNormBackward batch_norm_backward_infer(const Tensor& dy, const Tensor& x, const Tensor& weight,
+                                            const Tensor& running_mean, const Tensor& running_var,
+                                            double eps, Tensor out) {
   constexpr const char* function = "batch_norm_backward_infer";
   detail::check_linked(function, detail::Operation::batch_norm_backward_infer);
-  const Extents e = detail::check_gradient(function, given_dy, given_x, given_weight);
-  detail::check_running(function, given_x, e, given_mean, given_var);
+  const Extents e = detail::check_gradient(function, dy, x, weight);
+  detail::check_running(function, x, e, running_mean, running_var);
   detail::check_eps(function, eps);
-  detail::check_out(function, out, given_dy,
-                    {&given_dy, &given_x, &given_weight, &given_mean, &given_var});
-  if (e.numel() == 0) {
-    return nothing(given_x, e, detail::gradient_dtype(given_weight, given_x), std::move(out));
-  }
-  if (detail::wants_wide_data(given_x, {&given_weight, &given_mean, &given_var})) {
-    return narrowed(
-        run_infer_with_fallback(function, detail::widened(given_dy), detail::widened(given_x),
-                                given_weight, given_mean, given_var, eps, Tensor()),
-        given_x, given_weight, std::move(out));
-  }
-  return with_rounded(run_infer_with_fallback(function, given_dy, given_x, given_weight, given_mean,
-                                              given_var, eps, out),
-                      detail::gradient_dtype(given_weight, given_x));
+  detail::check_out(function, out, dy, {&dy, &x, &weight, &running_mean, &running_var});
+  return detail::backward_infer(
+      {function, dy, x, weight, running_mean, running_var, out, nullptr, eps});
 }
 
 BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& given_x,
@@ -252,4 +235,39 @@ BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& 
               : run_reduce(function, given_dy, given_x, mean, invstd, dtype);
 }
 
-}  // namespace halnorm::functional
+}  // namespace functional
+
+functional::BatchNormBackward detail::backward(const BackwardCall& call) {
+  const auto& [function, dy, x, given_weight, mean, invstd, out, sums, eps] = call;
+  if (x.numel() == 0) {
+    return functional::nothing(x, gradient_dtype(given_weight, x), out);
+  }
+  if (wants_wide_data(x, {&given_weight})) {
+    return functional::narrowed(
+        functional::run_with_fallback(function, widened(dy), widened(x), given_weight, mean, invstd,
+                                      Tensor(), nullptr),
+        x, given_weight, out);
+  }
+  const LoadedParameter weight(given_weight, x.dtype());
+  return functional::with_rounded(
+      functional::run_with_fallback(function, dy, x, weight.get(), mean, invstd, out, sums),
+      gradient_dtype(given_weight, x));
+}
+
+functional::BatchNormBackward detail::backward_infer(const BackwardCall& call) {
+  const auto& [function, dy, x, weight, mean, var, out, sums, eps] = call;
+  if (x.numel() == 0) {
+    return functional::nothing(x, gradient_dtype(weight, x), out);
+  }
+  if (wants_wide_data(x, {&weight, &mean, &var})) {
+    return functional::narrowed(
+        functional::run_infer_with_fallback(function, widened(dy), widened(x), weight, mean, var,
+                                            eps, Tensor()),
+        x, weight, out);
+  }
+  return functional::with_rounded(
+      functional::run_infer_with_fallback(function, dy, x, weight, mean, var, eps, out),
+      gradient_dtype(weight, x));
+}
+
+}  // namespace halnorm

@@ -32,7 +32,7 @@ BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const T
                                       const detail::ChannelPair* sums);
 BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor& x, const Tensor& y,
                                                  const Tensor& weight, const Tensor& mean,
-                                                 const Tensor& invstd, Tensor out,
+                                                 const Tensor& invstd, Tensor out, double slope,
                                                  const detail::ChannelPair* sums);
 
 }  // namespace functional

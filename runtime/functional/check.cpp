@@ -202,6 +202,13 @@ void check_eps(const char* function, double eps) {
   }
 }
 
+void check_slope(const char* function, double slope) {
+  if (!std::isfinite(slope) || slope < 0) {
+    throw ValueError(string(function) + ": slope is " + python_float(slope) +
+                     ", wanted a finite value of at least 0");
+  }
+}
+
 void check_batch(const char* function, const Tensor& x, const Extents& e) {
   if (e.count() == 1) {
     throw ValueError(string(function) +

@@ -70,6 +70,9 @@ void check_out(const char* function, const Tensor& out, const Tensor& same,
 /// eps is finite and not negative.
 void check_eps(const char* function, double eps);
 
+/// The slope of a leaky relu is finite and not negative.
+void check_slope(const char* function, double slope);
+
 /// More than one value per channel, in PyTorch's words; none at all is allowed.
 void check_batch(const char* function, const Tensor& x, const Extents& e);
 

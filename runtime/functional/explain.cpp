@@ -35,11 +35,13 @@ View like(const View& x) {
 constexpr std::array<Explained, 8> functions{{
     {"batch_norm_train", Operation::batch_norm_train, true,
      [](const View& x, const View& y) {
-       return detail::plan_train({x, y});
+       return detail::plan_train({x, y}, &detail::rows::batch_norm_train,
+                                 detail::rows::batch_norm_elemt);
      }},
     {"batch_norm_infer", Operation::batch_norm_infer, false,
      [](const View& x, const View& y) {
-       return detail::plan_infer({x, y});
+       return detail::plan_infer({x, y}, detail::rows::batch_norm_infer,
+                                 detail::rows::batch_norm_elemt);
      }},
     {"batch_norm_backward", Operation::batch_norm_backward, true,
      [](const View& x, const View& dx) {
@@ -53,7 +55,7 @@ constexpr std::array<Explained, 8> functions{{
      [](const View& x, const View&) { return detail::plan_moments({x}); }},
     {"batch_norm_elemt", Operation::batch_norm_elemt, false,
      [](const View& x, const View& y) {
-       return detail::plan_elemt({x, y});
+       return detail::plan_elemt({x, y}, detail::rows::batch_norm_elemt);
      }},
     {"batch_norm_backward_reduce", Operation::batch_norm_backward_reduce, true,
      [](const View& x, const View&) {

@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 #include <optional>
+#include <utility>
 
 #include "functional/channel_pair.h"
 #include "halnorm/tensor.h"
@@ -18,6 +19,11 @@ class RunningUpdate {
   /// The running statistics for the training kernel of x, if that can update them: see ChannelPair.
   [[nodiscard]] std::optional<RunningStatistics> statistics_for(
       const Tensor& x, std::initializer_list<const Tensor*> others) const;
+
+  /// running_mean and running_var.
+  [[nodiscard]] std::pair<const Tensor*, const Tensor*> tensors() const noexcept {
+    return {&running_.first, &running_.second};
+  }
 
   /// Counts the writes, for a kernel that updates on its way; run() counts its own.
   void count_writes() const noexcept;

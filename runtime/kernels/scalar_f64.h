@@ -17,9 +17,8 @@ int batch_norm_moments(void** arguments);
 int batch_norm_elemt(void** arguments);
 int batch_norm_backward_reduce(void** arguments);
 int batch_norm_backward_elemt(void** arguments);
-int batch_norm_fused_train(void** arguments);
 int batch_norm_fused_infer(void** arguments);
-int batch_norm_fused_backward(void** arguments);
-int batch_norm_fused_backward_infer(void** arguments);
+int batch_norm_fused_elemt(void** arguments);
+int relu_backward(void** arguments);
 
 }  // namespace halnorm::detail::scalar_f64

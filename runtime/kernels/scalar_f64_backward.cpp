@@ -5,13 +5,6 @@ namespace halnorm::detail::scalar_f64 {
 
 namespace {
 
-/// What of dy goes back through y = relu(...): also where y is NaN.
-void rectify(const Data& dy, const Data& y, std::int64_t c, const Data& daddend) {
-  y.for_each([&](std::int64_t n, std::int64_t l) {
-    daddend.at(n, c, l) = y.at(n, c, l) <= 0 ? 0 : dy.at(n, c, l);
-  });
-}
-
 void take_sums(const Data& dy, const Data& x, std::int64_t c, double mean, double& sum_dy,
                double& sum_dy_xmu) {
   double sum = 0;
@@ -122,42 +115,17 @@ int batch_norm_backward_infer(void** arguments) {
   return 0;
 }
 
-int batch_norm_fused_backward(void** arguments) {
+int relu_backward(void** arguments) {
   Arguments next(arguments);
   const Data dy = next.data();
-  const Data x = next.data();
   const Data y = next.data();
-  const Values weight = next.values();
-  const Values mean = next.values();
-  const Values invstd = next.values();
+  const double slope = next.number();
   const Data dx = next.data();
-  const Data daddend = next.data();
-  const Values dweight = next.values();
-  const Values dbias = next.values();
-  for (std::int64_t c = 0; c < x.channels(); ++c) {
-    rectify(dy, y, c, daddend);
-    backward_channel(daddend, x, dx, c, weight[c], mean[c], invstd[c], dweight[c], dbias[c]);
-  }
-  return 0;
-}
-
-int batch_norm_fused_backward_infer(void** arguments) {
-  Arguments next(arguments);
-  const Data dy = next.data();
-  const Data x = next.data();
-  const Data y = next.data();
-  const Values weight = next.values();
-  const Values mean = next.values();
-  const Values var = next.values();
-  const double eps = next.number();
-  const Data dx = next.data();
-  const Data daddend = next.data();
-  const Values dweight = next.values();
-  const Values dbias = next.values();
-  for (std::int64_t c = 0; c < x.channels(); ++c) {
-    rectify(dy, y, c, daddend);
-    backward_infer_channel(daddend, x, dx, c, weight[c], mean[c], invstd_of(var[c], eps),
-                           dweight[c], dbias[c]);
+  for (std::int64_t c = 0; c < dy.channels(); ++c) {
+    dy.for_each([&](std::int64_t n, std::int64_t l) {
+      const double below = slope == 0 ? 0 : slope * dy.at(n, c, l);
+      dx.at(n, c, l) = y.at(n, c, l) <= 0 ? below : dy.at(n, c, l);
+    });
   }
   return 0;
 }

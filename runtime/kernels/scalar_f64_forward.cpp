@@ -24,10 +24,11 @@ void take_moments(const Data& x, std::int64_t c, double& mean, double& m2) {
 }
 
 /// Adds and rectifies; a NaN stays one.
-auto add_relu(const Data& addend, std::int64_t c) {
-  return [&addend, c](double value, std::int64_t n, std::int64_t l) {
+auto add_relu(const Data& addend, std::int64_t c, double slope) {
+  return [&addend, c, slope](double value, std::int64_t n, std::int64_t l) {
     const double sum = value + addend.at(n, c, l);
-    return sum < 0 ? 0 : sum;
+    const double below = slope == 0 ? 0 : slope * sum;
+    return sum < 0 ? below : sum;
   };
 }
 
@@ -91,25 +92,6 @@ int batch_norm_infer(void** arguments) {
   return 0;
 }
 
-int batch_norm_fused_train(void** arguments) {
-  Arguments next(arguments);
-  const Data x = next.data();
-  const Data addend = next.data();
-  const Values weight = next.values();
-  const Values bias = next.values();
-  const double eps = next.number();
-  const Data y = next.data();
-  const Values mean = next.values();
-  const Values invstd = next.values();
-  const Values m2 = next.values();
-  for (std::int64_t c = 0; c < x.channels(); ++c) {
-    take_moments(x, c, mean[c], m2[c]);
-    invstd[c] = invstd_of(m2[c] / x.count(), eps);
-    normalize(x, y, c, mean[c], weight[c] * invstd[c], bias[c], add_relu(addend, c));
-  }
-  return 0;
-}
-
 int batch_norm_fused_infer(void** arguments) {
   Arguments next(arguments);
   const Data x = next.data();
@@ -119,9 +101,27 @@ int batch_norm_fused_infer(void** arguments) {
   const Values weight = next.values();
   const Values bias = next.values();
   const double eps = next.number();
+  const double slope = next.number();
   const Data y = next.data();
   for (std::int64_t c = 0; c < x.channels(); ++c) {
-    normalize(x, y, c, mean[c], weight[c] * invstd_of(var[c], eps), bias[c], add_relu(addend, c));
+    normalize(x, y, c, mean[c], weight[c] * invstd_of(var[c], eps), bias[c],
+              add_relu(addend, c, slope));
+  }
+  return 0;
+}
+
+int batch_norm_fused_elemt(void** arguments) {
+  Arguments next(arguments);
+  const Data x = next.data();
+  const Data addend = next.data();
+  const Values weight = next.values();
+  const Values bias = next.values();
+  const Values mean = next.values();
+  const Values invstd = next.values();
+  const double slope = next.number();
+  const Data y = next.data();
+  for (std::int64_t c = 0; c < x.channels(); ++c) {
+    normalize(x, y, c, mean[c], weight[c] * invstd[c], bias[c], add_relu(addend, c, slope));
   }
   return 0;
 }

@@ -199,12 +199,13 @@ Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const E
     result =
         epilogue.fused
             ? epilogue.fused->train_update(x, epilogue.addend, running_mean, running_var, scale,
-                                           bias.data(), factor, options_.eps, out)
+                                           bias.data(), factor, options_.eps, out, epilogue.slope)
             : functional::batch_norm_train_update(x, running_mean, running_var, scale, bias.data(),
                                                   factor, options_.eps, out, room);
   } else {
     result = epilogue.fused
-                 ? epilogue.fused->train(x, epilogue.addend, scale, bias.data(), options_.eps, out)
+                 ? epilogue.fused->train(x, epilogue.addend, scale, bias.data(), options_.eps, out,
+                                         epilogue.slope)
                  : functional::batch_norm_train(x, scale, bias.data(), options_.eps, out);
   }
   detail::count_forward(count, num_batches_tracked);
@@ -220,6 +221,7 @@ Tensor BatchNorm::normalize_by_batch(const Tensor& x, const Tensor& out, const E
                                 .eps = options_.eps,
                                 .y = epilogue.fused ? result.y : Tensor(),
                                 .fused = epilogue.fused,
+                                .slope = epilogue.slope,
                                 .has_addend = epilogue.addend.defined(),
                                 .distribution = how};
     record.note_writes(scale);
@@ -243,14 +245,16 @@ Tensor BatchNorm::normalize_by_running(const Tensor& x, const Tensor& out, const
               .eps = options_.eps,
               .y = {},
               .fused = epilogue.fused,
+              .slope = epilogue.slope,
               .has_addend = epilogue.addend.defined(),
               .distribution = how};
   }
-  Tensor y = epilogue.fused
-                 ? epilogue.fused->infer(x, epilogue.addend, running_mean, running_var,
-                                         weight.data(), bias.data(), options_.eps, out)
-                 : functional::batch_norm_infer(x, running_mean, running_var, weight.data(),
-                                                bias.data(), options_.eps, out);
+  Tensor y =
+      epilogue.fused
+          ? epilogue.fused->infer(x, epilogue.addend, running_mean, running_var, weight.data(),
+                                  bias.data(), options_.eps, out, epilogue.slope)
+          : functional::batch_norm_infer(x, running_mean, running_var, weight.data(), bias.data(),
+                                         options_.eps, out);
   if (keeps) {
     if (epilogue.fused) {
       record.y = y;

@@ -114,9 +114,9 @@ functional::BatchNormFusedBackward fused_gradients(const detail::SavedForward& s
   const Tensor weight = saved.weight.data();
   return saved.batch_statistics
              ? saved.fused->backward(dy, saved.x, saved.y, weight, saved.mean, saved.spread,
-                                     Tensor(), sums)
+                                     Tensor(), saved.slope, sums)
              : saved.fused->backward_infer(dy, saved.x, saved.y, weight, saved.mean, saved.spread,
-                                           saved.eps, Tensor());
+                                           saved.eps, Tensor(), saved.slope);
 }
 
 /// daddend is undefined where nothing was added. `sums`: see channel_pair.h.

@@ -124,7 +124,8 @@ Tensor BatchNorm::compute_global(const Tensor& x, const Tensor& out, const Epilo
   }
   check_global(x, out, epilogue);
   const How how = how_of(x);
-  const Epilogue local{.fused = epilogue.fused, .addend = part_of(epilogue.addend)};
+  const Epilogue local{
+      .fused = epilogue.fused, .addend = part_of(epilogue.addend), .slope = epilogue.slope};
   return as_global_result(normalize_by_running(part_of(x), part_of(out), local, how), out, how);
 }
 
@@ -161,6 +162,7 @@ BatchNorm::Prepared BatchNorm::prepare_global(const Tensor& x, const Tensor& out
                                                      .factor = factor,
                                                      .eps = options_.eps,
                                                      .fused = epilogue.fused,
+                                                     .slope = epilogue.slope,
                                                      .addend = part_of(epilogue.addend),
                                                      .out = part_of(out)});
   ready.train->prepare(terms);
@@ -173,7 +175,8 @@ Tensor BatchNorm::normalize_by_all(const Tensor& x, const Tensor& out, const Epi
         [&](Terms& terms) { ready = prepare_global(x, out, epilogue, terms); });
   const How how = how_of(x);
   if (!ready.train) {
-    const Epilogue local{.fused = epilogue.fused, .addend = part_of(epilogue.addend)};
+    const Epilogue local{
+        .fused = epilogue.fused, .addend = part_of(epilogue.addend), .slope = epilogue.slope};
     return as_global_result(normalize_by_batch(part_of(x), part_of(out), local, how), out, how);
   }
   auto result = ready.train->run();
@@ -188,6 +191,7 @@ Tensor BatchNorm::normalize_by_all(const Tensor& x, const Tensor& out, const Epi
                                 .eps = options_.eps,
                                 .y = epilogue.fused ? result.y : Tensor(),
                                 .fused = epilogue.fused,
+                                .slope = epilogue.slope,
                                 .has_addend = epilogue.addend.defined(),
                                 .distribution = how,
                                 .count = result.count};
@@ -241,6 +245,7 @@ halnorm::detail::GlobalBackward backward_call(const detail::SavedForward& saved,
           .x = saved.x,
           .y = saved.y,
           .fused = saved.fused,
+          .slope = saved.slope,
           .weight = saved.weight.data(),
           .mean = saved.mean.to(DType::Float64),
           .invstd = by_batch ? saved.spread : halnorm::detail::invstd_of(saved.spread, saved.eps),

@@ -27,6 +27,7 @@ struct SavedForward {
   double eps = 0;
   Tensor y;                               ///< of a fused forward, otherwise undefined
   const FusedFunctions* fused = nullptr;  ///< of a fused forward, otherwise null
+  double slope = 0;                       ///< of the same
   bool has_addend = false;
   /// Of x and y in a global forward, in which x is this rank's part; null in a local one.
   std::shared_ptr<const halnorm::detail::Distribution> distribution;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "plan/plan.h"
 #include "plan/view.h"
 
@@ -30,18 +32,26 @@ struct MomentsOperands {
   Channels mean, m2;  ///< written
 };
 
+/// What a fused forward does to the normalized v: relu(v + addend), with a slope below 0.
+struct Epilogue {
+  View addend;
+  double slope;
+};
+
 /// y from given statistics.
 struct ElemtOperands {
   View x;
   Channels weight, bias, mean, invstd;
-  View y;  ///< written
+  View y;                             ///< written
+  std::optional<Epilogue> relu = {};  ///< of execute_fused()
 };
 
 struct InferOperands {
   View x;
   Channels running_mean, running_var, weight, bias;
   double eps;
-  View y;  ///< written
+  View y;                             ///< written
+  std::optional<Epilogue> relu = {};  ///< of execute_fused()
 };
 
 struct TrainOperands {
@@ -51,6 +61,7 @@ struct TrainOperands {
   View y;  ///< written, and so are the next
   Channels mean, invstd, m2;
   const RunningStatistics* running = nullptr;  ///< updated in the same launch (devices only)
+  std::optional<Epilogue> relu = {};           ///< of execute_fused()
 };
 
 /// The sums of dy and of dy * (x - mean).
@@ -84,6 +95,13 @@ struct BackwardInferOperands {
   Channels dweight, dbias;
 };
 
+/// The gradient through the relu of an epilogue.
+struct ReluBackwardOperands {
+  View dy, y;
+  double slope;
+  View dx;  ///< written; may be dy
+};
+
 void execute(const char* function, const UpdateOperands& o);
 void execute(const char* function, const MomentsOperands& o);
 void execute(const char* function, const ElemtOperands& o);
@@ -93,5 +111,11 @@ void execute(const char* function, const ReduceOperands& o);
 void execute(const char* function, const BackwardElemtOperands& o);
 void execute(const char* function, const BackwardOperands& o);
 void execute(const char* function, const BackwardInferOperands& o);
+
+/// The fused forwards, whose operands have an epilogue; and the backward of its relu. They are
+/// functions apart, so that a program that calls none of them links none of their kernels.
+void execute_fused(const char* function, const InferOperands& o);
+void execute_fused(const char* function, const TrainOperands& o);
+void execute(const char* function, const ReluBackwardOperands& o);
 
 }  // namespace halnorm::detail

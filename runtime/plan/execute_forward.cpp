@@ -15,13 +15,18 @@ using Way = Step::Way;
 
 namespace {
 
+std::optional<Epilogue> part(const std::optional<Epilogue>& relu, const Box& b) {
+  return relu ? std::optional(Epilogue{relu->addend.part(b), relu->slope}) : std::nullopt;
+}
+
 ElemtOperands part(const ElemtOperands& o, const Box& b) {
   return {o.x.part(b),
           o.weight.part(b.first_c, b.c),
           o.bias.part(b.first_c, b.c),
           o.mean.part(b.first_c, b.c),
           o.invstd.part(b.first_c, b.c),
-          o.y.part(b)};
+          o.y.part(b),
+          part(o.relu, b)};
 }
 
 InferOperands part(const InferOperands& o, const Box& b) {
@@ -31,7 +36,8 @@ InferOperands part(const InferOperands& o, const Box& b) {
           o.weight.part(b.first_c, b.c),
           o.bias.part(b.first_c, b.c),
           o.eps,
-          o.y.part(b)};
+          o.y.part(b),
+          part(o.relu, b)};
 }
 
 TrainOperands part(const TrainOperands& o, const Box& b) {
@@ -42,7 +48,9 @@ TrainOperands part(const TrainOperands& o, const Box& b) {
           o.y.part(b),
           o.mean.part(b.first_c, b.c),
           o.invstd.part(b.first_c, b.c),
-          o.m2.part(b.first_c, b.c)};
+          o.m2.part(b.first_c, b.c),
+          nullptr,
+          part(o.relu, b)};
 }
 
 /// Adds a part's moments. Chan, Golub and LeVeque 1979, equation 2.1.
@@ -101,22 +109,32 @@ void moments_of_columns(const char* function, const Step& step, const MomentsOpe
 
 void elemt_of_columns(const char* function, const Step& step, const ElemtOperands& o) {
   const Fold& fold = step.fold;
+  const auto with = [&](View (Fold::*of)(const View&) const noexcept) {
+    return o.relu ? std::optional(Epilogue{(fold.*of)(o.relu->addend), o.relu->slope})
+                  : std::nullopt;
+  };
   const Columns weight(fold, o.weight);
   const Columns bias(fold, o.bias);
   const Columns mean(fold, o.mean);
   const Columns invstd(fold, o.invstd);
   carry_out(function, step.first(),
             ElemtOperands{fold.folded(o.x), weight.get(), bias.get(), mean.get(), invstd.get(),
-                          fold.folded(o.y)});
+                          fold.folded(o.y), with(&Fold::folded)});
   if (step.has_second()) {
     carry_out(function, step.second(),
               ElemtOperands{fold.left_over(o.x), o.weight, o.bias, o.mean, o.invstd,
-                            fold.left_over(o.y)});
+                            fold.left_over(o.y), with(&Fold::left_over)});
   }
 }
 
 void run_elemt(const char* function, const Step& step, const ElemtOperands& o) {
-  run(function, kernel_for_part(step, o.y), o.x, o.weight, o.bias, o.mean, o.invstd, o.y);
+  const Kernel& kernel = kernel_for_part(step, o.y);
+  if (o.relu) {
+    run(function, kernel, o.x, o.relu->addend, o.weight, o.bias, o.mean, o.invstd, o.relu->slope,
+        o.y);
+  } else {
+    run(function, kernel, o.x, o.weight, o.bias, o.mean, o.invstd, o.y);
+  }
 }
 
 void train_in_passes(const char* function, const Step& step, const TrainOperands& o) {
@@ -124,7 +142,8 @@ void train_in_passes(const char* function, const Step& step, const TrainOperands
   for (std::int64_t c = 0; c < o.x.C; ++c) {
     o.invstd.doubles()[c] = 1 / std::sqrt(o.m2.doubles()[c] / o.x.count() + o.eps);
   }
-  carry_out(function, step.second(), ElemtOperands{o.x, o.weight, o.bias, o.mean, o.invstd, o.y});
+  carry_out(function, step.second(),
+            ElemtOperands{o.x, o.weight, o.bias, o.mean, o.invstd, o.y, o.relu});
 }
 
 void infer_by_elemt(const char* function, const Step& step, const InferOperands& o) {
@@ -135,8 +154,27 @@ void infer_by_elemt(const char* function, const Step& step, const InferOperands&
     invstd.get()[c] = 1 / std::sqrt(o.running_var.at(c) + o.eps);
   }
   carry_out(function, step.second(),
-            ElemtOperands{o.x, o.weight, o.bias, mean.channels(), invstd.channels(), o.y});
+            ElemtOperands{o.x, o.weight, o.bias, mean.channels(), invstd.channels(), o.y, o.relu});
 }
+
+/// Training in one kernel.
+void run_train(const char* function, const Kernel& kernel, const TrainOperands& o) {
+  const RunningStatistics* r = o.running;
+  if (o.relu && r != nullptr) {
+    run(function, kernel, o.x, o.relu->addend, o.weight, o.bias, o.eps, o.relu->slope, r->mean,
+        r->var, r->factor, o.y, o.mean, o.invstd, o.m2, r->mean, r->var);
+  } else if (o.relu) {
+    run(function, kernel, o.x, o.relu->addend, o.weight, o.bias, o.eps, o.relu->slope, o.y, o.mean,
+        o.invstd, o.m2);
+  } else if (r != nullptr) {
+    run(function, kernel, o.x, o.weight, o.bias, o.eps, r->mean, r->var, r->factor, o.y, o.mean,
+        o.invstd, o.m2, r->mean, r->var);
+  } else {
+    run(function, kernel, o.x, o.weight, o.bias, o.eps, o.y, o.mean, o.invstd, o.m2);
+  }
+}
+
+}  // namespace
 
 void carry_out(const char* function, const Step& step, const InferOperands& o) {
   if (step.way == Way::groups) {
@@ -145,6 +183,9 @@ void carry_out(const char* function, const Step& step, const InferOperands& o) {
     });
   } else if (step.way == Way::passes) {
     infer_by_elemt(function, step, o);
+  } else if (o.relu) {
+    run(function, *step.kernel, o.x, o.relu->addend, o.running_mean, o.running_var, o.weight,
+        o.bias, o.eps, o.relu->slope, o.y);
   } else {
     run(function, *step.kernel, o.x, o.running_mean, o.running_var, o.weight, o.bias, o.eps, o.y);
   }
@@ -157,17 +198,11 @@ void carry_out(const char* function, const Step& step, const TrainOperands& o) {
     });
   } else if (step.way == Way::passes) {
     train_in_passes(function, step, o);
-  } else if (o.running != nullptr) {
-    const auto& [mean, var, factor] = *o.running;
-    run(function, *step.kernel, o.x, o.weight, o.bias, o.eps, mean, var, factor, o.y, o.mean,
-        o.invstd, o.m2, mean, var);
   } else {
-    run(function, *step.kernel, o.x, o.weight, o.bias, o.eps, o.y, o.mean, o.invstd, o.m2);
+    run_train(function, *step.kernel, o);
     finish(step);
   }
 }
-
-}  // namespace
 
 void carry_out(const char* function, const Step& step, const MomentsOperands& o) {
   if (step.way == Way::columns) {
@@ -198,18 +233,19 @@ void execute(const char* function, const MomentsOperands& o) {
 }
 
 void execute(const char* function, const ElemtOperands& o) {
-  const Plan plan = plan_elemt({o.x, o.y});
+  const Plan plan = plan_elemt({o.x, o.y}, rows::batch_norm_elemt);
   watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
 }
 
 void execute(const char* function, const InferOperands& o) {
-  const Plan plan = plan_infer({o.x, o.y});
+  const Plan plan = plan_infer({o.x, o.y}, rows::batch_norm_infer, rows::batch_norm_elemt);
   watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
 }
 
 void execute(const char* function, const TrainOperands& o) {
-  const Plan plan = o.running == nullptr ? plan_train({o.x, o.y})
-                                         : plan_kernel(rows::batch_norm_train_update, o.x);
+  const Plan plan = o.running == nullptr
+                        ? plan_train({o.x, o.y}, &rows::batch_norm_train, rows::batch_norm_elemt)
+                        : plan_kernel(rows::batch_norm_train_update, o.x);
   watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
 }
 

@@ -1,61 +1,69 @@
-#include "plan/execute_fused.h"
-
+#include "plan/execute.h"
 #include "plan/run.h"
+#include "plan/steps.h"
 #include "plan/watch.h"
 
 namespace halnorm::detail {
 
 namespace {
 
-/// run(kernel) with the one kernel of an operation on x.
-template <class Run>
-void in_one_kernel(const char* function, const Rows& operation, const View& x, Run run) {
-  const Plan plan = plan_kernel(operation, x);
-  watched(function, plan, x, [&] { run(*plan.root().kernel); });
+/// On a device training is one kernel, which may update running statistics too.
+Plan plan_fused_train(const TrainOperands& o) {
+  if (o.running != nullptr) {
+    return plan_kernel(rows::batch_norm_fused_train_update, o.x);
+  }
+  if (o.x.memory != nullptr) {
+    return plan_kernel(rows::batch_norm_fused_train, o.x);
+  }
+  return plan_train({o.x, o.relu->addend, o.y}, nullptr, rows::batch_norm_fused_elemt);
+}
+
+void run_relu(const char* function, const Step& step, const ReluBackwardOperands& o) {
+  run(function, kernel_for_part(step, o.dx), o.dy, o.y, o.slope, o.dx);
+}
+
+void carry_out(const char* function, const Step& step, const ReluBackwardOperands& o) {
+  if (step.way == Step::Way::columns) {
+    const Fold& fold = step.fold;
+    carry_out(
+        function, step.first(),
+        ReluBackwardOperands{fold.folded(o.dy), fold.folded(o.y), o.slope, fold.folded(o.dx)});
+    if (step.has_second()) {
+      carry_out(function, step.second(),
+                ReluBackwardOperands{fold.left_over(o.dy), fold.left_over(o.y), o.slope,
+                                     fold.left_over(o.dx)});
+    }
+    return;
+  }
+  if (step.way == Step::Way::kernel) {
+    run_relu(function, step, o);
+  } else {
+    for_each_part(step, [&](std::int64_t i) {
+      const Box b = step.parts[i];
+      run_relu(function, step, {o.dy.part(b), o.y.part(b), o.slope, o.dx.part(b)});
+    });
+  }
+  finish(step);
 }
 
 }  // namespace
 
-void execute(const char* function, const FusedTrainOperands& o) {
-  if (o.running == nullptr) {
-    in_one_kernel(function, rows::batch_norm_fused_train, o.x, [&](const Kernel& kernel) {
-      run(function, kernel, o.x, o.addend, o.weight, o.bias, o.eps, o.y, o.mean, o.invstd, o.m2);
-    });
-    return;
-  }
-  const RunningStatistics& running = *o.running;
-  in_one_kernel(function, rows::batch_norm_fused_train_update, o.x, [&](const Kernel& kernel) {
-    run(function, kernel, o.x, o.addend, o.weight, o.bias, o.eps, running.mean, running.var,
-        running.factor, o.y, o.mean, o.invstd, o.m2, running.mean, running.var);
-  });
+void execute_fused(const char* function, const InferOperands& o) {
+  const Plan plan = o.x.memory != nullptr
+                        ? plan_kernel(rows::batch_norm_fused_infer, o.x)
+                        : plan_infer({o.x, o.relu->addend, o.y}, rows::batch_norm_fused_infer,
+                                     rows::batch_norm_fused_elemt);
+  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
 }
 
-void execute(const char* function, const FusedInferOperands& o) {
-  in_one_kernel(function, rows::batch_norm_fused_infer, o.x, [&](const Kernel& kernel) {
-    run(function, kernel, o.x, o.addend, o.running_mean, o.running_var, o.weight, o.bias, o.eps,
-        o.y);
-  });
+void execute_fused(const char* function, const TrainOperands& o) {
+  const Plan plan = plan_fused_train(o);
+  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
 }
 
-void execute(const char* function, const FusedBackwardOperands& o) {
-  if (!o.adds) {
-    in_one_kernel(function, rows::batch_norm_fused_backward, o.x, [&](const Kernel& kernel) {
-      run(function, kernel, o.dy, o.x, o.y, o.weight, o.mean, o.invstd, o.dx, o.daddend, o.dweight,
-          o.dbias);
-    });
-    return;
-  }
-  in_one_kernel(function, rows::batch_norm_fused_backward_add, o.x, [&](const Kernel& kernel) {
-    run(function, kernel, o.dy, o.x, o.y, o.weight, o.mean, o.invstd, o.dweight, o.dbias, o.dx,
-        o.daddend, o.dweight, o.dbias);
-  });
-}
-
-void execute(const char* function, const FusedBackwardInferOperands& o) {
-  in_one_kernel(function, rows::batch_norm_fused_backward_infer, o.x, [&](const Kernel& kernel) {
-    run(function, kernel, o.dy, o.x, o.y, o.weight, o.running_mean, o.running_var, o.eps, o.dx,
-        o.daddend, o.dweight, o.dbias);
-  });
+void execute(const char* function, const ReluBackwardOperands& o) {
+  const Plan plan = plan_relu_backward({o.dy, o.y, o.dx});
+  watched(function, plan, o.dy, [&] { carry_out(function, plan.root(), o); });
 }
 
 }  // namespace halnorm::detail

@@ -50,9 +50,12 @@ std::optional<Fold> fold_rows(const View& x) noexcept {
 
 /// One channel without gaps is as well a long list of rows of one value.
 View flat(const View& x) noexcept {
-  return x.layout == Layout::ncl && x.C == 1
-             ? View{x.data, x.dtype, Layout::nlc, x.N * x.L, 1, 1, 1, 1}
-             : x;
+  if (x.layout == Layout::nlc || x.C != 1) {
+    return x;
+  }
+  View rows{x.data, x.dtype, Layout::nlc, x.N * x.L, 1, 1, x.zeros != 0 ? 0 : 1, 1};
+  rows.zeros = x.zeros;
+  return rows;
 }
 
 bool has_short_rows(const View& x) noexcept { return x.L < short_row && x.N >= enough_rows; }
@@ -78,7 +81,9 @@ std::optional<Fold> fold_of(const Views& data, bool by_columns) noexcept {
   }
   const std::optional<Fold> fold = fold_of(x, by_columns);
   const bool fits = fold && std::all_of(data.begin(), data.end(), [&](const View& v) {
-                      return fold->repeat == 1 ? v.planes_are_dense() : v.is_dense();
+                      return v.zeros != 0        ? v.zeros >= fold->columns()
+                             : fold->repeat == 1 ? v.planes_are_dense()
+                                                 : v.is_dense();
                     });
   return fits ? fold : std::nullopt;
 }
@@ -104,11 +109,14 @@ void spread(const Fold& fold, const T* values, std::int64_t stride, T* columns) 
 }  // namespace
 
 View Fold::folded(const View& x) const noexcept {
-  if (inner > 1) {
-    return {x.data, x.dtype, Layout::nlc, x.N, columns(), 1, x.stride_n, 1};
-  }
-  const View rows = flat(x);
-  return {x.data, x.dtype, Layout::nlc, rows.N / repeat, columns(), 1, rows.stride_n * repeat, 1};
+  View folded = inner > 1 ? x : flat(x);
+  folded.layout = Layout::nlc;
+  folded.N /= repeat;
+  folded.C = columns();
+  folded.L = 1;
+  folded.stride_n *= repeat;
+  folded.stride_c = 1;
+  return folded;
 }
 
 View Fold::left_over(const View& x) const noexcept {
@@ -146,8 +154,9 @@ std::optional<Fold> find_streaming_fold(const Views& data) noexcept {
   const std::int64_t to_line = line_bytes / std::gcd(row, line_bytes);
   const std::int64_t unit = row * to_line > longest_aligned_row ? 1 : to_line;
   const std::int64_t repeat = (streaming_row + row * unit - 1) / (row * unit) * unit;
-  const bool fits =
-      std::all_of(data.begin(), data.end(), [](const View& v) { return v.is_dense(); });
+  const bool fits = std::all_of(data.begin(), data.end(), [&](const View& v) {
+    return v.zeros != 0 ? v.zeros >= repeat * x.C : v.is_dense();
+  });
   if (!fits || row >= streaming_row || x.N < repeat * enough_rows) {
     return std::nullopt;
   }

@@ -60,17 +60,20 @@ class Plan {
   int count_ = 0;
 };
 
-/// The plans of the operations. `data` is x, what else is read, and what is written.
-Plan plan_moments(const Views& data);          ///< {x}
-Plan plan_elemt(const Views& data);            ///< {x, y}
-Plan plan_backward_reduce(const Views& data);  ///< {x, dy}
-Plan plan_backward_elemt(const Views& data);   ///< {x, dy, dx}
-Plan plan_infer(const Views& data);            ///< {x, y}
-Plan plan_train(const Views& data);            ///< {x, y}
-Plan plan_backward(const Views& data);         ///< {x, dy, dx}
-Plan plan_backward_infer(const Views& data);   ///< {x, dy, dx}
+/// The plans of the operations. `data` is x, what else is read, and what is written. `infer` and
+/// `elemt` are the plain operations or the fused ones, which read an addend too; without `train`,
+/// training takes moments first and elements then.
+Plan plan_moments(const Views& data);                   ///< {x}
+Plan plan_elemt(const Views& data, const Rows& elemt);  ///< {x, y} or {x, addend, y}
+Plan plan_backward_reduce(const Views& data);           ///< {x, dy}
+Plan plan_backward_elemt(const Views& data);            ///< {x, dy, dx}
+Plan plan_infer(const Views& data, const Rows& infer, const Rows& elemt);
+Plan plan_train(const Views& data, const Rows* train, const Rows& elemt);
+Plan plan_relu_backward(const Views& data);   ///< {dy, y, dx}
+Plan plan_backward(const Views& data);        ///< {x, dy, dx}
+Plan plan_backward_infer(const Views& data);  ///< {x, dy, dx}
 
-/// One kernel whatever the data: of fused operations, and of devices'.
+/// One kernel whatever the data: of devices.
 Plan plan_kernel(const Rows& operation, const View& x);
 
 }  // namespace halnorm::detail

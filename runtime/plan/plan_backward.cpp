@@ -15,6 +15,12 @@ Plan plan_backward_elemt(const Views& data) {
   return plan;
 }
 
+Plan plan_relu_backward(const Views& data) {
+  Plan plan;
+  Planner(plan).elements(rows::relu_backward, data, should_stream(data));
+  return plan;
+}
+
 Plan plan_backward(const Views& data) {
   return plan_in_groups(
       data, should_stream(data), [](Planner& planner, const Views& part, bool streams) {

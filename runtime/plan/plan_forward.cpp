@@ -9,33 +9,33 @@ Plan plan_moments(const Views& data) {
   return plan;
 }
 
-Plan plan_elemt(const Views& data) {
+Plan plan_elemt(const Views& data, const Rows& elemt) {
   Plan plan;
-  Planner(plan).elements(rows::batch_norm_elemt, data, should_stream(data));
+  Planner(plan).elements(elemt, data, should_stream(data));
   return plan;
 }
 
-Plan plan_infer(const Views& data) {
-  return plan_in_groups(
-      data, should_stream(data), [](Planner& planner, const Views& part, bool streams) {
-        if (part.fit_kernel() && !find_fold(part) && !streams) {
-          return planner.kernel(rows::batch_norm_infer, part.x());
-        }
-        Step* step = planner.passes();
-        planner.set_second(step, planner.elements(rows::batch_norm_elemt, part, streams));
-        return step;
-      });
+Plan plan_infer(const Views& data, const Rows& infer, const Rows& elemt) {
+  return plan_in_groups(data, should_stream(data),
+                        [&](Planner& planner, const Views& part, bool streams) {
+                          if (part.fit_kernel() && !find_fold(part) && !streams) {
+                            return planner.kernel(infer, part.x());
+                          }
+                          Step* step = planner.passes();
+                          planner.set_second(step, planner.elements(elemt, part, streams));
+                          return step;
+                        });
 }
 
-Plan plan_train(const Views& data) {
+Plan plan_train(const Views& data, const Rows* train, const Rows& elemt) {
   return plan_in_groups(
-      data, should_stream(data), [](Planner& planner, const Views& part, bool streams) {
-        if (!in_passes(part, streams)) {
-          return planner.whole(rows::batch_norm_train, part.x(), streams);
+      data, should_stream(data), [&](Planner& planner, const Views& part, bool streams) {
+        if (train != nullptr && !in_passes(part, streams)) {
+          return planner.whole(*train, part.x(), streams);
         }
         Step* step = planner.passes();
         planner.set_first(step, planner.sums(rows::batch_norm_moments, {part.x()}));
-        planner.set_second(step, planner.elements(rows::batch_norm_elemt, part, streams));
+        planner.set_second(step, planner.elements(elemt, part, streams));
         return step;
       });
 }

@@ -15,6 +15,8 @@ namespace halnorm::detail {
 
 void carry_out(const char* function, const Step& step, const MomentsOperands& o);
 void carry_out(const char* function, const Step& step, const ElemtOperands& o);
+void carry_out(const char* function, const Step& step, const InferOperands& o);
+void carry_out(const char* function, const Step& step, const TrainOperands& o);
 
 /// task(i) for each part, in order or side by side as the step says.
 template <class Task>

@@ -45,7 +45,7 @@ Box full_box(const View& v, std::int64_t elements) noexcept {
 }  // namespace
 
 std::int64_t View::bytes() const noexcept {
-  return numel() * static_cast<std::int64_t>(size_of(dtype));
+  return zeros != 0 ? 0 : numel() * static_cast<std::int64_t>(size_of(dtype));
 }
 
 double View::count() const noexcept { return static_cast<double>(N) * static_cast<double>(L); }

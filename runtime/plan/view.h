@@ -39,6 +39,8 @@ struct View {
   std::int64_t stride_n, stride_c;
   const DeviceMemory* memory = nullptr;  ///< null for the host
   std::int64_t stride_l = 1;             ///< of the rows in items
+  /// If not 0, every element is 0, and the strides of rows are 0: so many zeros lie at `data`.
+  std::int64_t zeros = 0;
 
   [[nodiscard]] bool in_items() const noexcept { return layout == Layout::nlc && L > 1; }
   [[nodiscard]] std::int64_t numel() const noexcept { return N * C * L; }

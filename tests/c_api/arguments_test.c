@@ -48,6 +48,9 @@ static void null_arguments(void) {
               null, NULL);
   CHECK_ERROR(halnorm_batch_norm_fused_infer(x, NULL, c, c, NULL, NULL, eps, NULL), bad, "y ", null,
               NULL);
+  CHECK_ERROR(halnorm_batch_norm_fused_infer_leaky(x, NULL, &p->running_mean->t, &p->running_var->t,
+                                                   NULL, NULL, eps, -0.5, &p->y->t),
+              bad, "slope is -0.5", "at least 0", NULL);
   CHECK_ERROR(halnorm_batch_norm_fused_backward(x, x, NULL, NULL, c, c, x, NULL, NULL, NULL), bad,
               "halnorm_batch_norm_fused_backward: y ", null, NULL);
   CHECK_ERROR(halnorm_batch_norm_fused_backward(x, x, x, NULL, c, c, NULL, NULL, NULL, NULL), bad,

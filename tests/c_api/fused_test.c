@@ -48,6 +48,32 @@ static void inference(struct Problem* p) {
   check_gradients(p);
 }
 
+/* With a slope of which multiples are exact. */
+static void leaky(struct Problem* p) {
+  p->slope = 0.25;
+  truth_of(p, 1, 1, &t);
+  CHECK_OK(halnorm_batch_norm_fused_train_leaky(&p->x->t, &p->addend->t, &p->weight->t, &p->bias->t,
+                                                NULL, NULL, 0, eps, p->slope, &p->y->t, &p->mean->t,
+                                                &p->invstd->t));
+  check_y(p);
+  CHECK_OK(halnorm_batch_norm_fused_backward_leaky(&p->dy->t, &p->x->t, &p->y->t, &p->weight->t,
+                                                   &p->mean->t, &p->invstd->t, p->slope, &p->dx->t,
+                                                   &p->daddend->t, &p->dweight->t, &p->dbias->t));
+  check_gradients(p);
+  problem_clear(p);
+  truth_of(p, 0, 1, &t);
+  CHECK_OK(halnorm_batch_norm_fused_infer_leaky(&p->x->t, &p->addend->t, &p->running_mean->t,
+                                                &p->running_var->t, &p->weight->t, &p->bias->t, eps,
+                                                p->slope, &p->y->t));
+  check_y(p);
+  CHECK_OK(halnorm_batch_norm_fused_backward_infer_leaky(
+      &p->dy->t, &p->x->t, &p->y->t, &p->weight->t, &p->running_mean->t, &p->running_var->t, eps,
+      p->slope, &p->dx->t, &p->daddend->t, &p->dweight->t, &p->dbias->t));
+  check_gradients(p);
+  problem_clear(p);
+  p->slope = 0;
+}
+
 /* NULL for all that may be; y in the memory of x. */
 static void least(struct Problem* p) {
   for (int i = 0; i < SIZE; ++i) {
@@ -73,6 +99,7 @@ static void all(struct Problem* p) {
   training(p);
   problem_clear(p);
   inference(p);
+  leaky(p);
   least(p);
 }
 

@@ -12,6 +12,7 @@ struct Problem* problem_new(DLDataType data, enum Layout layout) {
   struct Array** channels[] = {&p->weight,      &p->bias,    &p->running_mean,
                                &p->running_var, &p->dweight, &p->dbias};
   p->data = data;
+  p->slope = 0;
   p->parameter = data.bits == 64 ? f64 : f32;
   for (size_t i = 0; i < sizeof tensors / sizeof tensors[0]; ++i) {
     *tensors[i] = array_new(data, layout, 3, N, C, L);
@@ -96,8 +97,8 @@ static void channel_forward(const struct Problem* p, int c, double mean, int fus
     const double y =
         xhat * p->weight_values[c] + p->bias_values[c] + (fused ? p->addend_values[at] : 0);
     larger(&t->scale, y);
-    t->y[at] = fused && y < 0 ? 0 : y;
-    t->daddend[at] = fused && y <= 0 ? 0 : p->dy_values[at];
+    t->y[at] = fused && y < 0 ? p->slope * y : y;
+    t->daddend[at] = fused && y <= 0 ? p->slope * p->dy_values[at] : p->dy_values[at];
     t->sum_dy[c] += t->daddend[at];
     t->sum_dy_xmu[c] += t->daddend[at] * (p->x_values[at] - mean);
   }

@@ -22,6 +22,7 @@ struct Problem {
   struct Array *weight, *bias, *running_mean, *running_var, *mean, *invstd, *dweight, *dbias;
   double x_values[SIZE], dy_values[SIZE], addend_values[SIZE];
   double weight_values[C], bias_values[C], mean_values[C], var_values[C];
+  double slope; /* of relu below 0 */
 };
 
 struct Problem* problem_new(DLDataType data, enum Layout layout);

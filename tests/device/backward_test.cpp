@@ -175,22 +175,24 @@ TEST_P(DeviceBackward, ReduceAndElemtMakeUpABackward) {
 }
 
 TEST_P(DeviceBackward, FusedIsTheBackwardOfWhatPasses) {
+  constexpr double slope = 0.25;  // of which multiples are exact
   for (const shapes::Extents& extents : unless_few(on_device::all_shapes(), Forms::two)) {
     SCOPED_TRACE(extents.str());
     fused::AddedProblem p(inputs::Source(7, dtype()), GetParam().layout, extents, dtype(), 1e2);
     const Tensor x = there(p.x.tensor());
-    const auto forward =
-        F::batch_norm_fused_train(x, there(p.addend.tensor()), there(p.weight), there(p.bias), eps);
+    const auto forward = F::batch_norm_fused_train(x, there(p.addend.tensor()), there(p.weight),
+                                                   there(p.bias), eps, {}, slope);
     p.out.tensor().copy_(forward.y);
-    p.dy_values = fused::rectified(p.dy_values, p.out.batch());
-    const auto got = F::batch_norm_fused_backward(there(p.dy.tensor()), x, forward.y,
-                                                  there(p.weight), forward.mean, forward.invstd);
+    p.dy_values = fused::rectified(p.dy_values, p.out.batch(), slope);
+    const auto got =
+        F::batch_norm_fused_backward(there(p.dy.tensor()), x, forward.y, there(p.weight),
+                                     forward.mean, forward.invstd, {}, slope);
     expect_trained(p, {got.dx, got.dweight, got.dbias});
     p.out.tensor().copy_(got.daddend);
     EXPECT_EQ(p.out.batch().values, p.dy_values.values);
-    const auto fixed =
-        F::batch_norm_fused_backward_infer(there(p.dy.tensor()), x, forward.y, there(p.weight),
-                                           there(p.running_mean), there(p.running_var), eps);
+    const auto fixed = F::batch_norm_fused_backward_infer(there(p.dy.tensor()), x, forward.y,
+                                                          there(p.weight), there(p.running_mean),
+                                                          there(p.running_var), eps, {}, slope);
     expect_inferred(p, {fixed.dx, fixed.dweight, fixed.dbias});
   }
 }

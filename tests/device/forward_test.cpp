@@ -178,27 +178,28 @@ TEST_P(DeviceForward, RunningStatisticsMayHaveGapsOrAnotherDtype) {
 }
 
 TEST_P(DeviceForward, FusedAddsAndRectifies) {
+  constexpr double slope = 0.25;
   for (const shapes::Extents& extents : unless_few(on_device::all_shapes(), Forms::two)) {
     SCOPED_TRACE(extents.str());
     fused::AddedProblem p(inputs::Source(7, dtype()), GetParam().layout, extents, dtype(), 1e2);
     const auto trained = F::batch_norm_fused_train(there(p.x.tensor()), there(p.addend.tensor()),
-                                                   there(p.weight), there(p.bias), eps);
+                                                   there(p.weight), there(p.bias), eps, {}, slope);
     expect_ran_there();
     p.out.tensor().copy_(trained.y);
-    fused::expect_trained(p, dtype(), p.out.batch(), eps);
+    fused::expect_trained(p, dtype(), p.out.batch(), eps, slope);
     const Tensor mean = there(p.running_mean);
     const Tensor var = there(p.running_var);
     const auto updated =
         F::batch_norm_fused_train_update(there(p.x.tensor()), there(p.addend.tensor()), mean, var,
-                                         there(p.weight), there(p.bias), factor, eps);
+                                         there(p.weight), there(p.bias), factor, eps, {}, slope);
     expect_ran("batch_norm_fused_train_update");
     EXPECT_TRUE(same_bits(updated.y.to_vector<double>(), trained.y.to_vector<double>()));
     expect_updated(p.running(), oracle::statistics(p.x_values), mean, var);
-    const Tensor inferred = F::batch_norm_fused_infer(there(p.x.tensor()), there(p.addend.tensor()),
-                                                      there(p.running_mean), there(p.running_var),
-                                                      there(p.weight), there(p.bias), eps);
+    const Tensor inferred = F::batch_norm_fused_infer(
+        there(p.x.tensor()), there(p.addend.tensor()), there(p.running_mean), there(p.running_var),
+        there(p.weight), there(p.bias), eps, {}, slope);
     p.out.tensor().copy_(inferred);
-    fused::expect_inferred(p, dtype(), p.out.batch(), eps);
+    fused::expect_inferred(p, dtype(), p.out.batch(), eps, slope);
   }
 }
 

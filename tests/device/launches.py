@@ -26,9 +26,6 @@ OUTPUTS = {
     "batch_norm_backward": "dx",
     "batch_norm_backward_add": "dx",
     "batch_norm_backward_infer": "dx",
-    "batch_norm_fused_backward": "dx",
-    "batch_norm_fused_backward_add": "dx",
-    "batch_norm_fused_backward_infer": "dx",
 }
 
 

@@ -82,7 +82,7 @@ TEST_P(DeviceSmall, SoIsBackward) {
   }
 }
 
-TEST_P(DeviceSmall, SoAreWhatUpdatesOrAddsAndTheFusedForms) {
+TEST_P(DeviceSmall, SoAreWhatUpdatesOrAddsAndTheFusedForwards) {
   for (const std::int64_t rows : {most_rows(), most_rows() + 1}) {
     const std::string form = rows == most_rows() ? "_small" : "";
     const Tensor x = data({rows, 3});
@@ -94,10 +94,10 @@ TEST_P(DeviceSmall, SoAreWhatUpdatesOrAddsAndTheFusedForms) {
       (*layer)(x);
       expect_operation(name + "train_update" + form);
       layer->backward(x);
-      expect_operation(name + "backward" + form);
+      expect_operation("batch_norm_backward" + form);
       (*layer)(x);
       layer->backward(x);
-      expect_operation(name + "backward_add" + form);
+      expect_operation("batch_norm_backward_add" + form);
     }
     F::batch_norm_fused_train(x, x, {}, {}, eps);
     expect_operation("batch_norm_fused_train" + form);

@@ -162,9 +162,9 @@ TEST_F(Exactness, OneChannelOfEightValues) {
 
 // From 32 values on: of fewer, the terms of dx may cancel, and its roundings are theirs.
 TEST_F(Exactness, OutputsAreWithinTwoUlpOfTheLargest) {
-  const std::vector<Shape> shapes = {{4, 64, 9},    {8, 64, 32},  {8, 64, 64},   {2, 64, 600},
-                                     {32, 64, 64},  {64, 64, 49}, {1000, 64, 1}, {4096, 32, 1},
-                                     {4, 32, 1000}, {300, 32, 7}};
+  const std::vector<Shape> shapes = {{3, 64, 8},    {4, 64, 9},    {8, 64, 32},  {8, 64, 64},
+                                     {2, 64, 600},  {32, 64, 64},  {64, 64, 49}, {1000, 64, 1},
+                                     {4096, 32, 1}, {4, 32, 1000}, {300, 32, 7}};
   for (const Shape& shape : shapes) {
     for (const double mean : {0.0, 0.1, 1.0}) {
       SCOPED_TRACE("shape " + std::to_string(shape[0]) + ", " + std::to_string(shape[2]) +
@@ -172,7 +172,7 @@ TEST_F(Exactness, OutputsAreWithinTwoUlpOfTheLargest) {
       everywhere([&](bool channels_last) {
         const Worst worst = errors_of(shape, mean, channels_last);
         EXPECT_LE(worst.y, 2.0);
-        EXPECT_LE(worst.dx, 2.25);
+        EXPECT_LE(worst.dx, 2.0);
         EXPECT_LE(worst.variance, 2.0);
       });
     }

@@ -16,6 +16,7 @@ constexpr double eps = 1e-5;
 struct Case : AddedProblem {
   placement::Placed y;
   oracle::Batch y_values;
+  double slope = 0;
 
   Case(inputs::Source source, Layout layout, const shapes::Extents& shape, halnorm::DType dtype,
        double mean)
@@ -38,11 +39,11 @@ class FusedBackward : public KernelTest {
   static F::BatchNormFusedBackward train(Case& p, const Tensor& out) {
     const auto saved = F::batch_norm_train(p.x.tensor(), p.weight, p.bias, eps);
     return F::batch_norm_fused_backward(p.dy.tensor(), p.x.tensor(), p.y.tensor(), p.weight,
-                                        saved.mean, saved.invstd, out);
+                                        saved.mean, saved.invstd, out, p.slope);
   }
   static F::BatchNormFusedBackward infer(Case& p, const Tensor& out) {
     return F::batch_norm_fused_backward_infer(p.dy.tensor(), p.x.tensor(), p.y.tensor(), p.weight,
-                                              p.running_mean, p.running_var, eps, out);
+                                              p.running_mean, p.running_var, eps, out, p.slope);
   }
 
   /// A result's values in (N, C, L) order.
@@ -53,10 +54,19 @@ class FusedBackward : public KernelTest {
     return placed.batch().values;
   }
 
+  /// What goes back through relu, as the data's dtype holds it.
+  [[nodiscard]] oracle::Batch passed(const Case& p) const {
+    oracle::Batch dy = fused::rectified(p.dy_values, p.y_values, p.slope);
+    for (double& value : dy.values) {
+      value = source(p.extents).rounded(value);
+    }
+    return dy;
+  }
+
   void expect_gradients(const Case& p, const oracle::Batch& dx,
                         const F::BatchNormFusedBackward& got, const oracle::Gradients& truth,
                         const oracle::Values& mean, const oracle::Values& invstd) const {
-    const oracle::Batch dy = fused::rectified(p.dy_values, p.y_values);
+    const oracle::Batch dy = passed(p);
     const auto allowed = tolerance::gradients(dtype(), dy, p.x_values, mean, invstd, p.w(), truth);
     expect_near(dx.values, truth.dx, allowed.dx, "dx", dtype());
     expect_near(inputs::doubles(got.dweight), truth.dweight, allowed.dweight, "dweight");
@@ -68,14 +78,14 @@ class FusedBackward : public KernelTest {
   void expect_trained(const Case& p, const oracle::Batch& dx,
                       const F::BatchNormFusedBackward& got) const {
     const oracle::Statistics batch = oracle::statistics(p.x_values);
-    const oracle::Batch dy = fused::rectified(p.dy_values, p.y_values);
+    const oracle::Batch dy = passed(p);
     expect_gradients(p, dx, got, oracle::backward(dy, p.x_values, batch, p.w(), eps), batch.mean,
                      batch.invstd(eps));
   }
   void expect_inferred(const Case& p, const oracle::Batch& dx,
                        const F::BatchNormFusedBackward& got) const {
     const oracle::Running running = p.running();
-    const oracle::Batch dy = fused::rectified(p.dy_values, p.y_values);
+    const oracle::Batch dy = passed(p);
     expect_gradients(p, dx, got, oracle::backward_infer(dy, p.x_values, running, p.w(), eps),
                      running.mean, oracle::invstd_of(running.variance, eps));
   }
@@ -93,7 +103,7 @@ TEST_P(FusedBackward, MatchesTheFormulasAroundAnyMean) {
       Case p = problem(extents, mean);
       Tensor out = p.out.tensor();
       const auto got = train(p, out);
-      expect_kernel("batch_norm_fused_backward", extents);
+      expect_kernel("batch_norm_backward", extents);
       EXPECT_TRUE(got.dx.is_same(out));
       EXPECT_TRUE(p.out.surroundings_intact());
       expect_trained(p, p.out.batch(), got);
@@ -108,10 +118,24 @@ TEST_P(FusedBackward, OfInferenceMatchesTheFormulas) {
       Case p = problem(extents, mean);
       Tensor out = p.out.tensor();
       const auto got = infer(p, out);
-      expect_kernel("batch_norm_fused_backward_infer", extents);
+      expect_kernel("batch_norm_backward_infer", extents);
       EXPECT_TRUE(got.dx.is_same(out));
       EXPECT_TRUE(p.out.surroundings_intact());
       expect_inferred(p, p.out.batch(), got);
+    }
+  }
+}
+
+TEST_P(FusedBackward, ASlopeLetsAPartThrough) {
+  for (const shapes::Extents& extents : shapes::small()) {
+    for (const double slope : each_of<double>({0.125, 0.25, 1.0}, extents)) {
+      SCOPED_TRACE(describe(extents) + ", slope " + std::to_string(slope));
+      Case p = problem(extents, 1e2);
+      p.slope = slope;
+      const auto got = train(p, p.out.tensor());
+      expect_trained(p, p.out.batch(), got);
+      const auto of_infer = infer(p, p.out.tensor());
+      expect_inferred(p, p.out.batch(), of_infer);
     }
   }
 }

@@ -61,6 +61,21 @@ TEST_P(Fused, InferMatchesTheFormulasAroundAnyMean) {
   }
 }
 
+TEST_P(Fused, ASlopeMultipliesWhatIsNegative) {
+  for (const shapes::Extents& extents : shapes::small()) {
+    for (const double slope : each_of<double>({0.01, 0.3, 1.0}, extents)) {
+      SCOPED_TRACE(describe(extents) + ", slope " + std::to_string(slope));
+      AddedProblem p = problem(extents, 1e2);
+      F::batch_norm_fused_train(p.x.tensor(), p.addend.tensor(), p.weight, p.bias, eps,
+                                p.out.tensor(), slope);
+      fused::expect_trained(p, dtype(), p.out.batch(), eps, slope);
+      F::batch_norm_fused_infer(p.x.tensor(), p.addend.tensor(), p.running_mean, p.running_var,
+                                p.weight, p.bias, eps, p.out.tensor(), slope);
+      fused::expect_inferred(p, dtype(), p.out.batch(), eps, slope);
+    }
+  }
+}
+
 TEST_P(Fused, WithoutAnAddendItIsZero) {
   for (const shapes::Extents& extents : shapes::small()) {
     SCOPED_TRACE(describe(extents));

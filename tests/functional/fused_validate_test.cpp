@@ -1,8 +1,10 @@
 #include <cmath>
+#include <functional>
 #include <utility>
 
 #include "support/calls.h"
 
+namespace F = halnorm::functional;
 using calls::Arguments;
 using calls::expect_refused;
 using calls::Function;
@@ -121,26 +123,29 @@ TEST(FusedValidate, OutputsThatOverlapAnArgument) {
   expect_refused<ShapeError>(calls::fused_train_update, a, {"running_var"});
 }
 
-/// Two rows so far apart that 32-bit indices reach only the first. Nothing is read: there is one.
-TEST(FusedValidate, RowsOutOfAKernelsReach) {
-  std::vector<float> memory(64);
-  const auto far = [&](const Shape& shape) {
-    return Tensor::from_blob(memory.data(), shape, DType::Float32,
-                             {std::int64_t{1} << 31, shape[2], 1});
-  };
-  const auto refused = [&](const Function& function, Tensor Arguments::*member,
-                           std::string_view name) {
-    Arguments a;
-    a.*member = far((a.*member).defined() ? (a.*member).shape() : a.x.shape());
-    expect_throws<ShapeError>([&] { function.call(a); },
-                              {function.name, name, "2147483648", "of each other"});
-  };
-  for (const Function& f : forwards) {
-    refused(f, &Arguments::x, "x");
-    refused(f, &Arguments::addend, "addend");
-  }
-  for (const Function& f : backwards) {
-    refused(f, &Arguments::dy, "dy");
-    refused(f, &Arguments::y, "y");
+TEST(FusedValidate, Slopes) {
+  const Arguments a;
+  for (const double slope : {-0.01, std::nan(""), HUGE_VAL}) {
+    const auto refused = [&](const char* name, const std::function<void()>& call) {
+      expect_throws<ValueError>(call, {name, "slope", "wanted a finite value of at least 0"});
+    };
+    refused("batch_norm_fused_train", [&] {
+      F::batch_norm_fused_train(a.x, a.addend, a.weight, a.bias, a.epsilon, {}, slope);
+    });
+    refused("batch_norm_fused_train_update", [&] {
+      F::batch_norm_fused_train_update(a.x, a.addend, a.running_mean, a.running_var, a.weight,
+                                       a.bias, 0.1, a.epsilon, {}, slope);
+    });
+    refused("batch_norm_fused_infer", [&] {
+      F::batch_norm_fused_infer(a.x, a.addend, a.running_mean, a.running_var, a.weight, a.bias,
+                                a.epsilon, {}, slope);
+    });
+    refused("batch_norm_fused_backward", [&] {
+      F::batch_norm_fused_backward(a.dy, a.x, a.y, a.weight, a.mean, a.invstd, {}, slope);
+    });
+    refused("batch_norm_fused_backward_infer", [&] {
+      F::batch_norm_fused_backward_infer(a.dy, a.x, a.y, a.weight, a.running_mean, a.running_var,
+                                         a.epsilon, {}, slope);
+    });
   }
 }

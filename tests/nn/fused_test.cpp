@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <sstream>
 #include <vector>
@@ -102,6 +103,36 @@ TEST(FusedBatchNorm, BackwardReachesBothInputs) {
     fused(x, addend);
     EXPECT_EQ(values(fused.backward(dy)), values(got.dx));
   }
+}
+
+TEST(FusedBatchNorm, ASlopeMakesItLeaky) {
+  FusedBatchNorm1d leaky(3, {}, 0.25);
+  BatchNorm1d plain(3);
+  for (const bool training : {true, false}) {
+    leaky.train(training);
+    plain.train(training);
+    const Tensor y = leaky(x, addend);
+    const Doubles normalized = values(plain(x));
+    const Doubles added = values(addend);
+    const Doubles given = values(dy);
+    oracle::Values want;
+    Doubles passed;
+    for (std::size_t i = 0; i < normalized.size(); ++i) {
+      const double sum = normalized[i] + added[i];
+      want.push_back(sum < 0 ? 0.25 * sum : sum);
+      passed.push_back(values(y)[i] > 0 ? given[i] : 0.25 * given[i]);
+    }
+    expect_near(values(y), want, tolerance, "y");
+    EXPECT_EQ(values(leaky.backward_fused(dy).daddend), passed);
+  }
+  const auto copy = leaky.clone();
+  EXPECT_EQ(copy->slope(), 0.25);
+  EXPECT_NE(copy->str().find(", slope=0.25)"), std::string::npos) << copy->str();
+  EXPECT_THROW(leaky.set_slope(-1), ValueError);
+  EXPECT_THROW(FusedBatchNorm2d(3, {}, std::nan("")), ValueError);
+  EXPECT_EQ(leaky.slope(), 0.25);
+  leaky.set_slope(0);
+  EXPECT_EQ(leaky.str().find("slope"), std::string::npos);
 }
 
 TEST(FusedBatchNorm, WithoutAnAddendThereIsNoGradientOfIt) {

@@ -46,6 +46,9 @@ std::string second_half(std::string_view operation) {
   if (operation == "batch_norm_backward") {
     return "batch_norm_backward_elemt";
   }
+  if (operation.starts_with("batch_norm_fused")) {
+    return "batch_norm_fused_elemt";
+  }
   const bool reduces = operation == "batch_norm_moments" ||
                        operation == "batch_norm_backward_reduce" ||
                        operation == "batch_norm_backward_elemt";

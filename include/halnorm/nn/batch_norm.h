@@ -143,6 +143,7 @@ class BatchNorm : public Module {
   struct Epilogue {
     const detail::FusedFunctions* fused = nullptr;  ///< a fused layer's
     Tensor addend;                                  ///< undefined for none
+    double slope = 0;                               ///< of relu below 0
   };
   /// A forward in the module's mode, checked and recorded for its backward.
   Tensor compute(const Tensor& x, const Tensor& out, const Epilogue& epilogue);

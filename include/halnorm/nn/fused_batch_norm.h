@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "halnorm/nn/batch_norm.h"
 
@@ -25,7 +27,9 @@ struct FusedGradients {
 /// dictionaries of the fused and the plain classes are interchangeable.
 ///
 /// Hooks receive x and y, but not the addend. Do not change the elements of x, weight and y before
-/// their backward, which reads them again: a gradient passes only where y > 0.
+/// their backward, which reads them again: a gradient passes where y > 0.
+///
+/// With a slope it is a leaky relu, relu(v) = v < 0 ? slope * v : v, as in many detection networks.
 class FusedBatchNorm : public BatchNorm {
  public:
   using Module::operator();
@@ -42,20 +46,32 @@ class FusedBatchNorm : public BatchNorm {
   /// backward() that returns the addend's gradient too.
   FusedGradients backward_fused(const Tensor& grad_output);
 
- protected:
-  using BatchNorm::BatchNorm;
+  [[nodiscard]] double slope() const noexcept { return slope_; }  ///< of relu below 0
+  /// From the next forward on. @throws ValueError unless finite and at least 0.
+  void set_slope(double slope);
+  [[nodiscard]] std::string extra_repr() const override;
 
+ protected:
+  /// @throws ValueError as BatchNorm's, and for a slope that set_slope() refuses.
+  FusedBatchNorm(const char* class_name, std::int64_t num_features, const BatchNormOptions& options,
+                 double slope);
+
+  [[nodiscard]] std::vector<std::string_view> attribute_names() const override;
+  void copy_settings(const Module& source) override;
   Tensor forward_into(const Tensor& x, const Tensor& out) override;
 
  private:
   Tensor forward_into(const Tensor& x, const Tensor& addend, const Tensor& out);
+
+  double slope_;
 };
 
 /// y = relu(batch_norm(x) + addend) over (N, C) or (N, C, L).
 class FusedBatchNorm1d : public Typed<FusedBatchNorm1d, FusedBatchNorm> {
  public:
-  /// @throws ValueError for a negative num_features or an invalid option.
-  explicit FusedBatchNorm1d(std::int64_t num_features, const BatchNormOptions& options = {});
+  /// @throws ValueError for a negative num_features, an invalid option or slope.
+  explicit FusedBatchNorm1d(std::int64_t num_features, const BatchNormOptions& options = {},
+                            double slope = 0);
 
  protected:
   void check_input_dim(const Tensor& x) const override;
@@ -65,8 +81,9 @@ class FusedBatchNorm1d : public Typed<FusedBatchNorm1d, FusedBatchNorm> {
 /// y = relu(batch_norm(x) + addend) over (N, C, H, W).
 class FusedBatchNorm2d : public Typed<FusedBatchNorm2d, FusedBatchNorm> {
  public:
-  /// @throws ValueError for a negative num_features or an invalid option.
-  explicit FusedBatchNorm2d(std::int64_t num_features, const BatchNormOptions& options = {});
+  /// @throws ValueError for a negative num_features, an invalid option or slope.
+  explicit FusedBatchNorm2d(std::int64_t num_features, const BatchNormOptions& options = {},
+                            double slope = 0);
 
  protected:
   void check_input_dim(const Tensor& x) const override;
@@ -76,8 +93,9 @@ class FusedBatchNorm2d : public Typed<FusedBatchNorm2d, FusedBatchNorm> {
 /// y = relu(batch_norm(x) + addend) over (N, C, D, H, W).
 class FusedBatchNorm3d : public Typed<FusedBatchNorm3d, FusedBatchNorm> {
  public:
-  /// @throws ValueError for a negative num_features or an invalid option.
-  explicit FusedBatchNorm3d(std::int64_t num_features, const BatchNormOptions& options = {});
+  /// @throws ValueError for a negative num_features, an invalid option or slope.
+  explicit FusedBatchNorm3d(std::int64_t num_features, const BatchNormOptions& options = {},
+                            double slope = 0);
 
  protected:
   void check_input_dim(const Tensor& x) const override;

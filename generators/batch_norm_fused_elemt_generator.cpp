@@ -1,0 +1,56 @@
+#include "operation.h"
+
+namespace {
+
+using namespace Halide;
+namespace algorithm = halnorm::algorithm;
+
+/// y = relu((x - mean) * invstd * weight + bias + addend) with given statistics.
+class BatchNormFusedElemt : public halnorm::Operation<BatchNormFusedElemt> {
+ public:
+  Input<Buffer<>> x{"x"};                     ///< data: (l, c, n) or (c, n)
+  Input<Buffer<>> addend{"addend"};           ///< like x; outer strides may be 0
+  Input<Buffer<>> weight{"weight"};           ///< (c), any stride
+  Input<Buffer<>> bias{"bias"};               ///< (c), any stride
+  Input<Buffer<double, 1>> mean{"mean"};      ///< (c)
+  Input<Buffer<double, 1>> invstd{"invstd"};  ///< (c): 1 / sqrt(var + eps)
+  Input<double> slope{"slope"};               ///< of relu below 0
+
+  Output<Buffer<>> y{"y"};  ///< like x; may be x or addend itself
+
+  void configure() {
+    is_data(x);
+    is_data(addend);
+    is_parameter(weight);
+    is_parameter(bias);
+    is_data(y);
+  }
+
+  void generate() {
+    normalize_ = algorithm::normalize_add_relu(values(x), values(addend), domain(x), mean, invstd,
+                                               weight, bias, slope);
+    normalize_.y = laid_out(normalize_.y, normalize_.lines, domain(x));
+    y = normalize_.y;
+  }
+
+  void schedule() {
+    from_zero(x);
+    like(addend, x);
+    written(y, x);
+    per_channel_input(weight, x);
+    per_channel_input(bias, x);
+    per_channel_input(mean, x);
+    per_channel_input(invstd, x);
+    architecture()->elementwise(normalize_, domain(x));
+    reads(halnorm::schedule::Reading::end_to_end);
+  }
+
+ private:
+  algorithm::Normalize normalize_;
+};
+
+}  // namespace
+
+HALIDE_REGISTER_GENERATOR(BatchNormFusedElemt, batch_norm_fused_elemt)
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_elemt_stream, batch_norm_fused_elemt,
+                                {{"streams", "true"}})

@@ -1,0 +1,44 @@
+#include "operation.h"
+
+namespace {
+
+using namespace Halide;
+namespace algorithm = halnorm::algorithm;
+
+/// The gradient through the relu of the fused operations.
+class ReluBackward : public halnorm::Operation<ReluBackward> {
+ public:
+  Input<Buffer<>> dy{"dy"};      ///< data: (l, c, n) or (c, n)
+  Input<Buffer<>> y{"y"};        ///< like dy: the result of the forward
+  Input<double> slope{"slope"};  ///< of relu below 0
+
+  Output<Buffer<>> dx{"dx"};  ///< like dy; may be dy itself
+
+  void configure() {
+    is_data(dy);
+    is_data(y);
+    is_data(dx);
+  }
+
+  void generate() {
+    rectified_ = algorithm::rectified(values(dy), values(y), domain(dy), slope);
+    rectified_.dx = laid_out(rectified_.dx, rectified_.lines, domain(dy));
+    dx = rectified_.dx;
+  }
+
+  void schedule() {
+    from_zero(dy);
+    like(y, dy);
+    written(dx, dy);
+    architecture()->rectified(rectified_, domain(dy));
+    reads(halnorm::schedule::Reading::end_to_end);
+  }
+
+ private:
+  algorithm::Rectified rectified_;
+};
+
+}  // namespace
+
+HALIDE_REGISTER_GENERATOR(ReluBackward, relu_backward)
+HALIDE_REGISTER_GENERATOR_ALIAS(relu_backward_stream, relu_backward, {{"streams", "true"}})

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "functional/channel_pair.h"
+#include "halnorm/functional.h"
+
+namespace halnorm::detail {
+
+/// A backward whose arguments are checked; the batch may be empty.
+struct BackwardCall {
+  const char* function;
+  const Tensor &dy, &x, &weight;
+  const Tensor &mean, &invstd_or_var;  ///< of the batch, Float64, or running statistics
+  const Tensor& out;
+  const ChannelPair* sums = nullptr;  ///< of backward(): see channel_pair.h
+  double eps = 0;                     ///< of backward_infer()
+};
+
+/// In the data's dtype, or in Float64 if the weight is. Channels that leave float32's range are
+/// computed again in float64.
+functional::BatchNormBackward backward(const BackwardCall& call);
+
+/// The same with running statistics.
+functional::BatchNormBackward backward_infer(const BackwardCall& call);
+
+}  // namespace halnorm::detail
