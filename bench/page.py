@@ -1,4 +1,4 @@
-"""Writes the report of this machine's CPU: Markdown with plots, and the same as HTML."""
+"""Writes the report of this machine's CPU: a page in Markdown, with plots."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import charts
-import markdown
 import narrow
 import tables
 from growth import Ceiling, Curve
@@ -16,20 +15,6 @@ from measurements import LAYOUTS, OPERATION_TITLES, Measurements, Row
 
 ARCHITECTURES = {"x86_64": "x86", "AMD64": "x86", "aarch64": "arm", "arm64": "arm"}
 VERSIONS = {"onednn_version": "oneDNN", "torch_version": "PyTorch", "oneflow_version": "OneFlow"}
-HTML = """<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.5 sans-serif; max-width: 64em; margin: 2em auto; padding: 0 1em }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px }}
-th, td {{ border-bottom: 1px solid #ccc; padding: 0.1em 0.7em }}
-img {{ max-width: 100% }}
-</style>
-{body}
-</html>
-"""
 
 
 @dataclass(frozen=True)
@@ -157,7 +142,7 @@ def _draw(report: Report, folder: Path, name: str) -> dict[str, Path]:
 
 
 def write(report: Report, root: Path) -> list[Path]:
-    """Writes docs/benchmarks/<architecture>-<design>.md, .html and the plots."""
+    """Writes docs/benchmarks/<architecture>-<design>.md and the plots."""
     results = report.results
     machine = platform.machine()
     name = f"{ARCHITECTURES.get(machine, machine)}-{cpu_design()}"
@@ -166,9 +151,8 @@ def write(report: Report, root: Path) -> list[Path]:
     plots = _draw(report, folder, name)
     pictures = "\n".join(f"![{title}]({path.name})\n" for title, path in plots.items())
     shapes = [[shape.name, shape.reason] for shape in results.shapes]
-    title = f"Benchmark, {name}"
     text = (
-        f"# {title}\n\n"
+        f"# Benchmark, {name}\n\n"
         "Written by the command below; [README.md](README.md) says how it measures.\n"
         "`of floor` is floor / ours, `x peer` is peer / ours: above 1 we are faster.\n\n"
         f"{_machine(report)}\n{pictures}\n"
@@ -182,6 +166,4 @@ def write(report: Report, root: Path) -> list[Path]:
     )
     page = folder / f"{name}.md"
     page.write_text(text)
-    body = markdown.markdown(text, extensions=["tables"])
-    page.with_suffix(".html").write_text(HTML.format(title=title, body=body))
-    return [page, page.with_suffix(".html"), *plots.values()]
+    return [page, *plots.values()]
