@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BOUNDS = Path(__file__).with_name("instruction_bounds.json")
+BOUNDS = Path(__file__).with_name("bounds.json")
 FEW, MANY = 100, 600
 SKIPPED = 77  # as ctest is told
 

@@ -1,4 +1,4 @@
-#include "accuracy_cases.h"
+#include "cases.h"
 
 #include <algorithm>
 #include <bit>
@@ -9,7 +9,7 @@
 #include <span>
 #include <utility>
 
-#include "accuracy_truth.h"
+#include "truth.h"
 #include "halnorm/halnorm.h"
 
 namespace {

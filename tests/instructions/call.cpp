@@ -1,4 +1,4 @@
-// Some calls of one operation, for instructions.py to count: ours, or the plain loops.
+// Some calls of one operation, for emulated.py to count: ours, or the plain loops.
 //
 //   halnorm_instructions ours|plain|rows train|infer|backward ncl|nlc N C L CALLS
 //

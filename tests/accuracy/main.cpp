@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <string>
 
-#include "accuracy_cases.h"
+#include "cases.h"
 #include "halnorm/kernels.h"
 
 namespace {

@@ -1,4 +1,4 @@
-// A number of small training calls, for callgrind: bench/instructions.py counts what one more call
+// A number of small training calls, for callgrind: small_call.py counts what one more call
 // executes. One thread, so that no waiting is counted.
 
 #include <halnorm/halnorm.h>

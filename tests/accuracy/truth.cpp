@@ -1,4 +1,4 @@
-#include "accuracy_truth.h"
+#include "truth.h"
 
 #include <algorithm>
 #include <cmath>

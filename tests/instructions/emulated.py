@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-PLUGIN = Path(__file__).with_name("instructions") / "counter.c"
+PLUGIN = Path(__file__).with_name("counter.c")
 OPERATIONS = ("train", "infer", "backward")
 SHAPES = ((8, 64, 784), (32, 128, 49), (4, 100, 512))
 COLUMNS = ("operation", "layout", "(N, C, L)", "ours", "plain", "ours/plain", "rows", "ours/rows")
