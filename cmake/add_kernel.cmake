@@ -14,23 +14,33 @@ function(halnorm_add_rungen kernel registration)
   target_link_libraries(${kernel}.rungen PRIVATE ${kernel})
 endfunction()
 
-# The kernel again, from its assembly, with streaming stores and fetches: see streaming.cmake.
-function(halnorm_add_streaming operation kernel assembly)
-  set(writes ON)
-  if(operation MATCHES "moments|reduce")
-    set(writes OFF)
+set(HALNORM_NONTEMPORAL assembly CACHE STRING
+    "Non-temporal stores of data beyond the caches: assembly (rewritten after Halide) or off")
+set_property(CACHE HALNORM_NONTEMPORAL PROPERTY STRINGS assembly off)
+if(NOT HALNORM_NONTEMPORAL MATCHES "^(assembly|off)$")
+  message(FATAL_ERROR "HALNORM_NONTEMPORAL is '${HALNORM_NONTEMPORAL}', wanted assembly or off")
+endif()
+
+# Whether the operation's output goes past the caches: a _stream variant that writes data.
+function(halnorm_is_nontemporal operation out)
+  set(${out} OFF PARENT_SCOPE)
+  if(operation MATCHES "_stream$" AND NOT operation MATCHES "moments|reduce")
+    set(${out} ON PARENT_SCOPE)
   endif()
-  set(rewritten "${CMAKE_CURRENT_BINARY_DIR}/${kernel}.streaming.s")
-  set(script "${PROJECT_SOURCE_DIR}/cmake/streaming.cmake")
+endfunction()
+
+# The kernel again, from its assembly: see nontemporal.cmake.
+function(halnorm_add_nontemporal kernel assembly)
+  set(rewritten "${CMAKE_CURRENT_BINARY_DIR}/${kernel}.nontemporal.s")
+  set(script "${PROJECT_SOURCE_DIR}/cmake/nontemporal.cmake")
   add_custom_command(
     OUTPUT "${rewritten}"
-    COMMAND "${CMAKE_COMMAND}" -D "from=${assembly}" -D "to=${rewritten}" -D writes=${writes}
-            -P "${script}"
+    COMMAND "${CMAKE_COMMAND}" -D "from=${assembly}" -D "to=${rewritten}" -P "${script}"
     DEPENDS "${assembly}" "${script}"
-    COMMENT "Streaming of ${kernel}"
+    COMMENT "Non-temporal stores of ${kernel}"
     VERBATIM
   )
-  add_library(${kernel}_streaming STATIC "${rewritten}")
+  add_library(${kernel}_nontemporal STATIC "${rewritten}")
 endfunction()
 
 # Compiles one kernel into a library and a function of the same name,
@@ -54,7 +64,8 @@ function(halnorm_add_kernel operation layout dtype target)
   if(name IN_LIST HALNORM_RUNGEN)
     list(APPEND extra REGISTRATION registration_file)
   endif()
-  if(operation MATCHES "_stream$")
+  halnorm_is_nontemporal(${operation} is_nontemporal)
+  if(is_nontemporal)
     list(APPEND extra ASSEMBLY assembly)
   endif()
   add_halide_library(
@@ -70,8 +81,8 @@ function(halnorm_add_kernel operation layout dtype target)
     halnorm_add_rungen(${name} "${registration_file}")
   endif()
   if(assembly)
-    halnorm_add_streaming(${operation} ${name} "${assembly}")
-    set(name ${name}_streaming)
+    halnorm_add_nontemporal(${name} "${assembly}")
+    set(name ${name}_nontemporal)
   endif()
   set_property(GLOBAL APPEND PROPERTY HALNORM_KERNELS ${name})
 endfunction()

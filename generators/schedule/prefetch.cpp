@@ -11,7 +11,7 @@
 
 namespace halnorm::schedule {
 
-using Halide::cast, Halide::max, Halide::select;
+using Halide::cast, Halide::max, Halide::reinterpret, Halide::select;
 using Halide::Expr;
 using namespace Halide::Internal;
 
@@ -138,11 +138,16 @@ class FetchAhead : public IRMutator {
     return !known;
   }
 
+  /// Halide's own prefetches bypass the caches but the first, which costs more than they gain:
+  /// decision 015. These are LLVM's, to read, for all caches, of data.
   [[nodiscard]] Stmt fetch(const DataLoad& data, const Expr& element) const {
     const Expr there = cast<std::int64_t>(element) + distance(data, reading_);
-    return Evaluate::make(Call::make(
-        data.load->type.element_of(), Call::prefetch,
-        {Variable::make(Halide::Handle(), data.load->name), there, 1, 1}, Call::Intrinsic));
+    const Expr first = Variable::make(Halide::Handle(), data.load->name);
+    const Expr address = reinterpret(Halide::UInt(64), first) +
+                         cast<std::uint64_t>(there * Expr(std::int64_t{data.size()}));
+    return Evaluate::make(Call::make(Halide::Int(32), "llvm.prefetch.p0",
+                                     {reinterpret(Halide::Handle(), address), 0, 3, 1},
+                                     Call::Extern));
   }
 
   Reading reading_;
