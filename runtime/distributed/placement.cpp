@@ -87,15 +87,4 @@ std::string Placement::str() const {
   return "placement(type=\"" + name_of(type_) + "\", ranks=" + list(ranks_) + ")";
 }
 
-std::string Sbp::str() const {
-  switch (kind_) {
-    case Kind::Split:
-      return "split(axis=" + std::to_string(axis_) + ")";
-    case Kind::PartialSum:
-      return "partial_sum";
-    default:
-      return "broadcast";
-  }
-}
-
 }  // namespace halnorm

@@ -17,11 +17,6 @@ namespace {
 
 constexpr const char* operation = "Tensor.to_global";
 
-[[noreturn]] void throw_local(const char* member) {
-  throw ValueError(std::string("Only global tensors have '") + member +
-                   "'. Please use '.device' for local tensors.");
-}
-
 void check_placement(const Tensor& tensor, const Placement& placement) {
   const Placement own = tensor.placement();
   if (own != placement) {
@@ -60,24 +55,6 @@ Tensor from_rank_0(const Tensor& host, const Placement& placement) {
 }
 
 }  // namespace
-
-bool Tensor::is_global() const noexcept { return impl_ && impl_->distribution; }
-
-Placement Tensor::placement() const {
-  const Impl& self = any_impl("placement");
-  if (!self.distribution) {
-    throw_local("placement");
-  }
-  return self.distribution->placement;
-}
-
-Sbp Tensor::sbp() const {
-  const Impl& self = any_impl("sbp");
-  if (!self.distribution) {
-    throw_local("sbp");
-  }
-  return self.distribution->sbp;
-}
 
 Tensor Tensor::to_local() const {
   if (!any_impl("to_local").distribution) {
