@@ -1,6 +1,6 @@
 # What of the list of kernels a build takes: HALNORM_OPERATIONS and HALNORM_DTYPES, as
 # HALNORM_TARGETS takes targets. What is left out is refused with a word at run time
-# (runtime/functional/check.h).
+# (runtime/functional/arguments/check.h).
 
 set(HALNORM_OPERATIONS "${HALNORM_KNOWN_GROUPS}"
     CACHE STRING "Operations: any of inference, training, fused, split; training has split's")

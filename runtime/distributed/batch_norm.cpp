@@ -6,8 +6,8 @@
 
 #include "base/format.h"
 #include "base/strides.h"
+#include "functional/arguments/check.h"
 #include "functional/channel_math.h"
-#include "functional/check.h"
 #include "functional/merge_moments.h"
 #include "halnorm/error.h"
 #include "halnorm/functional_fused.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "functional/data_view.h"
+#include "functional/arguments/data_view.h"
 #include "plan/execute.h"
 
 /// @file

@@ -5,13 +5,13 @@
 #include <vector>
 
 #include "base/strides.h"
+#include "functional/arguments/channel_pair.h"
+#include "functional/arguments/check.h"
+#include "functional/arguments/output.h"
+#include "functional/arguments/parameter_types.h"
 #include "functional/channel_math.h"
-#include "functional/channel_pair.h"
-#include "functional/check.h"
-#include "functional/gradient_fallback.h"
-#include "functional/output.h"
-#include "functional/parameter_types.h"
-#include "functional/range_fallback.h"
+#include "functional/range/gradient_fallback.h"
+#include "functional/range/range_fallback.h"
 #include "halnorm/functional.h"
 #include "plan/execute.h"
 

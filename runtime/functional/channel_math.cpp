@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "functional/data_view.h"
+#include "functional/arguments/data_view.h"
 #include "kernels/call.h"
 #include "kernels/data_types.h"
 #include "plan/execute.h"

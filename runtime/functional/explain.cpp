@@ -4,8 +4,8 @@
 #include <array>
 #include <string>
 
-#include "functional/check.h"
-#include "functional/data_view.h"
+#include "functional/arguments/check.h"
+#include "functional/arguments/data_view.h"
 #include "halnorm/error.h"
 #include "plan/plan.h"
 

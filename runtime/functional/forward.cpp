@@ -1,6 +1,6 @@
 #include <utility>
 
-#include "functional/check.h"
+#include "functional/arguments/check.h"
 #include "functional/train.h"
 #include "halnorm/functional.h"
 

@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "base/strides.h"
-#include "functional/check.h"
+#include "functional/arguments/check.h"
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
 

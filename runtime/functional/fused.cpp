@@ -1,7 +1,7 @@
 #include <initializer_list>
 #include <utility>
 
-#include "functional/check.h"
+#include "functional/arguments/check.h"
 #include "functional/infer.h"
 #include "functional/train.h"
 #include "halnorm/functional_fused.h"

@@ -1,8 +1,8 @@
 #include <utility>
 
 #include "functional/backward.h"
-#include "functional/check.h"
-#include "functional/data_view.h"
+#include "functional/arguments/check.h"
+#include "functional/arguments/data_view.h"
 #include "functional/fused_functions.h"
 #include "halnorm/functional_fused.h"
 #include "plan/execute.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "functional/channel_pair.h"
+#include "functional/arguments/channel_pair.h"
 #include "halnorm/functional_fused.h"
 
 /// @file

@@ -3,10 +3,10 @@
 #include <optional>
 #include <utility>
 
-#include "functional/check.h"
-#include "functional/output.h"
-#include "functional/parameter_types.h"
-#include "functional/range_fallback.h"
+#include "functional/arguments/check.h"
+#include "functional/arguments/output.h"
+#include "functional/arguments/parameter_types.h"
+#include "functional/range/range_fallback.h"
 #include "halnorm/functional.h"
 #include "plan/execute.h"
 

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <string>
 
-#include "functional/check.h"
+#include "functional/arguments/check.h"
 #include "functional/merge_moments.h"
-#include "functional/range_fallback.h"
+#include "functional/range/range_fallback.h"
 #include "functional/running_update.h"
 #include "halnorm/error.h"
 #include "halnorm/functional.h"

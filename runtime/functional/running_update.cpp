@@ -1,7 +1,7 @@
 #include "functional/running_update.h"
 
-#include "functional/data_view.h"
-#include "functional/parameter_types.h"
+#include "functional/arguments/data_view.h"
+#include "functional/arguments/parameter_types.h"
 #include "plan/execute.h"
 
 namespace halnorm::detail {

@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "functional/channel_pair.h"
+#include "functional/arguments/channel_pair.h"
 #include "halnorm/tensor.h"
 #include "plan/execute.h"
 

@@ -2,9 +2,9 @@
 
 #include <utility>
 
-#include "functional/output.h"
-#include "functional/parameter_types.h"
-#include "functional/range_fallback.h"
+#include "functional/arguments/output.h"
+#include "functional/arguments/parameter_types.h"
+#include "functional/range/range_fallback.h"
 #include "kernels/call.h"
 #include "tensor/impl.h"
 

@@ -10,7 +10,7 @@
 
 #include "base/format.h"
 #include "base/strides.h"
-#include "functional/check.h"
+#include "functional/arguments/check.h"
 #include "functional/fused_functions.h"
 #include "halnorm/error.h"
 #include "halnorm/functional.h"

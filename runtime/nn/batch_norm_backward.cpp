@@ -3,7 +3,7 @@
 
 #include "base/strides.h"
 #include "device/memory.h"
-#include "functional/channel_pair.h"
+#include "functional/arguments/channel_pair.h"
 #include "functional/fused_functions.h"
 #include "halnorm/error.h"
 #include "halnorm/nn/batch_norm.h"

@@ -3,7 +3,7 @@
 #include <typeinfo>
 
 #include "base/format.h"
-#include "functional/check.h"
+#include "functional/arguments/check.h"
 #include "functional/fused_functions.h"
 #include "halnorm/grad_mode.h"
 #include "nn/output_copy.h"

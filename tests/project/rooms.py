@@ -36,6 +36,8 @@ ROOM_OF_PUBLIC = {
     "functional.h": "functional",
     "functional_arguments.h": "functional",
     "functional_fused.h": "functional",
+    "mpi.h": "distributed",
+    "nccl.h": "distributed",
     "serialize.h": "io",
     "grad_mode.h": "nn",
     "halnorm_c.h": "c_api",
@@ -74,7 +76,7 @@ def main() -> int:
     runtime = Path(sys.argv[1])
     faults = [f"{path.name} is in no room" for path in runtime.glob("*.[ch]*")]
     for room in USES:
-        sources = sorted((runtime / room).glob("*.[ch]*"))
+        sources = sorted((runtime / room).rglob("*.[ch]*"))
         if not sources:
             faults.append(f"room {room} is empty")
         for source in sources:

@@ -1,4 +1,4 @@
-#include "functional/data_view.h"
+#include "functional/arguments/data_view.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,6 +1,6 @@
-#include "functional/gradient_fallback.h"
+#include "functional/range/gradient_fallback.h"
 
-#include "functional/data_view.h"
+#include "functional/arguments/data_view.h"
 #include "plan/execute.h"
 
 namespace halnorm::detail {

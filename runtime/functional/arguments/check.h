@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "functional/data_view.h"
+#include "functional/arguments/data_view.h"
 #include "halnorm/functional.h"
 #include "halnorm/tensor.h"
 #include "kernels/choice.h"

@@ -1,4 +1,4 @@
-#include "functional/check.h"
+#include "functional/arguments/check.h"
 
 /// @file
 /// Per-channel arguments that belong together.

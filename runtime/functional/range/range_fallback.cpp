@@ -1,11 +1,11 @@
-#include "functional/range_fallback.h"
+#include "functional/range/range_fallback.h"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 
 #include "base/strides.h"
-#include "functional/data_view.h"
+#include "functional/arguments/data_view.h"
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 

@@ -1,9 +1,9 @@
-#include "functional/parameter_types.h"
+#include "functional/arguments/parameter_types.h"
 
 #include <algorithm>
 
 #include "base/convert.h"
-#include "functional/data_view.h"
+#include "functional/arguments/data_view.h"
 #include "tensor/impl.h"
 
 namespace halnorm::detail {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "functional/data_view.h"
+#include "functional/arguments/data_view.h"
 
 namespace halnorm::detail {
 

@@ -1,4 +1,4 @@
-#include "functional/channel_pair.h"
+#include "functional/arguments/channel_pair.h"
 
 #include <algorithm>
 

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "functional/range_fallback.h"
+#include "functional/range/range_fallback.h"
 #include "halnorm/tensor.h"
 
 /// @file
