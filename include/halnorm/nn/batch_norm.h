@@ -14,15 +14,14 @@
 /// @file
 /// Batch normalization layers. Formulas, dtypes, strides and threads: halnorm/functional.h.
 
-namespace halnorm::detail {
-struct Distribution;
-class Terms;
-}  // namespace halnorm::detail
-
 #pragma GCC visibility push(default)
 
 /// Modules: layers, containers, and their base class Module.
 namespace halnorm::nn {
+
+namespace detail {
+class LayerCall;
+}  // namespace detail
 
 /// Options of the batch normalization layers.
 struct BatchNormOptions {
@@ -137,16 +136,9 @@ class BatchNorm : public Module {
   /// call compute().
   Tensor forward_into(const Tensor& x, const Tensor& out) override;
   void copy_settings(const Module& source) override;
-  [[nodiscard]] detail::SavedForwards* saved_forwards() const noexcept override;
 
-  /// The operation after the normalization in the same pass: nothing, or y = relu(y + addend).
-  struct Epilogue {
-    const detail::FusedFunctions* fused = nullptr;  ///< a fused layer's
-    Tensor addend;                                  ///< undefined for none
-    double slope = 0;                               ///< of relu below 0
-  };
   /// A forward in the module's mode, checked and recorded for its backward.
-  Tensor compute(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
+  Tensor compute(const Tensor& x, const Tensor& out);
 
   /// The gradients with respect to the inputs.
   struct InputGradients {
@@ -160,27 +152,10 @@ class BatchNorm : public Module {
   void check_rank(const Tensor& x, std::int64_t least, std::int64_t most) const;
 
  private:
-  using How = std::shared_ptr<const halnorm::detail::Distribution>;  ///< null for a local forward
-  Tensor normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
-                            const How& how = nullptr);
-  Tensor normalize_by_running(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
-                              const How& how = nullptr);
-  Tensor compute_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
-  Tensor normalize_by_all(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
-  struct Prepared;
-  Prepared prepare_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
-                          halnorm::detail::Terms& terms) const;
-  InputGradients differentiate_global(const Tensor& grad_output);
-  void check_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue) const;
-  [[noreturn]] void throw_no_forward() const;
-  void check_input(const Tensor& x) const;
-  void check_statistics() const;
-  [[nodiscard]] std::int64_t* counter() const;
-  [[nodiscard]] double update_factor(const std::int64_t* counter) const;
+  friend class detail::LayerCall;
 
   std::int64_t num_features_;
   BatchNormOptions options_;
-  std::unique_ptr<detail::SavedForwards> saved_;
 };
 
 /// Batch normalization over (N, C) or (N, C, L).

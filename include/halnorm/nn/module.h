@@ -16,7 +16,7 @@
 #include "halnorm/distributed.h"
 #include "halnorm/nn/hooks.h"
 #include "halnorm/nn/load_state.h"
-#include "halnorm/nn/registry.h"
+#include "halnorm/nn/module_lists.h"
 #include "halnorm/serialize.h"
 #include "halnorm/tensor.h"
 
@@ -26,6 +26,10 @@
 #pragma GCC visibility push(default)
 
 namespace halnorm::nn {
+
+namespace detail {
+struct ModuleImpl;
+}  // namespace detail
 
 /// A module cannot be copied or moved. Two modules are equal, and have the same std::hash, only if
 /// they are the same object. clone() makes a deep copy.
@@ -42,7 +46,7 @@ class Module {
  public:
   using Attribute = std::variant<Parameter, Tensor, Module*>;  ///< the result of get()
 
-  Module() = default;
+  Module();
   virtual ~Module();
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
@@ -69,9 +73,9 @@ class Module {
   // ---- mode and gradients ---------------------------------------------------------------------
   /// Sets the mode of this module and of all modules below it.
   Module& train(bool mode = true);
-  Module& eval() { return train(false); }                                ///< train(false)
-  [[nodiscard]] bool is_training() const noexcept { return training_; }  ///< the mode
-  void set_training(bool mode) noexcept { training_ = mode; }            ///< of this module alone
+  Module& eval() { return train(false); }           ///< train(false)
+  [[nodiscard]] bool is_training() const noexcept;  ///< the mode
+  void set_training(bool mode) noexcept;            ///< of this module alone
   void zero_grad(bool set_to_none = false);  ///< fills gradients with 0, or makes them undefined
   Module& requires_grad_(bool flag = true);  ///< sets requires_grad of every parameter
 
@@ -244,15 +248,13 @@ class Module {
   /// @}
   /// Names that this class uses and that no entry may have.
   [[nodiscard]] virtual std::vector<std::string_view> attribute_names() const;
-  /// This module's own records; null for a class that keeps none.
-  [[nodiscard]] virtual detail::SavedForwards* saved_forwards() const noexcept { return nullptr; }
   /// Writes this module's own entries. `prefix` ends in "." unless it is empty.
   virtual void save_to_state_dict(StateDict& destination, const std::string& prefix,
                                   bool keep_vars) const;
   virtual void load_from_state_dict(LoadState& load, const std::string& prefix);  ///< plans copies
   [[nodiscard]] virtual std::int64_t version() const { return 1; }  ///< stored if above 1
   /// The placement of a global module; null for a local one.
-  [[nodiscard]] const Placement* placement() const noexcept { return placement_.get(); }
+  [[nodiscard]] const Placement* placement() const noexcept;
 
   /// Runs the pre-hooks, `compute` and the hooks, and adds the module's path to errors.
   Tensor call(const Tensor& x, const std::function<Tensor(const Tensor& x)>& compute);
@@ -263,33 +265,14 @@ class Module {
   virtual Tensor forward_into(const Tensor& x, const Tensor& out);
 
  private:
-  friend class ModuleCloner;
-  friend class ModuleConverter;
-  friend class ModuleTree;
+  friend struct detail::ModuleImpl;
 
-  void check_name(const char* kind, const std::string& name, bool taken) const;
-  void check_unbound(const char* value, const std::string& name) const;
-  void check_no_cycle(const std::string& name, const Module* child) const;
-  void adopt(Module& child);
-  void put_child(const std::string& name, std::shared_ptr<Module> module, Module* member = nullptr);
-  Tensor run_hooks(const Tensor& x, Tensor y);
   [[noreturn]] void throw_to_consistent() const;
-
   /// Calls visit(path with a "." behind it, module) for each module, once.
   void visit_modules(const std::string& path, bool recurse,
                      const std::function<void(const std::string&, const Module&)>& visit) const;
-  /// Calls found(prefix, name, value) for each distinct member.
-  template <class GetMembers, class Found>
-  void visit_members(const GetMembers& get_members, const std::string& path, bool recurse,
-                     const Found& found) const;
 
-  Registry registry_;
-  std::shared_ptr<detail::HookList<ForwardPreHook>> pre_hooks_;
-  std::shared_ptr<detail::HookList<ForwardHook>> hooks_;
-  std::shared_ptr<detail::HookList<LoadStateDictPreHook>> load_hooks_;
-  std::shared_ptr<const Placement> placement_;
-  bool training_ = true;
-  detail::Rank rank_;
+  std::unique_ptr<detail::ModuleImpl> impl_;
 };
 
 }  // namespace halnorm::nn

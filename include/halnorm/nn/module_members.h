@@ -22,26 +22,17 @@ std::shared_ptr<M> Module::register_module(const std::string& name, std::shared_
   return child;
 }
 
-template <class GetMembers, class Found>
-void Module::visit_members(const GetMembers& get_members, const std::string& path, bool recurse,
-                           const Found& found) const {
-  std::unordered_set<const void*> seen;
-  visit_modules(path, recurse, [&](const std::string& prefix, const Module& module) {
-    for (const auto& [name, value] : get_members(module)) {
-      if (value.defined() && seen.insert(value.identity()).second) {
-        found(prefix, name, value);
-      }
-    }
-  });
-}
-
 template <class GetMembers>
 auto Module::named_members(GetMembers get_members, const std::string& prefix, bool recurse) const {
   decltype(get_members(*this)) found;
-  visit_members(get_members, prefix, recurse,
-                [&](const std::string& place, const std::string& name, const auto& value) {
-                  found.emplace_back(place + name, value);
-                });
+  std::unordered_set<const void*> seen;
+  visit_modules(prefix, recurse, [&](const std::string& path, const Module& module) {
+    for (const auto& [name, value] : get_members(module)) {
+      if (value.defined() && seen.insert(value.identity()).second) {
+        found.emplace_back(path + name, value);
+      }
+    }
+  });
   return found;
 }
 

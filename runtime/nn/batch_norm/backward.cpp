@@ -7,9 +7,8 @@
 #include "functional/fused_functions.h"
 #include "halnorm/error.h"
 #include "halnorm/nn/batch_norm.h"
-#include "nn/accumulate.h"
-#include "nn/call_frame.h"
-#include "nn/forward_records.h"
+#include "nn/batch_norm/accumulate.h"
+#include "nn/batch_norm/layer_call.h"
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 
@@ -184,43 +183,35 @@ functional::BatchNormFusedBackward detail::local_gradients(const SavedForward& s
   return gradients(saved, dy, nullptr);
 }
 
-Tensor BatchNorm::backward(const Tensor& grad_output) {
-  return differentiate_latest(grad_output).dx;
-}
-
-BatchNorm::InputGradients BatchNorm::differentiate_latest(const Tensor& grad_output) {
-  CallFrame frame(*this);
+BatchNorm::InputGradients detail::LayerCall::backward(const Tensor& grad_output) {
+  if (layer_.placement() != nullptr) {
+    return differentiate_global(grad_output);
+  }
+  SavedForward saved;
+  if (!saved_.pop(layer_.is_training(), saved)) {
+    throw_no_forward();
+  }
   try {
-    if (placement() != nullptr) {
-      return differentiate_global(grad_output);
+    auto result = differentiate(layer_, saved, grad_output);
+    if (saved.batch_statistics) {
+      saved_.give_room({std::move(saved.mean), std::move(saved.spread), {}});
     }
-    detail::SavedForward saved;
-    if (!saved_->pop(is_training(), saved)) {
-      throw_no_forward();
-    }
-    try {
-      auto result = differentiate(*this, saved, grad_output);
-      if (saved.batch_statistics) {
-        saved_->give_room({std::move(saved.mean), std::move(saved.spread), {}});
-      }
-      return {std::move(result.dx), std::move(result.daddend)};
-    } catch (...) {
-      halnorm::detail::TrainStatistics no_room;
-      saved_->push(saved, no_room);
-      throw;
-    }
-  } catch (const Error&) {
-    frame.rethrow();
+    return {std::move(result.dx), std::move(result.daddend)};
+  } catch (...) {
+    halnorm::detail::TrainStatistics no_room;
+    saved_.push(saved, no_room);
+    throw;
   }
 }
 
-void BatchNorm::throw_no_forward() const {
+void detail::LayerCall::throw_no_forward() const {
   const char* const modes[] = {"eval", "training"};
-  throw ValueError(name() + ".backward: got no forward in " + modes[is_training() ? 1 : 0] +
-                   " mode to differentiate (and " + std::to_string(saved_->size(!is_training())) +
-                   " in " + modes[is_training() ? 0 : 1] +
+  throw ValueError(layer_.name() + ".backward: got no forward in " +
+                   modes[layer_.is_training() ? 1 : 0] + " mode to differentiate (and " +
+                   std::to_string(saved_.size(!layer_.is_training())) + " in " +
+                   modes[layer_.is_training() ? 0 : 1] +
                    " mode), wanted one that ran without a NoGradGuard and is among the latest " +
-                   std::to_string(saved_->capacity()) + " that were not yet differentiated");
+                   std::to_string(saved_.capacity()) + " that were not yet differentiated");
 }
 
 }  // namespace halnorm::nn

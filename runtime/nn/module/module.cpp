@@ -6,20 +6,22 @@
 
 #include "halnorm/error.h"
 #include "halnorm/grad_mode.h"
-#include "nn/call_frame.h"
-#include "nn/class_name.h"
-#include "nn/output_copy.h"
+#include "nn/module/call_frame.h"
+#include "nn/module/class_name.h"
+#include "nn/module/impl.h"
+#include "nn/module/output_copy.h"
 #include "tensor/planned_write.h"
 
 namespace halnorm::nn {
 
-namespace {
+using detail::ModuleImpl;
 
 template <class Hook>
-HookHandle add_hook(std::shared_ptr<detail::HookList<Hook>>& list, Hook hook, bool prepend,
-                    const std::string& function) {
+HookHandle ModuleImpl::add_hook(std::shared_ptr<detail::HookList<Hook>>& list, Hook hook,
+                                bool prepend, const char* function) {
   if (!hook) {
-    throw ValueError(function + ": got an empty function, wanted one that can be called");
+    throw ValueError(std::string(function) +
+                     ": got an empty function, wanted one that can be called");
   }
   if (!list) {
     list = std::make_shared<detail::HookList<Hook>>();
@@ -28,7 +30,11 @@ HookHandle add_hook(std::shared_ptr<detail::HookList<Hook>>& list, Hook hook, bo
   return {list, id};
 }
 
-}  // namespace
+Module::Module() : impl_(std::make_unique<ModuleImpl>(*this)) {}
+
+bool Module::is_training() const noexcept { return impl_->training; }
+void Module::set_training(bool mode) noexcept { impl_->training = mode; }
+const Placement* Module::placement() const noexcept { return impl_->placement.get(); }
 
 Tensor Module::operator()(const Tensor& x) { return call(x, Tensor()); }
 
@@ -60,29 +66,29 @@ Tensor Module::call(const Tensor& x, const Tensor& out) {
 Tensor Module::call(const Tensor& x, const std::function<Tensor(const Tensor& x)>& compute) {
   CallFrame frame(*this);
   try {
-    if (!pre_hooks_) {
-      return run_hooks(x, compute(x));
+    if (!impl_->pre_hooks) {
+      return impl_->run_hooks(x, compute(x));
     }
     Tensor input = x;
-    const auto hooks = pre_hooks_->entries();
+    const auto hooks = impl_->pre_hooks->entries();
     for (const auto& [id, hook] : *hooks) {
       if (Tensor replaced = hook(*this, input); replaced.defined()) {
         input = std::move(replaced);
       }
     }
-    return run_hooks(input, compute(input));
+    return impl_->run_hooks(input, compute(input));
   } catch (const Error&) {
     frame.rethrow();
   }
 }
 
-Tensor Module::run_hooks(const Tensor& x, Tensor y) {
-  if (!hooks_) {
+Tensor ModuleImpl::run_hooks(const Tensor& x, Tensor y) {
+  if (!hooks) {
     return y;
   }
-  const auto hooks = hooks_->entries();
-  for (const auto& [id, hook] : *hooks) {
-    if (Tensor replaced = hook(*this, x, y); replaced.defined()) {
+  const auto entries = hooks->entries();
+  for (const auto& [id, hook] : *entries) {
+    if (Tensor replaced = hook(module, x, y); replaced.defined()) {
       y = std::move(replaced);
     }
   }
@@ -102,20 +108,22 @@ Tensor Module::backward(const Tensor& /*grad_output*/) {
 }
 
 HookHandle Module::register_forward_pre_hook(ForwardPreHook hook, bool prepend) {
-  return add_hook(pre_hooks_, std::move(hook), prepend, "register_forward_pre_hook");
+  return ModuleImpl::add_hook(impl_->pre_hooks, std::move(hook), prepend,
+                              "register_forward_pre_hook");
 }
 
 HookHandle Module::register_forward_hook(ForwardHook hook, bool prepend) {
-  return add_hook(hooks_, std::move(hook), prepend, "register_forward_hook");
+  return ModuleImpl::add_hook(impl_->hooks, std::move(hook), prepend, "register_forward_hook");
 }
 
 HookHandle Module::register_load_state_dict_pre_hook(LoadStateDictPreHook hook, bool prepend) {
-  return add_hook(load_hooks_, std::move(hook), prepend, "register_load_state_dict_pre_hook");
+  return ModuleImpl::add_hook(impl_->load_hooks, std::move(hook), prepend,
+                              "register_load_state_dict_pre_hook");
 }
 
 Module& Module::train(bool mode) {
   for (Module* module : modules()) {
-    module->training_ = mode;
+    module->set_training(mode);
   }
   return *this;
 }

@@ -5,10 +5,15 @@
 #include <vector>
 
 #include "halnorm/error.h"
-#include "nn/class_name.h"
-#include "nn/tree.h"
+#include "nn/module/class_name.h"
+#include "nn/module/impl.h"
+#include "nn/module/tree.h"
 
 namespace halnorm::nn {
+
+using detail::ModuleImpl;
+
+namespace {
 
 /// One deep copy: each tensor, parameter and module of the source has one counterpart, however many
 /// places it stands in. Counterparts that new_instance() made come first, so that members of a
@@ -42,11 +47,11 @@ class ModuleCloner {
       if (!taken_.insert(&place.module).second) {
         return false;
       }
-      for (const auto& slot : place.module.registry_.parameters) {
+      for (const auto& slot : ModuleImpl::of(place.module).registry.parameters) {
         taken_.insert(slot.value().identity());
         taken_.insert(slot.value().data().identity());
       }
-      for (const auto& slot : place.module.registry_.buffers) {
+      for (const auto& slot : ModuleImpl::of(place.module).registry.buffers) {
         taken_.insert(slot.value().identity());
       }
       return true;
@@ -60,7 +65,7 @@ class ModuleCloner {
     if (const auto known = modules_.find(&source); known != modules_.end()) {
       return known->second;
     }
-    std::shared_ptr<Module> made = source.new_instance();
+    std::shared_ptr<Module> made = ModuleImpl::of(source).new_instance();
     const auto throw_made = [&source](const std::string& got) {
       const std::string name = full_class_name(typeid(source));
       throw Error(source.name() + ".clone: got " + got + " from new_instance(), wanted a new " +
@@ -85,8 +90,8 @@ class ModuleCloner {
     pair_one(source, copy);
     for (; next < pairs_.size(); ++next) {
       const Pair above = pairs_[next];
-      for (const Registry::Child& child : above.source->registry_.children) {
-        const auto* made = above.copy->registry_.children.find(child.name);
+      for (const Registry::Child& child : ModuleImpl::of(*above.source).registry.children) {
+        const auto* made = ModuleImpl::of(*above.copy).registry.children.find(child.name);
         if (child.module == nullptr || made == nullptr || made->module == nullptr) {
           continue;
         }
@@ -103,13 +108,15 @@ class ModuleCloner {
     pairs_.push_back({&source, copy});
     modules_.emplace(&source, copy);
     taken_.insert(copy.get());
-    for (const auto& slot : source.registry_.parameters) {
-      if (const auto* made = copy->registry_.parameters.find(slot.name)) {
+    const Registry& from = ModuleImpl::of(source).registry;
+    const Registry& to = ModuleImpl::of(*copy).registry;
+    for (const auto& slot : from.parameters) {
+      if (const auto* made = to.parameters.find(slot.name)) {
         pair_values(slot.value(), made->value());
       }
     }
-    for (const auto& slot : source.registry_.buffers) {
-      if (const auto* made = copy->registry_.buffers.find(slot.name)) {
+    for (const auto& slot : from.buffers) {
+      if (const auto* made = to.buffers.find(slot.name)) {
         pair_values(slot.value(), made->value());
       }
     }
@@ -159,12 +166,14 @@ class ModuleCloner {
   }
 
   void fill(Module& copy, const Module& source) {
-    copy.training_ = source.training_;
-    copy.placement_ = source.placement_;
-    copy.copy_settings(source);
-    fill_slots(copy.registry_.parameters, source.registry_.parameters);
-    fill_slots(copy.registry_.buffers, source.registry_.buffers);
-    fill_children(copy, source);
+    ModuleImpl& to = ModuleImpl::of(copy);
+    const ModuleImpl& from = ModuleImpl::of(source);
+    to.training = from.training;
+    to.placement = from.placement;
+    to.copy_settings(source);
+    fill_slots(to.registry.parameters, from.registry.parameters);
+    fill_slots(to.registry.buffers, from.registry.buffers);
+    fill_children(to, from.registry);
   }
 
   /// In the source's order. What is bound to a member of the copy stays bound.
@@ -194,11 +203,11 @@ class ModuleCloner {
     slots = std::move(filled);
   }
 
-  void fill_children(Module& copy, const Module& source) {
-    Registry& registry = copy.registry_;
+  void fill_children(ModuleImpl& copy, const Registry& source) {
+    Registry& registry = copy.registry;
     const NamedEntries<Registry::Child> made = std::exchange(registry.children, {});
     registry.child_modules = 0;
-    for (const Registry::Child& child : source.registry_.children) {
+    for (const Registry::Child& child : source.children) {
       const auto* old = made.find(child.name);
       Module* const member = old != nullptr ? old->member : nullptr;
       if (member != nullptr || child.listed()) {
@@ -221,6 +230,8 @@ class ModuleCloner {
   /// Whatever is no free object of the copy: all of the source, and what has a counterpart.
   std::unordered_set<const void*> taken_ = {nullptr};
 };
+
+}  // namespace
 
 std::shared_ptr<Module> Module::clone() const { return ModuleCloner(*this).clone(*this); }
 

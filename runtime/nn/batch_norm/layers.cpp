@@ -7,7 +7,6 @@
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
 #include "halnorm/nn/batch_norm.h"
-#include "nn/forward_records.h"
 
 namespace halnorm::nn {
 
@@ -37,8 +36,6 @@ BatchNorm::ScaleAndShift BatchNorm::scale_and_shift() const {
                                          running_var, options_.eps, weight.data(), bias.data());
   return {folded.weight.reshape({-1}), folded.bias};
 }
-
-detail::SavedForwards* BatchNorm::saved_forwards() const noexcept { return saved_.get(); }
 
 /// Checkpoints from before the counter existed lack it: the module's own then stays.
 void BatchNorm::load_from_state_dict(LoadState& load, const std::string& prefix) {

@@ -1,4 +1,4 @@
-#include "nn/erased_modules.h"
+#include "nn/module/erased_modules.h"
 
 namespace halnorm::nn {
 

@@ -1,5 +1,7 @@
 #include "halnorm/nn/hooks.h"
 
+#include "nn/module/hook_list.h"
+
 namespace halnorm::nn {
 
 void HookHandle::remove() {

@@ -4,7 +4,7 @@
 #include <exception>
 #include <string>
 
-#include "nn/erased_modules.h"
+#include "nn/module/erased_modules.h"
 
 namespace halnorm::nn {
 

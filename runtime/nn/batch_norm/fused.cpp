@@ -6,7 +6,8 @@
 #include "functional/arguments/check.h"
 #include "functional/fused_functions.h"
 #include "halnorm/grad_mode.h"
-#include "nn/output_copy.h"
+#include "nn/batch_norm/layer_call.h"
+#include "nn/module/output_copy.h"
 
 namespace halnorm::nn {
 
@@ -70,7 +71,8 @@ Tensor FusedBatchNorm::forward_into(const Tensor& x, const Tensor& addend, const
   const std::type_info& type = typeid(*this);
   if (type == typeid(FusedBatchNorm1d) || type == typeid(FusedBatchNorm2d) ||
       type == typeid(FusedBatchNorm3d)) {
-    return compute(x, out, {.fused = &functions, .addend = addend, .slope = slope_});
+    return detail::LayerCall(*this).forward(
+        x, out, {.fused = &functions, .addend = addend, .slope = slope_});
   }
   if (x.defined()) {
     halnorm::detail::check_out("FusedBatchNorm::operator()", out, x, {&x});
@@ -81,7 +83,8 @@ Tensor FusedBatchNorm::forward_into(const Tensor& x, const Tensor& addend, const
 Tensor FusedBatchNorm::forward(const Tensor& x) { return forward(x, Tensor()); }
 
 Tensor FusedBatchNorm::forward(const Tensor& x, const Tensor& addend) {
-  return compute(x, Tensor(), {.fused = &functions, .addend = addend, .slope = slope_});
+  return detail::LayerCall(*this).forward(x, Tensor(),
+                                          {.fused = &functions, .addend = addend, .slope = slope_});
 }
 
 Tensor FusedBatchNorm::forward_into(const Tensor& x, const Tensor& out) {

@@ -1,15 +1,20 @@
 #include <string>
 
 #include "halnorm/error.h"
-#include "halnorm/nn/module.h"
-#include "nn/forward_records.h"
+#include "nn/batch_norm/forward_records.h"
+#include "nn/module/impl.h"
 
 namespace halnorm::nn {
+
+using detail::ModuleImpl;
+
+ModuleImpl::ModuleImpl(Module& of_module) : module(of_module) {}
+ModuleImpl::~ModuleImpl() = default;
 
 std::size_t Module::pending_backwards() const {
   std::size_t count = 0;
   for (const auto& [path, module] : named_modules()) {
-    if (detail::SavedForwards* saved = module->saved_forwards()) {
+    if (const auto& saved = ModuleImpl::of(*module).saved) {
       count += saved->size();
     }
   }
@@ -18,7 +23,7 @@ std::size_t Module::pending_backwards() const {
 
 void Module::clear_saved_forwards() {
   for (Module* module : modules()) {
-    if (detail::SavedForwards* saved = module->saved_forwards()) {
+    if (const auto& saved = ModuleImpl::of(*module).saved) {
       saved->clear();
     }
   }
@@ -30,7 +35,7 @@ void Module::set_max_saved_forwards(std::size_t count) {
                      ", wanted at most " + std::to_string(detail::SavedForwards::most));
   }
   for (Module* module : modules()) {
-    if (detail::SavedForwards* saved = module->saved_forwards()) {
+    if (const auto& saved = ModuleImpl::of(*module).saved) {
       saved->set_capacity(count);
     }
   }

@@ -6,8 +6,9 @@
 #include <string_view>
 #include <unordered_set>
 
-#include "nn/erased_modules.h"
-#include "nn/tree.h"
+#include "nn/module/erased_modules.h"
+#include "nn/module/impl.h"
+#include "nn/module/tree.h"
 
 namespace halnorm::nn {
 
@@ -81,10 +82,10 @@ void Module::save_to_state_dict(StateDict& destination, const std::string& prefi
       destination.set(prefix + name, keep_vars ? tensor : detached(tensor));
     }
   };
-  for (const auto& slot : registry_.parameters) {
+  for (const auto& slot : impl_->registry.parameters) {
     save_tensor(slot.name, slot.value().data());
   }
-  for (const auto& slot : registry_.buffers) {
+  for (const auto& slot : impl_->registry.buffers) {
     if (slot.persistent) {
       save_tensor(slot.name, slot.value());
     }
@@ -103,8 +104,8 @@ LoadResult Module::load_state_dict(const StateDict& dict, const LoadStateOptions
 
     bool enter(const ModuleTree::Place<Module>& place) {
       Module& module = place.module;
-      if (module.load_hooks_) {
-        const auto hooks = module.load_hooks_->entries();
+      if (const auto& list = detail::ModuleImpl::of(module).load_hooks) {
+        const auto hooks = list->entries();
         for (const auto& [id, hook] : *hooks) {
           hook(module, load.dict, place.prefix);
         }
@@ -122,10 +123,10 @@ LoadResult Module::load_state_dict(const StateDict& dict, const LoadStateOptions
 
 void Module::load_from_state_dict(LoadState& load, const std::string& prefix) {
   NamedList<Tensor> own;
-  for (const auto& slot : registry_.parameters) {
+  for (const auto& slot : impl_->registry.parameters) {
     own.emplace_back(slot.name, slot.value().data());
   }
-  for (const auto& slot : registry_.buffers) {
+  for (const auto& slot : impl_->registry.buffers) {
     own.emplace_back(slot.name, slot.persistent ? slot.value() : Tensor());
   }
   std::erase_if(own, [](const auto& entry) { return !entry.second.defined(); });
@@ -137,7 +138,7 @@ void Module::load_from_state_dict(LoadState& load, const std::string& prefix) {
     }
   }
   const auto is_child = [this](std::string_view name) {
-    const auto* child = Registry::find(registry_.children, name);
+    const auto* child = Registry::find(impl_->registry.children, name);
     return child != nullptr && child->module != nullptr;
   };
   std::ranges::move(unexpected_keys(load.dict, prefix, own, is_child),

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "halnorm/error.h"
-#include "nn/call_frame.h"
+#include "nn/module/call_frame.h"
 
 namespace halnorm::nn {
 

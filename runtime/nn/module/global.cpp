@@ -5,8 +5,8 @@
 #include "base/strides.h"
 #include "distributed/agree.h"
 #include "halnorm/error.h"
-#include "halnorm/nn/module.h"
-#include "nn/erased_modules.h"
+#include "nn/module/erased_modules.h"
+#include "nn/module/impl.h"
 #include "tensor/impl.h"
 
 /// @file
@@ -16,6 +16,7 @@ namespace halnorm::nn {
 
 namespace {
 
+using detail::ModuleImpl;
 using halnorm::detail::Terms;
 
 std::string describe(const Tensor& tensor) {
@@ -71,57 +72,57 @@ void check_tensors(const Module& module, const Placement& placement) {
 
 Module& Module::to_global(const std::optional<Placement>& placement,
                           const std::optional<Sbp>& sbp) {
-  if (placement_ == nullptr && !(placement && sbp)) {
+  if (impl_->placement == nullptr && !(placement && sbp)) {
     throw Error(
         "Converting a local tensor to global tensor must have placement and sbp parameters.");
   }
-  const auto where = std::make_shared<const Placement>(placement ? *placement : *placement_);
+  const auto where = std::make_shared<const Placement>(placement ? *placement : *impl_->placement);
   const Sbp how = sbp.value_or(Sbp::broadcast());
   const ErasedModules erased;
   const auto all = modules();
   halnorm::detail::agree(*where, name() + ".to_global", [&](Terms& terms) {
     check_broadcast(name(), how);
     check_tensors(*this, *where);
-    if (placement_ != nullptr && *placement_ != *where) {
+    if (impl_->placement != nullptr && *impl_->placement != *where) {
       throw ValueError(name() + ".to_global: got " + where->str() + ", wanted the module's own " +
-                       placement_->str() + " or to_local() first");
+                       impl_->placement->str() + " or to_local() first");
     }
     add_terms(*this, terms);
   });
   apply_to_tensors([&](const Tensor& tensor) { return tensor.to_global(*where, how); });
   for (Module* module : all) {
-    module->placement_ = where;
+    ModuleImpl::of(*module).placement = where;
   }
   return *this;
 }
 
 Module& Module::to_local() {
-  if (placement_ == nullptr) {
+  if (impl_->placement == nullptr) {
     throw Error("Expected global tensor for to_local but got local tensor!");
   }
   const auto all = modules();
   apply_to_tensors(
       [](const Tensor& tensor) { return tensor.is_global() ? tensor.to_local() : tensor; });
   for (Module* module : all) {
-    module->placement_ = nullptr;
+    ModuleImpl::of(*module).placement = nullptr;
   }
   return *this;
 }
 
 void Module::load(std::istream& stream) {
-  if (placement_ == nullptr) {
+  if (impl_->placement == nullptr) {
     load_state_dict(halnorm::load(stream));
     return;
   }
   StateDict dict;
-  halnorm::detail::agree(*placement_, name() + ".load", [&](Terms& terms) {
+  halnorm::detail::agree(*impl_->placement, name() + ".load", [&](Terms& terms) {
     dict = halnorm::load(stream);
     for (const auto& [path, tensor] : dict) {
       terms.add(path, describe(tensor));
     }
   });
   for (const std::string& path : dict.names()) {
-    dict.set(path, dict.at(path).to_global(*placement_, Sbp::broadcast()));
+    dict.set(path, dict.at(path).to_global(*impl_->placement, Sbp::broadcast()));
   }
   load_state_dict(dict);
 }

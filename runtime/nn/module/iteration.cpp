@@ -2,9 +2,9 @@
 #include <unordered_set>
 
 #include "halnorm/error.h"
-#include "halnorm/nn/module.h"
-#include "nn/erased_modules.h"
-#include "nn/tree.h"
+#include "nn/module/erased_modules.h"
+#include "nn/module/impl.h"
+#include "nn/module/tree.h"
 
 namespace halnorm::nn {
 
@@ -19,13 +19,28 @@ NamedList<T> listed(const NamedEntries<Registry::Slot<T>>& slots) {
   return result;
 }
 
-/// Leaves the paths out, which together are as long as the square of a tree's depth.
-template <class T>
-auto append_values(std::vector<T>& values) {
-  return [&values](const std::string& /*prefix*/, const std::string& /*name*/, const T& value) {
-    values.push_back(value);
-  };
+const Registry& registry_of(const Module& module) {
+  return detail::ModuleImpl::of(module).registry;
 }
+
+/// The defined values of a module, each once. Leaves the paths out, which together are as long as
+/// the square of a tree's depth.
+template <class T>
+class Values {
+ public:
+  void add(const NamedEntries<Registry::Slot<T>>& slots) {
+    for (const auto& slot : slots) {
+      if (slot.value().defined() && seen_.insert(slot.value().identity()).second) {
+        found_.push_back(slot.value());
+      }
+    }
+  }
+  std::vector<T> take() { return std::move(found_); }
+
+ private:
+  std::unordered_set<const void*> seen_;
+  std::vector<T> found_;
+};
 
 std::string path_of(const std::string& prefix) {
   return prefix.empty() ? prefix : prefix.substr(0, prefix.size() - 1);
@@ -167,27 +182,29 @@ void Module::visit_modules(
 }
 
 NamedList<Parameter> Module::named_parameters(const std::string& prefix, bool recurse) const {
-  return named_members([](const Module& module) { return listed(module.registry_.parameters); },
+  return named_members([](const Module& module) { return listed(registry_of(module).parameters); },
                        prefix, recurse);
 }
 
 std::vector<Parameter> Module::parameters(bool recurse) const {
-  std::vector<Parameter> found;
-  visit_members([](const Module& module) { return listed(module.registry_.parameters); }, "",
-                recurse, append_values(found));
-  return found;
+  Values<Parameter> values;
+  visit_modules("", recurse, [&values](const std::string& /*prefix*/, const Module& module) {
+    values.add(registry_of(module).parameters);
+  });
+  return values.take();
 }
 
 NamedList<Tensor> Module::named_buffers(const std::string& prefix, bool recurse) const {
-  return named_members([](const Module& module) { return listed(module.registry_.buffers); },
+  return named_members([](const Module& module) { return listed(registry_of(module).buffers); },
                        prefix, recurse);
 }
 
 std::vector<Tensor> Module::buffers(bool recurse) const {
-  std::vector<Tensor> found;
-  visit_members([](const Module& module) { return listed(module.registry_.buffers); }, "", recurse,
-                append_values(found));
-  return found;
+  Values<Tensor> values;
+  visit_modules("", recurse, [&values](const std::string& /*prefix*/, const Module& module) {
+    values.add(registry_of(module).buffers);
+  });
+  return values.take();
 }
 
 Module& Module::apply(const std::function<void(Module&)>& fn) {

@@ -1,8 +1,9 @@
-#include "nn/tree.h"
+#include "nn/module/tree.h"
 
 #include <new>
 
-#include "nn/erased_modules.h"
+#include "nn/module/erased_modules.h"
+#include "nn/module/impl.h"
 
 namespace halnorm::nn {
 
@@ -17,7 +18,7 @@ thread_local Releasing* releasing = nullptr;
 
 ModuleTree::Children ModuleTree::children_of(const Module& module) {
   Children children;
-  for (const Registry::Child& child : module.registry_.children) {
+  for (const Registry::Child& child : detail::ModuleImpl::of(module).registry.children) {
     if (child.listed()) {
       children.emplace_back(child.name, child.module);
     }
@@ -45,15 +46,16 @@ bool hand_over(NamedEntries<Registry::Child>& children, Releasing& list) noexcep
 /// A loop releases the children, and not the destructor of their parent's registry: a deep tree
 /// would overflow the stack.
 Module::~Module() {
-  if (registry_.child_modules == 0) {
+  Registry& registry = impl_->registry;
+  if (registry.child_modules == 0) {
     return;
   }
   if (releasing != nullptr) {
-    hand_over(registry_.children, *releasing);
+    hand_over(registry.children, *releasing);
     return;
   }
   Releasing own;
-  hand_over(registry_.children, own);
+  hand_over(registry.children, own);
   releasing = &own;
   while (!own.empty()) {
     const std::shared_ptr<Module> next = std::move(own.back());

@@ -2,9 +2,11 @@
 #include <string>
 
 #include "halnorm/error.h"
-#include "halnorm/nn/module.h"
+#include "nn/module/impl.h"
 
 namespace halnorm::nn {
+
+using detail::ModuleImpl;
 
 namespace {
 
@@ -30,16 +32,16 @@ SplitPath split(std::string_view path) {
 
 }  // namespace
 
-bool Module::has(std::string_view name) const noexcept { return registry_.has(name); }
+bool Module::has(std::string_view name) const noexcept { return impl_->registry.has(name); }
 
 Module::Attribute Module::get(std::string_view name) const {
-  if (const auto* parameter = Registry::find(registry_.parameters, name)) {
+  if (const auto* parameter = Registry::find(impl_->registry.parameters, name)) {
     return parameter->value();
   }
-  if (const auto* buffer = Registry::find(registry_.buffers, name)) {
+  if (const auto* buffer = Registry::find(impl_->registry.buffers, name)) {
     return buffer->value();
   }
-  if (const auto* child = Registry::find(registry_.children, name)) {
+  if (const auto* child = Registry::find(impl_->registry.children, name)) {
     return child->module.get();
   }
   throw_no_attribute(*this, name);
@@ -51,7 +53,7 @@ Module& Module::get_submodule(std::string_view path) const {
   for (std::size_t begin = 0; !path.empty() && begin <= path.size();) {
     const std::size_t end = std::min(path.find('.', begin), path.size());
     const std::string_view name = path.substr(begin, end - begin);
-    const auto* child = Registry::find(found->registry_.children, name);
+    const auto* child = Registry::find(found->impl_->registry.children, name);
     if (child == nullptr || child->module == nullptr) {
       throw_no_attribute(*found, name);
     }
@@ -62,15 +64,17 @@ Module& Module::get_submodule(std::string_view path) const {
 }
 
 std::shared_ptr<Module> Module::registered_module(std::string_view name) const {
-  const auto* child = Registry::find(registry_.children, name);
+  const auto* child = Registry::find(impl_->registry.children, name);
   return child != nullptr ? child->module : nullptr;
 }
 
-std::size_t Module::registered_module_count() const noexcept { return registry_.child_modules; }
+std::size_t Module::registered_module_count() const noexcept {
+  return impl_->registry.child_modules;
+}
 
 std::shared_ptr<Module> Module::registered_module(std::size_t index) const {
-  if (registry_.child_modules == registry_.children.size()) {
-    return registry_.children[index].module;
+  if (impl_->registry.child_modules == impl_->registry.children.size()) {
+    return impl_->registry.children[index].module;
   }
   return registered_modules()[index].second;
 }
@@ -78,7 +82,7 @@ std::shared_ptr<Module> Module::registered_module(std::size_t index) const {
 Parameter Module::get_parameter(std::string_view path) const {
   const auto [parent, leaf] = split(path);
   const Module& owner = parent.empty() ? *this : get_submodule(parent);
-  if (const auto* entry = Registry::find(owner.registry_.parameters, leaf)) {
+  if (const auto* entry = Registry::find(owner.impl_->registry.parameters, leaf)) {
     return entry->value();
   }
   throw_no_attribute(owner, leaf);
@@ -87,52 +91,51 @@ Parameter Module::get_parameter(std::string_view path) const {
 Tensor Module::get_buffer(std::string_view path) const {
   const auto [parent, leaf] = split(path);
   const Module& owner = parent.empty() ? *this : get_submodule(parent);
-  if (const auto* entry = Registry::find(owner.registry_.buffers, leaf)) {
+  if (const auto* entry = Registry::find(owner.impl_->registry.buffers, leaf)) {
     return entry->value();
   }
   throw_no_attribute(owner, leaf);
 }
 
-/// The name of a member of the class keeps to that member's kind.
-void Module::check_unbound(const char* value, const std::string& name) const {
+void ModuleImpl::check_unbound(const char* value, const std::string& name) const {
   const auto is_bound = [&name](const auto& entries) {
     const auto* entry = entries.find(name);
     return entry != nullptr && entry->member != nullptr;
   };
-  if (is_bound(registry_.buffers)) {
-    throw_kind(*this, value, "buffer", name, "Tensor or None");
+  if (is_bound(registry.buffers)) {
+    throw_kind(module, value, "buffer", name, "Tensor or None");
   }
-  if (is_bound(registry_.children)) {
-    throw_kind(*this, value, "child module", name, "that member or None");
+  if (is_bound(registry.children)) {
+    throw_kind(module, value, "child module", name, "that member or None");
   }
 }
 
 void Module::set(const std::string& name, Parameter value) {
-  if (!value.defined() && registry_.has(name)) {
+  if (!value.defined() && impl_->registry.has(name)) {
     set(name, Tensor());
     return;
   }
-  if (registry_.parameters.find(name) == nullptr) {
-    check_unbound("Parameter", name);
+  if (impl_->registry.parameters.find(name) == nullptr) {
+    impl_->check_unbound("Parameter", name);
     if (!erase(name)) {
-      check_name("parameter", name, false);
+      impl_->check_name("parameter", name, false);
     }
   }
   register_parameter(name, std::move(value));
 }
 
 void Module::set(const std::string& name, Tensor value) {
-  if (auto* parameter = registry_.parameters.find(name)) {
+  if (auto* parameter = impl_->registry.parameters.find(name)) {
     if (value.defined()) {
       throw_kind(*this, "Tensor", "parameter", name, "Parameter or None");
     }
     parameter->assign(Parameter());
-  } else if (registry_.children.find(name) != nullptr) {
+  } else if (impl_->registry.children.find(name) != nullptr) {
     if (value.defined()) {
       throw_kind(*this, "Tensor", "child module", name, "Module or None");
     }
-    put_child(name, nullptr);
-  } else if (auto* buffer = registry_.buffers.find(name)) {
+    impl_->put_child(name, nullptr);
+  } else if (auto* buffer = impl_->registry.buffers.find(name)) {
     buffer->assign(std::move(value));
   } else {
     throw_no_attribute(*this, name);
@@ -140,26 +143,27 @@ void Module::set(const std::string& name, Tensor value) {
 }
 
 void Module::set(const std::string& name, std::shared_ptr<Module> value) {
-  if (value == nullptr && registry_.has(name)) {
+  if (value == nullptr && impl_->registry.has(name)) {
     set(name, Tensor());
     return;
   }
-  if (registry_.parameters.find(name) != nullptr) {
+  if (impl_->registry.parameters.find(name) != nullptr) {
     throw_kind(*this, "Module", "parameter", name, "Parameter or None");
   }
-  if (registry_.buffers.find(name) != nullptr) {
-    check_unbound("Module", name);
-    check_no_cycle(name, value.get());
+  if (impl_->registry.buffers.find(name) != nullptr) {
+    impl_->check_unbound("Module", name);
+    impl_->check_no_cycle(name, value.get());
     erase(name);
   }
   add_module(name, std::move(value));
 }
 
 bool Module::erase(std::string_view name) {
-  if (Registry::erase(registry_.parameters, name) || Registry::erase(registry_.buffers, name)) {
+  if (Registry::erase(impl_->registry.parameters, name) ||
+      Registry::erase(impl_->registry.buffers, name)) {
     return true;
   }
-  if (Registry::find(registry_.children, name) == nullptr) {
+  if (Registry::find(impl_->registry.children, name) == nullptr) {
     return false;
   }
   unregister_module(name);
@@ -178,9 +182,9 @@ std::vector<std::string> Module::member_names() const {
       }
     }
   };
-  add(registry_.parameters);
-  add(registry_.buffers);
-  add(registry_.children);
+  add(impl_->registry.parameters);
+  add(impl_->registry.buffers);
+  add(impl_->registry.children);
   return names;
 }
 

@@ -3,10 +3,12 @@
 #include <string>
 
 #include "halnorm/error.h"
-#include "halnorm/nn/module.h"
-#include "nn/erased_modules.h"
+#include "nn/module/erased_modules.h"
+#include "nn/module/impl.h"
 
 namespace halnorm::nn {
+
+using detail::ModuleImpl;
 
 namespace {
 
@@ -94,109 +96,112 @@ std::vector<std::string_view> Module::attribute_names() const {
   return names;
 }
 
-void Module::check_name(const char* kind, const std::string& name, bool taken) const {
-  const auto reserved = attribute_names();
+void ModuleImpl::check_name(const char* kind, const std::string& name, bool taken) const {
+  const auto reserved = module.attribute_names();
   if (taken || std::find(reserved.begin(), reserved.end(), name) != reserved.end()) {
-    throw ValueError(this->name() + ": attribute '" + name + "' already exists");
+    throw ValueError(module.name() + ": attribute '" + name + "' already exists");
   }
   if (name.find('.') != std::string::npos) {
-    throw ValueError(this->name() + ": " + kind + " name can't contain \".\", got: " + name);
+    throw ValueError(module.name() + ": " + kind + " name can't contain \".\", got: " + name);
   }
   if (name.empty()) {
-    throw ValueError(this->name() + ": " + kind + " name can't be empty string \"\"");
+    throw ValueError(module.name() + ": " + kind + " name can't be empty string \"\"");
   }
 }
 
 Parameter Module::register_parameter(const std::string& name, Parameter value) {
-  check_name("parameter", name, registry_.taken_outside(registry_.parameters, name));
-  put<Parameter>(registry_.parameters, {.name = name, .own = value});
+  impl_->check_name("parameter", name,
+                    impl_->registry.taken_outside(impl_->registry.parameters, name));
+  put<Parameter>(impl_->registry.parameters, {.name = name, .own = value});
   return value;
 }
 
 Tensor Module::register_buffer(const std::string& name, Tensor value, bool persistent) {
-  check_name("buffer", name, registry_.taken_outside(registry_.buffers, name));
-  put<Tensor>(registry_.buffers, {.name = name, .own = value, .persistent = persistent});
+  impl_->check_name("buffer", name, impl_->registry.taken_outside(impl_->registry.buffers, name));
+  put<Tensor>(impl_->registry.buffers, {.name = name, .own = value, .persistent = persistent});
   return value;
 }
 
 void Module::check_child(const std::string& name, const Module* child) const {
-  check_name("module", name, registry_.taken_outside(registry_.children, name));
-  const auto* old = registry_.children.find(name);
+  impl_->check_name("module", name, impl_->registry.taken_outside(impl_->registry.children, name));
+  const auto* old = impl_->registry.children.find(name);
   if (old != nullptr && old->member != nullptr && child != nullptr && child != old->member) {
     throw ValueError(this->name() + ": got another module for '" + name +
                      "', wanted the member of the class that has this name");
   }
-  check_no_cycle(name, child);
+  impl_->check_no_cycle(name, child);
 }
 
 void Module::add_module(const std::string& name, std::shared_ptr<Module> child) {
   check_child(name, child.get());
-  put_child(name, std::move(child));
+  impl_->put_child(name, std::move(child));
 }
 
-/// `member`: what the name is to be bound to, or null.
-void Module::put_child(const std::string& name, std::shared_ptr<Module> module, Module* member) {
-  if (module != nullptr) {
-    adopt(*module);
+void ModuleImpl::put_child(const std::string& name, std::shared_ptr<Module> child, Module* member) {
+  if (child != nullptr) {
+    adopt(*child);
   }
-  const bool defined = module != nullptr;
-  if (auto* old = registry_.children.find(name)) {
+  const bool defined = child != nullptr;
+  if (auto* old = registry.children.find(name)) {
     ErasedModules::keep(old->module);
-    registry_.child_modules -= old->module != nullptr ? 1 : 0;
-    old->module.swap(module);
+    registry.child_modules -= old->module != nullptr ? 1 : 0;
+    old->module.swap(child);
     old->erased = false;
     old->member = member != nullptr ? member : old->member;
   } else {
-    registry_.children.add({.name = name, .module = std::move(module), .member = member});
+    registry.children.add({.name = name, .module = std::move(child), .member = member});
   }
-  registry_.child_modules += defined ? 1 : 0;
+  registry.child_modules += defined ? 1 : 0;
 }
 
 void Module::bind_parameter(const std::string& name, Parameter& member) {
-  check_name("parameter", name,
-             registry_.has(name) || registry_.taken_outside(registry_.parameters, name));
-  put<Parameter>(registry_.parameters, {.name = name, .own = {}, .member = &member});
+  impl_->check_name(
+      "parameter", name,
+      impl_->registry.has(name) || impl_->registry.taken_outside(impl_->registry.parameters, name));
+  put<Parameter>(impl_->registry.parameters, {.name = name, .own = {}, .member = &member});
 }
 
 void Module::bind_buffer(const std::string& name, Tensor& member, bool persistent) {
-  check_name("buffer", name,
-             registry_.has(name) || registry_.taken_outside(registry_.buffers, name));
-  put<Tensor>(registry_.buffers,
+  impl_->check_name(
+      "buffer", name,
+      impl_->registry.has(name) || impl_->registry.taken_outside(impl_->registry.buffers, name));
+  put<Tensor>(impl_->registry.buffers,
               {.name = name, .own = {}, .member = &member, .persistent = persistent});
 }
 
 void Module::bind_module(const std::string& name, Module& member) {
-  check_name("module", name,
-             registry_.has(name) || registry_.taken_outside(registry_.children, name));
-  check_no_cycle(name, &member);
+  impl_->check_name(
+      "module", name,
+      impl_->registry.has(name) || impl_->registry.taken_outside(impl_->registry.children, name));
+  impl_->check_no_cycle(name, &member);
   // Owns nothing: the member lives as long as the class it is part of.
-  put_child(name, std::shared_ptr<Module>(std::shared_ptr<void>(), &member), &member);
+  impl_->put_child(name, std::shared_ptr<Module>(std::shared_ptr<void>(), &member), &member);
 }
 
 void Module::unregister_parameter(std::string_view name) {
-  if (!Registry::erase(registry_.parameters, name)) {
+  if (!Registry::erase(impl_->registry.parameters, name)) {
     throw_missing(*this, "unregister_parameter", "parameter", name);
   }
 }
 
 void Module::unregister_buffer(std::string_view name) {
-  if (!Registry::erase(registry_.buffers, name)) {
+  if (!Registry::erase(impl_->registry.buffers, name)) {
     throw_missing(*this, "unregister_buffer", "buffer", name);
   }
 }
 
 void Module::unregister_module(std::string_view name) {
-  auto* child = Registry::find(registry_.children, name);
+  auto* child = Registry::find(impl_->registry.children, name);
   if (child == nullptr) {
     throw_missing(*this, "unregister_module", "child module", name);
   }
   ErasedModules::keep(child->module);
   const std::shared_ptr<Module> released = std::move(child->module);
-  registry_.child_modules -= released != nullptr ? 1 : 0;
+  impl_->registry.child_modules -= released != nullptr ? 1 : 0;
   if (child->member != nullptr) {
     child->erased = true;
   } else {
-    registry_.children.remove(name);
+    impl_->registry.children.remove(name);
   }
 }
 

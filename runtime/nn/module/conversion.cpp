@@ -5,12 +5,15 @@
 #include "base/format.h"
 #include "base/strides.h"
 #include "halnorm/error.h"
-#include "nn/call_frame.h"
-#include "nn/erased_modules.h"
-#include "nn/tree.h"
+#include "nn/module/call_frame.h"
+#include "nn/module/erased_modules.h"
+#include "nn/module/impl.h"
+#include "nn/module/tree.h"
 #include "tensor/impl.h"
 
 namespace halnorm::nn {
+
+namespace {
 
 /// One conversion of a module tree: the walk converts everything into temporaries and may throw,
 /// commit() puts them in place.
@@ -21,10 +24,10 @@ class ModuleConverter : public ModuleTree::Visitor {
   bool enter(const ModuleTree::Place<Module>& place) { return seen_.insert(&place.module).second; }
 
   void leave(Module& module, const std::string& prefix) {
-    for (const auto& slot : listed(module.registry_.parameters)) {
+    for (const auto& slot : listed(detail::ModuleImpl::of(module).registry.parameters)) {
       plan_parameter(prefix + slot.name, slot.value());
     }
-    for (const auto& slot : listed(module.registry_.buffers)) {
+    for (const auto& slot : listed(detail::ModuleImpl::of(module).registry.buffers)) {
       converted(prefix + slot.name, slot.value());
     }
   }
@@ -101,6 +104,8 @@ class ModuleConverter : public ModuleTree::Visitor {
   std::unordered_map<const void*, std::size_t> places_;  ///< of tensors in conversions_
   std::unordered_set<const void*> seen_;                 ///< modules and parameters
 };
+
+}  // namespace
 
 Module& Module::apply_to_tensors(const std::function<Tensor(const Tensor&)>& fn) {
   if (!fn) {

@@ -1,4 +1,4 @@
-#include "nn/forward_records.h"
+#include "nn/batch_norm/forward_records.h"
 
 #include <algorithm>
 #include <mutex>

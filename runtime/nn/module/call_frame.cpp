@@ -1,4 +1,4 @@
-#include "nn/call_frame.h"
+#include "nn/module/call_frame.h"
 
 #include <exception>
 #include <typeinfo>

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "halnorm/error.h"
-#include "nn/tree.h"
+#include "nn/module/tree.h"
 
 namespace halnorm::nn {
 

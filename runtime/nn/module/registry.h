@@ -11,25 +11,13 @@
 #include <utility>
 #include <vector>
 
+#include "halnorm/nn/module.h"
 #include "halnorm/tensor.h"
 
 /// @file
-/// Lists of modules, and the registry in which Module keeps its entries.
-
-#pragma GCC visibility push(default)
+/// The entries of a module, and its rank among modules.
 
 namespace halnorm::nn {
-
-class Module;
-
-/// Values with their names, in order.
-template <class T>
-using NamedList = std::vector<std::pair<std::string, T>>;
-
-namespace detail {
-
-class SavedForwards;
-struct FusedFunctions;
 
 /// A number above all that were given out before.
 std::int64_t next_rank() noexcept;
@@ -40,28 +28,6 @@ struct Rank {
   std::atomic<std::int64_t> value = next_rank();
   std::atomic<bool> has_parent = false;  ///< or had one
 };
-
-}  // namespace detail
-
-/// A list of modules that keeps them alive, so that modules may be erased or replaced during a loop
-/// over the list. It does not own the module that made the list, nor modules that are members of a
-/// class. A std::vector made from it keeps no module alive.
-template <class Entry>
-class ModuleSnapshot : public std::vector<Entry> {
- public:
-  /// Adds an entry and a pointer that keeps its module alive.
-  void add(Entry entry, std::shared_ptr<const Module> owner) {
-    this->push_back(std::move(entry));
-    owners_.push_back(std::move(owner));
-  }
-
- private:
-  std::vector<std::shared_ptr<const Module>> owners_;
-};
-
-/// Modules with their names.
-template <class M>
-using NamedModules = ModuleSnapshot<std::pair<std::string, M*>>;
 
 /// Entries by name, in the order of registration. A look-up takes logarithmic time.
 template <class Entry>
@@ -191,5 +157,3 @@ struct Registry {
 };
 
 }  // namespace halnorm::nn
-
-#pragma GCC visibility pop

@@ -1,4 +1,4 @@
-#include "nn/accumulate.h"
+#include "nn/batch_norm/accumulate.h"
 
 #include "base/convert.h"
 #include "functional/channel_math.h"

@@ -1,4 +1,4 @@
-#include "nn/class_name.h"
+#include "nn/module/class_name.h"
 
 #include <memory>
 

@@ -1,4 +1,4 @@
-#include "nn/output_copy.h"
+#include "nn/module/output_copy.h"
 
 #include <string>
 

@@ -4,18 +4,17 @@
 #include <vector>
 
 #include "halnorm/error.h"
-#include "nn/tree.h"
+#include "nn/module/impl.h"
+#include "nn/module/tree.h"
 
 namespace halnorm::nn {
 
-namespace detail {
+using detail::ModuleImpl;
 
 std::int64_t next_rank() noexcept {
   static std::atomic<std::int64_t> latest = 0;
   return latest.fetch_add(1, std::memory_order_relaxed) + 1;
 }
-
-}  // namespace detail
 
 namespace {
 
@@ -59,34 +58,35 @@ class ChildrenFirstOnce : public ModuleTree::Visitor {
 
 }  // namespace
 
-void Module::check_no_cycle(const std::string& name, const Module* child) const {
+void ModuleImpl::check_no_cycle(const std::string& name, const Module* child) const {
   if (child == nullptr ||
-      (child != this && (!rank_.has_parent || rank_.value > child->rank_.value))) {
+      (child != &module && (!rank.has_parent || rank.value > of(*child).rank.value))) {
     return;
   }
-  Search search(*this, [this](const Module& module) { return module.rank_.value > rank_.value; });
+  Search search(module, [this](const Module& other) { return of(other).rank.value > rank.value; });
   ModuleTree::walk(*child, "", search);
   if (search.found()) {
     const std::string& path = search.path();
-    throw ValueError(
-        this->name() + ": got module '" + name + "' that contains the module it would be added to" +
-        (path.empty() ? "" : " as '" + path.substr(0, path.size() - 1) + "'") + ", wanted a tree");
+    throw ValueError(module.name() + ": got module '" + name +
+                     "' that contains the module it would be added to" +
+                     (path.empty() ? "" : " as '" + path.substr(0, path.size() - 1) + "'") +
+                     ", wanted a tree");
   }
 }
 
-/// Keeps the order of ranks for a child that closes no cycle.
-void Module::adopt(Module& child) {
-  if (!rank_.has_parent) {
-    rank_.value = detail::next_rank();
-  } else if (rank_.value <= child.rank_.value) {
+void ModuleImpl::adopt(Module& child) {
+  Rank& of_child = of(child).rank;
+  if (!rank.has_parent) {
+    rank.value = next_rank();
+  } else if (rank.value <= of_child.value) {
     // Below all ranks that there are. Parents first: each gets a lower one than those before it.
     ChildrenFirstOnce below;
     ModuleTree::walk(child, "", below);
-    for (Module* module : std::views::reverse(below.found())) {
-      module->rank_.value = -detail::next_rank();
+    for (Module* other : std::views::reverse(below.found())) {
+      of(*other).rank.value = -next_rank();
     }
   }
-  child.rank_.has_parent = true;
+  of_child.has_parent = true;
 }
 
 }  // namespace halnorm::nn

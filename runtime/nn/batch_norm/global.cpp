@@ -8,8 +8,8 @@
 #include "halnorm/error.h"
 #include "halnorm/grad_mode.h"
 #include "halnorm/nn/batch_norm.h"
-#include "nn/accumulate.h"
-#include "nn/forward_records.h"
+#include "nn/batch_norm/accumulate.h"
+#include "nn/batch_norm/layer_call.h"
 #include "tensor/impl.h"
 
 /// @file
@@ -19,6 +19,8 @@ namespace halnorm::nn {
 
 namespace {
 
+using detail::Epilogue;
+using detail::LayerCall;
 using halnorm::detail::agree;
 using halnorm::detail::Distribution;
 using halnorm::detail::GlobalGradient;
@@ -91,35 +93,35 @@ void make_gradient_global(const Parameter& parameter) {
 
 }  // namespace
 
-void BatchNorm::check_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue) const {
+void LayerCall::check_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue) const {
   check_input(x);
   check_statistics();
   if (!x.is_global()) {
-    throw_mixed(name(), "x", false);
+    throw_mixed(layer_.name(), "x", false);
   }
-  const Placement& where = *placement();
-  check_member(name(), "x", x, where);
-  check_member(name(), "weight", weight.data(), where);
-  check_member(name(), "bias", bias.data(), where);
-  check_member(name(), "running_mean", running_mean, where);
-  check_member(name(), "running_var", running_var, where);
-  check_member(name(), "num_batches_tracked", num_batches_tracked, where);
-  check_alike(name(), "out", out, *how_of(x));
-  check_alike(name(), "addend", epilogue.addend, *how_of(x));
+  const Placement& where = *layer_.placement();
+  check_member(layer_.name(), "x", x, where);
+  check_member(layer_.name(), "weight", layer_.weight.data(), where);
+  check_member(layer_.name(), "bias", layer_.bias.data(), where);
+  check_member(layer_.name(), "running_mean", layer_.running_mean, where);
+  check_member(layer_.name(), "running_var", layer_.running_var, where);
+  check_member(layer_.name(), "num_batches_tracked", layer_.num_batches_tracked, where);
+  check_alike(layer_.name(), "out", out, *how_of(x));
+  check_alike(layer_.name(), "addend", epilogue.addend, *how_of(x));
 }
 
-Tensor BatchNorm::compute_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {
-  if (placement() == nullptr) {
-    throw_mixed(name(), "x", true);
+Tensor LayerCall::compute_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {
+  if (layer_.placement() == nullptr) {
+    throw_mixed(layer_.name(), "x", true);
   }
-  if (x.is_global() && x.placement() == *placement() && !is_usable(x.sbp())) {
+  if (x.is_global() && x.placement() == *layer_.placement() && !is_usable(x.sbp())) {
     Epilogue redistributed = epilogue;
     if (epilogue.addend.is_global()) {
       redistributed.addend = epilogue.addend.to_global(Sbp::split(0));
     }
     return compute_global(x.to_global(Sbp::split(0)), out, redistributed);
   }
-  if (is_training() || !running_mean.defined()) {
+  if (layer_.is_training() || !layer_.running_mean.defined()) {
     return normalize_by_all(x, out, epilogue);
   }
   check_global(x, out, epilogue);
@@ -130,37 +132,38 @@ Tensor BatchNorm::compute_global(const Tensor& x, const Tensor& out, const Epilo
 }
 
 /// What a rank has ready when the ranks have agreed.
-struct BatchNorm::Prepared {
+struct LayerCall::Prepared {
   std::int64_t* count = nullptr;
   bool keeps = false;
   Tensor input;                      ///< for the record
   std::optional<GlobalTrain> train;  ///< none if each rank has the whole batch
 };
 
-BatchNorm::Prepared BatchNorm::prepare_global(const Tensor& x, const Tensor& out,
+LayerCall::Prepared LayerCall::prepare_global(const Tensor& x, const Tensor& out,
                                               const Epilogue& epilogue, Terms& terms) const {
   check_global(x, out, epilogue);
   terms.add("x", halnorm::detail::to_string(x.shape()) + " " + x.sbp().str());
-  terms.add("training", is_training() ? "yes" : "no");
+  terms.add("training", layer_.is_training() ? "yes" : "no");
   Prepared ready;
   ready.count = counter();
-  const bool updates = is_training() && options_.track_running_stats && running_mean.defined();
+  const bool updates =
+      layer_.is_training() && layer_.options_.track_running_stats && layer_.running_mean.defined();
   const auto factor = updates ? std::optional(update_factor(ready.count)) : std::nullopt;
   terms.add("batches", ready.count != nullptr ? std::to_string(*ready.count) : "not counted");
   if (x.sbp().is_broadcast()) {
     return ready;
   }
-  ready.keeps = saved_->begin(grad_enabled(), is_training(), nullptr);
+  ready.keeps = saved_.begin(grad_enabled(), layer_.is_training(), nullptr);
   ready.input = ready.keeps ? detail::kept_input(part_of(x), part_of(out)) : Tensor();
-  ready.train.emplace(halnorm::detail::GlobalForward{.placement = *placement(),
-                                                     .operation = name() + ".forward",
+  ready.train.emplace(halnorm::detail::GlobalForward{.placement = *layer_.placement(),
+                                                     .operation = layer_.name() + ".forward",
                                                      .x = part_of(x),
-                                                     .weight = weight.data(),
-                                                     .bias = bias.data(),
-                                                     .running_mean = running_mean,
-                                                     .running_var = running_var,
+                                                     .weight = layer_.weight.data(),
+                                                     .bias = layer_.bias.data(),
+                                                     .running_mean = layer_.running_mean,
+                                                     .running_var = layer_.running_var,
                                                      .factor = factor,
-                                                     .eps = options_.eps,
+                                                     .eps = layer_.options_.eps,
                                                      .fused = epilogue.fused,
                                                      .slope = epilogue.slope,
                                                      .addend = part_of(epilogue.addend),
@@ -169,9 +172,9 @@ BatchNorm::Prepared BatchNorm::prepare_global(const Tensor& x, const Tensor& out
   return ready;
 }
 
-Tensor BatchNorm::normalize_by_all(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {
+Tensor LayerCall::normalize_by_all(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {
   Prepared ready;
-  agree(*placement(), name() + ".forward",
+  agree(*layer_.placement(), layer_.name() + ".forward",
         [&](Terms& terms) { ready = prepare_global(x, out, epilogue, terms); });
   const How how = how_of(x);
   if (!ready.train) {
@@ -180,24 +183,24 @@ Tensor BatchNorm::normalize_by_all(const Tensor& x, const Tensor& out, const Epi
     return as_global_result(normalize_by_batch(part_of(x), part_of(out), local, how), out, how);
   }
   auto result = ready.train->run();
-  detail::count_forward(ready.count, num_batches_tracked);
+  detail::count_forward(ready.count, layer_.num_batches_tracked);
   if (ready.keeps) {
     detail::SavedForward record{.x = std::move(ready.input),
-                                .weight = weight,
-                                .bias = bias,
-                                .training = is_training(),
+                                .weight = layer_.weight,
+                                .bias = layer_.bias,
+                                .training = layer_.is_training(),
                                 .mean = std::move(result.mean),
                                 .spread = std::move(result.invstd),
-                                .eps = options_.eps,
+                                .eps = layer_.options_.eps,
                                 .y = epilogue.fused ? result.y : Tensor(),
                                 .fused = epilogue.fused,
                                 .slope = epilogue.slope,
                                 .has_addend = epilogue.addend.defined(),
                                 .distribution = how,
                                 .count = result.count};
-    record.note_writes(weight.data());
+    record.note_writes(layer_.weight.data());
     halnorm::detail::TrainStatistics no_room;
-    saved_->push(record, no_room);
+    saved_.push(record, no_room);
   }
   return as_global_result(result.y, out, how);
 }
@@ -254,20 +257,20 @@ halnorm::detail::GlobalBackward backward_call(const detail::SavedForward& saved,
 
 }  // namespace
 
-BatchNorm::InputGradients BatchNorm::differentiate_global(const Tensor& grad_output) {
-  const std::string operation = name() + ".backward";
+BatchNorm::InputGradients LayerCall::differentiate_global(const Tensor& grad_output) {
+  const std::string operation = layer_.name() + ".backward";
   detail::SavedForward saved;
-  const bool found = saved_->pop(is_training(), saved);
+  const bool found = saved_.pop(layer_.is_training(), saved);
   try {
     const Tensor gradient = gradient_like(saved, grad_output);
     Tensor dy;
     std::optional<GlobalGradient> split;
-    agree(*placement(), operation, [&](Terms& terms) {
+    agree(*layer_.placement(), operation, [&](Terms& terms) {
       if (!found) {
         throw_no_forward();
       }
-      dy = checked_gradient(*this, saved, gradient);
-      terms.add("mode", is_training() ? "training" : "eval");
+      dy = checked_gradient(layer_, saved, gradient);
+      terms.add("mode", layer_.is_training() ? "training" : "eval");
       terms.add("sbp", saved.distribution->sbp.str());
       if (is_split_batch(saved.distribution->sbp)) {
         split.emplace(backward_call(saved, operation, dy));
@@ -283,7 +286,7 @@ BatchNorm::InputGradients BatchNorm::differentiate_global(const Tensor& grad_out
   } catch (...) {
     if (found) {
       halnorm::detail::TrainStatistics no_room;
-      saved_->push(saved, no_room);
+      saved_.push(saved, no_room);
     }
     throw;
   }

@@ -1,0 +1,188 @@
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "base/strides.h"
+#include "functional/fused_functions.h"
+#include "functional/train_statistics.h"
+#include "halnorm/error.h"
+#include "halnorm/functional.h"
+#include "halnorm/grad_mode.h"
+#include "nn/batch_norm/layer_call.h"
+#include "tensor/impl.h"
+#include "tensor/overlap.h"
+
+/// @file
+/// The forward of a layer.
+
+namespace halnorm::nn::detail {
+
+Tensor kept_input(const Tensor& x, const Tensor& out) {
+  return out.defined() && halnorm::detail::may_overlap(x, out) ? x.clone() : x;
+}
+
+void count_forward(std::int64_t* count, const Tensor& counter) {
+  if (count != nullptr && *count < std::numeric_limits<std::int64_t>::max()) {
+    ++*count;
+    halnorm::detail::count_write(counter);
+  }
+}
+
+Tensor LayerCall::forward(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {
+  if (layer_.placement() != nullptr ||
+      (x.defined() && halnorm::detail::TensorAccess::of(x).distribution)) {
+    return compute_global(x, out, epilogue);
+  }
+  check_input(x);
+  check_statistics();
+  return layer_.is_training() || !layer_.running_mean.defined()
+             ? normalize_by_batch(x, out, epilogue)
+             : normalize_by_running(x, out, epilogue);
+}
+
+void LayerCall::check_input(const Tensor& x) const {
+  if (!x.defined()) {
+    throw ValueError(layer_.name() + ": got an undefined tensor, wanted an input with " +
+                     std::to_string(layer_.num_features_) + " channels");
+  }
+  layer_.check_input_dim(x);
+  if (x.shape()[1] != layer_.num_features_) {
+    throw ShapeError(layer_.name() + ": expected an input with " +
+                     std::to_string(layer_.num_features_) + " channels (num_features), got " +
+                     std::to_string(x.shape()[1]) + " in input size " +
+                     halnorm::detail::to_string(x.shape()));
+  }
+}
+
+void LayerCall::check_statistics() const {
+  if (layer_.running_mean.defined() != layer_.running_var.defined()) {
+    throw ValueError(layer_.name() +
+                     ": running_mean and running_var must either both be None or neither be "
+                     "None, but only " +
+                     (layer_.running_mean.defined() ? "running_mean" : "running_var") +
+                     " is defined");
+  }
+}
+
+/// Where the counter is kept; null if nothing is counted.
+std::int64_t* LayerCall::counter() const {
+  if (!layer_.is_training() || !layer_.options_.track_running_stats ||
+      !layer_.num_batches_tracked.defined()) {
+    return nullptr;
+  }
+  const auto& fields = halnorm::detail::TensorAccess::of(layer_.num_batches_tracked);
+  if (fields.numel != 1) {
+    throw ShapeError(layer_.name() + ": num_batches_tracked should contain 1 element, got shape " +
+                     halnorm::detail::to_string(fields.shape));
+  }
+  if (fields.dtype != DType::Int64) {
+    throw DTypeError(layer_.name() + ": num_batches_tracked is " +
+                     std::string(name_of(fields.dtype)) + ", wanted int64");
+  }
+  if (fields.memory) {
+    throw DeviceError(layer_.name() + ": num_batches_tracked is on " + fields.device.str() +
+                      ", wanted cpu");
+  }
+  return static_cast<std::int64_t*>(fields.data);
+}
+
+double LayerCall::update_factor(const std::int64_t* counter) const {
+  if (layer_.options_.momentum) {
+    return *layer_.options_.momentum;
+  }
+  if (counter == nullptr) {
+    throw ValueError(layer_.name() +
+                     ": got momentum None without num_batches_tracked, wanted the counter that "
+                     "the average over all batches divides by");
+  }
+  if (*counter < 0) {
+    throw ValueError(layer_.name() + ": num_batches_tracked is " + std::to_string(*counter) +
+                     ", wanted at least 0 for momentum None, the average over all batches");
+  }
+  return 1.0 / (static_cast<double>(*counter) + 1.0);
+}
+
+Tensor LayerCall::normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
+                                     const How& how) {
+  std::int64_t* const count = counter();
+  const Tensor scale = layer_.weight.data();
+  functional::BatchNormForward result;
+  halnorm::detail::TrainStatistics room;
+  const bool keeps = saved_.begin(grad_enabled(), layer_.is_training(), &room);
+  Tensor input = keeps ? kept_input(x, out) : Tensor();
+  if (layer_.is_training() && layer_.options_.track_running_stats &&
+      layer_.running_mean.defined()) {
+    const double factor = update_factor(count);
+    result = epilogue.fused
+                 ? epilogue.fused->train_update(x, epilogue.addend, layer_.running_mean,
+                                                layer_.running_var, scale, layer_.bias.data(),
+                                                factor, layer_.options_.eps, out, epilogue.slope)
+                 : functional::batch_norm_train_update(x, layer_.running_mean, layer_.running_var,
+                                                       scale, layer_.bias.data(), factor,
+                                                       layer_.options_.eps, out, room);
+  } else {
+    result = epilogue.fused ? epilogue.fused->train(x, epilogue.addend, scale, layer_.bias.data(),
+                                                    layer_.options_.eps, out, epilogue.slope)
+                            : functional::batch_norm_train(x, scale, layer_.bias.data(),
+                                                           layer_.options_.eps, out);
+  }
+  count_forward(count, layer_.num_batches_tracked);
+  if (!keeps) {
+    saved_.give_room({std::move(result.mean), std::move(result.invstd), std::move(room.m2)});
+  } else {
+    SavedForward record{.x = std::move(input),
+                        .weight = layer_.weight,
+                        .bias = layer_.bias,
+                        .training = layer_.is_training(),
+                        .mean = std::move(result.mean),
+                        .spread = std::move(result.invstd),
+                        .eps = layer_.options_.eps,
+                        .y = epilogue.fused ? result.y : Tensor(),
+                        .fused = epilogue.fused,
+                        .slope = epilogue.slope,
+                        .has_addend = epilogue.addend.defined(),
+                        .distribution = how};
+    record.note_writes(scale);
+    saved_.push(record, room);
+  }
+  return std::move(result.y);
+}
+
+Tensor LayerCall::normalize_by_running(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
+                                       const How& how) {
+  SavedForward record;
+  const bool keeps = grad_enabled() && saved_.begin(true, layer_.is_training(), nullptr);
+  if (keeps) {
+    record = {.x = kept_input(x, out),
+              .weight = layer_.weight,
+              .bias = layer_.bias,
+              .training = layer_.is_training(),
+              .batch_statistics = false,
+              .mean = layer_.running_mean.clone(),
+              .spread = layer_.running_var.clone(),
+              .eps = layer_.options_.eps,
+              .y = {},
+              .fused = epilogue.fused,
+              .slope = epilogue.slope,
+              .has_addend = epilogue.addend.defined(),
+              .distribution = how};
+  }
+  Tensor y = epilogue.fused ? epilogue.fused->infer(x, epilogue.addend, layer_.running_mean,
+                                                    layer_.running_var, layer_.weight.data(),
+                                                    layer_.bias.data(), layer_.options_.eps, out,
+                                                    epilogue.slope)
+                            : functional::batch_norm_infer(
+                                  x, layer_.running_mean, layer_.running_var, layer_.weight.data(),
+                                  layer_.bias.data(), layer_.options_.eps, out);
+  if (keeps) {
+    if (epilogue.fused) {
+      record.y = y;
+    }
+    record.note_writes(layer_.weight.data());
+    halnorm::detail::TrainStatistics no_room;
+    saved_.push(record, no_room);
+  }
+  return y;
+}
+
+}  // namespace halnorm::nn::detail

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "halnorm/nn/batch_norm.h"
+#include "nn/batch_norm/forward_records.h"
+#include "nn/module/impl.h"
+
+namespace halnorm::detail {
+class Terms;
+}  // namespace halnorm::detail
+
+namespace halnorm::nn::detail {
+
+/// The operation after the normalization in the same pass: nothing, or y = relu(y + addend).
+struct Epilogue {
+  const FusedFunctions* fused = nullptr;  ///< a fused layer's
+  Tensor addend;                          ///< undefined for none
+  double slope = 0;                       ///< of relu below 0
+};
+
+/// The forward and the backward of a layer without its hooks, local or global.
+class LayerCall {
+ public:
+  explicit LayerCall(BatchNorm& layer) noexcept
+      : layer_(layer), saved_(*ModuleImpl::of(layer).saved) {}
+
+  Tensor forward(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
+  BatchNorm::InputGradients backward(const Tensor& grad_output);
+
+ private:
+  using How = std::shared_ptr<const halnorm::detail::Distribution>;  ///< null for a local forward
+  struct Prepared;
+
+  void check_input(const Tensor& x) const;
+  void check_statistics() const;
+  [[nodiscard]] std::int64_t* counter() const;
+  [[nodiscard]] double update_factor(const std::int64_t* counter) const;
+  Tensor normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
+                            const How& how = nullptr);
+  Tensor normalize_by_running(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
+                              const How& how = nullptr);
+  [[noreturn]] void throw_no_forward() const;
+
+  void check_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue) const;
+  Tensor compute_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
+  Tensor normalize_by_all(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
+  Prepared prepare_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
+                          halnorm::detail::Terms& terms) const;
+  BatchNorm::InputGradients differentiate_global(const Tensor& grad_output);
+
+  BatchNorm& layer_;
+  SavedForwards& saved_;
+};
+
+}  // namespace halnorm::nn::detail
