@@ -1,8 +1,10 @@
 #pragma once
 
+#include "kernels/table.h"
+
 /// @file
 /// The operations on float64 in plain C++. A build without float64 kernels takes them for the
-/// channels that leave float32's range (functional/range_fallback.h), so they are few values.
+/// channels that leave float32's range (functional/range/range_fallback.h), so they are few values.
 ///
 /// Each has the arguments of the generated kernels of its name, and may write over the same inputs
 /// as these. Every buffer holds float64, on the host. They run on one thread and return 0.
@@ -20,5 +22,35 @@ int batch_norm_backward_elemt(void** arguments);
 int batch_norm_fused_infer(void** arguments);
 int batch_norm_fused_elemt(void** arguments);
 int relu_backward(void** arguments);
+
+/// The function of an operation; null for a variant, and for an operation without a fallback.
+constexpr int (*function_of(Operation operation))(void**) {
+  switch (operation) {
+    case Operation::batch_norm_train:
+      return &batch_norm_train;
+    case Operation::batch_norm_infer:
+      return &batch_norm_infer;
+    case Operation::batch_norm_backward:
+      return &batch_norm_backward;
+    case Operation::batch_norm_backward_infer:
+      return &batch_norm_backward_infer;
+    case Operation::batch_norm_moments:
+      return &batch_norm_moments;
+    case Operation::batch_norm_elemt:
+      return &batch_norm_elemt;
+    case Operation::batch_norm_backward_reduce:
+      return &batch_norm_backward_reduce;
+    case Operation::batch_norm_backward_elemt:
+      return &batch_norm_backward_elemt;
+    case Operation::batch_norm_fused_infer:
+      return &batch_norm_fused_infer;
+    case Operation::batch_norm_fused_elemt:
+      return &batch_norm_fused_elemt;
+    case Operation::relu_backward:
+      return &relu_backward;
+    default:
+      return nullptr;
+  }
+}
 
 }  // namespace halnorm::detail::scalar_f64
