@@ -47,3 +47,19 @@ add_test(
     "generator=${CMAKE_GENERATOR}" -D "program=${CMAKE_MAKE_PROGRAM}" -P
     "${CMAKE_CURRENT_LIST_DIR}/subdirectory_test.cmake"
 )
+
+# The generators' objects are this build tree's; those of an instrumented build are slow.
+if(TARGET halnorm_generators AND NOT HALNORM_SANITIZER)
+  add_test(
+    NAME page_adds_an_operation
+    COMMAND
+      "${HALNORM_TEST_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/add_operation.py" --source
+      "${PROJECT_SOURCE_DIR}" --build "${PROJECT_BINARY_DIR}" --work
+      "${CMAKE_CURRENT_BINARY_DIR}/add_operation" --cmake "${CMAKE_COMMAND}" -G "${CMAKE_GENERATOR}"
+      "-DCMAKE_MAKE_PROGRAM=${CMAKE_MAKE_PROGRAM}" "-DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}"
+      "-DCMAKE_PREFIX_PATH=${halide_package_dir}"
+      "-DHALNORM_DLPACK_INCLUDE_DIR=${HALNORM_DLPACK_INCLUDE_DIR}" -DCMAKE_BUILD_TYPE=Debug
+      -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DHALNORM_TARGETS=portable -DHALNORM_DTYPES=f32
+      -DHALNORM_OPERATIONS=inference
+  )
+endif()
