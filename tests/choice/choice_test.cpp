@@ -8,7 +8,7 @@
 
 #include "halnorm/functional_fused.h"
 #include "halnorm/halnorm.h"
-#include "support/element.h"
+#include "support/cases/element.h"
 #include "support/throws.h"
 
 // Whatever HALNORM_OPERATIONS and HALNORM_DTYPES chose: what is there computes, and what is not is

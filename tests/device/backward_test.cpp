@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "device/on_device.h"
-#include "support/element.h"
+#include "support/cases/element.h"
 #include "support/fused.h"
 #include "support/kernel_test.h"
 #include "support/throws.h"

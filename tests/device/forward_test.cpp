@@ -1,5 +1,5 @@
 #include "device/on_device.h"
-#include "support/element.h"
+#include "support/cases/element.h"
 #include "support/fused.h"
 #include "support/kernel_test.h"
 #include "support/tolerance.h"

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "device/on_device.h"
-#include "support/element.h"
+#include "support/cases/element.h"
 
 namespace F = halnorm::functional;
 using halnorm::DType;

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "halnorm/halnorm.h"
-#include "support/placement.h"
-#include "support/problem.h"
+#include "support/cases/placement.h"
+#include "support/cases/problem.h"
 
 /// @file
 /// What the tests of devices share: they run on each device that is linked and here, and are

@@ -1,9 +1,9 @@
 #include <cmath>
 #include <functional>
 
-#include "support/element.h"
+#include "support/cases/element.h"
+#include "support/cases/problem.h"
 #include "support/kernel_test.h"
-#include "support/problem.h"
 #include "support/tolerance.h"
 
 namespace F = halnorm::functional;

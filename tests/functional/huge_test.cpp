@@ -7,7 +7,7 @@
 
 #include "halnorm/functional.h"
 #include "halnorm/kernels.h"
-#include "support/inputs.h"
+#include "support/cases/inputs.h"
 #include "support/kernel_test.h"
 #include "support/oracle.h"
 

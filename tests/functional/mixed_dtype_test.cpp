@@ -3,8 +3,8 @@
 #include <span>
 
 #include "support/calls.h"
-#include "support/element.h"
-#include "support/problem.h"
+#include "support/cases/element.h"
+#include "support/cases/problem.h"
 #include "support/tolerance.h"
 
 namespace F = halnorm::functional;

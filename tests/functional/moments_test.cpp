@@ -2,9 +2,9 @@
 #include <cmath>
 #include <span>
 
-#include "support/element.h"
+#include "support/cases/element.h"
+#include "support/cases/problem.h"
 #include "support/kernel_test.h"
-#include "support/problem.h"
 #include "support/tolerance.h"
 
 namespace F = halnorm::functional;

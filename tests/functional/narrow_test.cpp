@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "support/element.h"
+#include "support/cases/element.h"
 #include "support/kernel_test.h"
 
 namespace F = halnorm::functional;

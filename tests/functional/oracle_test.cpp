@@ -5,7 +5,7 @@
 #include <cmath>
 #include <functional>
 
-#include "support/inputs.h"
+#include "support/cases/inputs.h"
 #include "support/kernel_test.h"
 
 using oracle::Batch;

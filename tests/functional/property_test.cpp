@@ -3,9 +3,9 @@
 #include <cstdlib>
 #include <string>
 
-#include "support/element.h"
+#include "support/cases/element.h"
+#include "support/cases/random_case.h"
 #include "support/kernel_test.h"
-#include "support/random_case.h"
 #include "support/tolerance.h"
 
 namespace F = halnorm::functional;

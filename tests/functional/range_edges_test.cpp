@@ -5,8 +5,8 @@
 
 #include "halnorm/functional_fused.h"
 #include "halnorm/halnorm.h"
-#include "support/element.h"
-#include "support/range_case.h"
+#include "support/cases/element.h"
+#include "support/cases/range_case.h"
 
 // Single inputs at the ends of float32's range, with the values that they have to give.
 

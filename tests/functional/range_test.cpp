@@ -2,8 +2,8 @@
 #include <functional>
 
 #include "halnorm/functional_fused.h"
+#include "support/cases/range_case.h"
 #include "support/fused.h"
-#include "support/range_case.h"
 
 // The range that halnorm/functional.h promises, for every operation. Bounds are those of
 // support/tolerance.h for each channel by itself. Where the promise leaves out what is below

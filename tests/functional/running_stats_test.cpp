@@ -1,9 +1,9 @@
 #include <cmath>
 #include <optional>
 
-#include "support/element.h"
+#include "support/cases/element.h"
+#include "support/cases/problem.h"
 #include "support/kernel_test.h"
-#include "support/problem.h"
 #include "support/throws.h"
 #include "support/tolerance.h"
 

@@ -1,8 +1,8 @@
 #include <cmath>
 
-#include "support/element.h"
+#include "support/cases/element.h"
+#include "support/cases/problem.h"
 #include "support/kernel_test.h"
-#include "support/problem.h"
 #include "support/tolerance.h"
 
 namespace F = halnorm::functional;

@@ -2,8 +2,8 @@
 #include <thread>
 
 #include "halnorm/functional_fused.h"
+#include "support/cases/problem.h"
 #include "support/kernel_test.h"
-#include "support/problem.h"
 
 namespace F = halnorm::functional;
 using halnorm::Tensor;

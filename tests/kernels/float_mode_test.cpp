@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "halnorm/functional_fused.h"
-#include "support/element.h"
+#include "support/cases/element.h"
+#include "support/cases/problem.h"
 #include "support/float_mode.h"
 #include "support/host_loop.h"
 #include "support/kernel_test.h"
-#include "support/problem.h"
 
 /// @file
 /// The caller's floating-point mode goes with the tasks of a loop, whoever runs them.

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "nn/fixture.h"
-#include "support/inputs.h"
+#include "support/cases/inputs.h"
 #include "support/kernel_test.h"
 #include "support/oracle.h"
 

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "halnorm/nn/batch_norm.h"
-#include "support/element.h"
-#include "support/inputs.h"
+#include "support/cases/element.h"
+#include "support/cases/inputs.h"
 #include "support/kernel_test.h"
 #include "support/oracle.h"
 

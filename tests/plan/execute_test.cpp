@@ -1,8 +1,9 @@
 #include <cmath>
 
+#include "support/cases/problem.h"
 #include "support/cpu.h"
 #include "support/kernel_test.h"
-#include "support/problem.h"
+#include "support/kernel_test.h"
 #include "support/tolerance.h"
 
 /// @file

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <ostream>
 
-#include "support/element.h"
+#include "support/cases/element.h"
 #include "support/tolerance.h"
 
 using halnorm::DType;

@@ -10,10 +10,10 @@
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
 #include "halnorm/kernels.h"
-#include "support/inputs.h"
+#include "support/cases/inputs.h"
+#include "support/cases/placement.h"
+#include "support/cases/shapes.h"
 #include "support/oracle.h"
-#include "support/placement.h"
-#include "support/shapes.h"
 
 /// @file
 /// What every test of the kernels is built from: one case per (target, dtype, layout), a fixture

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "support/element.h"
+#include "support/cases/element.h"
 
 namespace tolerance {
 

@@ -1,10 +1,10 @@
 #pragma once
 
 #include "halnorm/tensor.h"
-#include "support/inputs.h"
+#include "support/cases/inputs.h"
+#include "support/cases/placement.h"
+#include "support/cases/shapes.h"
 #include "support/oracle.h"
-#include "support/placement.h"
-#include "support/shapes.h"
 
 /// @file
 /// One batch and one layer, as the library sees them and as the oracle does.

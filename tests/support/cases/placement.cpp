@@ -1,10 +1,10 @@
-#include "support/placement.h"
+#include "support/cases/placement.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
-#include "support/element.h"
+#include "support/cases/element.h"
 
 namespace placement {
 

@@ -1,6 +1,6 @@
-#include "support/problem.h"
+#include "support/cases/problem.h"
 
-#include "support/element.h"
+#include "support/cases/element.h"
 
 Problem::Problem(inputs::Source source, placement::Layout layout, const shapes::Extents& shape,
                  halnorm::DType dtype, double mean)

@@ -1,8 +1,8 @@
-#include "support/inputs.h"
+#include "support/cases/inputs.h"
 
 #include <span>
 
-#include "support/element.h"
+#include "support/cases/element.h"
 
 namespace inputs {
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "halnorm/tensor.h"
+#include "support/cases/shapes.h"
 #include "support/oracle.h"
-#include "support/shapes.h"
 
 /// @file
 /// Batches placed in memory in every way a caller may have them.

@@ -1,4 +1,4 @@
-#include "support/random_case.h"
+#include "support/cases/random_case.h"
 
 #include <algorithm>
 #include <array>

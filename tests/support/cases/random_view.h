@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "halnorm/tensor.h"
-#include "support/shapes.h"
+#include "support/cases/shapes.h"
 
 /// @file
 /// Tensors of random strides over memory that nobody may touch otherwise.

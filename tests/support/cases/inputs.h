@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "halnorm/tensor.h"
+#include "support/cases/shapes.h"
 #include "support/oracle.h"
-#include "support/shapes.h"
 
 /// @file
 /// Values for the tests, the same on every machine, exact in the dtype under test: the oracle and

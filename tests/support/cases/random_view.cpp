@@ -1,9 +1,9 @@
-#include "support/random_view.h"
+#include "support/cases/random_view.h"
 
 #include <algorithm>
 #include <numeric>
 
-#include "support/element.h"
+#include "support/cases/element.h"
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "support/shapes.h"
+#include "support/cases/shapes.h"
 
 namespace shapes {
 

@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "halnorm/functional.h"
-#include "support/element.h"
-#include "support/inputs.h"
+#include "support/cases/element.h"
+#include "support/cases/inputs.h"
+#include "support/cases/placement.h"
 #include "support/kernel_test.h"
 #include "support/oracle.h"
-#include "support/placement.h"
 #include "support/tolerance.h"
 
 /// @file

@@ -1,4 +1,4 @@
-#include "support/element.h"
+#include "support/cases/element.h"
 
 #include <algorithm>
 #include <bit>

@@ -3,10 +3,10 @@
 #include <cstdint>
 #include <string>
 
-#include "support/element.h"
-#include "support/inputs.h"
+#include "support/cases/element.h"
+#include "support/cases/inputs.h"
+#include "support/cases/random_view.h"
 #include "support/oracle.h"
-#include "support/random_view.h"
 
 /// @file
 /// Random batches, layers and options, each made of one number.
