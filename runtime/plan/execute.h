@@ -44,6 +44,8 @@ struct ElemtOperands {
   Channels weight, bias, mean, invstd;
   View y;                             ///< written
   std::optional<Epilogue> relu = {};  ///< of execute_fused()
+
+  [[nodiscard]] ElemtOperands part(const Box& box) const noexcept;
 };
 
 struct InferOperands {
@@ -52,6 +54,8 @@ struct InferOperands {
   double eps;
   View y;                             ///< written
   std::optional<Epilogue> relu = {};  ///< of execute_fused()
+
+  [[nodiscard]] InferOperands part(const Box& box) const noexcept;
 };
 
 struct TrainOperands {
@@ -62,6 +66,8 @@ struct TrainOperands {
   Channels mean, invstd, m2;
   const RunningStatistics* running = nullptr;  ///< updated in the same launch (devices only)
   std::optional<Epilogue> relu = {};           ///< of execute_fused()
+
+  [[nodiscard]] TrainOperands part(const Box& box) const noexcept;
 };
 
 /// The sums of dy and of dy * (x - mean).
@@ -77,6 +83,8 @@ struct BackwardElemtOperands {
   Channels weight, mean, invstd, sum_dy, sum_dy_xmu;
   double count;
   View dx;  ///< written
+
+  [[nodiscard]] BackwardElemtOperands part(const Box& box) const noexcept;
 };
 
 struct BackwardOperands {
@@ -85,6 +93,8 @@ struct BackwardOperands {
   View dx;  ///< written, and so are the next
   Channels dweight, dbias;
   bool adds = false;  ///< dweight and dbias are those of a ChannelPair, and are added to
+
+  [[nodiscard]] BackwardOperands part(const Box& box) const noexcept;
 };
 
 struct BackwardInferOperands {
@@ -93,6 +103,8 @@ struct BackwardInferOperands {
   double eps;
   View dx;  ///< written, and so are the next
   Channels dweight, dbias;
+
+  [[nodiscard]] BackwardInferOperands part(const Box& box) const noexcept;
 };
 
 /// The gradient through the relu of an epilogue.
@@ -100,6 +112,8 @@ struct ReluBackwardOperands {
   View dy, y;
   double slope;
   View dx;  ///< written; may be dy
+
+  [[nodiscard]] ReluBackwardOperands part(const Box& box) const noexcept;
 };
 
 void execute(const char* function, const UpdateOperands& o);

@@ -13,42 +13,42 @@ namespace halnorm::detail {
 
 using Way = Step::Way;
 
+BackwardElemtOperands BackwardElemtOperands::part(const Box& b) const noexcept {
+  return {dy.part(b),
+          x.part(b),
+          weight.part(b.first_c, b.c),
+          mean.part(b.first_c, b.c),
+          invstd.part(b.first_c, b.c),
+          sum_dy.part(b.first_c, b.c),
+          sum_dy_xmu.part(b.first_c, b.c),
+          count,
+          dx.part(b)};
+}
+
+BackwardOperands BackwardOperands::part(const Box& b) const noexcept {
+  return {dy.part(b),
+          x.part(b),
+          weight.part(b.first_c, b.c),
+          mean.part(b.first_c, b.c),
+          invstd.part(b.first_c, b.c),
+          dx.part(b),
+          dweight.part(b.first_c, b.c),
+          dbias.part(b.first_c, b.c)};
+}
+
+BackwardInferOperands BackwardInferOperands::part(const Box& b) const noexcept {
+  return {dy.part(b),
+          x.part(b),
+          weight.part(b.first_c, b.c),
+          running_mean.part(b.first_c, b.c),
+          running_var.part(b.first_c, b.c),
+          eps,
+          dx.part(b),
+          dweight.part(b.first_c, b.c),
+          dbias.part(b.first_c, b.c)};
+}
+
 namespace {
-
-BackwardElemtOperands part(const BackwardElemtOperands& o, const Box& b) {
-  return {o.dy.part(b),
-          o.x.part(b),
-          o.weight.part(b.first_c, b.c),
-          o.mean.part(b.first_c, b.c),
-          o.invstd.part(b.first_c, b.c),
-          o.sum_dy.part(b.first_c, b.c),
-          o.sum_dy_xmu.part(b.first_c, b.c),
-          o.count,
-          o.dx.part(b)};
-}
-
-BackwardOperands part(const BackwardOperands& o, const Box& b) {
-  return {o.dy.part(b),
-          o.x.part(b),
-          o.weight.part(b.first_c, b.c),
-          o.mean.part(b.first_c, b.c),
-          o.invstd.part(b.first_c, b.c),
-          o.dx.part(b),
-          o.dweight.part(b.first_c, b.c),
-          o.dbias.part(b.first_c, b.c)};
-}
-
-BackwardInferOperands part(const BackwardInferOperands& o, const Box& b) {
-  return {o.dy.part(b),
-          o.x.part(b),
-          o.weight.part(b.first_c, b.c),
-          o.running_mean.part(b.first_c, b.c),
-          o.running_var.part(b.first_c, b.c),
-          o.eps,
-          o.dx.part(b),
-          o.dweight.part(b.first_c, b.c),
-          o.dbias.part(b.first_c, b.c)};
-}
 
 void add(const double* part, const Channels& sum) {
   for (std::int64_t c = 0; c < sum.count; ++c) {
@@ -141,7 +141,7 @@ void carry_out(const char* function, const Step& step, const BackwardElemtOperan
   if (step.way == Way::kernel) {
     run_elemt(function, step, o);
   } else {
-    for_each_part(step, [&](std::int64_t i) { run_elemt(function, step, part(o, step.parts[i])); });
+    for_each_part(step, [&](std::int64_t i) { run_elemt(function, step, o.part(step.parts[i])); });
   }
   finish(step);
 }
@@ -183,12 +183,10 @@ void backward_infer_in_passes(const char* function, const Step& step,
   scale_dweight(o.dweight, invstd.get());
 }
 
+}  // namespace
+
 void carry_out(const char* function, const Step& step, const BackwardOperands& o) {
-  if (step.way == Way::groups) {
-    for_each_part(step, [&](std::int64_t i) {
-      carry_out(function, step.of_group(i), part(o, step.parts[i]));
-    });
-  } else if (step.way == Way::passes) {
+  if (step.way == Way::passes) {
     backward_in_passes(function, step, o);
   } else if (o.adds) {
     run(function, *step.kernel, o.dy, o.x, o.weight, o.mean, o.invstd, o.dweight, o.dbias, o.dx,
@@ -200,19 +198,13 @@ void carry_out(const char* function, const Step& step, const BackwardOperands& o
 }
 
 void carry_out(const char* function, const Step& step, const BackwardInferOperands& o) {
-  if (step.way == Way::groups) {
-    for_each_part(step, [&](std::int64_t i) {
-      carry_out(function, step.of_group(i), part(o, step.parts[i]));
-    });
-  } else if (step.way == Way::passes) {
+  if (step.way == Way::passes) {
     backward_infer_in_passes(function, step, o);
   } else {
     run(function, *step.kernel, o.dy, o.x, o.weight, o.running_mean, o.running_var, o.eps, o.dx,
         o.dweight, o.dbias);
   }
 }
-
-}  // namespace
 
 void execute(const char* function, const ReduceOperands& o) {
   const Plan plan = plan_backward_reduce({o.x, o.dy});
@@ -227,12 +219,12 @@ void execute(const char* function, const BackwardElemtOperands& o) {
 void execute(const char* function, const BackwardOperands& o) {
   const Plan plan =
       o.adds ? plan_kernel(rows::batch_norm_backward_add, o.x) : plan_backward({o.x, o.dy, o.dx});
-  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
+  execute_in_groups(function, plan, o);
 }
 
 void execute(const char* function, const BackwardInferOperands& o) {
   const Plan plan = plan_backward_infer({o.x, o.dy, o.dx});
-  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
+  execute_in_groups(function, plan, o);
 }
 
 }  // namespace halnorm::detail

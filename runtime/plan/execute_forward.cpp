@@ -15,43 +15,47 @@ using Way = Step::Way;
 
 namespace {
 
-std::optional<Epilogue> part(const std::optional<Epilogue>& relu, const Box& b) {
+std::optional<Epilogue> part_of(const std::optional<Epilogue>& relu, const Box& b) noexcept {
   return relu ? std::optional(Epilogue{relu->addend.part(b), relu->slope}) : std::nullopt;
 }
 
-ElemtOperands part(const ElemtOperands& o, const Box& b) {
-  return {o.x.part(b),
-          o.weight.part(b.first_c, b.c),
-          o.bias.part(b.first_c, b.c),
-          o.mean.part(b.first_c, b.c),
-          o.invstd.part(b.first_c, b.c),
-          o.y.part(b),
-          part(o.relu, b)};
+}  // namespace
+
+ElemtOperands ElemtOperands::part(const Box& b) const noexcept {
+  return {x.part(b),
+          weight.part(b.first_c, b.c),
+          bias.part(b.first_c, b.c),
+          mean.part(b.first_c, b.c),
+          invstd.part(b.first_c, b.c),
+          y.part(b),
+          part_of(relu, b)};
 }
 
-InferOperands part(const InferOperands& o, const Box& b) {
-  return {o.x.part(b),
-          o.running_mean.part(b.first_c, b.c),
-          o.running_var.part(b.first_c, b.c),
-          o.weight.part(b.first_c, b.c),
-          o.bias.part(b.first_c, b.c),
-          o.eps,
-          o.y.part(b),
-          part(o.relu, b)};
+InferOperands InferOperands::part(const Box& b) const noexcept {
+  return {x.part(b),
+          running_mean.part(b.first_c, b.c),
+          running_var.part(b.first_c, b.c),
+          weight.part(b.first_c, b.c),
+          bias.part(b.first_c, b.c),
+          eps,
+          y.part(b),
+          part_of(relu, b)};
 }
 
-TrainOperands part(const TrainOperands& o, const Box& b) {
-  return {o.x.part(b),
-          o.weight.part(b.first_c, b.c),
-          o.bias.part(b.first_c, b.c),
-          o.eps,
-          o.y.part(b),
-          o.mean.part(b.first_c, b.c),
-          o.invstd.part(b.first_c, b.c),
-          o.m2.part(b.first_c, b.c),
+TrainOperands TrainOperands::part(const Box& b) const noexcept {
+  return {x.part(b),
+          weight.part(b.first_c, b.c),
+          bias.part(b.first_c, b.c),
+          eps,
+          y.part(b),
+          mean.part(b.first_c, b.c),
+          invstd.part(b.first_c, b.c),
+          m2.part(b.first_c, b.c),
           nullptr,
-          part(o.relu, b)};
+          part_of(relu, b)};
 }
+
+namespace {
 
 /// Adds a part's moments. Chan, Golub and LeVeque 1979, equation 2.1.
 void merge_part(double count, const Channels& mean, const Channels& m2, double part_count,
@@ -176,34 +180,6 @@ void run_train(const char* function, const Kernel& kernel, const TrainOperands& 
 
 }  // namespace
 
-void carry_out(const char* function, const Step& step, const InferOperands& o) {
-  if (step.way == Way::groups) {
-    for_each_part(step, [&](std::int64_t i) {
-      carry_out(function, step.of_group(i), part(o, step.parts[i]));
-    });
-  } else if (step.way == Way::passes) {
-    infer_by_elemt(function, step, o);
-  } else if (o.relu) {
-    run(function, *step.kernel, o.x, o.relu->addend, o.running_mean, o.running_var, o.weight,
-        o.bias, o.eps, o.relu->slope, o.y);
-  } else {
-    run(function, *step.kernel, o.x, o.running_mean, o.running_var, o.weight, o.bias, o.eps, o.y);
-  }
-}
-
-void carry_out(const char* function, const Step& step, const TrainOperands& o) {
-  if (step.way == Way::groups) {
-    for_each_part(step, [&](std::int64_t i) {
-      carry_out(function, step.of_group(i), part(o, step.parts[i]));
-    });
-  } else if (step.way == Way::passes) {
-    train_in_passes(function, step, o);
-  } else {
-    run_train(function, *step.kernel, o);
-    finish(step);
-  }
-}
-
 void carry_out(const char* function, const Step& step, const MomentsOperands& o) {
   if (step.way == Way::columns) {
     moments_of_columns(function, step, o);
@@ -222,9 +198,29 @@ void carry_out(const char* function, const Step& step, const ElemtOperands& o) {
   if (step.way == Way::kernel) {
     run_elemt(function, step, o);
   } else {
-    for_each_part(step, [&](std::int64_t i) { run_elemt(function, step, part(o, step.parts[i])); });
+    for_each_part(step, [&](std::int64_t i) { run_elemt(function, step, o.part(step.parts[i])); });
   }
   finish(step);
+}
+
+void carry_out(const char* function, const Step& step, const InferOperands& o) {
+  if (step.way == Way::passes) {
+    infer_by_elemt(function, step, o);
+  } else if (o.relu) {
+    run(function, *step.kernel, o.x, o.relu->addend, o.running_mean, o.running_var, o.weight,
+        o.bias, o.eps, o.relu->slope, o.y);
+  } else {
+    run(function, *step.kernel, o.x, o.running_mean, o.running_var, o.weight, o.bias, o.eps, o.y);
+  }
+}
+
+void carry_out(const char* function, const Step& step, const TrainOperands& o) {
+  if (step.way == Way::passes) {
+    train_in_passes(function, step, o);
+  } else {
+    run_train(function, *step.kernel, o);
+    finish(step);
+  }
 }
 
 void execute(const char* function, const MomentsOperands& o) {
@@ -239,14 +235,14 @@ void execute(const char* function, const ElemtOperands& o) {
 
 void execute(const char* function, const InferOperands& o) {
   const Plan plan = plan_infer({o.x, o.y}, rows::batch_norm_infer, rows::batch_norm_elemt);
-  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
+  execute_in_groups(function, plan, o);
 }
 
 void execute(const char* function, const TrainOperands& o) {
   const Plan plan = o.running == nullptr
                         ? plan_train({o.x, o.y}, &rows::batch_norm_train, rows::batch_norm_elemt)
                         : plan_kernel(rows::batch_norm_train_update, o.x);
-  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
+  execute_in_groups(function, plan, o);
 }
 
 }  // namespace halnorm::detail

@@ -5,6 +5,10 @@
 
 namespace halnorm::detail {
 
+ReluBackwardOperands ReluBackwardOperands::part(const Box& b) const noexcept {
+  return {dy.part(b), y.part(b), slope, dx.part(b)};
+}
+
 namespace {
 
 /// On a device training is one kernel, which may update running statistics too.
@@ -38,10 +42,7 @@ void carry_out(const char* function, const Step& step, const ReluBackwardOperand
   if (step.way == Step::Way::kernel) {
     run_relu(function, step, o);
   } else {
-    for_each_part(step, [&](std::int64_t i) {
-      const Box b = step.parts[i];
-      run_relu(function, step, {o.dy.part(b), o.y.part(b), o.slope, o.dx.part(b)});
-    });
+    for_each_part(step, [&](std::int64_t i) { run_relu(function, step, o.part(step.parts[i])); });
   }
   finish(step);
 }
@@ -53,12 +54,12 @@ void execute_fused(const char* function, const InferOperands& o) {
                         ? plan_kernel(rows::batch_norm_fused_infer, o.x)
                         : plan_infer({o.x, o.relu->addend, o.y}, rows::batch_norm_fused_infer,
                                      rows::batch_norm_fused_elemt);
-  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
+  execute_in_groups(function, plan, o);
 }
 
 void execute_fused(const char* function, const TrainOperands& o) {
   const Plan plan = plan_fused_train(o);
-  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
+  execute_in_groups(function, plan, o);
 }
 
 void execute(const char* function, const ReluBackwardOperands& o) {

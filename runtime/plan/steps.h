@@ -7,6 +7,7 @@
 #include "plan/execute.h"
 #include "plan/nontemporal.h"
 #include "plan/plan.h"
+#include "plan/watch.h"
 
 /// @file
 /// What the two directions share in carrying out a plan's steps.
@@ -17,6 +18,8 @@ void carry_out(const char* function, const Step& step, const MomentsOperands& o)
 void carry_out(const char* function, const Step& step, const ElemtOperands& o);
 void carry_out(const char* function, const Step& step, const InferOperands& o);
 void carry_out(const char* function, const Step& step, const TrainOperands& o);
+void carry_out(const char* function, const Step& step, const BackwardOperands& o);
+void carry_out(const char* function, const Step& step, const BackwardInferOperands& o);
 
 /// task(i) for each part, in order or side by side as the step says.
 template <class Task>
@@ -31,6 +34,21 @@ void for_each_part(const Step& step, Task task) {
     }
     parallel_for(step.parts.size(), std::ref(task));  // by reference: nothing is allocated
   }
+}
+
+/// Carries out the plan of an operation that makes statistics and output: see plan_in_groups().
+template <class Operands>
+void execute_in_groups(const char* function, const Plan& plan, const Operands& o) {
+  watched(function, plan, o.x, [&] {
+    const Step& root = plan.root();
+    if (root.way != Step::Way::groups) {
+      carry_out(function, root, o);
+      return;
+    }
+    for_each_part(root, [&](std::int64_t i) {
+      carry_out(function, root.of_group(i), o.part(root.parts[i]));
+    });
+  });
 }
 
 /// The kernel of a step for one of its parts, of which it writes `out`.

@@ -3,7 +3,6 @@
 #include "support/cases/problem.h"
 #include "support/cpu.h"
 #include "support/kernel_test.h"
-#include "support/kernel_test.h"
 #include "support/tolerance.h"
 
 /// @file
