@@ -14,68 +14,23 @@ well. The exit status is 1 if a case became slower.
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import re
-import statistics
 import subprocess
 import sys
-from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 
-import programs
-import tables
-from measurements import OURS, Case, Spread, geometric_mean, parse_name
-from programs import ROOT, Program
-from run import add_common_arguments, fill_in_defaults, options_of, select, warn_if_busy
+import numpy as np
+import pandas as pd
+from results import programs, tables
+from results.measurements import KEYS, OURS, parse_name
+from results.programs import ROOT, Program
+from run import common_arguments, options_of, parse, select, warn_if_busy
+from scipy.stats import gmean
 
 LEAST_CHANGE = 1.02
 SIDES = ("base", "new", "again")  # again: the same program as new
-
-# times[side][case] in ns, round by round
-Times = dict[str, dict[Case, list[float]]]
-
-
-@dataclass(frozen=True)
-class Change:
-    """Ratios above 1: faster than the base."""
-
-    case: Case
-    base: float
-    new: float
-    ratio: Spread
-    noise: float  # the largest ratio of ours to ours, either way
-
-    @property
-    def counts(self) -> bool:
-        one_side = self.ratio.low > 1 or self.ratio.high < 1
-        distance = abs(math.log(self.ratio.median))
-        return one_side and distance > math.log(max(self.noise, LEAST_CHANGE))
-
-    @property
-    def slower(self) -> bool:
-        return self.counts and self.ratio.median < 1
-
-
-def change_of(case: Case, times: Times) -> Change:
-    base, new, again = (times[side][case] for side in SIDES)
-    ratio = Spread.of(b / n for b, n in zip(base, new, strict=True))
-    noise = max(max(a / n, n / a) for a, n in zip(again, new, strict=True))
-    return Change(case, statistics.median(base), statistics.median(new), ratio, noise)
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, prog="./dev bench", formatter_class=argparse.RawTextHelpFormatter
-    )
-    add_common_arguments(parser)
-    parser.add_argument("--compare", metavar="BASE", required=True, help="a git revision")
-    arguments = parser.parse_args()
-    if arguments.rounds is None:
-        arguments.rounds = 6
-    fill_in_defaults(parser, arguments)
-    return arguments
+SAME = ("CMAKE_BUILD_TYPE", "CMAKE_CXX_COMPILER", "HALNORM_TARGETS", "HalideHelpers_DIR")
 
 
 def _git(*words: str) -> str:
@@ -93,32 +48,27 @@ def _cached(build: Path, name: str) -> str:
     return found.group(1) if found else ""
 
 
-def build_base(revision: str, build: Path) -> Program:
-    """Builds the revision in a folder of its own, for the same targets as this build."""
-    commit = _git("rev-parse", "--verify", f"{revision}^{{commit}}")
-    home = ROOT / "build/compare" / commit[:12]
-    source, there = home / "source", home / "build"
+def _source_of(commit: str, home: Path) -> Path:
+    source, unfinished = home / "source", home / "unfinished"
     if not source.exists():
-        unfinished = home / "unfinished"
         unfinished.mkdir(parents=True, exist_ok=True)
         archive = home / "source.tar"
         _git("archive", f"--output={archive}", commit)
         subprocess.run(["tar", "-xf", str(archive), "-C", str(unfinished)], check=True)
         archive.unlink()
         unfinished.rename(source)
-    tools = ROOT / ".venv/bin"
-    same = {
-        name: _cached(build, name)
-        for name in (
-            "CMAKE_BUILD_TYPE",
-            "CMAKE_CXX_COMPILER",
-            "HALNORM_TARGETS",
-            "HalideHelpers_DIR",
-        )
-    }
-    off = {f"HALNORM_{name}": "OFF" for name in ("TESTS", "EXAMPLES", "INSTALL")}
-    options = [f"-D{name}={value}" for name, value in (same | off).items() if value]
-    configure = [str(tools / "cmake"), "-S", str(source), "-B", str(there), "-G", "Ninja", *options]
+    return source
+
+
+def build_base(revision: str, build: Path) -> Program:
+    """Builds the revision in a folder of its own, for the same targets as this build."""
+    commit = _git("rev-parse", "--verify", f"{revision}^{{commit}}")
+    home = ROOT / "build/compare" / commit[:12]
+    source, there, tools = _source_of(commit, home), home / "build", ROOT / ".venv/bin"
+    options = {name: _cached(build, name) for name in SAME}
+    options |= {f"HALNORM_{name}": "OFF" for name in ("TESTS", "EXAMPLES", "INSTALL")}
+    given = [f"-D{name}={value}" for name, value in options.items() if value]
+    configure = [str(tools / "cmake"), "-S", str(source), "-B", str(there), "-G", "Ninja", *given]
     make = [str(tools / "cmake"), "--build", str(there), "--target", "halnorm_bench"]
     print(f"building {revision} ({commit[:12]})", flush=True)
     environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
@@ -129,8 +79,11 @@ def build_base(revision: str, build: Path) -> Program:
     return Program("base", (str(there / "bench/halnorm_bench"),))
 
 
-def measure(sides: dict[str, Program], selected: dict, arguments: argparse.Namespace) -> Times:
-    times: Times = {side: defaultdict(list) for side in SIDES}
+def measure(
+    sides: dict[str, Program], selected: dict, arguments: argparse.Namespace
+) -> list[dict[str, object]]:
+    """A row for each case, side and round."""
+    rows = []
     for turn in range(arguments.rounds):
         first = turn % len(SIDES)
         for count, (shape, pattern) in enumerate(selected.items(), 1):
@@ -139,49 +92,69 @@ def measure(sides: dict[str, Program], selected: dict, arguments: argparse.Names
             # The floor is left out: both sides move the same memory.
             options = options_of(shape, f"{pattern}.*/{OURS}", arguments)
             for side in SIDES[first:] + SIDES[:first]:
-                benchmarks = sides[side].measure(options, arguments.min_time)["benchmarks"]
-                assert isinstance(benchmarks, list)
-                for entry in benchmarks:
-                    times[side][parse_name(entry["name"])[1]].append(entry["best_ns"])
-    return times
+                for entry in sides[side].measure(options, arguments.min_time)["benchmarks"]:
+                    sample = {"side": side, "round": turn, "ns": entry["best_ns"]}
+                    rows.append(parse_name(entry["name"]) | sample)
+    return rows
 
 
-def text_of(changes: list[Change]) -> str:
-    header = ["case", "base us", "new us", "base / new", "min..max", "noise"]
-    lines = []
-    for change in sorted(changes, key=lambda change: change.ratio.median):
-        case, ratio = change.case, change.ratio
-        name = f"{case.operation}/{case.layout}/{case.dtype}/{case.shape}, threads: {case.threads}"
-        spread = f"{ratio.low:.2f}..{ratio.high:.2f}"
-        line = [name, tables.us(change.base), tables.us(change.new), f"{ratio.median:.2f}", spread]
-        lines.append([*line, f"{change.noise:.2f}"])
-    return tables.table(header, lines, markdown=False)
+def changes(rows: list[dict[str, object]]) -> pd.DataFrame:
+    """For each case that all sides have: times, the ratio base / new, above 1 if we are faster, and
+    the noise: the largest ratio of ours to ours, either way."""
+    frame = pd.DataFrame(rows).pivot(index=[*KEYS, "round"], columns="side", values="ns").dropna()
+    frame["ratio"] = frame["base"] / frame["new"]
+    frame["noise"] = np.exp(np.abs(np.log(frame["again"] / frame["new"])))
+    cases = frame.groupby(KEYS)
+    result = cases[["base", "new", "ratio"]].median()
+    result["low"], result["high"] = cases["ratio"].min(), cases["ratio"].max()
+    result["noise"] = cases["noise"].max()
+    one_side = (result["low"] > 1) | (result["high"] < 1)
+    distance = np.exp(np.abs(np.log(result["ratio"])))
+    result["counts"] = one_side & (distance > np.maximum(result["noise"], LEAST_CHANGE))
+    result["slower"] = result["counts"] & (result["ratio"] < 1)
+    return result
 
 
-def report(changes: list[Change]) -> int:
+def text_of(changed: pd.DataFrame) -> str:
+    lines = changed.sort_values("ratio").reset_index()
+    case = lines["operation"] + "/" + lines["layout"] + "/" + lines["dtype"] + "/" + lines["shape"]
+    lines["case"] = case + ", threads: " + lines["threads"].astype(str)
+    for name in ("base", "new"):
+        lines[f"{name} us"] = lines[name].map(tables.us)
+    lines["base / new"] = lines["ratio"].map(tables.ratio)
+    lines["min..max"] = lines["low"].map(tables.ratio) + ".." + lines["high"].map(tables.ratio)
+    lines["noise"] = lines["noise"].map(tables.ratio)
+    columns = ["case", "base us", "new us", "base / new", "min..max", "noise"]
+    return tables.table(lines[columns], markdown=False)
+
+
+def report(result: pd.DataFrame) -> int:
     """Prints what changed; the exit status."""
-    counting = [change for change in changes if change.counts]
-    slower = [change for change in counting if change.slower]
-    if counting:
-        print(f"\n{text_of(counting)}")
-    mean = geometric_mean(change.ratio.median for change in changes)
-    print(f"\n{len(changes)} cases: {len(slower)} slower, {len(counting) - len(slower)} faster,")
+    changed, slower = result[result["counts"]], int(result["slower"].sum())
+    if len(changed):
+        print(f"\n{text_of(changed)}")
+    mean = gmean(result["ratio"])
+    print(f"\n{len(result)} cases: {slower} slower, {len(changed) - slower} faster,")
     print(f"the others within the noise; geometric mean of base / new: {mean:.3f}")
     return 1 if slower else 0
 
 
 def main() -> None:
-    arguments = parse_arguments()
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        prog="./dev bench",
+        formatter_class=argparse.RawTextHelpFormatter,
+        parents=[common_arguments("6")],
+    )
+    parser.add_argument("--compare", metavar="BASE", required=True, help="a git revision")
+    arguments = parse(parser, 6)
     ours = programs.ours(arguments.build_dir)
     base = build_base(arguments.compare, arguments.build_dir)
     known = {shape.name for shape in base.shapes()}
     selected = select([shape for shape in ours.shapes() if shape.name in known], arguments)
-    if not selected:
-        sys.exit("no shape is left to measure")
     warn_if_busy()
-    times = measure({"base": base, "new": ours, "again": ours}, selected, arguments)
-    both = [case for case in times["new"] if case in times["base"]]
-    sys.exit(report([change_of(case, times) for case in both]))
+    rows = measure({"base": base, "new": ours, "again": ours}, selected, arguments)
+    sys.exit(report(changes(rows)))
 
 
 if __name__ == "__main__":

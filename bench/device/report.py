@@ -4,113 +4,82 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import sys
 from pathlib import Path
+
+import pandas as pd
+from scipy.stats import gmean
+from tabulate import tabulate
 
 # Bytes that an operation has to move, in those of x: what it reads and what it writes. Training
 # reads x twice, backward x and dy.
 MOVED = {"copy": 2, "train": 3, "infer": 2, "backward": 5}
 OPERATIONS = ("train", "infer", "backward")
-CUDNN = ("cudnn", "persistent")
 PEERS = {"cudnn": "cuDNN", "persistent": "cuDNN, persistent", "torch": "PyTorch's own"}
 LARGE = 64e6
 
-Key = tuple[str, str, str, str]
-Row = dict[str, float]
+
+def read(paths: list[Path]) -> pd.DataFrame:
+    """Our rows in the order of the files, with the share of the speed at which the device copies a
+    tensor of this size, and each peer's time."""
+    lines = [line for path in paths for line in path.read_text().splitlines()]
+    rows = pd.DataFrame([json.loads(line) for line in lines if line.startswith("{")])
+    rows["shape"] += " " + rows["layout"]
+    rows["text"] = [f"{r.us:.1f} ({r.least:.1f} to {r.most:.1f})" for r in rows.itertuples()]
+    case = ["shape", "dtype", "operation"]
+    ours = rows[rows["peer"] == "halnorm"].drop(columns="peer")
+    copies = ours[ours["operation"] == "copy"].set_index(["shape", "dtype"])["us"] / MOVED["copy"]
+    ours = ours.join(copies.rename("copy"), on=["shape", "dtype"])
+    ours["of copy"] = ours["copy"] * ours["operation"].map(MOVED) / ours["us"]
+    for peer, own in rows[rows["peer"].isin(PEERS)].groupby("peer"):
+        times = own.set_index(case)[["us", "text"]].add_prefix(f"{peer} ")
+        ours = ours.join(times, on=case)
+    return ours[ours["operation"] != "copy"]
 
 
-def read(path: Path) -> dict[Key, Row]:
-    rows = [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
-    return {(r["peer"], f"{r['shape']} {r['layout']}", r["dtype"], r["operation"]): r for r in rows}
-
-
-def share_of_copy(rows: dict[Key, Row], key: Key) -> float:
-    """Of the speed at which the device copies a tensor of this size."""
-    _, shape, dtype, operation = key
-    copy = rows["halnorm", shape, dtype, "copy"]["us"] / MOVED["copy"]
-    return copy * MOVED[operation] / rows[key]["us"]
-
-
-def best(rows: dict[Key, Row], key: Key, peers: tuple[str, ...]) -> float | None:
-    """The time of the quickest of these peers."""
-    times = [rows[(p, *key[1:])]["us"] for p in peers if (p, *key[1:]) in rows]
-    return min(times, default=None)
-
-
-def ours(rows: dict[Key, Row], dtype: str, operation: str) -> list[Key]:
-    return [key for key in rows if key[0] == "halnorm" and key[2:] == (dtype, operation)]
-
-
-def times_faster(rows: dict[Key, Row], keys: list[Key], peers: tuple[str, ...]) -> str:
+def times_faster(rows: pd.DataFrame, peers: tuple[str, ...]) -> str:
     """The geometric mean, the least, and where we are slower by more than a twentieth."""
-    pairs = [(key, best(rows, key, peers)) for key in keys]
-    ratios = [time / rows[key]["us"] for key, time in pairs if time is not None]
-    if not ratios:
+    known = [f"{peer} us" for peer in peers if f"{peer} us" in rows]
+    ratios = (rows[known].min(axis=1) / rows["us"]).dropna() if known else []
+    if not len(ratios):
         return "-"
-    slower = sum(ratio < 1 / 1.05 for ratio in ratios)
-    mean = statistics.geometric_mean(ratios)
-    return (
-        f"{mean:.2f} ({min(ratios):.2f} to {max(ratios):.1f}), slower in {slower} of {len(ratios)}"
-    )
+    slower = int((ratios < 1 / 1.05).sum())
+    range_ = f"{ratios.min():.2f} to {ratios.max():.1f}"
+    return f"{gmean(ratios):.2f} ({range_}), slower in {slower} of {len(ratios)}"
 
 
-def summary(rows: dict[Key, Row], dtypes: list[str]) -> list[str]:
-    lines = [
-        f"| | of the copy, from {LARGE / 1e6:.0f} MB on | times the better of cuDNN's two modes | "
-        "times PyTorch's own |",
-        "|---|---|---|---|",
-    ]
-    for dtype in dtypes:
-        for operation in OPERATIONS:
-            keys = ours(rows, dtype, operation)
-            large = [share_of_copy(rows, key) for key in keys if rows[key]["bytes"] >= LARGE]
-            share = "-"
-            if large:
-                share = f"{statistics.geometric_mean(large):.2f} ({min(large):.2f} at the least)"
-            cells = [share, times_faster(rows, keys, CUDNN), times_faster(rows, keys, ("torch",))]
-            lines.append(f"| {operation}, {dtype} | " + " | ".join(cells) + " |")
-    return [*lines, ""]
+def summary(rows: pd.DataFrame) -> str:
+    header = ["", f"of the copy, from {LARGE / 1e6:.0f} MB on"]
+    header += ["times the better of cuDNN's two modes", "times PyTorch's own"]
+    lines = []
+    for (dtype, operation), own in rows.groupby(["dtype", "operation"], sort=False):
+        large = own.loc[own["bytes"] >= LARGE, "of copy"]
+        share = f"{gmean(large):.2f} ({large.min():.2f} at the least)" if len(large) else "-"
+        cells = [times_faster(own, peers) for peers in (("cudnn", "persistent"), ("torch",))]
+        lines.append([f"{operation}, {dtype}", share, *cells])
+    return tabulate(lines, header, "github", disable_numparse=True)
 
 
-def cell(rows: dict[Key, Row], key: Key) -> str:
-    if key not in rows:
-        return "-"
-    row = rows[key]
-    return f"{row['us']:.1f} ({row['least']:.1f} to {row['most']:.1f})"
+def table(rows: pd.DataFrame) -> str:
+    rows = rows.assign(**{"of copy": rows["of copy"].map("{:.2f}".format)})
+    shown = {"shape": "shape", "text": "halnorm", "of copy": "of copy"}
+    shown |= {f"{peer} text": name for peer, name in PEERS.items() if f"{peer} text" in rows}
+    lines = rows[list(shown)].fillna("-").to_numpy().tolist()
+    return tabulate(lines, list(shown.values()), "github", disable_numparse=True)
 
 
-def table(rows: dict[Key, Row], dtype: str, operation: str) -> list[str]:
-    peers = [p for p in PEERS if any(key[0] == p for key in rows)]
-    head = ["shape", "halnorm", "of copy", *(PEERS[p] for p in peers)]
-    lines = [f"### {operation}, {dtype}", "", "| " + " | ".join(head) + " |"]
-    lines.append("|---" * len(head) + "|")
-    for key in ours(rows, dtype, operation):
-        others = [cell(rows, (p, *key[1:])) for p in peers]
-        share = f"{share_of_copy(rows, key):.2f}"
-        lines.append("| " + " | ".join([key[1], cell(rows, key), share, *others]) + " |")
-    return [*lines, ""]
-
-
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--title", default="GPU")
     parser.add_argument("figures", type=Path, nargs="+")
     options = parser.parse_args()
-    rows: dict[Key, Row] = {}
-    for path in options.figures:
-        rows |= read(path)
-    dtypes = list(dict.fromkeys(key[2] for key in rows))
+    rows = read(options.figures)
     print(f"# {options.title}\n")
     print((Path(__file__).parent / "page.md").read_text())
-    print("\n".join(summary(rows, dtypes)))
-    print("## Every shape\n")
-    print("Microseconds a call: the median of seven runs, the least and the most.\n")
-    for dtype in dtypes:
-        for operation in OPERATIONS:
-            print("\n".join(table(rows, dtype, operation)))
-    return 0
+    print(f"{summary(rows)}\n\n## Every shape\n")
+    print("Microseconds a call: the median of seven runs, the least and the most.")
+    for (dtype, operation), own in rows.groupby(["dtype", "operation"], sort=False):
+        print(f"\n### {operation}, {dtype}\n\n{table(own)}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

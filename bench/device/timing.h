@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <string_view>
 
-#include "../shapes.h"
+#include "../suite/shapes.h"
 
 namespace halnorm::bench {
 

@@ -1,14 +1,12 @@
 // oneDNN's batch normalization on the same shapes, buffers and threads. Tensors are described as
 // (N, C, 1, L): in four dimensions oneDNN takes its generated code, in three its reference code.
 
-#include <algorithm>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 #include <unordered_map>
-#include <vector>
 
-#include "../measure.h"
-#include "../suite.h"
+#include "../suite/measure.h"
+#include "../suite/suite.h"
 
 // Of the OpenMP runtime that oneDNN runs on; its header comes with only some compilers.
 extern "C" void omp_set_num_threads(int threads);
@@ -17,15 +15,15 @@ namespace halnorm::bench {
 namespace {
 
 /// oneDNN sums in float32; this only has to catch a wrong operation, layout or argument.
-double tolerance_of(Element element) { return 1e-3 + 4 * rounding_of(element); }
+double tolerance_of(DType dtype) { return 1e-3 + 4 * rounding_of(dtype); }
 
 using dnnl::memory;
 using dnnl::normalization_flags;
 using dnnl::prop_kind;
 using Arguments = std::unordered_map<int, memory>;
 
-memory::data_type data_type_of(Element element) {
-  return element == Element::BF16 ? memory::data_type::bf16 : memory::data_type::f32;
+memory::data_type data_type_of(DType dtype) {
+  return dtype == DType::BFloat16 ? memory::data_type::bf16 : memory::data_type::f32;
 }
 
 /// oneDNN's engine and one case's memory. scale_shift holds weight, then bias.
@@ -33,29 +31,27 @@ struct Peer {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   memory::desc data;
-  FloatBuffer mean, variance, scale_shift, diff_scale_shift;
+  std::int64_t count;
+  Tensor mean, variance, scale_shift, diff_scale_shift;
   Arguments arguments;
 
   Peer(const Problem& problem, const Case& item)
-      : data({item.shape.n, item.shape.c, 1, item.shape.l}, data_type_of(item.element),
+      : data({item.shape.n, item.shape.c, 1, item.shape.l}, data_type_of(item.dtype),
              item.layout == Layout::Ncl ? memory::format_tag::nchw : memory::format_tag::nhwc),
-        mean(problem.weight.size()),
-        variance(mean.size()),
-        scale_shift(2 * mean.size()),
-        diff_scale_shift(2 * mean.size()) {
-    std::copy_n(problem.weight.data(), mean.size(), scale_shift.data());
-    std::copy_n(problem.bias.data(), mean.size(), scale_shift.data() + mean.size());
+        count(item.shape.c),
+        mean(Tensor::zeros({count})),
+        variance(Tensor::zeros({count})),
+        scale_shift(Tensor::zeros({2, count})),
+        diff_scale_shift(Tensor::zeros({2, count})) {
+    scale_shift.narrow(0, 0, 1).reshape({count}).copy_(problem.weight);
+    scale_shift.narrow(0, 1, 1).reshape({count}).copy_(problem.bias);
   }
 
-  memory tensor(const DataBuffer& buffer) { return {data, engine, buffer.data()}; }
+  [[nodiscard]] memory tensor(const Tensor& t) const { return {data, engine, t.raw_data()}; }
 
-  memory channels(const FloatBuffer& buffer) {
-    const auto size = static_cast<memory::dim>(buffer.size());
-    const auto count = static_cast<memory::dim>(mean.size());
-    if (size == count) {
-      return {{{count}, memory::data_type::f32, memory::format_tag::x}, engine, buffer.data()};
-    }
-    return {{{2, count}, memory::data_type::f32, memory::format_tag::nc}, engine, buffer.data()};
+  [[nodiscard]] memory channels(const Tensor& t) const {
+    const auto tag = t.dim() == 1 ? memory::format_tag::x : memory::format_tag::nc;
+    return {{t.shape(), memory::data_type::f32, tag}, engine, t.raw_data()};
   }
 
   void run(const dnnl::primitive& primitive) {
@@ -76,8 +72,8 @@ dnnl::batch_normalization_forward::primitive_desc forward_description(const Peer
 }
 
 void run_forward(benchmark::State& state, const Case& item, Problem& problem, Peer& peer) {
-  const auto description = forward_description(peer, item.operation);
-  const bool infer = item.operation == Operation::Infer;
+  const auto description = forward_description(peer, item.info.operation);
+  const bool infer = item.info.operation == Operation::Infer;
   peer.arguments = {
       {DNNL_ARG_SRC, peer.tensor(problem.x)},
       {DNNL_ARG_DST, peer.tensor(problem.out)},
@@ -87,9 +83,9 @@ void run_forward(benchmark::State& state, const Case& item, Problem& problem, Pe
   const dnnl::batch_normalization_forward primitive(description);
   peer.run(primitive);
   if (infer) {
-    problem.verify_infer(item.layout, tolerance_of(item.element));
+    problem.verify_infer(item.layout, tolerance_of(item.dtype));
   } else {
-    problem.verify_train(item.layout, tolerance_of(item.element));
+    problem.verify_train(item.layout, tolerance_of(item.dtype));
   }
   measure(state, [&] { peer.run(primitive); });
   state.SetLabel(description.impl_info_str());
@@ -103,7 +99,7 @@ void run_backward(benchmark::State& state, const Case& item, Problem& problem, P
                     {DNNL_ARG_MEAN, peer.channels(peer.mean)},
                     {DNNL_ARG_VARIANCE, peer.channels(peer.variance)}};
   peer.run(dnnl::batch_normalization_forward(forward));
-  problem.out.spoil();
+  problem.spoil();
   const dnnl::batch_normalization_backward::primitive_desc description(
       {prop_kind::backward, peer.data, peer.data, static_cast<float>(eps),
        normalization_flags::use_scale_shift},
@@ -114,18 +110,20 @@ void run_backward(benchmark::State& state, const Case& item, Problem& problem, P
                          {DNNL_ARG_DIFF_SCALE_SHIFT, peer.channels(peer.diff_scale_shift)}});
   const dnnl::batch_normalization_backward primitive(description);
   peer.run(primitive);
-  const float* dweight = peer.diff_scale_shift.data();
-  problem.verify_backward(item.layout, dweight, dweight + peer.mean.size(),
-                          tolerance_of(item.element));
+  const auto row = [&](std::int64_t i) {
+    return peer.diff_scale_shift.narrow(0, i, 1).to_vector<double>();
+  };
+  problem.verify_gradients(item.layout, row(0), row(1), tolerance_of(item.dtype));
+  problem.verify_dx(item.layout, tolerance_of(item.dtype));
   measure(state, [&] { peer.run(primitive); });
   state.SetLabel(description.impl_info_str());
 }
 
 void run_onednn(benchmark::State& state, const Case& item, Problem& problem) {
   omp_set_num_threads(item.threads);
-  problem.out.spoil();
+  problem.spoil();
   Peer peer(problem, item);
-  if (item.operation == Operation::Backward) {
+  if (item.info.operation == Operation::Backward) {
     run_backward(state, item, problem, peer);
   } else {
     run_forward(state, item, problem, peer);
@@ -141,5 +139,9 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("onednn_version", std::to_string(version->major) + "." +
                                                     std::to_string(version->minor) + "." +
                                                     std::to_string(version->patch));
-  return run_program(argc, argv, {"onednn", run_onednn, nullptr, {Element::F32, Element::BF16}});
+  const auto has = [](const OperationInfo& info, halnorm::DType dtype) {
+    const bool bf16 = dtype == halnorm::DType::BFloat16 && __builtin_cpu_supports("avx512bw") != 0;
+    return info.operation <= Operation::Backward && (bf16 || dtype == halnorm::DType::Float32);
+  };
+  return run_program(argc, argv, {{"onednn", run_onednn, has}});
 }

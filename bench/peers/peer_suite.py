@@ -1,17 +1,19 @@
 """What a peer in Python shares with our own program: options, data, judge, timing, output.
 
-It takes the options of bench/suite.h and gives the JSON of Google Benchmark, as far as bench/run.py
-reads it. The inputs are those of bench/problem.cpp, and results are judged in float64.
+It takes the options of bench/suite/suite.h and gives the JSON of Google Benchmark, as far as
+bench/run.py reads it. The inputs are those of bench/suite/problem.cpp, judged in float64.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import re
 import sys
 import time
+import timeit
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 EPS = 1e-5
-SHORTEST_SAMPLE = 20e-6  # as in bench/measure.h
+SHORTEST_SAMPLE = 20e-6  # as in bench/suite/measure.h
 FEWEST_SAMPLES = 3
 CHUNK = 1 << 22  # elements that are judged at a time
 TOLERANCE = 1e-3  # peers sum in float32; this has to catch a wrong operation, layout or argument
@@ -52,7 +54,7 @@ class Case:
 
 
 def uniform(count: int, seed: int) -> np.ndarray:
-    """bench/problem.cpp's uniform(), float32 in [-1, 1)."""
+    """bench/suite/problem.cpp's uniform(), float32 in [-1, 1)."""
     result = np.empty(count, np.float32)
     for start in range(0, count, CHUNK):
         index = np.arange(start, min(start + CHUNK, count), dtype=np.uint64)
@@ -161,39 +163,22 @@ class Judge:
             sys.exit(f"wrong result: {what} of {self.case.shape_name}, {self.case.layout}")
 
 
-class Sampler:
-    """Times one call as bench/measure.h does, and keeps the fastest sample."""
-
-    def __init__(self, call: Callable[[], object]) -> None:
-        self.call, self.repeats, self.best, self.samples = call, 1, float("inf"), 0
-        if self._run() > 50 * SHORTEST_SAMPLE:
-            return
-        while self.repeats < 1 << 14 and self._run() < SHORTEST_SAMPLE:
-            self.repeats *= 2
-
-    def _run(self) -> float:
-        call = self.call
-        start = time.perf_counter()
-        for _ in range(self.repeats):
-            call()
-        return time.perf_counter() - start
-
-    def sample(self) -> float:
-        seconds = self._run()
-        self.best = min(self.best, seconds / self.repeats)
-        self.samples += 1
-        return seconds
-
-
 def fastest(calls: dict[str, Callable[[], object]], min_time: float) -> tuple[str, float]:
-    """The fastest way of several, a sample of each in turn: its name and ns per call."""
-    samplers = {name: Sampler(call) for name, call in calls.items()}
-    spent, turns = 0.0, 0
-    while spent < min_time or turns < FEWEST_SAMPLES:
-        spent += sum(sampler.sample() for sampler in samplers.values())
+    """The fastest way of several, a sample of each in turn, as in bench/suite/measure.h: its name
+    and ns per call."""
+    timers, repeats = {name: timeit.Timer(call) for name, call in calls.items()}, {}
+    for name, timer in timers.items():
+        timer.timeit(1)
+        repeats[name] = 1
+        while repeats[name] < 1 << 14 and timer.timeit(repeats[name]) < SHORTEST_SAMPLE:
+            repeats[name] *= 2
+    best, turns, until = dict.fromkeys(calls, float("inf")), 0, time.perf_counter() + min_time
+    while time.perf_counter() < until or turns < FEWEST_SAMPLES:
+        for name, timer in timers.items():
+            best[name] = min(best[name], timer.timeit(repeats[name]) / repeats[name])
         turns += 1
-    name = min(samplers, key=lambda key: samplers[key].best)
-    return name, samplers[name].best * 1e9
+    name = min(best, key=best.__getitem__)
+    return name, best[name] * 1e9
 
 
 if TYPE_CHECKING:  # Python 3.9 has no |, and OneFlow runs there
@@ -219,16 +204,14 @@ def main(program: str, context: dict[str, str], dtypes: tuple[str, ...], measure
     n, c, length = (*extents, 1)[:3]
     benchmarks = []
     data: Data | None = None
-    for dtype in (dtype for dtype in arguments.dtypes.split(",") if dtype in dtypes):
-        for operation in OPERATIONS:
-            for threads in arguments.threads.split(","):
-                for layout in ("nlc", "ncl")[: rank - 1]:
-                    case = Case(operation, layout, dtype, n, c, length, rank, int(threads))
-                    prefix = f"{operation}/{layout}/{dtype}/{arguments.shape}"
-                    name = f"{prefix}/threads:{threads}/{program}"
-                    if not re.search(arguments.benchmark_filter, name):
-                        continue
-                    data = data or Data(case)
-                    if done := measure(case, data, arguments.benchmark_min_time):
-                        benchmarks.append({"name": name, "best_ns": done[1], "label": done[0]})
+    wanted = [dtype for dtype in arguments.dtypes.split(",") if dtype in dtypes]
+    for dtype, operation, threads, layout in itertools.product(
+        wanted, OPERATIONS, arguments.threads.split(","), ("nlc", "ncl")[: rank - 1]
+    ):
+        case = Case(operation, layout, dtype, n, c, length, rank, int(threads))
+        name = f"{operation}/{layout}/{dtype}/{arguments.shape}/threads:{threads}/{program}"
+        if re.search(arguments.benchmark_filter, name):
+            data = data or Data(case)
+            if done := measure(case, data, arguments.benchmark_min_time):
+                benchmarks.append({"name": name, "best_ns": done[1], "label": done[0]})
     print(json.dumps({"context": context, "benchmarks": benchmarks}), file=output)

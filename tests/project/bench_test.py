@@ -6,20 +6,20 @@ PYTHONPATH=bench:bench/peers .venv/bin/python tests/project/bench_test.py
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 import unittest
 from pathlib import Path
 
 import compare
-import growth
-import narrow
 import numpy as np
-import page
+import optuna
 import peer_suite
-import tune_candidates
-import tune_file
-import tune_search
-from measurements import OURS, Case, Measurements, Shape, parse_name, summaries
+import tune
+from results import growth, page, tables
+from results.measurements import OPERATIONS, OURS, Measurements, Shape, parse_name
+from results.programs import ROOT
+from tuning import candidates, file, search
 
 SHAPES = [
     Shape("20x100", 20, 100, 1, 2, True, "small"),
@@ -30,21 +30,22 @@ CACHES = [
     {"level": 1, "type": "Instruction", "size": 32 << 10, "num_sharing": 1},
     {"level": 3, "type": "Unified", "size": 32 << 20, "num_sharing": 2},
 ]
+PLAIN = ("train", "infer", "backward")
 
 
-def measurements() -> Measurements:
+def measurements(operations: tuple[str, ...] = PLAIN) -> Measurements:
     """Two rounds in which we reach half of the floor's speed, and the peer a fifth of ours."""
     results = Measurements(SHAPES)
     for scale in (1.0, 1.1):
         for shape in SHAPES:
-            for operation in ("train", "infer", "backward"):
+            for operation in operations:
                 for threads in (1, 2):
                     end = f"f32/{shape.name}/threads:{threads}"
-                    results.add(f"{operation}/any/{end}/floor/manual_time", 100 * scale, "plain")
+                    results.add(f"{operation}/any/{end}/floor/manual_time", 100 * scale)
                     for layout in shape.layouts:
                         name = f"{operation}/{layout}/{end}"
                         results.add(f"{name}/{OURS}/manual_time", 200 * scale, "kernel")
-                        results.add(f"{name}/torch", 1000 * scale, "")
+                        results.add(f"{name}/torch", 1000 * scale)
     results.calls["module"] = [900.0, 950.0]
     results.context = {"date": "2026-01-01T00:00", "num_cpus": 2, "caches": CACHES}
     results.context |= {"halnorm_version": "0", "compiler": "GCC", "torch_version": "2"}
@@ -58,80 +59,83 @@ def narrow_measurements() -> Measurements:
         for layout, wide in (("ncl", 200), ("nlc", 150)):
             for dtype, time in (("f32", wide), ("f16", 100)):
                 name = f"train/{layout}/{dtype}/8x512x64/threads:1/{OURS}/manual_time"
-                results.add(name, time * scale, "kernel")
+                results.add(name, time * scale)
     return results
 
 
-class NamesTest(unittest.TestCase):
-    def test_name_with_dtype(self) -> None:
-        program, case = parse_name("train/ncl/bf16/8x512x64/threads:2/onednn/manual_time")
-        self.assertEqual(program, "onednn")
-        self.assertEqual(case, Case("train", "ncl", "bf16", 2, "8x512x64"))
-
-    def test_name_without_dtype_is_float32(self) -> None:
-        _, case = parse_name("train/any/20x100/threads:1/floor/manual_time")
-        self.assertEqual(case, Case("train", "any", "f32", 1, "20x100"))
-
-
 class MeasurementsTest(unittest.TestCase):
+    def test_names(self) -> None:
+        case = parse_name("train/ncl/bf16/8x512x64/threads:2/onednn/manual_time")
+        self.assertEqual(list(case.values()), ["bf16", "train", "ncl", 2, "8x512x64", "onednn"])
+
     def test_ratios_are_formed_within_rounds(self) -> None:
-        for row in measurements().rows():
-            self.assertAlmostEqual(row.of_floor.low, 0.5)
-            self.assertAlmostEqual(row.of_floor.high, 0.5)
-            self.assertAlmostEqual(row.against["torch"].median, 5.0)
+        cases = measurements().cases()
+        self.assertEqual(len(cases), 3 * 2 * 3)
+        for stat in ("median", "min", "max"):
+            np.testing.assert_allclose(cases["of floor", stat], 0.5)
+            np.testing.assert_allclose(cases["x torch", stat], 5.0)
+        np.testing.assert_allclose(cases[OURS, "median"], 210)
 
     def test_bytes_per_second(self) -> None:
-        row = next(row for row in measurements().rows() if row.case.shape == "20x100")
-        self.assertAlmostEqual(row.gb_per_s, 3 * 4 * 2000 / 210)
+        speed = measurements().cases()["GB/s", "max"]
+        self.assertAlmostEqual(speed["f32", "train", "nlc", 1, "20x100"], 3 * 4 * 2000 / 200)
 
     def test_summaries_keep_layouts_apart(self) -> None:
-        counts = {
-            (s.layout, s.threads, s.operation): s.shapes for s in summaries(measurements().rows())
-        }
-        self.assertEqual(counts["ncl", 1, "train"], 1)
-        self.assertEqual(counts["nlc", 1, "train"], 2)
+        summary = measurements().summary()
+        self.assertEqual(summary.loc[("f32", "train", "ncl", 1), "shapes"], 1)
+        self.assertEqual(summary.loc[("f32", "train", "nlc", 1), "shapes"], 2)
+        np.testing.assert_allclose(summary["of floor"], 0.5)
+
+    def test_halves_are_compared_with_the_whole(self) -> None:
+        halves = measurements(("train", "moments", "elemt")).halves()
+        self.assertEqual(list(halves), ["train"])
+        np.testing.assert_allclose(halves["train"], 2.0)
+
+    def test_the_programs_know_the_same_operations(self) -> None:
+        text = (ROOT / "bench/suite/floor.h").read_text()
+        rows = re.findall(r'\{Operation::\w+, "(\w+)", (\d), (\d), (\d)\}', text)
+        tensors = {name: sum(map(int, counts)) for name, *counts in rows}
+        self.assertEqual(tensors, {name: kind.tensors for name, kind in OPERATIONS.items()})
 
 
 class PageTest(unittest.TestCase):
     def test_page_has_every_shape_and_plot(self) -> None:
-        ceilings = [growth.Ceiling("L1", 2, 100.0), growth.Ceiling("memory", 2, 20.0)]
-        curves = [
-            growth.Curve("N", operation, layout, [1024, 4096], [10.0, 20.0])
-            for operation in ("train", "infer", "backward")
+        results = measurements()
+        ceilings = page.pd.DataFrame(
+            [("L1", 2, 100.0), ("memory", 2, 20.0)], columns=["copy in", "threads", "GB/s"]
+        )
+        rows = [
+            {"axis": "N", "operation": operation, "layout": layout, "bytes": size, "ns": 10.0}
+            for operation in PLAIN
             for layout in ("any", "ncl", "nlc")
+            for size in (1024, 4096)
         ]
+        report = page.Report(
+            results, "./dev bench", ceilings, growth.Growth(rows), narrow_measurements()
+        )
         with tempfile.TemporaryDirectory() as folder:
-            report = page.Report(
-                measurements(), "./dev bench", ceilings, curves, narrow_measurements()
-            )
             written = page.write(report, Path(folder))
             text = written[0].read_text()
             for path in written:
                 self.assertGreater(path.stat().st_size, 500)
-        for path in written[1:]:
-            self.assertIn(path.name, text)
-        for shape in SHAPES:
-            self.assertIn(shape.name, text)
+        self.assertEqual(len(written), 5)
+        for name in [path.name for path in written[1:]] + [shape.name for shape in SHAPES]:
+            self.assertIn(name, text)
         self.assertIn("1.73", text)  # narrow data's mean
+        self.assertIn("5.00", tables.text(results))
 
 
 class NarrowTest(unittest.TestCase):
-    def test_only_large_shapes_are_beyond_the_caches(self) -> None:
-        large = Shape("32x1024x1024", 32, 1024, 1024, 3, True, "134 MB")
-        self.assertEqual(narrow.beyond_cache([*SHAPES, large]), [large])
-
     def test_table_has_the_mean_and_the_least(self) -> None:
-        lines = narrow.table(narrow_measurements(), markdown=False).splitlines()
-        self.assertEqual(len(lines), 2)
-        self.assertEqual(
-            lines[1].split(),
-            ["training", "forward", "f16", "1", "2", f"{3**0.5:.2f}", "1.50", "NLC", "8x512x64"],
-        )
+        row = narrow_measurements().against_float32().iloc[0]
+        self.assertEqual(list(row)[:4], ["train", "f16", 1, 2])
+        self.assertAlmostEqual(row["x float32"], 3**0.5)
+        self.assertAlmostEqual(row["least"], 1.5)
+        self.assertEqual(row["on"], "NLC 8x512x64")
 
     def test_a_dtype_alone_has_nothing_beside_it(self) -> None:
-        results = Measurements(SHAPES)
-        results.add(f"train/ncl/f16/8x512x64/threads:1/{OURS}/manual_time", 100, "kernel")
-        self.assertEqual(len(narrow.table(results, markdown=False).splitlines()), 1)
+        self.assertEqual(len(measurements().against_float32()), 0)
+        self.assertEqual(tables.against_float32(Measurements([]), markdown=True), "")
 
 
 class GrowthTest(unittest.TestCase):
@@ -143,13 +147,14 @@ class GrowthTest(unittest.TestCase):
 
 
 class CompareTest(unittest.TestCase):
-    CASE = Case("train", "ncl", "f32", 1, "8x512x64")
-
-    def change(self, base: list[float], new: list[float], again: list[float]) -> compare.Change:
-        return compare.change_of(
-            self.CASE,
-            {"base": {self.CASE: base}, "new": {self.CASE: new}, "again": {self.CASE: again}},
-        )
+    def change(self, base: list[float], new: list[float], again: list[float]) -> compare.pd.Series:
+        case = parse_name("train/ncl/f32/8x512x64/threads:1/halnorm")
+        rows = [
+            case | {"side": side, "round": turn, "ns": ns}
+            for side, times in (("base", base), ("new", new), ("again", again))
+            for turn, ns in enumerate(times)
+        ]
+        return compare.changes(rows).iloc[0]
 
     def test_slower_in_every_round_counts(self) -> None:
         change = self.change([100, 101, 99], [120, 121, 119], [121, 120, 119])
@@ -171,24 +176,75 @@ class CompareTest(unittest.TestCase):
         self.assertFalse(change.slower)
 
 
-class TunerTest(unittest.TestCase):
-    def test_choices_begin_with_the_default_and_are_different(self) -> None:
-        choices = tune_candidates.choices({"tune_a": [1, 2], "tune_b": [3]}, most=10)
-        self.assertEqual(choices[0], {})
-        self.assertIn({"tune_a": 2, "tune_b": 3}, choices)
-        names = [tune_candidates.name_of(settings) for settings in choices]
-        self.assertEqual(len(set(names)), 3 * 2)
+class FakeCompiler:
+    """Compiles nothing: a candidate's code is its words."""
 
-    def test_choices_are_limited(self) -> None:
-        space = {f"tune_{letter}": [1, 2, 3, 4] for letter in "abc"}
-        self.assertEqual(len(tune_candidates.choices(space, most=20)), 20)
+    kernel = candidates.Kernel("train", "nlc", "f32", "avx2", "", ())
+
+    def compile(self, words: list[str]) -> candidates.Candidate:
+        name = " ".join(words) or "default"
+        return candidates.Candidate(name, Path(name), name)
+
+
+class TunerTest(unittest.TestCase):
+    PLACES = (search.Place(SHAPES[0], 1), search.Place(SHAPES[1], 1))
+
+    def searcher(self, best: str) -> search.Search:
+        """Of two constants; `best` takes half of the default's time, any other the same."""
+        constants = {
+            "tune_a": {"default": 4, "range": [1, 8]},
+            "tune_b": {"default": 2, "range": [2, 4]},
+        }
+        found = search.Search(Path(), FakeCompiler(), list(self.PLACES), constants)
+        found.say = lambda _: None
+        found.ratios = lambda _, wanted, __: [0.5 if c.name == best else 1.0 for c in wanted]
+        return found
+
+    def test_the_defaults_come_first_and_the_best_is_found(self) -> None:
+        found = self.searcher("tune_a=1 tune_b=4")
+        study = found.study("sqlite://", "key")
+        study.optimize(found.trial, n_trials=30)
+        self.assertEqual(study.trials[0].params, {"tune_a": 2, "tune_b": 1})
+        self.assertEqual(study.best_value, 0.5)
+        finalists = found.run(study, 0.01)
+        self.assertEqual(finalists[0].name, "tune_a=1 tune_b=4")
+        verdict = found.compare(finalists, 3, 0)[0]
+        self.assertTrue(tune.is_better(verdict))
+        self.assertAlmostEqual(verdict.ratio, 0.5)
+
+    def test_a_stopped_search_continues_and_another_does_not(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            storage = f"sqlite:///{folder}/studies.sqlite"
+            first = self.searcher("").study(storage, "key")
+            first.optimize(self.searcher("").trial, n_trials=2)
+            self.assertEqual(len(self.searcher("").study(storage, "key").trials), 2)
+            states = [trial.state for trial in self.searcher("").study(storage, "other").trials]
+            self.assertEqual(states, [optuna.trial.TrialState.WAITING])
+
+    def test_a_shape_that_loses_prevents_an_entry(self) -> None:
+        verdict = search.verdict_of("a", {"one": [0.5, 0.5], "two": [1.1, 1.1]})
+        self.assertAlmostEqual(verdict.ratio, math.sqrt(0.55))
+        self.assertEqual((verdict.worst, verdict.worst_place), (1.1, "two"))
+        self.assertFalse(tune.is_better(verdict))
 
     def test_interval_holds_the_mean_and_narrows(self) -> None:
-        ratio, low, high = tune_search.interval([math.log(r) for r in (0.8, 0.82, 0.78)])
+        ratio, low, high = search.interval([math.log(r) for r in (0.8, 0.82, 0.78)])
         self.assertAlmostEqual(ratio, 0.8, places=3)
         self.assertLess(low, 0.8)
         self.assertLess(high, 0.9)
-        self.assertEqual(tune_search.interval([0.0])[1:], (0.0, math.inf))
+        self.assertEqual(search.interval([0.0])[1:], (0.0, math.inf))
+
+    def test_the_space_has_the_defaults_of_the_schedule(self) -> None:
+        text = (ROOT / "generators/schedule/x86.cpp").read_text()
+        found = {f"tune_{name}": int(n) for name, n in re.findall(r"\.(\w+) = (\d+),\n", text)}
+        space = tune.json.loads((ROOT / "bench/tuning/space.json").read_text())
+        for name, constant in space["constants"].items():
+            self.assertEqual(found[name], constant["default"])
+            self.assertLess(constant["range"][0], constant["default"])
+            self.assertGreater(constant["range"][1], constant["default"])
+        for layouts in space["kernels"].values():
+            for names in layouts.values():
+                self.assertLessEqual(set(names), set(found))
 
     def test_file_keeps_what_other_kernels_have(self) -> None:
         entries = {
@@ -197,16 +253,8 @@ class TunerTest(unittest.TestCase):
         }
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "tuned/cpu.cmake"
-            tune_file.write(path, entries)
-            self.assertEqual(tune_file.read(path), entries)
-
-    def test_state_of_other_candidates_is_not_taken(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "state.json"
-            state = tune_search.State(path, "one", {"final": {"0": {"place": {"default": 1.0}}}})
-            state.save()
-            self.assertEqual(tune_search.State.load(path, "one").times, state.times)
-            self.assertEqual(tune_search.State.load(path, "two").times, {})
+            file.write(path, entries)
+            self.assertEqual(file.read(path), entries)
 
 
 class JudgeTest(unittest.TestCase):

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <limits>
 #include <utility>
+#include <vector>
 
 namespace halnorm::bench {
 
@@ -51,15 +52,28 @@ class Sampler {
   double best_ = std::numeric_limits<double>::infinity();
 };
 
-/// Times `call`. Google Benchmark is told the time of whole samples, so that it ends in time; the
-/// figure is the counter `best_ns`, the fastest sample's time for one call: on a shared machine the
-/// mean measures the neighbours.
+/// Times several calls, a sample of each in turn; returns the ns of each one's fastest sample.
+/// Google Benchmark is told the time of whole samples, so that it ends in time: on a shared machine
+/// its mean measures the other work.
 template <class Call>
-void measure(benchmark::State& state, Call call) {
-  Sampler sampler(std::move(call));
-  for ([[maybe_unused]] auto step : state) state.SetIterationTime(sampler.sample());
-  while (sampler.samples() < fewest_samples) sampler.sample();
-  state.counters.insert_or_assign("best_ns", sampler.best_ns());
+std::vector<double> best_in_turn(benchmark::State& state, const std::vector<Call>& calls) {
+  std::vector<Sampler<Call>> samplers(calls.begin(), calls.end());
+  const auto sample_all = [&samplers] {
+    double seconds = 0;
+    for (auto& sampler : samplers) seconds += sampler.sample();
+    return seconds;
+  };
+  for ([[maybe_unused]] auto step : state) state.SetIterationTime(sample_all());
+  while (samplers.front().samples() < fewest_samples) sample_all();
+  std::vector<double> best;
+  for (const auto& sampler : samplers) best.push_back(sampler.best_ns());
+  return best;
+}
+
+/// Times one call; the figure is the counter `best_ns`.
+template <class Call>
+void measure(benchmark::State& state, const Call& call) {
+  state.counters.insert_or_assign("best_ns", best_in_turn(state, std::vector<Call>{call}).front());
 }
 
 }  // namespace halnorm::bench

@@ -8,10 +8,11 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from measurements import OURS, Shape
+from results.measurements import OURS, Shape
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PEERS = ("onednn", "torch", "oneflow")
 # Peers in Python have a virtual environment each, made by ./dev.
 PYTHON_PEERS = {"torch": "torch_peer.py", "oneflow": "oneflow_peer.py"}
@@ -45,11 +46,10 @@ class Program:
             sys.exit(f"{words}\nfailed ({done.returncode}): {done.stderr}")
         return done.stdout
 
-    def measure(self, options: Options, min_time: float) -> dict[str, object]:
+    def measure(self, options: Options, min_time: float) -> dict[str, Any]:
         output = self.run([*options, f"--benchmark_min_time={min_time}", "--benchmark_format=json"])
         # No benchmark matched: a peer need not have every dtype.
-        result: dict[str, object] = json.loads(output) if output.strip() else {"benchmarks": []}
-        return result
+        return json.loads(output) if output.strip() else {"benchmarks": []}
 
     def shapes(self) -> list[Shape]:
         shapes = []

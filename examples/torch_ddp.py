@@ -1,6 +1,6 @@
 """The demo's networks under PyTorch's DistributedDataParallel: plain BatchNorm1d, gloo, CPU.
 
-python3 bench/peers/torch_ddp_peer.py --ranks 4 --rows 2,4,8
+python3 examples/torch_ddp.py --ranks 4 --rows 2,4,8
 
 A BatchNorm1d there has the statistics of its rank's rows. torch.nn.SyncBatchNorm refuses CPU
 tensors. Debian's python3-torch suffices. Prints the test accuracy after the last epoch.
@@ -18,7 +18,7 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-DATA = Path(__file__).resolve().parents[2] / "examples" / "data"
+DATA = Path(__file__).resolve().parent / "data"
 Part = tuple[torch.Tensor, torch.Tensor]
 
 

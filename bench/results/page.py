@@ -1,0 +1,164 @@
+"""Writes the report of this machine's CPU: a page in Markdown, with charts."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from results import charts, tables
+from results.growth import Growth
+from results.measurements import LAYOUTS, OPERATIONS, OURS, Measurements
+from results.tables import ratio, spread, us
+from tuning.file import cpu_facts
+
+ARCHITECTURES = {"x86_64": "x86", "AMD64": "x86", "aarch64": "arm", "arm64": "arm"}
+VERSIONS = {"onednn_version": "oneDNN", "torch_version": "PyTorch", "oneflow_version": "OneFlow"}
+PAGE = """# Benchmark, {name}
+
+Written by the command below; [README.md](README.md) says how it measures.
+`of floor` is floor / ours, `x peer` is peer / ours: above 1 we are faster.
+
+{machine}
+{pictures}
+## Geometric means over the shapes
+
+{summary}
+## Small calls on (20, 100), default threads
+
+{calls}
+## Half as many bytes: our float32's time over float16's and bfloat16's
+
+{narrow}
+## What copying reaches
+
+{ceilings}
+## Every shape
+
+{shapes}
+## The shapes
+
+{reasons}"""
+
+
+@dataclass(frozen=True)
+class Report:
+    results: Measurements
+    command: str
+    ceilings: pd.DataFrame
+    growth: Growth | None
+    every_dtype: Measurements  # on shapes beyond the caches
+
+
+def _cpu_model() -> str:
+    return cpu_facts().get("model name") or platform.processor() or platform.machine()
+
+
+def cpu_design() -> str:
+    """A short name of the CPU's design; virtual machines often hide the model's name."""
+    facts = cpu_facts()
+    vendor, family = facts.get("vendor_id", ""), facts.get("cpu family", "")
+    model = int(facts.get("model", "0"))
+    if vendor == "AuthenticAMD" and family == "25":
+        return "zen4" if 0x10 <= model < 0x20 or model >= 0x60 else "zen3"
+    if vendor == "AuthenticAMD" and family == "26":
+        return "zen5"
+    if vendor == "GenuineIntel":
+        return "xeon" if "Xeon" in _cpu_model() else f"intel-{family}-{model}"
+    return platform.machine()
+
+
+def _machine(report: Report) -> str:
+    context = report.results.context
+    caches = [
+        f"L{cache['level']} {cache['type'].lower()} {cache['size'] // 1024} KB"
+        for cache in context["caches"]
+    ]
+    facts = {
+        "Command": f"`{report.command}`",
+        "Date": str(context["date"])[:10],
+        "CPU": f"{_cpu_model()} ({cpu_design()}), {context['num_cpus']} cores",
+        "Caches": ", ".join(caches),
+        "halnorm": context["halnorm_version"],
+        "Halide": importlib.metadata.version("halide"),
+        "Compiler": context["compiler"],
+    }
+    facts |= {name: context[key] for key, name in VERSIONS.items() if key in context}
+    return "".join(f"- {name}: {value}\n" for name, value in facts.items())
+
+
+def _every_shape(results: Measurements) -> str:
+    """A table for each operation, a line for each shape and layout: one thread, and all."""
+    cases = results.cases()
+    ratios = [f"x {peer}" for peer in results.peers()]
+    threads = cases.index.get_level_values("threads").max()
+    one, cases = (cases.xs(count, level="threads") for count in (1, threads))
+    lines = cases.index.to_frame()[["shape", "layout", "dtype"]]
+    lines["us, 1 thread"] = one[OURS, "median"].map(us)
+    lines["of floor"] = one["of floor", "median"].map(ratio)
+    lines[f"us, {threads} threads"] = cases[OURS, "median"].map(us)
+    lines["GB/s"] = cases["GB/s", "median"].map("{:.1f}".format)
+    lines["of floor "] = cases["of floor", "median"].map(ratio)
+    lines["min..max"] = spread(cases, "of floor")
+    if ratios:
+        # The fastest peer's ratio, and its range.
+        best = cases[ratios].xs("median", axis=1, level=1).idxmin(axis=1)
+        for stat, name in (("median", "x best peer"), ("min", "from"), ("max", "to")):
+            found = [cases.loc[key, (peer, stat)] for key, peer in best.items()]
+            lines[name] = pd.Series(found, index=best.index).map(ratio)
+    blocks = []
+    for operation, group in lines.groupby(level="operation", observed=True):
+        ordered = group.reset_index(drop=True).sort_values(
+            "layout", key=lambda s: s.map(LAYOUTS.index), kind="stable"
+        )
+        table = tables.table(ordered, markdown=True)
+        blocks.append(f"### {OPERATIONS[operation].title}\n\n{table}")
+    return "\n".join(blocks)
+
+
+def _draw(report: Report, folder: Path, name: str) -> dict[str, Path]:
+    """The plots that there are data for, by their titles."""
+    plots = {
+        "Speed under what copying reaches": folder / f"{name}-roofline.svg",
+        # Hundreds of cells and numbers: smaller as pixels.
+        "Share of the floor's speed, by shape": folder / f"{name}-shapes.png",
+    }
+    charts.roofline(report.results, report.ceilings, folder / f"{name}-roofline.svg")
+    charts.heat_map(report.results, folder / f"{name}-shapes.png")
+    if report.results.peers():
+        plots["Times as fast as the peers"] = folder / f"{name}-peers.svg"
+        charts.peers(report.results, plots["Times as fast as the peers"])
+    if report.growth:
+        plots["Time against N, C and L"] = folder / f"{name}-growth.svg"
+        charts.growth(report.growth, plots["Time against N, C and L"])
+    return plots
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Writes <architecture>-<design>.md and the plots into the folder."""
+    machine = platform.machine()
+    name = f"{ARCHITECTURES.get(machine, machine)}-{cpu_design()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    plots = _draw(report, folder, name)
+    shapes = pd.DataFrame(
+        {
+            "shape": [shape.name for shape in report.results.shapes],
+            "why it is here": [shape.reason for shape in report.results.shapes],
+        }
+    )
+    text = PAGE.format(
+        name=name,
+        machine=_machine(report),
+        pictures="\n".join(f"![{title}]({path.name})\n" for title, path in plots.items()),
+        summary=tables.summary(report.results, markdown=True),
+        calls=tables.calls(report.results, markdown=True),
+        narrow=tables.against_float32(report.every_dtype, markdown=True),
+        ceilings=tables.table(report.ceilings.round({"GB/s": 0}), markdown=True),
+        shapes=_every_shape(report.results),
+        reasons=tables.table(shapes, markdown=True),
+    )
+    page = folder / f"{name}.md"
+    page.write_text(text)
+    return [page, *plots.values()]

@@ -1,0 +1,224 @@
+// The cost of a call beside its kernel:
+//   call/...    (20, 100), the reference manual's example, by each way to call; in ./dev bench
+//   output/KB   inference with a given output beside a new one in each call
+//   language/.. a call from C++ beside the same from C
+//   host/...    training and backward between OpenMP regions of a host, by each way to run threads
+// The last three: build/release/bench/halnorm_bench_calls --benchmark_filter=output
+
+#include <halnorm/halnorm.h>
+#include <halnorm/halnorm_c.h>
+#include <halnorm/openmp.h>
+
+#include <cmath>
+#include <exception>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "measure.h"
+#include "problem.h"
+
+namespace halnorm::bench {
+namespace {
+
+namespace F = functional;
+using Run = std::function<void()>;
+
+constexpr BenchShape shape = nc(20, 100, true, "");
+constexpr double tolerance = 32 * 0x1p-24;
+
+/// Times calls in turn: a counter in ns for each name.
+void compare(benchmark::State& state, const std::map<std::string, Run>& calls) {
+  std::vector<Run> runs;
+  for (const auto& [name, run] : calls) runs.push_back(run);
+  const auto best = best_in_turn(state, runs);
+  std::size_t next = 0;
+  for (const auto& [name, run] : calls) state.counters[name + "_ns"] = best[next++];
+}
+
+void add(const std::string& name, const std::function<void(benchmark::State&)>& body) {
+  benchmark::RegisterBenchmark(name.c_str(), body)->UseManualTime();
+}
+
+/// A module with the problem's parameters, and the tensors to call it with.
+struct SmallCall {
+  Problem problem{shape, DType::Float32};
+  Tensor x = problem.view(problem.x, Layout::Nlc);
+  Tensor dy = problem.view(problem.dy, Layout::Nlc);
+  Tensor out = problem.view(problem.out, Layout::Nlc);
+  nn::BatchNorm1d module{shape.c, {.eps = eps}};
+
+  SmallCall() {
+    module.weight.data().copy_(problem.weight);
+    module.bias.data().copy_(problem.bias);
+  }
+};
+
+/// Verifies and times a call that returns y.
+void add_forward(const std::string& name, bool grad,
+                 const std::function<Tensor(SmallCall&)>& call) {
+  add("call/" + name, [=](benchmark::State& state) {
+    const auto no_grad = grad ? nullptr : std::make_unique<NoGradGuard>();
+    SmallCall small;
+    small.problem.spoil();
+    small.out.copy_(call(small));
+    small.problem.verify_train(Layout::Nlc, tolerance);
+    measure(state, [&] { benchmark::DoNotOptimize(call(small)); });
+  });
+}
+
+void forward_backward(benchmark::State& state) {
+  SmallCall small;
+  small.module(small.x);
+  small.out.copy_(small.module.backward(small.dy));
+  small.problem.verify_dx(Layout::Nlc, tolerance);
+  small.problem.verify_gradients(Layout::Nlc, small.module.weight.grad().to_vector<double>(),
+                                 small.module.bias.grad().to_vector<double>(), tolerance);
+  measure(state, [&] {
+    small.module(small.x, small.out);
+    benchmark::DoNotOptimize(small.module.backward(small.dy));
+  });
+}
+
+void add_small_calls() {
+  for (const bool grad : {true, false}) {
+    const std::string name = std::string("module, training") + (grad ? "" : ", no grad");
+    add_forward(name, grad, [](SmallCall& s) { return s.module(s.x); });
+    add_forward(name + ", out", grad, [](SmallCall& s) { return s.module(s.x, s.out); });
+  }
+  add_forward("functional::batch_norm_train, out", true, [](SmallCall& s) {
+    return F::batch_norm_train(s.x, s.problem.weight, s.problem.bias, eps, s.out).y;
+  });
+  add("call/module, training, forward and backward", forward_backward);
+}
+
+void add_outputs() {
+  for (std::int64_t kilobytes = 1; kilobytes <= (1 << 18); kilobytes *= 4) {
+    add("output/" + std::to_string(kilobytes) + "KB", [=](benchmark::State& state) {
+      set_num_threads(1);
+      const Tensor x = Tensor::randn({kilobytes * 16, 16}, 1);
+      const Tensor zeros = Tensor::zeros({16}), ones = Tensor::ones({16}), out = x.clone();
+      compare(state, {{"given", [&] { F::batch_norm_infer(x, zeros, ones, {}, {}, eps, out); }},
+                      {"new", [&] { F::batch_norm_infer(x, zeros, ones, {}, {}, eps); }}});
+    });
+  }
+}
+
+/// A tensor as C has it.
+struct View {
+  explicit View(const Tensor& t)
+      : extents(t.shape()),
+        tensor{t.raw_data(),
+               {kDLCPU, 0},
+               static_cast<int>(extents.size()),
+               {kDLFloat, static_cast<std::uint8_t>(8 * size_of(t.dtype())), 1},
+               extents.data(),
+               nullptr,
+               0} {}
+  Shape extents;
+  DLTensor tensor;
+};
+
+void check(halnorm_status status) {
+  if (status != HALNORM_OK) throw std::runtime_error(halnorm_last_error());
+}
+
+void compare_languages(benchmark::State& state, const std::string& operation) {
+  set_num_threads(1);
+  SmallCall s;
+  const Problem& p = s.problem;
+  const auto f = F::batch_norm_train(s.x, p.weight, p.bias, eps, s.out);
+  const Tensor dweight = p.weight.clone(), dbias = p.bias.clone();
+  View x(s.x), dy(s.dy), y(s.out), w(p.weight), b(p.bias), m(p.running_mean), v(p.running_var);
+  View mean(f.mean), invstd(f.invstd), dw(dweight), db(dbias);
+  const std::map<std::string, std::map<std::string, Run>> calls{
+      {"inference",
+       {{"cpp",
+         [&] {
+           F::batch_norm_infer(s.x, p.running_mean, p.running_var, p.weight, p.bias, eps, s.out);
+         }},
+        {"c",
+         [&] {
+           check(halnorm_batch_norm_infer(&x.tensor, &m.tensor, &v.tensor, &w.tensor, &b.tensor,
+                                          eps, &y.tensor));
+         }}}},
+      {"training",
+       {{"cpp",
+         [&] {
+           F::batch_norm_train_update(s.x, p.running_mean, p.running_var, p.weight, p.bias, 0.1,
+                                      eps, s.out);
+         }},
+        {"c",
+         [&] {
+           check(halnorm_batch_norm_train(&x.tensor, &w.tensor, &b.tensor, &m.tensor, &v.tensor,
+                                          0.1, eps, &y.tensor, &mean.tensor, &invstd.tensor));
+         }}}},
+      {"backward",
+       {{"cpp", [&] { F::batch_norm_backward(s.dy, s.x, p.weight, f.mean, f.invstd, s.out); }},
+        {"c", [&] {
+           check(halnorm_batch_norm_backward(&dy.tensor, &x.tensor, &w.tensor, &mean.tensor,
+                                             &invstd.tensor, &y.tensor, &dw.tensor, &db.tensor));
+         }}}}};
+  compare(state, calls.at(operation));
+}
+
+/// A step of a host: a region of its own before each of our two calls.
+void run_host(benchmark::State& state, const Shape& extents) {
+  const Tensor x = Tensor::randn(extents, 1), dy = Tensor::randn(extents, 2);
+  const Tensor y = x.clone(), dx = x.clone();
+  std::vector<float> values(static_cast<std::size_t>(x.numel()));
+  const auto region = [&values] {
+#pragma omp parallel for schedule(static)
+    for (float& value : values) value = std::sqrt(value + 1.0F);
+  };
+  measure(state, [&] {
+    region();
+    const auto forward = F::batch_norm_train(x, {}, {}, eps, y);
+    region();
+    F::batch_norm_backward(dy, x, {}, forward.mean, forward.invstd, dx);
+  });
+  set_parallel_for({});
+  set_num_threads(0);
+}
+
+void add_hosts() {
+  const std::map<std::string, Run> ways{{"pool", [] {}},
+                                        {"use_openmp", [] { use_openmp(); }},
+                                        {"one thread", [] { set_num_threads(1); }}};
+  for (const Shape& extents :
+       std::vector<Shape>{{128, 256}, {32, 64, 64}, {1024, 256}, {32, 64, 784}, {64, 256, 784}}) {
+    const std::int64_t numel = extents[0] * extents[1] * (extents.size() == 3 ? extents[2] : 1);
+    for (const auto& [name, choose] : ways) {
+      add("host/" + std::to_string(numel / 256) + "KB/" + name,
+          [extents, choose = choose](benchmark::State& state) {
+            choose();
+            run_host(state, extents);
+          });
+    }
+  }
+}
+
+}  // namespace
+}  // namespace halnorm::bench
+
+int main(int argc, char** argv) {
+  try {
+    using namespace halnorm::bench;
+    add_small_calls();
+    add_outputs();
+    for (const std::string operation : {"inference", "training", "backward"}) {
+      add("language/" + operation, [=](auto& state) { compare_languages(state, operation); });
+    }
+    add_hosts();
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+    benchmark::RunSpecifiedBenchmarks();
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << "calls: " << error.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <halnorm/halnorm.h>
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "shapes.h"
+
+namespace halnorm::bench {
+
+enum class Layout : std::uint8_t { Ncl, Nlc };
+
+constexpr std::string_view name_of(Layout layout) { return layout == Layout::Ncl ? "ncl" : "nlc"; }
+
+/// The dtypes of data, by the names of kernels.
+inline constexpr std::pair<std::string_view, DType> dtypes[] = {
+    {"f32", DType::Float32}, {"f16", DType::Float16}, {"bf16", DType::BFloat16}};
+
+/// Half a unit in the last place, relative: the rounding of a stored result.
+constexpr double rounding_of(DType dtype) {
+  return dtype == DType::Float32 ? 0x1p-24 : dtype == DType::Float16 ? 0x1p-11 : 0x1p-8;
+}
+
+inline constexpr double eps = 1e-5;
+
+/// Per-channel statistics and sums in float64, computed in two passes over the elements.
+struct ChannelSums {
+  std::vector<double> mean, invstd;                ///< of the batch
+  std::vector<double> dbias, dweight;              ///< sum(dy), sum(dy * xhat)
+  std::vector<double> dbias_scale, dweight_scale;  ///< the same sums of absolute values
+};
+
+/// The tensors of one shape, and the judge of the results. Data is one row of elements, the same
+/// in both layouts; view() gives it a layout.
+class Problem {
+ public:
+  Problem(const BenchShape& shape, DType dtype);
+
+  [[nodiscard]] const BenchShape& shape() const { return shape_; }
+  [[nodiscard]] DType dtype() const { return x.dtype(); }
+  [[nodiscard]] Tensor view(const Tensor& flat, Layout layout) const;
+
+  Tensor x, dy, out;
+  Tensor weight, bias, running_mean, running_var;  ///< float32
+  /// Of fused operations alone, and so allocated with the first use.
+  const Tensor& addend();
+  const Tensor& second_out();
+
+  /// Makes `out` NaN: an element that a call leaves out is then seen.
+  void spoil();
+
+  /// Each compares `out` with the float64 result. `fused`: the addend and relu follow, or in
+  /// backward a mask precedes. @throws std::runtime_error that names the shape, the element and
+  /// both values if an error exceeds `tolerance` times the magnitude of the terms.
+  void verify_train(Layout layout, double tolerance, bool fused = false);
+  void verify_infer(Layout layout, double tolerance, bool fused = false);
+  void verify_dx(Layout layout, double tolerance, bool fused = false);
+  void verify_gradients(Layout layout, const std::vector<double>& dweight,
+                        const std::vector<double>& dbias, double tolerance, bool fused = false);
+  void verify_channels(std::string_view what, const std::vector<double>& got,
+                       const std::vector<double>& wanted, double tolerance) const;
+
+  /// The float64 statistics of x in this layout, and the sums of dy, masked if `fused`.
+  const ChannelSums& sums(Layout layout, bool fused = false);
+
+ private:
+  using Scale = std::vector<double>;
+  void verify_y(Layout layout, const Scale& mean, const Scale& invstd, double tolerance,
+                bool fused);
+  std::unique_ptr<ChannelSums> compute_sums(Layout layout, bool fused);
+
+  BenchShape shape_;
+  Tensor addend_, second_out_;
+  std::array<std::unique_ptr<ChannelSums>, 4> sums_;
+};
+
+}  // namespace halnorm::bench

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "floor.h"
+#include "problem.h"
+
+namespace halnorm::bench {
+
+/// One measurement: an operation on a shape in a layout with a number of threads.
+struct Case {
+  BenchShape shape;
+  DType dtype;
+  OperationInfo info;
+  Layout layout;
+  int threads;
+};
+
+/// One series of measurements of a program.
+struct Series {
+  std::string name;  ///< the last part of each benchmark's name
+  /// Prepares, verifies and then times one case on the problem's buffers.
+  std::function<void(benchmark::State&, const Case&, Problem&)> body;
+  /// Whether it has the operation in the dtype.
+  std::function<bool(const OperationInfo&, DType)> has;
+  bool any_layout = false;  ///< measured once for both layouts, under the name "any"
+};
+
+/// The main function of every program. Arguments, before Google Benchmark's own:
+///   --shapes             prints the suite, one shape a line, and stops
+///   --shape=NAME         measures this shape alone: one of the suite, or any NxC or NxCxL
+///   --dtypes=f32,f16     the dtypes; default: f32
+///   --threads=1,2        the thread counts; default: 1 and one per core
+/// Benchmarks are named operation/layout/dtype/shape/threads:T/series. Returns 1, with the message
+/// on stderr, if a result is wrong or an argument is not understood.
+int run_program(int argc, char** argv, const std::vector<Series>& all);
+
+}  // namespace halnorm::bench

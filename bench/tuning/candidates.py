@@ -1,0 +1,116 @@
+"""Candidates of the tuner: one kernel, compiled with other constants of its schedule."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from results.programs import ROOT
+
+COMPILE_SECONDS = 60  # a generator that takes longer has met a schedule that explodes
+DEVICES = ("cuda", "opencl")  # their schedules have none of these constants
+FUNCTION = "candidate"  # as driver.cpp looks for it
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One line of the build's halnorm_recipes.tsv."""
+
+    operation: str
+    layout: str
+    dtype: str
+    target: str
+    halide_target: str
+    parameters: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.operation}_{self.layout}_{self.dtype}_{self.target}"
+
+
+def kernels_of(build: Path) -> list[Kernel]:
+    """The fastest CPU target's kernels, which are the ones that run here."""
+    best: dict[tuple[str, str, str], Kernel] = {}
+    for line in (build / "generated/halnorm_recipes.tsv").read_text().splitlines():
+        *words, parameters = line.split("\t")
+        kernel = Kernel(*words, tuple(parameters.split()))
+        if kernel.target not in DEVICES:
+            best.setdefault((kernel.operation, kernel.layout, kernel.dtype), kernel)
+    return list(best.values())
+
+
+@dataclass(frozen=True)
+class Candidate:
+    name: str  # its words to the generator, or "default"
+    library: Path
+    code: str  # a hash: candidates of the same code are the same
+
+
+class Compiler:
+    """Compiles candidates with the build's generators, once for each state of them."""
+
+    def __init__(self, build: Path, folder: Path, kernel: Kernel) -> None:
+        self.generator = build / "generators/halnorm_generators"
+        self.fingerprint = hashlib.sha256(self.generator.read_bytes()).hexdigest()[:16]
+        self.folder = folder / self.fingerprint / kernel.name
+        self.kernel = kernel
+        cache = (build / "CMakeCache.txt").read_text()
+
+        def tool(name: str, otherwise: str) -> str:
+            found = re.search(rf"^{name}:\w+=(.*)$", cache, re.MULTILINE)
+            return found.group(1) if found else otherwise
+
+        self.linker = tool("CMAKE_CXX_COMPILER", "c++")
+        self.cmake = tool("CMAKE_COMMAND", "cmake")
+        self.objcopy = tool("CMAKE_OBJCOPY", "objcopy")
+        self.symbols = build / "generated/private_runtime/symbols.map"
+        halide = tool("HalideHelpers_DIR", "").partition("/cmake/")[0]
+        self.plugins = Path(halide)
+
+    def compile(self, words: list[str]) -> Candidate | str:
+        """With these words to the generator; a text says why it does not compile."""
+        name = " ".join(words) or "default"
+        library = self.folder / f"{name.replace(' ', ',')}.so"
+        object_file = library.with_suffix(".o")
+        if not library.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                for command in self._commands(library, words):
+                    subprocess.run(
+                        command, check=True, capture_output=True, timeout=COMPILE_SECONDS
+                    )
+            except subprocess.TimeoutExpired:
+                return f"not done in {COMPILE_SECONDS} s"
+            except subprocess.CalledProcessError as error:
+                return error.stderr.decode(errors="replace").strip().splitlines()[-1]
+            library.with_suffix(".unfinished").rename(library)
+        return Candidate(name, library, hashlib.sha256(object_file.read_bytes()).hexdigest())
+
+    def _commands(self, library: Path, words: list[str]) -> list[list[str]]:
+        """As cmake/add_kernel.cmake compiles a kernel, and then a shared object."""
+        operation, base = self.kernel.operation, str(library.with_suffix(""))
+        stream = operation.endswith("_stream")
+        commands = [[
+            str(self.generator), "-g", operation, "-f", FUNCTION, "-n", library.stem,
+            "-o", str(self.folder), "-e", "assembly" if stream else "object", *self._plugin(words),
+            f"target={self.kernel.halide_target}-no_runtime", *self.kernel.parameters, *words,
+        ]]  # fmt: skip
+        if stream:
+            writes = "OFF" if re.search("moments|reduce", operation) else "ON"
+            rewrite = [f"-Dfrom={base}.s", f"-Dto={base}.streaming.s", f"-Dwrites={writes}"]
+            commands.append([self.cmake, *rewrite, "-P", str(ROOT / "cmake/streaming.cmake")])
+            commands.append([self.linker, "-c", f"{base}.streaming.s", "-o", f"{base}.o"])
+        commands.append([self.objcopy, f"--redefine-syms={self.symbols}", f"{base}.o"])
+        commands.append([self.linker, "-shared", "-o", f"{base}.unfinished", f"{base}.o"])
+        return commands
+
+    def _plugin(self, words: list[str]) -> list[str]:
+        """Of autoscheduler=NAME."""
+        for word in words:
+            if word.startswith("autoscheduler="):
+                name = word.partition("=")[2].lower()
+                return ["-p", str(self.plugins / f"libautoschedule_{name}.so")]
+        return []

@@ -1,0 +1,198 @@
+// Times candidates for one kernel beside each other: shared objects that ./dev tune compiled,
+// loaded into one process and called in turn on the same buffers. The first is the default.
+//
+//   halnorm_tune_driver N C L THREADS SECONDS LIBRARY...
+//
+// Prints a line for each candidate that works: its path, and the ns of its fastest sample.
+
+#include <HalideRuntime.h>
+#include <dlfcn.h>
+#include <halnorm/halide.h>
+#include <halnorm/halnorm.h>
+
+#include <cmath>
+#include <exception>
+#include <iostream>
+#include <limits>
+#include <list>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "../suite/measure.h"
+#include "../suite/shapes.h"
+
+namespace halnorm::bench {
+namespace {
+
+constexpr const char* function_name = "candidate";
+
+std::string last_error;
+
+/// Halide's own handler ends the process.
+void keep_error(void*, const char* message) { last_error = message; }
+
+/// The first call sets how Halide's runtime runs tasks.
+void prepare_runtime(int threads) {
+  set_num_threads(threads);
+  nn::BatchNorm1d module(1);
+  module(Tensor::ones({2, 1}));
+  halide_set_error_handler(&keep_error);
+}
+
+struct Candidate {
+  std::string path;
+  int (*call)(void**) = nullptr;
+  const halide_filter_metadata_t* metadata = nullptr;
+};
+
+template <class Function>
+Function symbol(void* library, const std::string& name) {
+  void* found = dlsym(library, name.c_str());
+  if (found == nullptr) throw std::runtime_error("no " + name + ": " + dlerror());
+  return reinterpret_cast<Function>(found);
+}
+
+Candidate load(const std::string& path) {
+  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) throw std::runtime_error(std::string("cannot load: ") + dlerror());
+  using Metadata = const halide_filter_metadata_t* (*)();
+  const std::string name = function_name;
+  return {path, symbol<int (*)(void**)>(library, name + "_argv"),
+          symbol<Metadata>(library, name + "_metadata")()};
+}
+
+DType dtype_of(const halide_type_t& type) {
+  for (const DType known :
+       {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64, DType::Int64}) {
+    if (detail::halide_type_of(known) == type) return known;
+  }
+  throw std::runtime_error("a buffer of an unknown dtype");
+}
+
+/// The arguments of any kernel, as its metadata describes them, on tensors of one shape.
+class Arguments {
+ public:
+  Arguments(const halide_filter_metadata_t& metadata, const BenchShape& s) {
+    const std::map<std::string, double> known{
+        {"eps", 1e-5}, {"factor", 0.1}, {"count", static_cast<double>(s.per_channel())}};
+    for (int i = 0; i < metadata.num_arguments; ++i) {
+      const halide_filter_argument_t& a = metadata.arguments[i];
+      if (a.kind == halide_argument_kind_input_scalar) {
+        scalars_.push_back(known.at(a.name));
+        pointers_.push_back(&scalars_.back());
+        continue;
+      }
+      const std::vector<Shape> extents{{}, {s.c}, {s.n * s.l, s.c}, {s.n, s.c, s.l}};
+      const Shape& own = extents.at(static_cast<std::size_t>(a.dimensions));
+      const Tensor t = values(a.name, own, static_cast<std::uint64_t>(i)).to(dtype_of(a.type));
+      buffers_.push_back(halide_buffer(t));
+      tensors_.push_back(t);
+      pointers_.push_back(buffers_.back().raw_buffer());
+      if (a.kind == halide_argument_kind_output_buffer) outputs_.push_back(t);
+    }
+  }
+
+  /// The outputs of a call. @throws std::runtime_error if the kernel reports an error.
+  std::vector<double> results(const Candidate& candidate) {
+    for (Tensor& t : outputs_) t.fill_(std::numeric_limits<double>::quiet_NaN());
+    call(candidate);
+    std::vector<double> all;
+    for (const Tensor& t : outputs_) {
+      const auto part = t.to_vector<double>();
+      all.insert(all.end(), part.begin(), part.end());
+    }
+    return all;
+  }
+
+  void call(const Candidate& candidate) {
+    if (candidate.call(pointers_.data()) != 0) {
+      throw std::runtime_error(candidate.path + ": " + last_error);
+    }
+  }
+
+  /// The largest difference of right results, relative to 1 + the value: kernels may add in
+  /// different orders, and round differently.
+  [[nodiscard]] double tolerance() const {
+    return size_of(outputs_.front().dtype()) == 2 ? 1e-4 + 0x1p-6 : 1e-4;
+  }
+
+ private:
+  static Tensor values(const std::string& name, const Shape& extents, std::uint64_t seed) {
+    const bool positive = name == "running_var" || name == "invstd" || name == "m2";
+    return positive ? Tensor::full(extents, 1.5) : Tensor::randn(extents, seed);
+  }
+
+  std::list<double> scalars_;
+  std::list<Halide::Runtime::Buffer<>> buffers_;
+  std::vector<Tensor> tensors_, outputs_;
+  std::vector<void*> pointers_;
+};
+
+/// The largest difference, relative to 1 + the value; NaN counts as infinite.
+double distance(const std::vector<double>& got, const std::vector<double>& wanted) {
+  double largest = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double off = std::abs(got[i] - wanted[i]) / (1 + std::abs(wanted[i]));
+    if (std::isnan(off)) return INFINITY;
+    largest = std::max(largest, off);
+  }
+  return largest;
+}
+
+/// The candidates with the results of the first; says on stderr what is wrong with the others.
+std::vector<Candidate> working(const std::vector<Candidate>& candidates, Arguments& arguments) {
+  const auto wanted = arguments.results(candidates.front());
+  std::vector<Candidate> good;
+  for (const Candidate& candidate : candidates) {
+    try {
+      const double off = distance(arguments.results(candidate), wanted);
+      if (off <= arguments.tolerance()) {
+        good.push_back(candidate);
+      } else {
+        std::cerr << candidate.path << ": other results, by " << off << '\n';
+      }
+    } catch (const std::runtime_error& error) {
+      std::cerr << error.what() << '\n';
+    }
+  }
+  if (good.empty()) throw std::runtime_error("the first candidate fails");
+  return good;
+}
+
+void run(const std::vector<std::string>& words) {
+  if (words.size() < 6) throw std::invalid_argument("wants: N C L THREADS SECONDS LIBRARY...");
+  const BenchShape shape =
+      ncl(std::stoll(words[0]), std::stoll(words[1]), std::stoll(words[2]), false, "");
+  std::vector<Candidate> candidates;
+  for (std::size_t i = 5; i < words.size(); ++i) candidates.push_back(load(words[i]));
+  Arguments arguments(*candidates.front().metadata, shape);
+  prepare_runtime(std::stoi(words[3]));
+  candidates = working(candidates, arguments);
+  const auto caller = [&](const Candidate& candidate) {
+    return [&] { arguments.call(candidate); };
+  };
+  std::vector<Sampler<decltype(caller(candidates.front()))>> samplers;
+  for (const Candidate& candidate : candidates) samplers.emplace_back(caller(candidate));
+  const double seconds = std::stod(words[4]) * static_cast<double>(candidates.size());
+  for (double spent = 0; spent < seconds || samplers.front().samples() < fewest_samples;) {
+    for (auto& sampler : samplers) spent += sampler.sample();
+  }
+  for (std::size_t i = 0; i < samplers.size(); ++i) {
+    std::cout << candidates[i].path << '\t' << samplers[i].best_ns() << '\n';
+  }
+}
+
+}  // namespace
+}  // namespace halnorm::bench
+
+int main(int argc, char** argv) {
+  try {
+    halnorm::bench::run({argv + 1, argv + argc});
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << "tune_driver: " << error.what() << '\n';
+    return 1;
+  }
+}
