@@ -65,8 +65,9 @@ def places_of(shapes: list[Shape], kernel: Kernel, arguments: argparse.Namespace
     return [Place(shape, count) for shape in chosen for count in sorted(threads)]
 
 
-def is_better(verdict: Verdict) -> bool:
-    return verdict.high < LEAST_GAIN and verdict.worst < WORST
+def is_better(verdict: Verdict, again: Verdict) -> bool:
+    """`again`: of the default beside itself, whose interval is the noise."""
+    return verdict.high < min(LEAST_GAIN, again.low) and verdict.worst < WORST
 
 
 def comment_of(verdict: Verdict, count: int) -> str:
@@ -79,10 +80,10 @@ def comment_of(verdict: Verdict, count: int) -> str:
     )
 
 
-def keep(kernel: Kernel, verdicts: list[Verdict], count: int, output: Path) -> None:
+def keep(kernel: Kernel, verdicts: list[Verdict], again: Verdict, count: int, output: Path) -> None:
     """Writes the better one of the finalists into the file, or takes the kernel out of it."""
     entries = file.read(output)
-    better = next((verdict for verdict in verdicts if is_better(verdict)), None)
+    better = next((verdict for verdict in verdicts if is_better(verdict, again)), None)
     if better is None:
         print("  the default stays: nothing is faster beyond doubt")
         entries.pop(kernel.name, None)
@@ -117,13 +118,16 @@ def tune(kernel: Kernel, shapes: list[Shape], budget: float, arguments: argparse
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         study = search.study(f"sqlite:///{folder}/studies.sqlite", key)
         finalists = search.run(study, SEARCH_SHARE * (until - time.monotonic()))
+    finalists.append(compiler.default_again())
     verdicts = search.compare(finalists, arguments.processes, until - time.monotonic())
     for verdict in verdicts:
         interval = f"{verdict.low:.3f}..{verdict.high:.3f}"
         worst = f"worst {verdict.worst:.3f} at {verdict.worst_place}"
         print(f"  {verdict.name}: {verdict.ratio:.3f} ({interval}) of the default's time, {worst}")
+    *tried, again = verdicts
     if not arguments.tried:
-        keep(kernel, verdicts, len(places), arguments.output)
+        tried.sort(key=lambda verdict: verdict.ratio)
+        keep(kernel, tried, again, len(places), arguments.output)
 
 
 def main() -> None:
@@ -143,7 +147,8 @@ def main() -> None:
     shapes = programs.ours(arguments.build_dir).shapes()
     until = time.monotonic() + arguments.budget
     for index, kernel in enumerate(kernels):
-        tune(kernel, shapes, (until - time.monotonic()) / (len(kernels) - index), arguments)
+        left = max(0.0, until - time.monotonic()) / (len(kernels) - index)
+        tune(kernel, shapes, left, arguments)
     if arguments.output.exists():
         print(f"\n{arguments.output} is used by the next build")
 

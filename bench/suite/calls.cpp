@@ -1,12 +1,10 @@
 // The cost of a call beside its kernel:
 //   call/...    (20, 100), the reference manual's example, by each way to call; in ./dev bench
 //   output/KB   inference with a given output beside a new one in each call
-//   language/.. a call from C++ beside the same from C
 //   host/...    training and backward between OpenMP regions of a host, by each way to run threads
-// The last three: build/release/bench/halnorm_bench_calls --benchmark_filter=output
+// The last two: build/release/bench/halnorm_bench_calls --benchmark_filter=output
 
 #include <halnorm/halnorm.h>
-#include <halnorm/halnorm_c.h>
 #include <halnorm/openmp.h>
 
 #include <cmath>
@@ -14,7 +12,6 @@
 #include <functional>
 #include <iostream>
 #include <map>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -107,64 +104,6 @@ void add_outputs() {
   }
 }
 
-/// A tensor as C has it.
-struct View {
-  explicit View(const Tensor& t)
-      : extents(t.shape()),
-        tensor{t.raw_data(),
-               {kDLCPU, 0},
-               static_cast<int>(extents.size()),
-               {kDLFloat, static_cast<std::uint8_t>(8 * size_of(t.dtype())), 1},
-               extents.data(),
-               nullptr,
-               0} {}
-  Shape extents;
-  DLTensor tensor;
-};
-
-void check(halnorm_status status) {
-  if (status != HALNORM_OK) throw std::runtime_error(halnorm_last_error());
-}
-
-void compare_languages(benchmark::State& state, const std::string& operation) {
-  set_num_threads(1);
-  SmallCall s;
-  const Problem& p = s.problem;
-  const auto f = F::batch_norm_train(s.x, p.weight, p.bias, eps, s.out);
-  const Tensor dweight = p.weight.clone(), dbias = p.bias.clone();
-  View x(s.x), dy(s.dy), y(s.out), w(p.weight), b(p.bias), m(p.running_mean), v(p.running_var);
-  View mean(f.mean), invstd(f.invstd), dw(dweight), db(dbias);
-  const std::map<std::string, std::map<std::string, Run>> calls{
-      {"inference",
-       {{"cpp",
-         [&] {
-           F::batch_norm_infer(s.x, p.running_mean, p.running_var, p.weight, p.bias, eps, s.out);
-         }},
-        {"c",
-         [&] {
-           check(halnorm_batch_norm_infer(&x.tensor, &m.tensor, &v.tensor, &w.tensor, &b.tensor,
-                                          eps, &y.tensor));
-         }}}},
-      {"training",
-       {{"cpp",
-         [&] {
-           F::batch_norm_train_update(s.x, p.running_mean, p.running_var, p.weight, p.bias, 0.1,
-                                      eps, s.out);
-         }},
-        {"c",
-         [&] {
-           check(halnorm_batch_norm_train(&x.tensor, &w.tensor, &b.tensor, &m.tensor, &v.tensor,
-                                          0.1, eps, &y.tensor, &mean.tensor, &invstd.tensor));
-         }}}},
-      {"backward",
-       {{"cpp", [&] { F::batch_norm_backward(s.dy, s.x, p.weight, f.mean, f.invstd, s.out); }},
-        {"c", [&] {
-           check(halnorm_batch_norm_backward(&dy.tensor, &x.tensor, &w.tensor, &mean.tensor,
-                                             &invstd.tensor, &y.tensor, &dw.tensor, &db.tensor));
-         }}}}};
-  compare(state, calls.at(operation));
-}
-
 /// A step of a host: a region of its own before each of our two calls.
 void run_host(benchmark::State& state, const Shape& extents) {
   const Tensor x = Tensor::randn(extents, 1), dy = Tensor::randn(extents, 2);
@@ -209,9 +148,6 @@ int main(int argc, char** argv) {
     using namespace halnorm::bench;
     add_small_calls();
     add_outputs();
-    for (const std::string operation : {"inference", "training", "backward"}) {
-      add("language/" + operation, [=](auto& state) { compare_languages(state, operation); });
-    }
     add_hosts();
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

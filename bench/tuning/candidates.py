@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,12 @@ class Compiler:
                 return error.stderr.decode(errors="replace").strip().splitlines()[-1]
             library.with_suffix(".unfinished").rename(library)
         return Candidate(name, library, hashlib.sha256(object_file.read_bytes()).hexdigest())
+
+    def default_again(self) -> Candidate:
+        """The default as a second library, to be compared with itself."""
+        library = self.folder / "default_again.so"
+        shutil.copy(self.folder / "default.so", library)
+        return Candidate("the default again", library, "")
 
     def _commands(self, library: Path, words: list[str]) -> list[list[str]]:
         """As cmake/add_kernel.cmake compiles a kernel, and then a shared object."""

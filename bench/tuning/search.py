@@ -138,7 +138,7 @@ class Search:
 
     def run(self, study: optuna.Study, budget: float) -> list[Candidate]:
         """Tries candidates for about `budget` seconds; the best ones, but not the default."""
-        study.optimize(self.trial, timeout=budget, catch=())
+        study.optimize(self.trial, timeout=max(budget, 0.1))
         complete = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
         best: dict[str, Candidate] = {}
         for trial in sorted(complete, key=lambda trial: trial.value):
@@ -149,7 +149,7 @@ class Search:
         return list(best.values())[:FINALISTS]
 
     def compare(self, finalists: list[Candidate], processes: int, budget: float) -> list[Verdict]:
-        """The finalists, best first. The budget may be exceeded: each process is run."""
+        """Of each finalist. The budget may be exceeded: each process is run."""
         until = time.monotonic() + budget
         found: list[dict[str, list[float]]] = [{} for _ in finalists]
         left = processes * len(self.places)
@@ -162,8 +162,7 @@ class Search:
                 ):
                     ratios.setdefault(place.name, []).append(value)
                 left -= 1
-        verdicts = [verdict_of(c.name, r) for c, r in zip(finalists, found, strict=True)]
-        return sorted(verdicts, key=lambda verdict: verdict.ratio)
+        return [verdict_of(c.name, r) for c, r in zip(finalists, found, strict=True)]
 
     def ratios(self, place: Place, candidates: list[Candidate], seconds: float) -> list[float]:
         """Of the candidates' times to the default's, from one process that times all in turn."""

@@ -209,7 +209,7 @@ class TunerTest(unittest.TestCase):
         finalists = found.run(study, 0.01)
         self.assertEqual(finalists[0].name, "tune_a=1 tune_b=4")
         verdict = found.compare(finalists, 3, 0)[0]
-        self.assertTrue(tune.is_better(verdict))
+        self.assertTrue(tune.is_better(verdict, search.verdict_of("again", {"one": [1.0, 1.0]})))
         self.assertAlmostEqual(verdict.ratio, 0.5)
 
     def test_a_stopped_search_continues_and_another_does_not(self) -> None:
@@ -225,7 +225,13 @@ class TunerTest(unittest.TestCase):
         verdict = search.verdict_of("a", {"one": [0.5, 0.5], "two": [1.1, 1.1]})
         self.assertAlmostEqual(verdict.ratio, math.sqrt(0.55))
         self.assertEqual((verdict.worst, verdict.worst_place), (1.1, "two"))
-        self.assertFalse(tune.is_better(verdict))
+        again = search.verdict_of("again", {"one": [1.0, 1.0]})
+        self.assertFalse(tune.is_better(verdict, again))
+
+    def test_a_gain_within_the_noise_of_the_default_is_no_entry(self) -> None:
+        verdict = search.verdict_of("a", {"one": [0.94, 0.95], "two": [0.94, 0.95]})
+        again = search.verdict_of("again", {"one": [0.95, 1.05]})
+        self.assertFalse(tune.is_better(verdict, again))
 
     def test_interval_holds_the_mean_and_narrows(self) -> None:
         ratio, low, high = search.interval([math.log(r) for r in (0.8, 0.82, 0.78)])
