@@ -36,6 +36,25 @@ class Communicator {
   /// Each rank passes `bytes` bytes in `mine`; `all` receives the bytes of all ranks, in the order
   /// of ranks.
   virtual void all_gather(const void* mine, void* all, std::size_t bytes) = 0;
+  /// An all_gather() that was started and may not be done.
+  class Exchange {
+   public:
+    Exchange() = default;
+    /// Without a wait() before, waits for the end and ignores errors: nothing reads `mine` or
+    /// writes to `all` afterwards.
+    virtual ~Exchange() = default;
+    Exchange(const Exchange&) = delete;
+    Exchange& operator=(const Exchange&) = delete;
+    /// Returns when `all` is complete. Called at most once, by the thread that started it.
+    virtual void wait() = 0;
+  };
+  /// Starts an all_gather() of the same arguments and returns before it is done, so that a kernel
+  /// can run meanwhile. The caller keeps `mine`, `all` and the communicator until the exchange is
+  /// destroyed. Several may have been started; they are waited for in the order of their start, and
+  /// no other member that exchanges bytes is called until then. Null, the default, means that the
+  /// engine cannot: nothing was sent, and the caller calls all_gather() later.
+  virtual std::unique_ptr<Exchange> start_all_gather(const void* mine, void* all,
+                                                     std::size_t bytes);
   /// Copies rank 0's bytes to every rank. The default calls all_gather() and keeps rank 0's part.
   virtual void broadcast(void* data, std::size_t bytes);
   /// A communicator of the listed ranks, renumbered in the order of the list. Only these ranks call

@@ -19,6 +19,7 @@
 #include "halnorm/grad_mode.h"
 #include "halnorm/kernels.h"
 #include "halnorm/memory.h"
+#include "halnorm/nn/backward_together.h"
 #include "halnorm/nn/batch_norm.h"
 #include "halnorm/nn/containers.h"
 #include "halnorm/nn/formatter.h"

@@ -23,6 +23,9 @@ struct Options {
   std::chrono::milliseconds timeout{10'000};
   /// The largest message; a longer exchange is split into several.
   std::size_t message_bytes = std::size_t{1} << 28;
+  /// Whether start_all_gather() starts exchanges of up to `message_bytes` bytes, so that layers
+  /// compute while they are on their way. The results have the same bits.
+  bool overlap = false;
 };
 
 /// A communicator on a duplicate of `comm`, so that its messages never match the caller's. `comm`

@@ -1,16 +1,13 @@
 #pragma once
 
-#include <cstdint>
 #include <functional>
-#include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "halnorm/distributed.h"
 
 /// @file
-/// Exchanges between the ranks of a placement. `operation` appears in messages.
+/// The check before each exchange of a call. `operation` appears in messages.
 
 namespace halnorm::detail {
 
@@ -34,21 +31,28 @@ class Terms {
 void agree(const Placement& placement, const std::string& operation,
            const std::function<void(Terms&)>& prepare);
 
-/// Gathers the bytes of each rank in `all`, in the order of ranks. A group of one exchanges
-/// nothing.
-/// @throws CommunicationError that names rank and operation, for any exception of the communicator.
-void gather_bytes(const Placement& placement, const std::string& operation, const void* mine,
-                  void* all, std::size_t bytes);
-void broadcast_bytes(const Placement& placement, const std::string& operation, void* data,
-                     std::size_t bytes);
+/// Doubles of each rank that all ranks receive.
+class SharedSums {
+ public:
+  SharedSums() = default;
+  virtual ~SharedSums() = default;
+  SharedSums(SharedSums&&) = default;
+  SharedSums& operator=(SharedSums&&) = default;
+  SharedSums(const SharedSums&) = delete;
+  SharedSums& operator=(const SharedSums&) = delete;
 
-/// The values of all ranks, in the order of ranks; every rank has the same number.
-template <class T>
-std::vector<T> gather(const Placement& placement, const std::string& operation,
-                      std::span<const T> mine) {
-  std::vector<T> all(mine.size() * placement.ranks().size());
-  gather_bytes(placement, operation, mine.data(), all.data(), mine.size_bytes());
-  return all;
-}
+  /// Writes `mine`, whose length is known since prepare(). Not collective; may throw.
+  virtual void compute() = 0;
+
+  std::vector<double> mine;  ///< this rank's
+  std::vector<double> all;   ///< those of all ranks, in the order of ranks
+};
+
+/// agree(), then the exchange of the sums that prepare() returns. If the communicator can start an
+/// exchange, the first sums are computed while the word is exchanged, and the next ones while the
+/// sums before them are. A compute() that throws makes all ranks throw, like prepare(): its
+/// message, of the same length, says so. No exchange is pending when this function ends.
+void agree_and_gather(const Placement& placement, const std::string& operation,
+                      const std::function<std::vector<SharedSums*>(Terms&)>& prepare);
 
 }  // namespace halnorm::detail

@@ -26,9 +26,16 @@ Tensor host(const Tensor& values) {
   return values.to(Device::cpu()).to(DType::Float64).contiguous();
 }
 
-void append(std::vector<double>& message, const Tensor& values) {
+/// Returns the place after the values.
+double* write(double* place, const Tensor& values) {
   const Tensor dense = host(values);
-  message.insert(message.end(), dense.data<double>(), dense.data<double>() + dense.numel());
+  return std::copy_n(dense.data<double>(), dense.numel(), place);
+}
+
+/// Room for the sums of each rank.
+void reserve(SharedSums& sums, std::int64_t count, const Placement& placement) {
+  sums.mine.resize(static_cast<std::size_t>(count));
+  sums.all.resize(sums.mine.size() * placement.ranks().size());
 }
 
 Tensor scalar(double value) { return Tensor::full({}, value, DType::Float64); }
@@ -88,43 +95,43 @@ void GlobalTrain::prepare(Terms& terms) {
   terms.add("factor", c.factor ? python_float(*c.factor) : "none");
   terms.add("eps", python_float(c.eps));
   terms.add("relu", c.fused != nullptr ? "slope " + python_float(c.slope) : "no");
-  const Moments part = functional::batch_norm_moments(c.x);
-  mine_ = {part.count.item<double>()};
-  append(mine_, part.mean);
-  append(mine_, part.m2);
-  all_.resize(mine_.size() * c.placement.ranks().size());
+  reserve(*this, 2 * c.x.shape()[1] + 1, c.placement);
   y_ = c.out.defined() || c.fused != nullptr ? c.out
                                              : empty_in_layout(c.x, elementwise_layout_of(c.x));
 }
 
-Moments GlobalTrain::exchange() {
-  gather_bytes(call_.placement, call_.operation, mine_.data(), all_.data(),
-               mine_.size() * sizeof(double));
-  const auto channels = static_cast<std::int64_t>(mine_.size() / 2);
+void GlobalTrain::compute() {
+  const Moments part = functional::batch_norm_moments(call_.x);
+  mine.front() = part.count.item<double>();
+  write(write(mine.data() + 1, part.mean), part.m2);
+}
+
+Moments GlobalTrain::merged() {
+  const auto channels = static_cast<std::int64_t>(mine.size() / 2);
   const Tensor mean = Tensor::zeros({channels}, DType::Float64);
   const Tensor m2 = Tensor::zeros({channels}, DType::Float64);
-  HostMoments merged{0, mean.data<double>(), m2.data<double>()};
-  for (double* part = all_.data(); part != all_.data() + all_.size(); part += mine_.size()) {
-    merge_into(merged, {*part, part + 1, part + 1 + channels}, channels);
+  HostMoments sum{0, mean.data<double>(), m2.data<double>()};
+  for (double* part = all.data(); part != all.data() + all.size(); part += mine.size()) {
+    merge_into(sum, {*part, part + 1, part + 1 + channels}, channels);
   }
-  return {scalar(merged.count), mean, m2};
+  return {scalar(sum.count), mean, m2};
 }
 
 GlobalForwardResult GlobalTrain::run() {
   const GlobalForward& c = call_;
-  const Moments all = exchange();
-  const double count = all.count.item<double>();
+  const Moments whole = merged();
+  const double count = whole.count.item<double>();
   if (count == 1) {
     throw ValueError(c.operation +
                      ": Expected more than 1 value per channel when training, got 1 on all ranks "
                      "together, input size " +
                      to_string(c.x.shape()) + " on this one");
   }
-  const Tensor var = all.m2.clone();
+  const Tensor var = whole.m2.clone();
   std::transform(var.data<double>(), var.data<double>() + var.numel(), var.data<double>(),
                  [count](double m2) { return m2 / std::max(count, 1.0); });
   const Device device = c.x.device();
-  const Moments there{all.count, all.mean.to(device), all.m2.to(device)};
+  const Moments there{whole.count, whole.mean.to(device), whole.m2.to(device)};
   const Tensor invstd = invstd_of(var, c.eps).to(device);
   GlobalForwardResult r{normalize(there, invstd), there.mean, invstd, count};
   if (c.factor) {
@@ -133,14 +140,14 @@ GlobalForwardResult GlobalTrain::run() {
   return r;
 }
 
-Tensor GlobalTrain::normalize(const Moments& all, const Tensor& invstd) const {
+Tensor GlobalTrain::normalize(const Moments& whole, const Tensor& invstd) const {
   const GlobalForward& c = call_;
   if (c.fused == nullptr) {
-    return functional::batch_norm_elemt(c.x, c.weight, c.bias, all.mean, invstd, y_);
+    return functional::batch_norm_elemt(c.x, c.weight, c.bias, whole.mean, invstd, y_);
   }
   const DType dtype = epilogue_dtype(c.x);
   Tensor y =
-      functional::batch_norm_elemt(c.x.to(dtype), c.weight, c.bias, all.mean, invstd, Tensor());
+      functional::batch_norm_elemt(c.x.to(dtype), c.weight, c.bias, whole.mean, invstd, Tensor());
   const Tensor addend = c.addend.defined() ? c.addend.to(dtype) : Tensor();
   // A normalization that changes nothing: (y - 0) / sqrt(1 + 0).
   const Tensor zero = Tensor::zeros(invstd.shape(), parameter_dtype(dtype), c.x.device());
@@ -156,30 +163,30 @@ Tensor GlobalTrain::normalize(const Moments& all, const Tensor& invstd) const {
 void GlobalGradient::prepare(Terms& terms) {
   const GlobalBackward& c = call_;
   check_gradient(c.operation.c_str(), c.dy, c.x, c.weight);
-  const std::int64_t channels = c.x.shape()[1];
-  terms.add("channels", std::to_string(channels));
+  terms.add("channels", std::to_string(c.x.shape()[1]));
   terms.add("dtype", dtype_of(c.x));
   terms.add("weight", dtype_of(c.weight));
   terms.add("values per channel", python_float(c.count));
+  reserve(*this, 2 * c.x.shape()[1], c.placement);
+}
+
+void GlobalGradient::compute() {
+  const GlobalBackward& c = call_;
   dy_ = c.dy;
   if (c.y.defined()) {
     dy_ = c.fused->relu_backward(c.dy, c.y, c.slope);
   }
   const auto sums = functional::batch_norm_backward_reduce(dy_, c.x, c.mean, c.invstd, c.weight);
-  mine_.clear();
-  append(mine_, sums.sum_dy);
-  append(mine_, sums.sum_dy_xmu);
-  all_.resize(mine_.size() * c.placement.ranks().size());
+  write(write(mine.data(), sums.sum_dy), sums.sum_dy_xmu);
 }
 
 GlobalBackwardResult GlobalGradient::run() {
   const GlobalBackward& c = call_;
-  gather_bytes(c.placement, c.operation, mine_.data(), all_.data(), mine_.size() * sizeof(double));
-  const std::size_t channels = mine_.size() / 2;
+  const std::size_t channels = mine.size() / 2;
   const std::size_t ranks = c.placement.ranks().size();
   const Device device = c.x.device();
-  const Tensor sum_dy = summed(all_, ranks, mine_.size(), 0, channels).to(device);
-  const Tensor sum_dy_xmu = summed(all_, ranks, mine_.size(), channels, channels).to(device);
+  const Tensor sum_dy = summed(all, ranks, mine.size(), 0, channels).to(device);
+  const Tensor sum_dy_xmu = summed(all, ranks, mine.size(), channels, channels).to(device);
   return {functional::batch_norm_backward_elemt(dy_, c.x, c.mean, c.invstd, c.weight, sum_dy,
                                                 sum_dy_xmu, scalar(c.count)),
           c.y.defined() ? dy_ : Tensor(), multiply_channels(sum_dy_xmu, c.invstd), sum_dy};

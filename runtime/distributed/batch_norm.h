@@ -3,7 +3,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "distributed/agree.h"
 #include "functional/fused_functions.h"
@@ -13,8 +12,8 @@
 /// @file
 /// Batch normalization of a batch that is split over the ranks of a placement, with the statistics
 /// of the whole batch. Each rank calls the split forms of the public functions on its part, with
-/// one exchange between them. Parts are merged in the order of ranks, so that all ranks have the
-/// same bits.
+/// one exchange between them, which agree_and_gather() makes. Parts are merged in the order of
+/// ranks, so that all ranks have the same bits.
 
 namespace halnorm::detail {
 
@@ -37,23 +36,22 @@ struct GlobalForwardResult {
   double count = 0;  ///< values per channel, of all ranks
 };
 
-class GlobalTrain {
+/// Shares 2 C + 1 doubles: count, means and sums of squares.
+class GlobalTrain : public SharedSums {
  public:
   explicit GlobalTrain(GlobalForward call) : call_(std::move(call)) {}
 
-  /// Checks, allocates and computes the part's moments. Not collective; to be called by agree().
+  /// Checks and allocates. Not collective; to be called by agree_and_gather().
   void prepare(Terms& terms);
-  /// Exchanges 2 C + 1 doubles, and computes. All ranks throw ValueError if the whole batch has one
-  /// value per channel.
+  void compute() override;
+  /// After the exchange. All ranks throw ValueError if the whole batch has one value per channel.
   GlobalForwardResult run();
 
  private:
-  [[nodiscard]] functional::Moments exchange();
+  [[nodiscard]] functional::Moments merged();
   [[nodiscard]] Tensor normalize(const functional::Moments& all, const Tensor& invstd) const;
 
   GlobalForward call_;
-  std::vector<double> mine_;  ///< count, means, sums of squares
-  std::vector<double> all_;
   Tensor y_;
 };
 
@@ -74,20 +72,20 @@ struct GlobalBackward {
 /// ranks.
 using GlobalBackwardResult = functional::BatchNormFusedBackward;
 
-class GlobalGradient {
+/// Shares 2 C doubles.
+class GlobalGradient : public SharedSums {
  public:
   explicit GlobalGradient(GlobalBackward call) : call_(std::move(call)) {}
 
   /// Checks and allocates, like GlobalTrain::prepare().
   void prepare(Terms& terms);
-  /// Exchanges 2 C doubles, and computes.
+  void compute() override;
+  /// After the exchange.
   GlobalBackwardResult run();
 
  private:
   GlobalBackward call_;
   Tensor dy_;  ///< masked by the relu
-  std::vector<double> mine_;
-  std::vector<double> all_;
 };
 
 /// 1 / sqrt(var + eps) in Float64.

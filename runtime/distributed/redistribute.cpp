@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "distributed/agree.h"
+#include "distributed/exchange.h"
 #include "halnorm/error.h"
 
 namespace halnorm::detail {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "distributed/agree.h"
+#include "distributed/exchange.h"
 #include "distributed/redistribute.h"
 #include "halnorm/error.h"
 #include "tensor/impl.h"

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "halnorm/nn/batch_norm.h"
 
@@ -12,6 +13,8 @@
 #pragma GCC visibility push(default)
 
 namespace halnorm::nn {
+
+struct FusedGradients;
 
 /// Batch normalization over (N, C), (N, C, L) or more axes. After to_global(), x is this rank's
 /// rows of one batch over all ranks; forward(x) returns this rank's rows of y, backward(dy) this
@@ -31,6 +34,8 @@ class SyncBatchNorm : public Typed<SyncBatchNorm, BatchNorm> {
 
  private:
   [[nodiscard]] Tensor as_rows(const Tensor& local) const;
+  friend std::vector<FusedGradients> backward_together(const std::vector<BatchNorm*>& layers,
+                                                       const std::vector<Tensor>& grad_outputs);
 };
 
 /// Replaces each BatchNorm1d, 2d and 3d in a tree by a SyncBatchNorm with the same parameters and

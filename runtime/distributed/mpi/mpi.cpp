@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <limits>
 #include <string>
 #include <thread>
@@ -58,6 +59,13 @@ struct Buffers {
   std::vector<std::byte> sent, received;
 };
 
+/// A nonblocking collective.
+struct Started {
+  const char* function = nullptr;
+  std::unique_ptr<Buffers> buffers;
+  MPI_Request request = MPI_REQUEST_NULL;
+};
+
 class MpiCommunicator final : public Communicator {
  public:
   /// Takes the communicator over.
@@ -83,28 +91,34 @@ class MpiCommunicator final : public Communicator {
     const auto ranks = static_cast<std::size_t>(size_);
     for (std::size_t begin = 0; begin < bytes; begin += options_.message_bytes) {
       const std::size_t part = std::min(options_.message_bytes, bytes - begin);
-      auto buffers = make_buffers(static_cast<const std::byte*>(mine) + begin, part, part * ranks);
-      const auto count = static_cast<int>(part);
-      run(buffers, "MPI_Iallgather", [&](MPI_Request* request) {
-        return MPI_Iallgather(buffers->sent.data(), count, MPI_BYTE, buffers->received.data(),
-                              count, MPI_BYTE, comm_, request);
-      });
+      const auto received =
+          finish(start_gather(static_cast<const std::byte*>(mine) + begin, part))->received;
       for (std::size_t rank = 0; rank < ranks; ++rank) {
         std::memcpy(static_cast<std::byte*>(all) + rank * bytes + begin,
-                    buffers->received.data() + rank * part, part);
+                    received.data() + rank * part, part);
       }
     }
+  }
+
+  std::unique_ptr<Exchange> start_all_gather(const void* mine, void* all,
+                                             std::size_t bytes) override {
+    if (!options_.overlap || bytes > options_.message_bytes) {
+      return nullptr;
+    }
+    auto made = std::make_unique<Gathering>(*this, all);
+    made->take(start_gather(static_cast<const std::byte*>(mine), bytes));
+    return made;
   }
 
   void broadcast(void* data, std::size_t bytes) override {
     for (std::size_t begin = 0; begin < bytes; begin += options_.message_bytes) {
       const std::size_t part = std::min(options_.message_bytes, bytes - begin);
       auto* place = static_cast<std::byte*>(data) + begin;
-      auto buffers = make_buffers(place, part, 0);
-      run(buffers, "MPI_Ibcast", [&](MPI_Request* request) {
-        return MPI_Ibcast(buffers->sent.data(), static_cast<int>(part), MPI_BYTE, 0, comm_,
-                          request);
-      });
+      const auto buffers =
+          finish(start("MPI_Ibcast", make_buffers(place, part, 0), [&](Started& started) {
+            return MPI_Ibcast(started.buffers->sent.data(), static_cast<int>(part), MPI_BYTE, 0,
+                              comm_, &started.request);
+          }));
       std::memcpy(place, buffers->sent.data(), part);
     }
   }
@@ -143,19 +157,71 @@ class MpiCommunicator final : public Communicator {
     return buffers;
   }
 
-  /// Starts a nonblocking collective and polls it until it is done or the time is up.
   template <class Start>
-  void run(std::unique_ptr<Buffers>& buffers, const char* function, Start start) {
-    MPI_Request request = MPI_REQUEST_NULL;
+  Started start(const char* function, std::unique_ptr<Buffers> buffers, Start call) {
+    Started started{.function = function, .buffers = std::move(buffers)};
     try {
-      check(start(&request), function);
-      wait(request, function);
-    } catch (const CommunicationError& error) {
-      broken_ = error.what();
-      [[maybe_unused]] const Buffers* never_freed = buffers.release();
+      check(call(started), function);
+    } catch (const std::exception& error) {
+      abandon(started, error.what());
       throw;
     }
+    return started;
   }  // NOLINT(clang-analyzer-optin.mpi.MPI-Checker): wait() ends it by MPI_Test()
+
+  Started start_gather(const std::byte* mine, std::size_t bytes) {
+    const std::size_t received = bytes * static_cast<std::size_t>(size_);
+    return start("MPI_Iallgather", make_buffers(mine, bytes, received), [&](Started& started) {
+      const auto count = static_cast<int>(bytes);
+      return MPI_Iallgather(started.buffers->sent.data(), count, MPI_BYTE,
+                            started.buffers->received.data(), count, MPI_BYTE, comm_,
+                            &started.request);
+    });
+  }
+
+  /// Polls until it is done or the time is up.
+  std::unique_ptr<Buffers> finish(Started started) {
+    try {
+      check_usable();
+      wait(started.request, started.function);
+    } catch (const std::exception& error) {
+      abandon(started, error.what());
+      throw;
+    }
+    return std::move(started.buffers);
+  }
+
+  void abandon(Started& started, const char* reason) {
+    broken_ = broken_.empty() ? reason : broken_;
+    [[maybe_unused]] const Buffers* never_freed = started.buffers.release();
+  }
+
+  /// Of start_all_gather().
+  class Gathering final : public Exchange {
+   public:
+    Gathering(MpiCommunicator& owner, void* all) : owner_(owner), all_(all) {}
+    ~Gathering() override {
+      if (started_.buffers != nullptr) {
+        try {
+          owner_.finish(std::move(started_));
+        } catch (...) {  // NOLINT(bugprone-empty-catch): the next exchange reports it
+        }
+      }
+    }
+    Gathering(const Gathering&) = delete;
+    Gathering& operator=(const Gathering&) = delete;
+
+    void take(Started started) { started_ = std::move(started); }
+    void wait() override {
+      const auto received = owner_.finish(std::move(started_))->received;
+      std::copy(received.begin(), received.end(), static_cast<std::byte*>(all_));
+    }
+
+   private:
+    MpiCommunicator& owner_;
+    Started started_;
+    void* all_;
+  };
 
   void wait(MPI_Request& request, const char* function) const {
     constexpr int polls_between_looks = 64;

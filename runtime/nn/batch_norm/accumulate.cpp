@@ -1,5 +1,7 @@
 #include "nn/batch_norm/accumulate.h"
 
+#include <cstddef>
+
 #include "base/convert.h"
 #include "functional/channel_math.h"
 #include "tensor/impl.h"
@@ -59,6 +61,16 @@ void accumulate_both(const Parameter& weight, const Tensor& dweight, const Param
   const Tensor to_bias = prepared(bias, dbias);
   commit(weight, to_weight);
   commit(bias, to_bias);
+}
+
+void accumulate_together(const std::vector<Summand>& summands) {
+  std::vector<Tensor> deltas;
+  for (const Summand& summand : summands) {
+    deltas.push_back(prepared(summand.parameter, summand.delta));
+  }
+  for (std::size_t i = 0; i < summands.size(); ++i) {
+    commit(summands[i].parameter, deltas[i]);
+  }
 }
 
 }  // namespace halnorm::detail

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "halnorm/tensor.h"
 
 namespace halnorm::detail {
@@ -9,5 +11,13 @@ namespace halnorm::detail {
 /// shape (C) of the summands.
 void accumulate_both(const Parameter& weight, const Tensor& dweight, const Parameter& bias,
                      const Tensor& dbias);
+
+/// A gradient to add to a parameter, which may be one that accumulate_both() skips.
+struct Summand {
+  Parameter parameter;
+  Tensor delta;
+};
+/// Adds all of them or, if memory runs out, none.
+void accumulate_together(const std::vector<Summand>& summands);
 
 }  // namespace halnorm::detail

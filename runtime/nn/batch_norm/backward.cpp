@@ -185,7 +185,8 @@ functional::BatchNormFusedBackward detail::local_gradients(const SavedForward& s
 
 BatchNorm::InputGradients detail::LayerCall::backward(const Tensor& grad_output) {
   if (layer_.placement() != nullptr) {
-    return differentiate_global(grad_output);
+    return differentiate_global(*layer_.placement(), layer_.name() + ".backward", {&layer_},
+                                {grad_output})[0];
   }
   SavedForward saved;
   if (!saved_.pop(layer_.is_training(), saved)) {

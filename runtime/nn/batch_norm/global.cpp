@@ -1,6 +1,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/strides.h"
 #include "distributed/batch_norm.h"
@@ -8,56 +9,50 @@
 #include "halnorm/error.h"
 #include "halnorm/grad_mode.h"
 #include "halnorm/nn/batch_norm.h"
-#include "nn/batch_norm/accumulate.h"
+#include "nn/batch_norm/global_parts.h"
 #include "nn/batch_norm/layer_call.h"
 #include "tensor/impl.h"
 
 /// @file
-/// Forward and backward of a global layer.
+/// Forward of a global layer.
 
 namespace halnorm::nn {
 
 namespace {
 
+using detail::as_global;
+using detail::check_alike;
+using detail::check_member;
 using detail::Epilogue;
+using detail::How;
+using detail::how_of;
+using detail::is_split_batch;
 using detail::LayerCall;
-using halnorm::detail::agree;
-using halnorm::detail::Distribution;
-using halnorm::detail::GlobalGradient;
+using detail::part_of;
+using detail::throw_mixed;
 using halnorm::detail::GlobalTrain;
 using halnorm::detail::is_distributed_alike;
-using halnorm::detail::TensorAccess;
+using halnorm::detail::SharedSums;
 using halnorm::detail::Terms;
-
-using How = std::shared_ptr<const Distribution>;
-
-How how_of(const Tensor& global) { return TensorAccess::of(global).distribution; }
-
-/// This rank's part, undefined of an undefined tensor.
-Tensor part_of(const Tensor& global) { return global.defined() ? global.to_local() : global; }
-
-Tensor as_global(const Tensor& part, const How& how) {
-  return part.defined() ? TensorAccess::distributed(part, how) : part;
-}
 
 Tensor as_global_result(const Tensor& y, const Tensor& out, const How& how) {
   return out.defined() ? out : as_global(y, how);
 }
 
-bool is_split_batch(const Sbp& sbp) { return sbp == Sbp::split(0); }
-
 /// Whether a global layer computes on it as it is.
 bool is_usable(const Sbp& sbp) { return is_split_batch(sbp) || sbp.is_broadcast(); }
 
-[[noreturn]] void throw_mixed(const std::string& layer, const std::string& name, bool is_global) {
+}  // namespace
+
+void detail::throw_mixed(const std::string& layer, const std::string& name, bool is_global) {
   const std::string kinds[] = {"local", "global"};
   throw ValueError(layer + ": Got input tensors with inconsistent attributes! " + name + " is " +
                    kinds[is_global ? 1 : 0] + ", wanted a " + kinds[is_global ? 0 : 1] +
                    " tensor like the module's");
 }
 
-void check_member(const std::string& layer, const char* name, const Tensor& tensor,
-                  const Placement& placement) {
+void detail::check_member(const std::string& layer, const char* name, const Tensor& tensor,
+                          const Placement& placement) {
   if (!tensor.defined()) {
     return;
   }
@@ -72,9 +67,8 @@ void check_member(const std::string& layer, const char* name, const Tensor& tens
   }
 }
 
-/// A tensor that goes with x: the ranks have the same parts of both.
-void check_alike(const std::string& layer, const char* name, const Tensor& tensor,
-                 const Distribution& how) {
+void detail::check_alike(const std::string& layer, const char* name, const Tensor& tensor,
+                         const halnorm::detail::Distribution& how) {
   check_member(layer, name, tensor, how.placement);
   if (tensor.defined() && !is_distributed_alike(*how_of(tensor), how)) {
     throw ValueError(layer + ": " + name + " of sbp " + tensor.sbp().str() +
@@ -82,16 +76,6 @@ void check_alike(const std::string& layer, const char* name, const Tensor& tenso
                      ", wanted the same on each rank");
   }
 }
-
-/// The gradient of a global parameter is global.
-void make_gradient_global(const Parameter& parameter) {
-  const Tensor grad = parameter.grad();
-  if (grad.defined() && !grad.is_global()) {
-    parameter.set_grad(as_global(grad, how_of(parameter.data())));
-  }
-}
-
-}  // namespace
 
 void LayerCall::check_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue) const {
   check_input(x);
@@ -174,8 +158,11 @@ LayerCall::Prepared LayerCall::prepare_global(const Tensor& x, const Tensor& out
 
 Tensor LayerCall::normalize_by_all(const Tensor& x, const Tensor& out, const Epilogue& epilogue) {
   Prepared ready;
-  agree(*layer_.placement(), layer_.name() + ".forward",
-        [&](Terms& terms) { ready = prepare_global(x, out, epilogue, terms); });
+  const auto prepare = [&](Terms& terms) -> std::vector<SharedSums*> {
+    ready = prepare_global(x, out, epilogue, terms);
+    return ready.train ? std::vector<SharedSums*>{&*ready.train} : std::vector<SharedSums*>{};
+  };
+  halnorm::detail::agree_and_gather(*layer_.placement(), layer_.name() + ".forward", prepare);
   const How how = how_of(x);
   if (!ready.train) {
     const Epilogue local{
@@ -203,93 +190,6 @@ Tensor LayerCall::normalize_by_all(const Tensor& x, const Tensor& out, const Epi
     saved_.push(record, no_room);
   }
   return as_global_result(result.y, out, how);
-}
-
-namespace {
-
-/// The gradient of y, distributed like y where it can be. Collective if it is not yet.
-Tensor gradient_like(const detail::SavedForward& saved, const Tensor& grad_output) {
-  const How& how = saved.distribution;
-  if (!how || !grad_output.is_global() || grad_output.placement() != how->placement) {
-    return grad_output;
-  }
-  const Shape& shape = how->shape.empty() ? TensorAccess::of(saved.x).shape : how->shape;
-  const bool knows_parts = how->sbp.is_broadcast() || !how->extents.empty();  // see SyncBatchNorm
-  return knows_parts && grad_output.shape() == shape
-             ? halnorm::detail::redistributed(grad_output, how)
-             : grad_output;
-}
-
-/// The rank's part of the gradient, in x's dtype.
-Tensor checked_gradient(const BatchNorm& layer, const detail::SavedForward& saved,
-                        const Tensor& grad_output) {
-  const std::string where = layer.name() + ".backward";
-  if (!saved.distribution) {
-    throw ValueError(where +
-                     ": got a forward that the module made when it was local, wanted one of "
-                     "the global module");
-  }
-  if (grad_output.defined() && !grad_output.is_global()) {
-    throw_mixed(where, "grad_output", false);
-  }
-  check_alike(where, "grad_output", grad_output, *saved.distribution);
-  const Tensor part = part_of(grad_output);
-  detail::check_backward(layer, saved, part);
-  return is_floating(part.dtype()) ? part.to(saved.x.dtype()) : part;
-}
-
-/// Of a forward of a split batch, on this rank's part.
-halnorm::detail::GlobalBackward backward_call(const detail::SavedForward& saved,
-                                              const std::string& operation, const Tensor& dy) {
-  const bool by_batch = saved.batch_statistics;
-  return {.placement = saved.distribution->placement,
-          .operation = operation,
-          .dy = dy,
-          .x = saved.x,
-          .y = saved.y,
-          .fused = saved.fused,
-          .slope = saved.slope,
-          .weight = saved.weight.data(),
-          .mean = saved.mean.to(DType::Float64),
-          .invstd = by_batch ? saved.spread : halnorm::detail::invstd_of(saved.spread, saved.eps),
-          .count = saved.count};
-}
-
-}  // namespace
-
-BatchNorm::InputGradients LayerCall::differentiate_global(const Tensor& grad_output) {
-  const std::string operation = layer_.name() + ".backward";
-  detail::SavedForward saved;
-  const bool found = saved_.pop(layer_.is_training(), saved);
-  try {
-    const Tensor gradient = gradient_like(saved, grad_output);
-    Tensor dy;
-    std::optional<GlobalGradient> split;
-    agree(*layer_.placement(), operation, [&](Terms& terms) {
-      if (!found) {
-        throw_no_forward();
-      }
-      dy = checked_gradient(layer_, saved, gradient);
-      terms.add("mode", layer_.is_training() ? "training" : "eval");
-      terms.add("sbp", saved.distribution->sbp.str());
-      if (is_split_batch(saved.distribution->sbp)) {
-        split.emplace(backward_call(saved, operation, dy));
-        split->prepare(terms);
-      }
-    });
-    auto [dx, daddend, dweight, dbias] = split ? split->run() : detail::local_gradients(saved, dy);
-    halnorm::detail::accumulate_both(saved.weight, dweight, saved.bias, dbias);
-    make_gradient_global(saved.weight);
-    make_gradient_global(saved.bias);
-    return {as_global(dx, saved.distribution),
-            as_global(saved.has_addend ? daddend : Tensor(), saved.distribution)};
-  } catch (...) {
-    if (found) {
-      halnorm::detail::TrainStatistics no_room;
-      saved_.push(saved, no_room);
-    }
-    throw;
-  }
 }
 
 }  // namespace halnorm::nn

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "halnorm/nn/batch_norm.h"
 #include "nn/batch_norm/forward_records.h"
@@ -29,9 +31,15 @@ class LayerCall {
   Tensor forward(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
   BatchNorm::InputGradients backward(const Tensor& grad_output);
 
+  /// The backwards of global layers of one placement, with one agreement of the ranks.
+  static std::vector<BatchNorm::InputGradients> differentiate_global(
+      const Placement& where, const std::string& operation, const std::vector<BatchNorm*>& layers,
+      const std::vector<Tensor>& grad_outputs);
+
  private:
   using How = std::shared_ptr<const halnorm::detail::Distribution>;  ///< null for a local forward
   struct Prepared;
+  struct Backward;
 
   void check_input(const Tensor& x) const;
   void check_statistics() const;
@@ -48,7 +56,6 @@ class LayerCall {
   Tensor normalize_by_all(const Tensor& x, const Tensor& out, const Epilogue& epilogue);
   Prepared prepare_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
                           halnorm::detail::Terms& terms) const;
-  BatchNorm::InputGradients differentiate_global(const Tensor& grad_output);
 
   BatchNorm& layer_;
   SavedForwards& saved_;

@@ -9,7 +9,8 @@ if [[ $1 == --agent ]]; then
   exec ip netns exec "$2" unshare --uts sh -c "hostname $2 && ${*:3}"
 fi
 
-own=(unshare --net --mount)
+# Processes too are in a namespace: none of them outlives the script, whatever hosts are cut off.
+own=(unshare --net --mount --pid --fork --kill-child --mount-proc)
 ((EUID == 0)) || own+=(--map-root-user)
 if [[ ${HALNORM_HOSTS-} != inside ]]; then
   # all that is used below
@@ -25,7 +26,7 @@ fi
 
 count=$1 hosts=()
 shift
-mount -t tmpfs tmpfs /run # names of namespaces, seen by nobody else
+mount -t tmpfs tmpfs /run # names of namespaces and files of mpirun, seen by nobody else
 ip link set lo up
 ip link add hosts type bridge
 ip address add 10.77.0.254/24 dev hosts
@@ -44,4 +45,5 @@ mpirun=$1
 shift
 exec "$mpirun" --host "$(IFS=, && echo "${hosts[*]}")" -n "$count" --mca plm rsh \
   --mca plm_rsh_agent "$(realpath "$0") --agent" --mca oob_tcp_if_include "$network" \
-  --mca btl tcp,self --mca pml ob1 --mca btl_tcp_if_include "$network" "$@"
+  --mca btl tcp,self --mca pml ob1 --mca btl_tcp_if_include "$network" \
+  --mca orte_tmpdir_base /run "$@"
