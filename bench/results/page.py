@@ -155,7 +155,7 @@ def write(report: Report, folder: Path) -> list[Path]:
         summary=tables.summary(report.results, markdown=True),
         calls=tables.calls(report.results, markdown=True),
         narrow=tables.against_float32(report.every_dtype, markdown=True),
-        ceilings=tables.table(report.ceilings.round({"GB/s": 0}), markdown=True),
+        ceilings=tables.table(report.ceilings.round().astype({"GB/s": int}), markdown=True),
         shapes=_every_shape(report.results),
         reasons=tables.table(shapes, markdown=True),
     )
