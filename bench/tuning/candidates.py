@@ -99,17 +99,16 @@ class Compiler:
     def _commands(self, library: Path, words: list[str]) -> list[list[str]]:
         """As cmake/add_kernel.cmake compiles a kernel, and then a shared object."""
         operation, base = self.kernel.operation, str(library.with_suffix(""))
-        stream = operation.endswith("_stream")
+        nontemporal = re.search("(?<!moments)(?<!reduce)_stream$", operation)
         commands = [[
             str(self.generator), "-g", operation, "-f", FUNCTION, "-n", library.stem,
-            "-o", str(self.folder), "-e", "assembly" if stream else "object", *self._plugin(words),
+            "-o", str(self.folder), "-e", "assembly" if nontemporal else "object", *self._plugin(words),
             f"target={self.kernel.halide_target}-no_runtime", *self.kernel.parameters, *words,
         ]]  # fmt: skip
-        if stream:
-            writes = "OFF" if re.search("moments|reduce", operation) else "ON"
-            rewrite = [f"-Dfrom={base}.s", f"-Dto={base}.streaming.s", f"-Dwrites={writes}"]
-            commands.append([self.cmake, *rewrite, "-P", str(ROOT / "cmake/streaming.cmake")])
-            commands.append([self.linker, "-c", f"{base}.streaming.s", "-o", f"{base}.o"])
+        if nontemporal:
+            rewrite = [f"-Dfrom={base}.s", f"-Dto={base}.nontemporal.s"]
+            commands.append([self.cmake, *rewrite, "-P", str(ROOT / "cmake/nontemporal.cmake")])
+            commands.append([self.linker, "-c", f"{base}.nontemporal.s", "-o", f"{base}.o"])
         commands.append([self.objcopy, f"--redefine-syms={self.symbols}", f"{base}.o"])
         commands.append([self.linker, "-shared", "-o", f"{base}.unfinished", f"{base}.o"])
         return commands
