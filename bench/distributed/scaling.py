@@ -55,9 +55,11 @@ ASSUMED = {
 }
 
 
-def measure(program: Path, transport: str, ranks: int) -> dict[tuple[int, str, str], list[float]]:
+def measure(
+    program: Path, transport: str, ranks: int, *arguments: str
+) -> dict[tuple[int, str, str], list[float]]:
     command = [*MPIRUN, "--mca", "pml", "ob1", "--mca", "btl", TRANSPORTS[transport]]
-    command += ["-n", str(ranks), str(program)]
+    command += ["-n", str(ranks), str(program), *arguments]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     rows = list(csv.reader(output.splitlines()))
     return {(int(row[2]), row[0], row[1]): [float(cell) for cell in row[3:]] for row in rows}
@@ -122,6 +124,22 @@ def print_tables(times: Times, cores: int) -> None:
                 )
 
 
+def print_overlap(program: Path) -> None:
+    """Four layers, with and without exchanges that are pending while kernels run."""
+    columns = "x, float32|network|ranks|forward|overlap|backward|overlap|together|overlap"
+    print(f"\n|{columns}|\n|---|---|" + "--:|" * 7)
+    for transport in TRANSPORTS:
+        for ranks in (2, 4):
+            for (_, _, shape), times in measure(program, transport, ranks, "overlap").items():
+                forward, backward, both = times[:3]
+                forward_o, backward_o, both_o = times[3:]
+                print(
+                    f"| ({shape.replace('x', ', ')}) | {transport} | {ranks} | {forward:.0f} | "
+                    f"{forward_o:.0f} | {backward:.0f} | {backward_o:.0f} | "
+                    f"{both - forward:.0f} | {both_o - forward_o:.0f} |"
+                )
+
+
 def draw(times: Times, cores: int, path: Path) -> None:
     figure = Figure(figsize=(10.5, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -174,6 +192,7 @@ def main() -> None:
                     found[key] = min(found.get(key, row), row, key=sum)
     cores = len(os.sched_getaffinity(0))
     print_tables(times, cores)
+    print_overlap(options.program)
     draw(times, cores, options.picture)
 
 

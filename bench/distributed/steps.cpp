@@ -25,6 +25,12 @@
 ///   messages,COUNT   so many messages of 8 bytes at once, each way between two ranks
 ///   merge,CHANNELS   a forward and its backward of two rows with the parts of R ranks, which an
 ///                    engine without a network makes up: what grows with ranks besides the exchange
+///
+/// With the argument "overlap" only the following, each plainly and with mpi::Options::overlap, by
+/// turns:
+///
+///   overlap,CxN...   the forwards of four layers, their backwards one after the other, and both
+///                    passes with nn::backward_together()
 
 namespace {
 
@@ -127,25 +133,93 @@ std::vector<double> step(halnorm::nn::BatchNorm1d& layer, const Tensor& x, const
   return {microseconds(between - start), microseconds(Clock::now() - between)};
 }
 
+/// This rank's part of a batch.
+Shape own_rows(Shape shape, int ranks, int rank) {
+  shape[0] = shape[0] / ranks + (rank < shape[0] % ranks ? 1 : 0);
+  return shape;
+}
+
+std::string name_of(const Shape& shape) {
+  std::string name;
+  for (const std::int64_t extent : shape) {
+    name += (name.empty() ? "" : "x") + std::to_string(extent);
+  }
+  return name;
+}
+
 void measure_step(const std::shared_ptr<Timed>& world, const Shape& shape) {
   const Placement all(world, halnorm::DeviceType::CPU);
   halnorm::nn::BatchNorm1d layer(shape[1]);
   layer.to_global(all, Sbp::broadcast());
-  Shape own = shape;
-  own[0] = shape[0] / world->size() + (world->rank() < shape[0] % world->size() ? 1 : 0);
+  const Shape own = own_rows(shape, world->size(), world->rank());
   const Tensor x = Tensor::randn(own, 1).to_global(all, Sbp::split(0));
   const Tensor dy = Tensor::randn(own, 2).to_global(all, Sbp::split(0));
-  std::string name = "step,";
-  for (const std::int64_t extent : shape) {
-    name += (name.back() == ',' ? "" : "x") + std::to_string(extent);
-  }
   const auto times = measure([&] {
     static_cast<void>(world->take());
     auto row = step(layer, x, dy);
     row.push_back(microseconds(world->take()));
     return row;
   });
-  print(world->rank() == 0, name, world->size(), times);
+  print(world->rank() == 0, "step," + name_of(shape), world->size(), times);
+}
+
+/// Layers of which none needs another's result.
+struct Branches {
+  std::vector<std::unique_ptr<halnorm::nn::BatchNorm1d>> layers;
+  std::vector<halnorm::nn::BatchNorm*> pointers;
+  std::vector<Tensor> x, dy;
+
+  Branches(const Placement& all, const Shape& own) {
+    constexpr std::uint64_t count = 4;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      layers.push_back(std::make_unique<halnorm::nn::BatchNorm1d>(own[1]));
+      layers.back()->to_global(all, Sbp::broadcast());
+      pointers.push_back(layers.back().get());
+      x.push_back(Tensor::randn(own, 2 * i).to_global(all, Sbp::split(0)));
+      dy.push_back(Tensor::randn(own, 2 * i + 1).to_global(all, Sbp::split(0)));
+    }
+  }
+  void forward() {
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      (*layers[i])(x[i]);
+    }
+  }
+  void backward() {
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      layers[i]->backward(dy[i]);
+    }
+  }
+};
+
+void measure_overlap(const Shape& shape) {
+  std::vector<Branches> engines;
+  int ranks = 0;
+  int rank = 0;
+  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  for (const bool overlap : {false, true}) {
+    const Placement all(halnorm::mpi::communicator(MPI_COMM_WORLD, {.overlap = overlap}),
+                        halnorm::DeviceType::CPU);
+    engines.emplace_back(all, own_rows(shape, ranks, rank));
+  }
+  print(rank == 0, "overlap," + name_of(shape), ranks, measure([&] {
+          std::vector<double> times;
+          const auto timed = [&](const std::function<void()>& call) {
+            MPI_Barrier(MPI_COMM_WORLD);
+            const auto start = Clock::now();
+            call();
+            times.push_back(microseconds(Clock::now() - start));
+          };
+          for (Branches& branches : engines) {
+            timed([&] { branches.forward(); });
+            timed([&] { branches.backward(); });
+            timed([&] {
+              branches.forward();
+              halnorm::nn::backward_together(branches.pointers, branches.dy);
+            });
+          }
+          return times;
+        }));
 }
 
 void measure_exchange(Timed& world, std::size_t bytes) {
@@ -193,9 +267,13 @@ int main(int argc, char** argv) {
   // Memory that was given back to the system costs more than the kernels when it comes again.
   mallopt(M_MMAP_THRESHOLD, std::numeric_limits<int>::max());
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-  {
+  const Shape shapes[] = {{256, 64}, {4096, 256}, {256, 256, 196}};
+  if (argc > 1 && argv[1] == std::string("overlap")) {
+    measure_overlap(shapes[0]);
+    measure_overlap(shapes[1]);
+  } else {
     const auto world = std::make_shared<Timed>(halnorm::mpi::communicator(MPI_COMM_WORLD));
-    for (const Shape& shape : {Shape{256, 64}, Shape{4096, 256}, Shape{256, 256, 196}}) {
+    for (const Shape& shape : shapes) {
       measure_step(world, shape);
     }
     for (const std::size_t bytes : {8U, 1024U, 4096U, 65536U}) {
