@@ -16,7 +16,7 @@ inline constexpr std::int64_t default_cache_limit = std::int64_t{1}
 
 /// Sets how many bytes of host memory are cached when tensors are freed, for later tensors. The
 /// system clears new memory page by page, which takes several times as long as to normalize it.
-/// Blocks of 128 KB and more are cached; the allocator handles smaller ones. Blocks above the limit
+/// Blocks of 128 KB and more are cached; smaller ones are their threads'. Blocks above the limit
 /// are freed at once, the longest unused first; with 0 nothing is cached. If the system runs out of
 /// memory, it can take cached blocks of 4 MB and more. Affects all threads.
 /// @throws ValueError if negative.

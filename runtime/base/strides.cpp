@@ -92,12 +92,23 @@ void throw_no_memory(const char* function, const Shape& shape, std::size_t eleme
 
 Strides contiguous_strides(const Shape& shape) {
   Strides strides(shape.size());
-  std::int64_t step = 1;
-  for (std::size_t axis = shape.size(); axis-- > 0;) {
-    strides[axis] = step;
-    step *= std::max<std::int64_t>(shape[axis], 1);
-  }
+  fill_dense_strides(strides, shape, false);
   return strides;
+}
+
+void fill_dense_strides(Strides& strides, const Shape& shape, bool channels_last) noexcept {
+  constexpr std::size_t channels = 1;
+  std::int64_t step = 1;
+  if (channels_last) {
+    strides[channels] = 1;
+    step = std::max<std::int64_t>(shape[channels], 1);
+  }
+  for (std::size_t axis = shape.size(); axis-- > 0;) {
+    if (!channels_last || axis != channels) {
+      strides[axis] = step;
+      step *= std::max<std::int64_t>(shape[axis], 1);
+    }
+  }
 }
 
 bool is_contiguous(const Shape& shape, const Strides& strides) noexcept {

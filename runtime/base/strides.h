@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -40,6 +41,10 @@ inline std::size_t object_bytes(std::int64_t count, std::size_t element_size) {
 /// Row-major strides of a shape that checked_numel() accepts.
 Strides contiguous_strides(const Shape& shape);
 
+/// The same in place, for as many strides as there are extents. With `channels_last`, which needs
+/// two axes, axis 1 is stored innermost.
+void fill_dense_strides(Strides& strides, const Shape& shape, bool channels_last) noexcept;
+
 /// Whether the strides are row-major without gaps; axes with one element do not matter.
 bool is_contiguous(const Shape& shape, const Strides& strides) noexcept;
 
@@ -58,6 +63,10 @@ struct Extremes {
 /// @throws ShapeError, in `function`'s name, if an offset in bytes does not fit in 63 bits.
 Extremes checked_extremes(const char* function, const Shape& shape, const Strides& strides,
                           std::size_t element_size);
+
+inline std::int64_t address_of(const void* memory) noexcept {
+  return static_cast<std::int64_t>(std::bit_cast<std::uintptr_t>(memory));
+}
 
 /// The addresses from the lowest element to past the highest one of a non-empty block.
 struct ByteRange {

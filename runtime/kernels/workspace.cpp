@@ -3,6 +3,7 @@
 #include <HalideRuntime.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -19,39 +20,69 @@ namespace {
 
 // Halide wants a multiple of the widest vector, and room to read 8 bytes before and after.
 constexpr std::size_t alignment = 128;
-// Blocks come in powers of two, from a size that is not worth telling apart.
-constexpr unsigned smallest_class = 9;
-constexpr unsigned classes = 24;
+// Four sizes from one power of two to the next, from a size that is not worth telling apart.
+constexpr std::size_t step_bits = 2;
+constexpr std::size_t least_bytes = 512;
+constexpr std::size_t least_power = std::countr_zero(least_bytes);
 // What a thread keeps: the sums of all blocks of the largest batches, and little next to those.
 constexpr std::size_t most_kept = std::size_t{8} << 20;
+constexpr unsigned most_objects = 64;
+constexpr std::size_t classes = ((std::countr_zero(most_kept) - least_power) << step_bits) + 1;
 
 /// Lies before the memory that is handed out.
 struct Block {
   Block* next;
   void* allocated;
-  unsigned size_class;
+  std::size_t bytes;
+  std::size_t size_class;
 };
 static_assert(sizeof(Block) + 8 <= alignment);
 
-constexpr std::size_t bytes_of(unsigned size_class) { return std::size_t{1} << size_class; }
+struct Size {
+  std::size_t bytes;  ///< at most a quarter more than asked for
+  std::size_t size_class;
+};
+
+/// Larger blocks than most_kept have classes from `classes` on, which are not kept.
+Size size_for(std::size_t bytes) noexcept {
+  const std::size_t least = std::max(bytes, least_bytes);
+  const auto power = static_cast<std::size_t>(std::bit_width(least)) - 1;
+  const std::size_t shift = power - step_bits;
+  const std::size_t count =
+      (least - (std::size_t{1} << power) + (std::size_t{1} << shift) - 1) >> shift;
+  return {(std::size_t{1} << power) + (count << shift),
+          ((power - least_power) << step_bits) + count};
+}
 
 /// The blocks that a thread keeps. Needs no destructor, so that it can be asked at any time, also
 /// while the thread ends.
 struct Kept {
   std::array<Block*, classes> first{};
   std::size_t bytes = 0;
+  KeptObject* objects = nullptr;
+  unsigned object_count = 0;
   bool is_watched = false;  ///< the blocks are freed when the thread ends
+  bool has_ended = false;   ///< and nothing more is kept
 };
 thread_local constinit Kept kept;
 
 void free_block(Block* block) noexcept { ::operator delete(block->allocated); }
 
 void free_kept() noexcept {
-  kept.bytes = most_kept;  // and nothing more is kept
   for (Block*& first : kept.first) {
     while (first != nullptr) {
       free_block(std::exchange(first, first->next));
     }
+  }
+  kept.bytes = 0;
+}
+
+/// The same at the thread's end: it keeps nothing more.
+void stop_keeping() noexcept {
+  kept.has_ended = true;
+  free_kept();
+  while (KeptObject* const object = take_object()) {
+    object->destroy(object);
   }
 }
 
@@ -66,12 +97,19 @@ bool watch_thread() noexcept {
          pthread_setspecific(thread_ends, &kept) == 0;
 }
 
-Block* new_block(std::size_t bytes, unsigned size_class) noexcept {
-  if (bytes > SIZE_MAX - 3 * alignment) {
+bool is_watched() noexcept {
+  if (!kept.is_watched) {
+    kept.is_watched = watch_thread();
+  }
+  return kept.is_watched;
+}
+
+Block* new_block(const Size& size) noexcept {
+  if (size.bytes > SIZE_MAX - 3 * alignment) {
     return nullptr;
   }
   // Its header, and alignment on both sides.
-  std::size_t space = bytes + 3 * alignment;
+  std::size_t space = size.bytes + 3 * alignment;
   void* allocated = ::operator new(space, std::nothrow);
   if (allocated == nullptr && drop_blocks()) {
     allocated = ::operator new(space, std::nothrow);
@@ -80,22 +118,32 @@ Block* new_block(std::size_t bytes, unsigned size_class) noexcept {
     return nullptr;
   }
   void* at = allocated;
-  std::align(alignment, bytes + 2 * alignment, at, space);
-  return new (at) Block{nullptr, allocated, size_class};
+  std::align(alignment, size.bytes + 2 * alignment, at, space);
+  return new (at) Block{nullptr, allocated, size.bytes, size.size_class};
+}
+
+/// Makes room for a block. Where there is none, all are freed, so that sizes that are not asked for
+/// any more leave room for others.
+bool can_keep(const Block& block) noexcept {
+  if (block.size_class >= classes || kept.has_ended) {
+    return false;
+  }
+  if (kept.bytes + block.bytes > most_kept) {
+    free_kept();
+  }
+  return is_watched();
 }
 
 }  // namespace
 
 void* take_memory(std::size_t bytes) noexcept {
-  const auto bits = static_cast<unsigned>(std::bit_width(bytes == 0 ? 0 : bytes - 1));
-  const unsigned size_class = bits < smallest_class ? smallest_class : bits;
-  const bool may_be_kept = size_class < classes;
-  Block* block = may_be_kept ? kept.first[size_class] : nullptr;
+  const Size size = size_for(bytes);
+  Block* block = size.size_class < classes ? kept.first[size.size_class] : nullptr;
   if (block != nullptr) {
-    kept.first[size_class] = block->next;
-    kept.bytes -= bytes_of(size_class);
+    kept.first[size.size_class] = block->next;
+    kept.bytes -= block->bytes;
   } else {
-    block = new_block(may_be_kept ? bytes_of(size_class) : bytes, size_class);
+    block = new_block(size.size_class < classes ? size : Size{bytes, size.size_class});
   }
   return block == nullptr ? nullptr : reinterpret_cast<std::byte*>(block) + alignment;
 }
@@ -105,31 +153,42 @@ void give_memory(void* memory) noexcept {
     return;
   }
   auto* block = reinterpret_cast<Block*>(static_cast<std::byte*>(memory) - alignment);
-  const unsigned size_class = block->size_class;
-  if (size_class >= classes || kept.bytes + bytes_of(size_class) > most_kept) {
+  if (!can_keep(*block)) {
     free_block(block);
     return;
   }
-  if (!kept.is_watched) {
-    kept.is_watched = watch_thread();
-    if (!kept.is_watched) {
-      free_block(block);
-      return;
-    }
+  block->next = std::exchange(kept.first[block->size_class], block);
+  kept.bytes += block->bytes;
+}
+
+KeptObject* take_object() noexcept {
+  KeptObject* const object = kept.objects;
+  if (object != nullptr) {
+    kept.objects = object->next;
+    --kept.object_count;
   }
-  block->next = std::exchange(kept.first[size_class], block);
-  kept.bytes += bytes_of(size_class);
+  return object;
+}
+
+void keep_object(KeptObject* object) noexcept {
+  if (kept.object_count == most_objects || kept.has_ended || !is_watched()) {
+    object->destroy(object);
+    return;
+  }
+  object->next = std::exchange(kept.objects, object);
+  ++kept.object_count;
 }
 
 void start_keeping_memory() noexcept {
-  threads_are_watched = pthread_key_create(&thread_ends, [](void* /*kept*/) { free_kept(); }) == 0;
+  threads_are_watched =
+      pthread_key_create(&thread_ends, [](void* /*kept*/) { stop_keeping(); }) == 0;
 }
 
 void stop_keeping_memory() noexcept {
   if (threads_are_watched.exchange(false)) {
     pthread_key_delete(thread_ends);
   }
-  free_kept();
+  stop_keeping();
 }
 
 LentMemory lend_memory(std::size_t bytes) {

@@ -8,6 +8,7 @@
 #include "device/memory.h"
 #include "halnorm/error.h"
 #include "kernels/block_cache.h"
+#include "kernels/workspace.h"
 #include "tensor/impl.h"
 
 namespace halnorm {
@@ -24,11 +25,18 @@ struct Block {
   void* first;
 };
 
+/// glibc keeps freed blocks of about 1 KB per thread. A larger one takes it ten times as many
+/// instructions, as many as the checks of a call.
+constexpr std::size_t most_of_allocator = 900;
+
 /// Aligned by hand within a plain allocation: the allocator's own aligned form takes twice as long.
 Block allocate_small(std::size_t bytes) {
   constexpr std::size_t head = sizeof(detail::WriteCount);
   std::size_t space = bytes + alignment;
-  auto storage = std::make_shared_for_overwrite<std::byte[]>(head + space);
+  auto storage = bytes <= most_of_allocator
+                     ? std::make_shared_for_overwrite<std::byte[]>(head + space)
+                     : std::allocate_shared_for_overwrite<std::byte[]>(
+                           detail::WorkspaceAllocator<std::byte>(), head + space);
   void* first = storage.get() + head;
   std::align(alignment, bytes, first, space);
   auto* writes = ::new (static_cast<std::byte*>(first) - head) detail::WriteCount;
@@ -99,20 +107,36 @@ std::int64_t span_of(const Shape& shape, const detail::Strides& strides) {
 
 }  // namespace
 
-Tensor Tensor::make(const char* function, Shape&& shape, DType dtype, Device device) {
+Tensor detail::TensorAccess::make(const char* function, const Shape& shape, DType dtype,
+                                  Device device, bool channels_last) {
   require_one_cpu(function, device);
   const std::int64_t count = checked_count(function, shape, dtype);
   if (device.type != DeviceType::CPU) {
     auto memory = detail::DeviceMemory::allocate(function, device, count, dtype);
-    auto steps = detail::contiguous_strides(shape);
+    detail::Strides strides(shape.size());
+    detail::fill_dense_strides(strides, shape, channels_last);
     auto* base = memory->base();
-    return Tensor(std::make_shared<Impl>(std::move(memory), base, std::move(shape),
-                                         std::move(steps), count, dtype));
+    return Tensor(
+        std::make_shared<Fields>(std::move(memory), base, shape, std::move(strides), count, dtype));
   }
   Block block = block_for(function, shape, count, dtype);
-  auto strides = detail::contiguous_strides(shape);
-  return Tensor(std::make_shared<Impl>(std::move(block.storage), block.writes, block.first,
-                                       std::move(shape), std::move(strides), count, dtype));
+  auto fields = Fields::fresh(shape, channels_last);
+  fields->storage = std::move(block.storage);
+  fields->writes = block.writes;
+  fields->data = block.first;
+  fields->numel = count;
+  fields->dtype = dtype;
+  fields->bytes = {};
+  if (count > 0) {
+    fields->bytes.first = detail::address_of(block.first);
+    fields->bytes.past = fields->bytes.first + count * static_cast<std::int64_t>(size_of(dtype));
+  }
+  fields->contiguous = !channels_last || detail::is_contiguous(shape, fields->strides);
+  return Tensor(std::move(fields));
+}
+
+Tensor Tensor::make(const char* function, Shape&& shape, DType dtype, Device device) {
+  return detail::TensorAccess::make(function, shape, dtype, device);
 }
 
 Tensor Tensor::make_filled(const char* function, Shape shape, double value, DType dtype,

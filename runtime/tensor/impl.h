@@ -39,10 +39,14 @@ struct Tensor::Impl {
   detail::ByteRange bytes;                                   ///< empty if there are no elements
   bool contiguous = true;
 
+  Impl() = default;
   Impl(std::shared_ptr<void> owner, detail::WriteCount* write_count, void* first, Shape extents,
        detail::Strides steps, std::int64_t count, DType type);
   Impl(std::shared_ptr<const detail::DeviceMemory> place, void* first, Shape extents,
        detail::Strides steps, std::int64_t count, DType type);
+
+  /// Fields of a new dense tensor on the host, whose elements and dtype the caller sets.
+  static std::shared_ptr<Impl> fresh(const Shape& extents, bool channels_last);
 
   /// Whether the elements are only a part of the global tensor.
   [[nodiscard]] bool is_part() const noexcept {
@@ -86,10 +90,10 @@ struct TensorAccess {
     *tensor.impl_ = std::move(*alias.impl_);
   }
 
-  /// Another view from the same first element.
-  static Tensor strided(const Tensor& tensor, Shape shape, Strides strides) {
-    return Tensor(tensor.impl_->view_of(tensor.impl_->data, std::move(shape), std::move(strides)));
-  }
+  /// Tensor::empty(), with the channels innermost if `channels_last`. Errors are in the name of the
+  /// function that makes the tensor.
+  static Tensor make(const char* function, const Shape& shape, DType dtype, Device device,
+                     bool channels_last = false);
 
   /// A tensor of stride 0, over a tensor of one element.
   static Tensor repeated(const Tensor& one, std::int64_t times) {

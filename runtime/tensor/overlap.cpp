@@ -36,7 +36,7 @@ struct Places {
 Places places_of(const Tensor& tensor) {
   Places result;
   result.size = static_cast<std::int64_t>(size_of(tensor.dtype()));
-  result.start = static_cast<std::int64_t>(std::bit_cast<std::uintptr_t>(tensor.raw_data()));
+  result.start = address_of(tensor.raw_data());
   for (std::size_t axis = 0; axis < tensor.shape().size(); ++axis) {
     const std::int64_t extent = tensor.shape()[axis];
     const std::int64_t stride = tensor.strides()[axis] * result.size;
@@ -100,7 +100,7 @@ bool elements_apart(const Tensor& t) {
 ByteRange byte_range(const void* first, const Shape& shape, const Strides& strides,
                      std::size_t element_size) noexcept {
   const auto size = static_cast<std::int64_t>(element_size);
-  const auto start = static_cast<std::int64_t>(std::bit_cast<std::uintptr_t>(first));
+  const std::int64_t start = address_of(first);
   ByteRange range{start, start + size};
   for (std::size_t axis = 0; axis < shape.size(); ++axis) {
     const std::int64_t reach = strides[axis] * (shape[axis] - 1) * size;

@@ -79,7 +79,7 @@ TEST_F(BlockCache, TheNextTensorOfAboutTheSizeGetsTheBlock) {
   EXPECT_EQ(cached_bytes(), 0);
 }
 
-TEST_F(BlockCache, SmallTensorsAreTheAllocators) {
+TEST_F(BlockCache, SmallTensorsAreTheirThreads) {
   { const Tensor x = Tensor::empty({1000}); }
   EXPECT_EQ(cached_bytes(), 0);
 }

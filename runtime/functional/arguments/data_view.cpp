@@ -146,17 +146,9 @@ Tensor empty_in_layout(const Tensor& x, Layout layout) {
 }
 
 Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype) {
-  const Shape& shape = x.shape();
-  if (layout == Layout::ncl || shape.size() == 2) {
-    return Tensor::empty(shape, dtype, x.device());
-  }
-  Shape stored{shape[0]};
-  stored.insert(stored.end(), shape.begin() + 2, shape.end());
-  stored.push_back(shape[1]);
-  const Tensor y = Tensor::empty(stored, dtype, x.device());
-  Strides strides = TensorAccess::of(y).strides;
-  std::rotate(strides.begin() + 1, strides.end() - 1, strides.end());
-  return TensorAccess::strided(y, shape, std::move(strides));
+  const auto& fields = TensorAccess::of(x);
+  const bool channels_last = layout != Layout::ncl && fields.shape.size() > 2;
+  return TensorAccess::make("Tensor::empty", fields.shape, dtype, fields.device, channels_last);
 }
 
 Tensor in_layout(const Tensor& x, Layout layout) {
