@@ -54,31 +54,10 @@ namespace {
 
 using Fields = detail::TensorAccess::Fields;
 
-/// Whether the fields of an earlier tensor differ from the wanted ones in nothing but the address.
-bool has_layout(const Fields& fields, const DLTensor& given, DType dtype) noexcept {
-  if (fields.dtype != dtype || std::cmp_not_equal(fields.shape.size(), given.ndim)) {
-    return false;
-  }
-  std::int64_t step = 1;  // of strides that are NULL
-  for (std::size_t axis = fields.shape.size(); axis-- > 0;) {
-    const std::int64_t stride = given.strides == nullptr ? step : given.strides[axis];
-    if (fields.shape[axis] != given.shape[axis] || fields.strides[axis] != stride) {
-      return false;
-    }
-    step *= std::max<std::int64_t>(given.shape[axis], 1);
-  }
-  return true;
-}
-
 void move_to(Fields& fields, void* data) noexcept {
-  if (fields.numel > 0) {
-    const auto address = [](const void* of) {
-      return static_cast<std::int64_t>(std::bit_cast<std::uintptr_t>(of));
-    };
-    const std::int64_t moved = address(data) - address(fields.data);
-    fields.bytes.first += moved;
-    fields.bytes.past += moved;
-  }
+  const std::int64_t moved = detail::address_of(data) - detail::address_of(fields.data);
+  fields.bytes.first += moved;
+  fields.bytes.past += moved;
   fields.data = data;
 }
 
@@ -98,19 +77,44 @@ detail::Strides strides_of(const DLTensor& given, const Shape& shape, detail::St
 
 }  // namespace
 
+std::size_t Borrowed::known_element_size(const DLTensor& given) const noexcept {
+  constexpr auto host = std::bit_cast<std::uint64_t>(DLDevice{kDLCPU, 0});
+  const Place& place = block_->places[used_];
+  if (std::bit_cast<std::uint32_t>(given.dtype) != place.known_dtype ||
+      std::bit_cast<std::uint64_t>(given.device) != host) {
+    return 0;
+  }
+  const Fields& fields = *place.fields;
+  const std::size_t rank = fields.shape.size();
+  if (std::cmp_not_equal(rank, given.ndim) || (given.shape == nullptr && rank > 0) ||
+      (given.strides == nullptr) != place.has_no_strides) {
+    return 0;
+  }
+  for (std::size_t axis = 0; axis < rank; ++axis) {
+    if (given.shape[axis] != fields.shape[axis] ||
+        (given.strides != nullptr && given.strides[axis] != fields.strides[axis])) {
+      return 0;
+    }
+  }
+  return given.dtype.bits / 8U;
+}
+
+Tensor Borrowed::view_again(void* data) noexcept {
+  Fields& fields = *block_->places[used_++].fields;
+  move_to(fields, data);
+  return detail::TensorAccess::borrow(fields);
+}
+
 Tensor Borrowed::view(const DLTensor& given, void* data, DType dtype) {
   constexpr const char* function = "Tensor::from_blob";
   Place& place = block_->places.at(used_++);
-  if (place.fields && has_layout(*place.fields, given, dtype)) {
-    move_to(*place.fields, data);
-    return detail::TensorAccess::borrow(*place.fields);
-  }
   Shape shape;
   detail::Strides strides;
   if (place.fields) {  // the memory of both is used again
     shape = std::move(place.fields->shape);
     strides = std::move(place.fields->strides);
     place.fields.reset();
+    place.known_dtype = 0;
   }
   shape.assign(given.shape, given.shape + given.ndim);
   const std::int64_t count = detail::checked_numel(function, shape, size_of(dtype));
@@ -120,6 +124,8 @@ Tensor Borrowed::view(const DLTensor& given, void* data, DType dtype) {
   }
   place.fields.emplace(nullptr, &place.writes, data, std::move(shape), std::move(strides), count,
                        dtype);
+  place.known_dtype = count > 0 ? std::bit_cast<std::uint32_t>(given.dtype) : 0;
+  place.has_no_strides = given.strides == nullptr;
   return detail::TensorAccess::borrow(*place.fields);
 }
 

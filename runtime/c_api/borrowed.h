@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 
 #include "tensor/impl.h"
@@ -23,6 +24,13 @@ class Borrowed {
   Borrowed& operator=(const Borrowed&) = delete;
   ~Borrowed();
 
+  /// The size of an element, if the next tensor differs from an earlier one in nothing but the
+  /// address, so that only this has to be checked; otherwise 0.
+  [[nodiscard]] std::size_t known_element_size(const DLTensor& given) const noexcept;
+
+  /// The next tensor, for which known_element_size() is not 0. `data` is the first element.
+  Tensor view_again(void* data) noexcept;
+
   /// Tensor::from_blob() with the same errors, for the host. `data` is the first element.
   Tensor view(const DLTensor& given, void* data, DType dtype);
 
@@ -32,6 +40,8 @@ class Borrowed {
   struct Place {
     detail::WriteCount writes;
     std::optional<detail::TensorAccess::Fields> fields;
+    std::uint32_t known_dtype = 0;  ///< the bits of its DLDataType; 0 for a tensor without elements
+    bool has_no_strides = false;    ///< whether these were NULL
   };
   /// The most tensors of a function, and two more.
   struct Block {

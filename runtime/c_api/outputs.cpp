@@ -70,6 +70,13 @@ Tensor channel_output(Call& call, const char* name, const DLTensor* given, const
   return t;
 }
 
+bool share_memory(const Tensor& a, const Tensor& b) {
+  const auto& one = TensorAccess::of(a);
+  const auto& other = TensorAccess::of(b);
+  return one.bytes.first < other.bytes.past && other.bytes.first < one.bytes.past &&
+         one.device == other.device && detail::may_overlap(a, b);
+}
+
 /// From one channel's value to the next one's, in elements.
 std::int64_t step_of(const Tensor& t) {
   const auto& strides = TensorAccess::of(t).strides;
@@ -168,9 +175,7 @@ Tensor data_output(Call& call, const char* name, const DLTensor* given, const Te
 void check_apart(const Call& call, std::initializer_list<Output> outputs) {
   for (const Output* a = outputs.begin(); a != outputs.end(); ++a) {
     for (const Output* b = a + 1; a->tensor.defined() && b != outputs.end(); ++b) {
-      if (b->tensor.defined() &&
-          TensorAccess::of(a->tensor).device == TensorAccess::of(b->tensor).device &&
-          detail::may_overlap(a->tensor, b->tensor)) {
+      if (b->tensor.defined() && share_memory(a->tensor, b->tensor)) {
         throw ShapeError(prefix(call, a->name) + " and " + b->name +
                          " overlap in memory, wanted memory of its own for each output");
       }

@@ -120,7 +120,7 @@ void check_address(const Call& call, const DLTensor& given, std::size_t size) {
   }
   const bool has_address = given.device.device_type != kDLOpenCL;
   const std::uint64_t start = has_address ? std::bit_cast<std::uintptr_t>(given.data) : 0;
-  if (given.byte_offset > most || (start + given.byte_offset) % size != 0) {
+  if (given.byte_offset > most || ((start + given.byte_offset) & (size - 1)) != 0) {
     throw_misaligned(call, given, size);
   }
 }
@@ -152,6 +152,10 @@ Tensor required(Call& call, const char* name, const DLTensor* given) {
     throw_null(call);
   }
   const DLTensor& t = *given;
+  if (const std::size_t size = call.tensors->known_element_size(t); size > 0) {
+    check_address(call, t, size);
+    return call.tensors->view_again(static_cast<std::byte*>(t.data) + t.byte_offset);
+  }
   if (t.ndim < 0 || t.ndim > most_axes) {
     throw_axes(call, t.ndim);
   }
