@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "halnorm/error.h"
 
@@ -189,9 +190,15 @@ std::vector<Axis> walk_axes(const Shape& shape, const Strides& target, const Str
       axes.push_back({.extent = shape[axis], .target = target[axis], .source = source[axis]});
     }
   }
-  std::stable_sort(axes.begin(), axes.end(), [](const Axis& a, const Axis& b) {
-    return std::abs(a.target) > std::abs(b.target);
-  });
+  // By hand: std::stable_sort() is 6 KB of code.
+  for (std::size_t last = 1; last < axes.size(); ++last) {
+    for (std::size_t axis = last; axis > 0; --axis) {
+      if (std::abs(axes[axis - 1].target) >= std::abs(axes[axis].target)) {
+        break;
+      }
+      std::swap(axes[axis - 1], axes[axis]);
+    }
+  }
   std::vector<Axis> merged;
   merged.reserve(axes.size() + 1);
   for (const Axis& axis : axes) {
