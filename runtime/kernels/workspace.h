@@ -48,7 +48,7 @@ struct WorkspaceAllocator {
 
   WorkspaceAllocator() noexcept = default;
   template <class U>
-  WorkspaceAllocator(const WorkspaceAllocator<U>& /*other*/) noexcept {}
+  explicit WorkspaceAllocator(const WorkspaceAllocator<U>& /*other*/) noexcept {}
 
   /// @throws std::bad_alloc
   T* allocate(std::size_t count) {

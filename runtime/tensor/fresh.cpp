@@ -47,7 +47,7 @@ struct CountAllocator {
 
   explicit CountAllocator(KeptFields* place) noexcept : kept(place) {}
   template <class U>
-  CountAllocator(const CountAllocator<U>& other) noexcept : kept(other.kept) {}
+  explicit CountAllocator(const CountAllocator<U>& other) noexcept : kept(other.kept) {}
 
   T* allocate(std::size_t /*one*/) noexcept {
     static_assert(sizeof(T) <= sizeof(KeptFields::count) &&

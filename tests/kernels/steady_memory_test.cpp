@@ -12,7 +12,7 @@
 #include "halnorm/halnorm.h"
 
 /// @file
-/// A call that was made before takes no memory from the allocator: with out=, or with a small output.
+/// A call that was made before takes no memory from the allocator, with out= or a small output.
 
 namespace {
 std::atomic<int> allocations{0};
