@@ -48,7 +48,7 @@ set(HALNORM_TABLE
   "batch_norm_moments                  | any | all | any | all     | forwards     | fused split"
   "batch_norm_moments_exact            | any | all | -   | f32     | forwards     | -"
   "batch_norm_moments_stream           | any | avx | -   | all     | forwards     | -"
-  "batch_norm_elemt                    | any | all | any | all     | backwards    | inference fused split"
+  "batch_norm_elemt                 | any | all | any | all  | backwards  | inference fused split"
   "batch_norm_elemt_stream             | any | avx | -   | all     | backwards    | -"
   "batch_norm_backward_reduce          | any | all | any | all     | forwards     | fused split"
   "batch_norm_backward_reduce_exact    | any | all | -   | f32     | forwards     | -"

@@ -1,7 +1,7 @@
-# Rewrites the assembly of a kernel for data beyond the caches: Halide 21 has no non-temporal stores.
-# Reads `from`, writes `to`. Depends on LLVM's comments, which name a loop, on the name of the loop
-# over whole lines (generators/algorithm/lines.h), and on AT&T syntax. When a later Halide has such
-# stores, only this file and HALNORM_NONTEMPORAL go.
+# Rewrites the assembly of a kernel for data beyond the caches, as Halide 21 has no non-temporal
+# stores. Reads `from`, writes `to`. Depends on LLVM's comments, which name a loop, on the name of
+# the loop over whole lines (generators/algorithm/lines.h), and on AT&T syntax. When a later Halide
+# has such stores, only this file and HALNORM_NONTEMPORAL go.
 #
 # In the loop over whole lines an aligned store of a vector becomes a non-temporal store of the same
 # operands, which needs the same alignment. Masked stores have no non-temporal form; stores to the
@@ -31,8 +31,8 @@ while(rest MATCHES "${lines_loop}")
   if(loop MATCHES "vmovnt")
     math(EXPR loops "${loops} + 1")
   elseif(loop MATCHES "${unaligned}")
-    message(FATAL_ERROR "${from}: the loop at ${label} stores whole lines, but not by aligned stores "
-                        "of vectors. Configure with -DHALNORM_NONTEMPORAL=off to build without it.")
+    message(FATAL_ERROR "${from}: the loop at ${label} stores whole lines, but not by aligned "
+                        "stores of vectors. -DHALNORM_NONTEMPORAL=off builds without them.")
   endif()
   string(APPEND assembly "${before}${loop}")
 endwhile()

@@ -102,7 +102,8 @@ class Compiler:
         nontemporal = re.search("(?<!moments)(?<!reduce)_stream$", operation)
         commands = [[
             str(self.generator), "-g", operation, "-f", FUNCTION, "-n", library.stem,
-            "-o", str(self.folder), "-e", "assembly" if nontemporal else "object", *self._plugin(words),
+            "-o", str(self.folder), "-e", "assembly" if nontemporal else "object",
+            *self._plugin(words),
             f"target={self.kernel.halide_target}-no_runtime", *self.kernel.parameters, *words,
         ]]  # fmt: skip
         if nontemporal:

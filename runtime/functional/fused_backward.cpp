@@ -1,8 +1,8 @@
 #include <utility>
 
-#include "functional/backward.h"
 #include "functional/arguments/check.h"
 #include "functional/arguments/data_view.h"
+#include "functional/backward.h"
 #include "functional/fused_functions.h"
 #include "halnorm/functional_fused.h"
 #include "plan/execute.h"

@@ -9,8 +9,8 @@
 #include <span>
 #include <utility>
 
-#include "truth.h"
 #include "halnorm/halnorm.h"
+#include "truth.h"
 
 namespace {
 

@@ -1,7 +1,4 @@
-"""Tests of what the benchmark's Python makes of measurements. They time nothing.
-
-PYTHONPATH=bench:bench/peers .venv/bin/python tests/project/bench_test.py
-"""
+"""Tests of what the benchmark's Python makes of measurements (PYTHONPATH=bench:bench/peers)."""
 
 from __future__ import annotations
 
