@@ -25,7 +25,8 @@ void set_cache_limit(std::int64_t bytes);
 /// The bytes of host memory that are cached now.
 std::int64_t cached_bytes() noexcept;
 
-/// Frees all cached memory, on devices too. Tensors are not affected.
+/// Frees all cached memory, on devices too, and what the calling thread keeps of smaller blocks.
+/// Tensors are not affected.
 void empty_cache() noexcept;
 
 }  // namespace halnorm

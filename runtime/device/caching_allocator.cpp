@@ -13,6 +13,7 @@
 #include "halnorm/memory.h"
 #include "kernels/block_cache.h"
 #include "kernels/call.h"
+#include "kernels/workspace.h"
 
 namespace halnorm {
 
@@ -252,6 +253,7 @@ void release_pieces(const void* context) {
 }  // namespace detail
 
 void empty_cache() noexcept {
+  detail::free_kept_memory();
   detail::drop_blocks();
   try {
     detail::free_all_pieces();

@@ -77,13 +77,10 @@ void free_kept() noexcept {
   kept.bytes = 0;
 }
 
-/// The same at the thread's end: it keeps nothing more.
+/// At the thread's end: it keeps nothing more.
 void stop_keeping() noexcept {
   kept.has_ended = true;
-  free_kept();
-  while (KeptObject* const object = take_object()) {
-    object->destroy(object);
-  }
+  free_kept_memory();
 }
 
 // By a key, and not by a thread_local's destructor: where there is no memory to register one, the
@@ -189,6 +186,13 @@ void stop_keeping_memory() noexcept {
     pthread_key_delete(thread_ends);
   }
   stop_keeping();
+}
+
+void free_kept_memory() noexcept {
+  free_kept();
+  while (KeptObject* const object = take_object()) {
+    object->destroy(object);
+  }
 }
 
 LentMemory lend_memory(std::size_t bytes) {

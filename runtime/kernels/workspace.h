@@ -27,6 +27,9 @@ KeptObject* take_object() noexcept;
 /// Keeps the object, or destroys it.
 void keep_object(KeptObject* object) noexcept;
 
+/// Frees what this thread keeps.
+void free_kept_memory() noexcept;
+
 /// Threads keep blocks until the library is unloaded. Blocks of a thread that exists longer stay
 /// allocated.
 void start_keeping_memory() noexcept;
