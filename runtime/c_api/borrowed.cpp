@@ -80,7 +80,7 @@ detail::Strides strides_of(const DLTensor& given, const Shape& shape, detail::St
 std::size_t Borrowed::known_element_size(const DLTensor& given) const noexcept {
   constexpr auto host = std::bit_cast<std::uint64_t>(DLDevice{kDLCPU, 0});
   const Place& place = block_->places[used_];
-  if (std::bit_cast<std::uint32_t>(given.dtype) != place.known_dtype ||
+  if (!place.fields || std::bit_cast<std::uint32_t>(given.dtype) != place.known_dtype ||
       std::bit_cast<std::uint64_t>(given.device) != host) {
     return 0;
   }
@@ -100,6 +100,7 @@ std::size_t Borrowed::known_element_size(const DLTensor& given) const noexcept {
 }
 
 Tensor Borrowed::view_again(void* data) noexcept {
+  // known_element_size() has seen it. NOLINTNEXTLINE(bugprone-unchecked-optional-access)
   Fields& fields = *block_->places[used_++].fields;
   move_to(fields, data);
   return detail::TensorAccess::borrow(fields);
