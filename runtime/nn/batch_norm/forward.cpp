@@ -102,30 +102,34 @@ double LayerCall::update_factor(const std::int64_t* counter) const {
   return 1.0 / (static_cast<double>(*counter) + 1.0);
 }
 
-Tensor LayerCall::normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
-                                     const How& how) {
-  std::int64_t* const count = counter();
+functional::BatchNormForward LayerCall::train(const Tensor& x, const Tensor& out,
+                                              const Epilogue& epilogue, const std::int64_t* count,
+                                              halnorm::detail::TrainStatistics& room) {
   const Tensor scale = layer_.weight.data();
-  functional::BatchNormForward result;
-  halnorm::detail::TrainStatistics room;
-  const bool keeps = saved_.begin(grad_enabled(), layer_.is_training(), &room);
-  Tensor input = keeps ? kept_input(x, out) : Tensor();
+  const Tensor shift = layer_.bias.data();
+  const double eps = layer_.options_.eps;
   if (layer_.is_training() && layer_.options_.track_running_stats &&
       layer_.running_mean.defined()) {
     const double factor = update_factor(count);
-    result = epilogue.fused
-                 ? epilogue.fused->train_update(x, epilogue.addend, layer_.running_mean,
-                                                layer_.running_var, scale, layer_.bias.data(),
-                                                factor, layer_.options_.eps, out, epilogue.slope)
-                 : functional::batch_norm_train_update(x, layer_.running_mean, layer_.running_var,
-                                                       scale, layer_.bias.data(), factor,
-                                                       layer_.options_.eps, out, room);
-  } else {
-    result = epilogue.fused ? epilogue.fused->train(x, epilogue.addend, scale, layer_.bias.data(),
-                                                    layer_.options_.eps, out, epilogue.slope)
-                            : functional::batch_norm_train(x, scale, layer_.bias.data(),
-                                                           layer_.options_.eps, out);
+    return epilogue.fused
+               ? epilogue.fused->train_update(x, epilogue.addend, layer_.running_mean,
+                                              layer_.running_var, scale, shift, factor, eps, out,
+                                              epilogue.slope)
+               : functional::batch_norm_train_update(x, layer_.running_mean, layer_.running_var,
+                                                     scale, shift, factor, eps, out, room);
   }
+  return epilogue.fused
+             ? epilogue.fused->train(x, epilogue.addend, scale, shift, eps, out, epilogue.slope)
+             : functional::batch_norm_train(x, scale, shift, eps, out);
+}
+
+Tensor LayerCall::normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
+                                     const How& how) {
+  std::int64_t* const count = counter();
+  halnorm::detail::TrainStatistics room;
+  const bool keeps = saved_.begin(grad_enabled(), layer_.is_training(), &room);
+  Tensor input = keeps ? kept_input(x, out) : Tensor();
+  functional::BatchNormForward result = train(x, out, epilogue, count, room);
   count_forward(count, layer_.num_batches_tracked);
   if (!keeps) {
     saved_.give_room({std::move(result.mean), std::move(result.invstd), std::move(room.m2)});
@@ -142,7 +146,7 @@ Tensor LayerCall::normalize_by_batch(const Tensor& x, const Tensor& out, const E
                         .slope = epilogue.slope,
                         .has_addend = epilogue.addend.defined(),
                         .distribution = how};
-    record.note_writes(scale);
+    record.note_writes(layer_.weight.data());
     saved_.push(record, room);
   }
   return std::move(result.y);

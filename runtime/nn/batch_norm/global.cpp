@@ -21,15 +21,10 @@ namespace halnorm::nn {
 namespace {
 
 using detail::as_global;
-using detail::check_alike;
-using detail::check_member;
 using detail::Epilogue;
 using detail::How;
-using detail::how_of;
 using detail::is_split_batch;
 using detail::LayerCall;
-using detail::part_of;
-using detail::throw_mixed;
 using halnorm::detail::GlobalTrain;
 using halnorm::detail::is_distributed_alike;
 using halnorm::detail::SharedSums;

@@ -21,7 +21,6 @@ using detail::as_global;
 using detail::check_alike;
 using detail::How;
 using detail::how_of;
-using detail::is_split_batch;
 using detail::part_of;
 using detail::throw_mixed;
 using halnorm::detail::GlobalGradient;

@@ -45,6 +45,9 @@ class LayerCall {
   void check_statistics() const;
   [[nodiscard]] std::int64_t* counter() const;
   [[nodiscard]] double update_factor(const std::int64_t* counter) const;
+  functional::BatchNormForward train(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
+                                     const std::int64_t* count,
+                                     halnorm::detail::TrainStatistics& room);
   Tensor normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
                             const How& how = nullptr);
   Tensor normalize_by_running(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
