@@ -19,7 +19,7 @@ Plan plan_fused_train(const TrainOperands& o) {
   if (o.x.memory != nullptr) {
     return plan_kernel(rows::batch_norm_fused_train, o.x);
   }
-  return plan_train({o.x, o.relu->addend, o.y}, nullptr, rows::batch_norm_fused_elemt);
+  return plan_train({o.x, o.relu.value().addend, o.y}, nullptr, rows::batch_norm_fused_elemt);
 }
 
 void run_relu(const char* function, const Step& step, const ReluBackwardOperands& o) {
@@ -52,8 +52,8 @@ void carry_out(const char* function, const Step& step, const ReluBackwardOperand
 void execute_fused(const char* function, const InferOperands& o) {
   const Plan plan = o.x.memory != nullptr
                         ? plan_kernel(rows::batch_norm_fused_infer, o.x)
-                        : plan_infer({o.x, o.relu->addend, o.y}, rows::batch_norm_fused_infer,
-                                     rows::batch_norm_fused_elemt);
+                        : plan_infer({o.x, o.relu.value().addend, o.y},
+                                     rows::batch_norm_fused_infer, rows::batch_norm_fused_elemt);
   execute_in_groups(function, plan, o);
 }
 

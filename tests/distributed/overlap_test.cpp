@@ -125,11 +125,11 @@ TEST(Overlap, SumsOfSeveralLayersArePendingAtOnce) {
       trace.started.clear();
       trace.most_pending = 0;
       together(branches);
-      EXPECT_EQ(trace.started, (std::vector<std::size_t>{8, 16 * 4, 16 * 6}));
+      EXPECT_EQ(trace.started, (std::vector<std::size_t>{8, 64, 96}));
       EXPECT_EQ(trace.most_pending, 2);
       trace.started.clear();
       (*branches.layers[0])(branches.gradients[0]);
-      EXPECT_EQ(trace.started, (std::vector<std::size_t>{8, 8 * (2 * 4 + 1)}));
+      EXPECT_EQ(trace.started, (std::vector<std::size_t>{8, 72}));
     });
   }
 }

@@ -71,7 +71,11 @@ class Overlapping : public halnorm::Communicator {
     Pending& operator=(const Pending&) = delete;
     void wait() override {
       done_.get();
-      if (trace_.fail_in_wait > 0 && --trace_.fail_in_wait == 0) {
+      if (trace_.fail_in_wait == 0) {
+        return;
+      }
+      --trace_.fail_in_wait;
+      if (trace_.fail_in_wait == 0) {
         throw std::runtime_error("the network is down");
       }
     }
