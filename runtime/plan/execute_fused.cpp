@@ -11,6 +11,12 @@ ReluBackwardOperands ReluBackwardOperands::part(const Box& b) const noexcept {
 
 namespace {
 
+/// Fused operands have an epilogue.
+template <class Operands>
+const View& addend_of(const Operands& o) {
+  return o.relu->addend;  // NOLINT(bugprone-unchecked-optional-access)
+}
+
 /// On a device training is one kernel, which may update running statistics too.
 Plan plan_fused_train(const TrainOperands& o) {
   if (o.running != nullptr) {
@@ -19,7 +25,7 @@ Plan plan_fused_train(const TrainOperands& o) {
   if (o.x.memory != nullptr) {
     return plan_kernel(rows::batch_norm_fused_train, o.x);
   }
-  return plan_train({o.x, o.relu.value().addend, o.y}, nullptr, rows::batch_norm_fused_elemt);
+  return plan_train({o.x, addend_of(o), o.y}, nullptr, rows::batch_norm_fused_elemt);
 }
 
 void run_relu(const char* function, const Step& step, const ReluBackwardOperands& o) {
@@ -52,8 +58,8 @@ void carry_out(const char* function, const Step& step, const ReluBackwardOperand
 void execute_fused(const char* function, const InferOperands& o) {
   const Plan plan = o.x.memory != nullptr
                         ? plan_kernel(rows::batch_norm_fused_infer, o.x)
-                        : plan_infer({o.x, o.relu.value().addend, o.y},
-                                     rows::batch_norm_fused_infer, rows::batch_norm_fused_elemt);
+                        : plan_infer({o.x, addend_of(o), o.y}, rows::batch_norm_fused_infer,
+                                     rows::batch_norm_fused_elemt);
   execute_in_groups(function, plan, o);
 }
 
