@@ -53,4 +53,9 @@ constexpr int (*function_of(Operation operation))(void**) {
   }
 }
 
+/// A kernel of function_of(), or null if that is.
+constexpr const Kernel* if_known(const Kernel& kernel) noexcept {
+  return kernel.run == nullptr ? nullptr : &kernel;
+}
+
 }  // namespace halnorm::detail::scalar_f64
