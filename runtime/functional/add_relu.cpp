@@ -22,8 +22,8 @@ Addend::Addend(const AddRelu* relu, const Tensor& x, Layout layout) : relu_(relu
     values_ = in_layout_or_items(relu->addend, layout);
     return;
   }
-  const Extents e = extents_of(x);
-  const std::int64_t row = layout == Layout::ncl ? e.L : e.C;
+  const View data = view_of(x, layout);  // one channel without gaps is one row
+  const std::int64_t row = layout == Layout::ncl ? data.L : data.C;
   const std::int64_t size = static_cast<std::int64_t>(size_of(x.dtype()));
   if (x.device() != Device::cpu() || row * size > std::int64_t{zero_bytes.size()}) {
     zeros_ = zeros(row, x);
