@@ -32,6 +32,15 @@ class FusedDense : public Fused {};
 
 }  // namespace
 
+/// One channel without gaps is one row for the kernels, and the zeros of no addend are as long.
+TEST(FusedOneChannel, OfManyRowsHasAsManyZeros) {
+  const Tensor x = Tensor::randn({70000, 1}, 1);
+  const Tensor zeros = Tensor::zeros({70000, 1});
+  const auto without = F::batch_norm_fused_train(x, {}, {}, {}, eps);
+  EXPECT_EQ(without.y.to_vector<float>(),
+            F::batch_norm_fused_train(x, zeros, {}, {}, eps).y.to_vector<float>());
+}
+
 TEST_P(Fused, TrainMatchesTheFormulasAroundAnyMean) {
   for (const shapes::Extents& extents : shapes::trainable()) {
     for (const double mean : each_of<double>({0.0, 1e4, 1e6}, extents)) {
