@@ -11,60 +11,147 @@
 
 namespace halnorm {
 
+namespace detail {
+
 namespace {
 
-using detail::Layout;
-using detail::Operation;
-using detail::Plan;
-using detail::View;
+/// The data of a call, as the kernels of one layout see it.
+struct Data {
+  View x;
+  View out;
+};
+
+/// A contiguous tensor of x's shape that starts at a cache line, as new tensors of 128 KB do.
+View new_output(const View& x) {
+  View out = x;
+  alignas(line_bytes) static std::byte line_start;
+  out.data = &line_start;
+  out.stride_c = x.layout == Layout::ncl ? x.L : 1;
+  out.stride_n = x.C * x.L;
+  out.stride_l = x.layout == Layout::ncl ? 1 : x.C;
+  return out;
+}
+
+/// An input with x's strides, in other memory than x and than any output.
+View like(const View& x) {
+  View input = x;
+  input.data = nullptr;
+  return input;
+}
+
+Data data_in(Layout layout, const Tensor& x, const Tensor& out) {
+  const auto is_used = [layout](const Tensor& t) {
+    return t.defined() && (fits(t, layout) || fits_in_items(t, layout));
+  };
+  const ViewOf view(layout, {&x, out.defined() ? &out : &x});
+  const View given = is_used(x) ? view(x) : new_output(view(x));
+  return {given, is_used(out) ? view(out) : new_output(given)};
+}
+
+/// The arguments of explain(), which are checked.
+struct Arguments {
+  const Tensor& x;
+  const Tensor& out;
+
+  [[nodiscard]] Data for_sums() const { return data_in(layout_of(x), x, out); }
+  [[nodiscard]] Data for_elements() const { return data_in(elementwise_layout_of(x), x, out); }
+};
+
+/// The update of running statistics whose dtype is that of x's parameters.
+Plan update_of(const View& x) {
+  const View channels{nullptr, parameter_dtype(x.dtype), Layout::c, 1, x.C, 1, x.C, 1, x.memory};
+  return plan_kernel(rows::update_running_stats, channels);
+}
+
+std::string in_order(const Plan& first, const Plan& second) {
+  return first.str() + ", then " + second.str();
+}
+
+/// Training, then the update of contiguous running statistics: on a device in the same kernel.
+std::string with_update(const Plan& train, const Rows& device_kernel, const View& x) {
+  return x.memory != nullptr ? plan_kernel(device_kernel, x).str() : in_order(train, update_of(x));
+}
+
+Plan train_of(const Arguments& a) {
+  const auto [x, y] = a.for_sums();
+  return plan_train({x, y}, &rows::batch_norm_train, rows::batch_norm_elemt);
+}
+
+Plan fused_train_of(const Arguments& a) {
+  const auto [x, y] = a.for_sums();
+  return plan_fused_train({x, like(x), y});
+}
+
+/// The backward of relu, whose output is the dy of the second plan.
+std::string fused_backward_of(const Arguments& a, Plan (*backward)(const Views& data)) {
+  const View y = a.for_elements().x;
+  const auto [x, dx] = a.for_sums();
+  return in_order(plan_relu_backward({like(y), like(y), new_output(y)}),
+                  backward({x, like(new_output(x)), dx}));
+}
 
 struct Explained {
   std::string_view function;
-  Operation operation;
-  bool adds_up;  ///< and so reads x in layout_of()
-  Plan (*plan)(const View& x, const View& out);
+  Operation operation;  ///< a build without its kernels refuses the function
+  std::string (*plan)(const Arguments& a);
 };
 
-/// dy lies like x, but not in x's memory.
-View like(const View& x) {
-  View dy = x;
-  dy.data = nullptr;
-  return dy;
-}
-
-constexpr std::array<Explained, 8> functions{{
-    {"batch_norm_train", Operation::batch_norm_train, true,
-     [](const View& x, const View& y) {
-       return detail::plan_train({x, y}, &detail::rows::batch_norm_train,
-                                 detail::rows::batch_norm_elemt);
+constexpr std::array<Explained, 15> functions{{
+    {"batch_norm_train", Operation::batch_norm_train,
+     [](const Arguments& a) { return train_of(a).str(); }},
+    {"batch_norm_train_update", Operation::batch_norm_train,
+     [](const Arguments& a) {
+       return with_update(train_of(a), rows::batch_norm_train_update, a.for_sums().x);
      }},
-    {"batch_norm_infer", Operation::batch_norm_infer, false,
-     [](const View& x, const View& y) {
-       return detail::plan_infer({x, y}, detail::rows::batch_norm_infer,
-                                 detail::rows::batch_norm_elemt);
+    {"batch_norm_infer", Operation::batch_norm_infer,
+     [](const Arguments& a) {
+       const auto [x, y] = a.for_elements();
+       return plan_infer({x, y}, rows::batch_norm_infer, rows::batch_norm_elemt).str();
      }},
-    {"batch_norm_backward", Operation::batch_norm_backward, true,
-     [](const View& x, const View& dx) {
-       return detail::plan_backward({x, like(x), dx});
+    {"batch_norm_backward", Operation::batch_norm_backward,
+     [](const Arguments& a) {
+       const auto [x, dx] = a.for_sums();
+       return plan_backward({x, like(x), dx}).str();
      }},
-    {"batch_norm_backward_infer", Operation::batch_norm_backward_infer, true,
-     [](const View& x, const View& dx) {
-       return detail::plan_backward_infer({x, like(x), dx});
+    {"batch_norm_backward_infer", Operation::batch_norm_backward_infer,
+     [](const Arguments& a) {
+       const auto [x, dx] = a.for_sums();
+       return plan_backward_infer({x, like(x), dx}).str();
      }},
-    {"batch_norm_moments", Operation::batch_norm_moments, true,
-     [](const View& x, const View&) { return detail::plan_moments({x}); }},
-    {"batch_norm_elemt", Operation::batch_norm_elemt, false,
-     [](const View& x, const View& y) {
-       return detail::plan_elemt({x, y}, detail::rows::batch_norm_elemt);
+    {"batch_norm_moments", Operation::batch_norm_moments,
+     [](const Arguments& a) { return plan_moments({a.for_sums().x}).str(); }},
+    {"batch_norm_elemt", Operation::batch_norm_elemt,
+     [](const Arguments& a) {
+       const auto [x, y] = a.for_elements();
+       return plan_elemt({x, y}, rows::batch_norm_elemt).str();
      }},
-    {"batch_norm_backward_reduce", Operation::batch_norm_backward_reduce, true,
-     [](const View& x, const View&) {
-       return detail::plan_backward_reduce({x, like(x)});
+    {"batch_norm_backward_reduce", Operation::batch_norm_backward_reduce,
+     [](const Arguments& a) {
+       const View x = a.for_sums().x;
+       return plan_backward_reduce({x, like(x)}).str();
      }},
-    {"batch_norm_backward_elemt", Operation::batch_norm_backward_elemt, false,
-     [](const View& x, const View& dx) {
-       return detail::plan_backward_elemt({x, like(x), dx});
+    {"batch_norm_backward_elemt", Operation::batch_norm_backward_elemt,
+     [](const Arguments& a) {
+       const auto [x, dx] = a.for_elements();
+       return plan_backward_elemt({x, like(x), dx}).str();
      }},
+    {"batch_norm_fused_train", Operation::batch_norm_fused_train,
+     [](const Arguments& a) { return fused_train_of(a).str(); }},
+    {"batch_norm_fused_train_update", Operation::batch_norm_fused_train,
+     [](const Arguments& a) {
+       return with_update(fused_train_of(a), rows::batch_norm_fused_train_update, a.for_sums().x);
+     }},
+    {"batch_norm_fused_infer", Operation::batch_norm_fused_infer,
+     [](const Arguments& a) {
+       const auto [x, y] = a.for_elements();
+       return plan_fused_infer({x, like(x), y}).str();
+     }},
+    {"batch_norm_fused_backward", Operation::relu_backward,
+     [](const Arguments& a) { return fused_backward_of(a, &plan_backward); }},
+    {"batch_norm_fused_backward_infer", Operation::relu_backward,
+     [](const Arguments& a) { return fused_backward_of(a, &plan_backward_infer); }},
+    {"update_running_stats", Operation::update_running_stats,
+     [](const Arguments& a) { return update_of(a.for_sums().x).str(); }},
 }};
 
 const Explained& find_function(std::string_view name) {
@@ -80,36 +167,17 @@ const Explained& find_function(std::string_view name) {
   return *found;
 }
 
-/// A dense tensor of x's shape that starts at a line of the caches, as new ones of some size do.
-View new_output(const View& x) {
-  View out = x;
-  alignas(detail::line_bytes) static std::byte line_start;
-  out.data = &line_start;
-  out.stride_c = x.layout == Layout::ncl ? x.L : 1;
-  out.stride_n = x.C * x.L;
-  out.stride_l = x.layout == Layout::ncl ? 1 : x.C;
-  return out;
-}
-
 }  // namespace
 
+}  // namespace detail
+
 std::string explain(std::string_view function, const Tensor& x, const Tensor& out) {
-  const Explained& f = find_function(function);
+  const detail::Explained& f = detail::find_function(function);
   const std::string name(function);
   detail::check_linked(name.c_str(), f.operation);
   const detail::Extents e = detail::check_data(name.c_str(), "x", x);
   detail::check_out(name.c_str(), out, x, {});
-  if (e.numel() == 0) {
-    return "nothing: x is empty";
-  }
-  const Layout layout = f.adds_up ? detail::layout_of(x) : detail::elementwise_layout_of(x);
-  const auto is_used = [layout](const Tensor& t) {
-    return t.defined() && (detail::fits(t, layout) || detail::fits_in_items(t, layout));
-  };
-  const detail::ViewOf view(layout, {&x, out.defined() ? &out : &x});
-  const View given = is_used(x) ? view(x) : new_output(view(x));
-  const View target = is_used(out) ? view(out) : new_output(given);
-  return f.plan(given, target).str();
+  return e.numel() == 0 ? "nothing: x is empty" : f.plan({x, out});
 }
 
 }  // namespace halnorm

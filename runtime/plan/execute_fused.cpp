@@ -17,17 +17,6 @@ const View& addend_of(const Operands& o) {
   return o.relu->addend;  // NOLINT(bugprone-unchecked-optional-access)
 }
 
-/// On a device training is one kernel, which may update running statistics too.
-Plan plan_fused_train(const TrainOperands& o) {
-  if (o.running != nullptr) {
-    return plan_kernel(rows::batch_norm_fused_train_update, o.x);
-  }
-  if (o.x.memory != nullptr) {
-    return plan_kernel(rows::batch_norm_fused_train, o.x);
-  }
-  return plan_train({o.x, addend_of(o), o.y}, nullptr, rows::batch_norm_fused_elemt);
-}
-
 void run_relu(const char* function, const Step& step, const ReluBackwardOperands& o) {
   run(function, kernel_for_part(step, o.dx), o.dy, o.y, o.slope, o.dx);
 }
@@ -55,16 +44,25 @@ void carry_out(const char* function, const Step& step, const ReluBackwardOperand
 
 }  // namespace
 
+Plan plan_fused_infer(const Views& data) {
+  return data.x().memory != nullptr
+             ? plan_kernel(rows::batch_norm_fused_infer, data.x())
+             : plan_infer(data, rows::batch_norm_fused_infer, rows::batch_norm_fused_elemt);
+}
+
+Plan plan_fused_train(const Views& data) {
+  return data.x().memory != nullptr ? plan_kernel(rows::batch_norm_fused_train, data.x())
+                                    : plan_train(data, nullptr, rows::batch_norm_fused_elemt);
+}
+
 void execute_fused(const char* function, const InferOperands& o) {
-  const Plan plan = o.x.memory != nullptr
-                        ? plan_kernel(rows::batch_norm_fused_infer, o.x)
-                        : plan_infer({o.x, addend_of(o), o.y}, rows::batch_norm_fused_infer,
-                                     rows::batch_norm_fused_elemt);
+  const Plan plan = plan_fused_infer({o.x, addend_of(o), o.y});
   execute_in_groups(function, plan, o);
 }
 
 void execute_fused(const char* function, const TrainOperands& o) {
-  const Plan plan = plan_fused_train(o);
+  const Plan plan = o.running == nullptr ? plan_fused_train({o.x, addend_of(o), o.y})
+                                         : plan_kernel(rows::batch_norm_fused_train_update, o.x);
   execute_in_groups(function, plan, o);
 }
 

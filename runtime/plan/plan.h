@@ -69,6 +69,8 @@ Plan plan_backward_reduce(const Views& data);           ///< {x, dy}
 Plan plan_backward_elemt(const Views& data);            ///< {x, dy, dx}
 Plan plan_infer(const Views& data, const Rows& infer, const Rows& elemt);
 Plan plan_train(const Views& data, const Rows* train, const Rows& elemt);
+Plan plan_fused_infer(const Views& data);     ///< {x, addend, y}; on a device one kernel
+Plan plan_fused_train(const Views& data);     ///< the same
 Plan plan_relu_backward(const Views& data);   ///< {dy, y, dx}
 Plan plan_backward(const Views& data);        ///< {x, dy, dx}
 Plan plan_backward_infer(const Views& data);  ///< {x, dy, dx}
