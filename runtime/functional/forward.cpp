@@ -22,14 +22,14 @@ BatchNormForward batch_norm_train(const Tensor& x, const Tensor& weight, const T
   if (e.numel() == 0) {
     return detail::nothing_to_train(x, std::move(out));
   }
-  TrainStatistics room;
-  return detail::train({function, x, weight, bias, eps, out, room}).forward;
+  TrainStatistics buffers;
+  return detail::train({function, x, weight, bias, eps, out, buffers}).forward;
 }
 
 BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,
                                          const Tensor& running_var, const Tensor& weight,
                                          const Tensor& bias, double factor, double eps, Tensor out,
-                                         TrainStatistics& room) {
+                                         TrainStatistics& buffers) {
   constexpr const char* function = "batch_norm_train_update";
   detail::check_linked(function, detail::Operation::batch_norm_train);
   const Extents e = detail::check_data(function, "x", x);
@@ -44,16 +44,16 @@ BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_
     return detail::nothing_to_train(x, std::move(out));
   }
   const RunningUpdate update(running_mean, running_var, factor);
-  return detail::train_and_update({function, x, weight, bias, eps, out, room, &update});
+  return detail::train_and_update({function, x, weight, bias, eps, out, buffers, &update});
 }
 
 BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,
                                          const Tensor& running_var, const Tensor& weight,
                                          const Tensor& bias, double factor, double eps,
                                          Tensor out) {
-  TrainStatistics room;
+  TrainStatistics buffers;
   return batch_norm_train_update(x, running_mean, running_var, weight, bias, factor, eps,
-                                 std::move(out), room);
+                                 std::move(out), buffers);
 }
 
 Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,

@@ -65,8 +65,8 @@ BatchNormForward batch_norm_fused_train(const Tensor& x, const Tensor& addend, c
     return detail::nothing_to_train(x, std::move(out));
   }
   const AddRelu relu = add_relu(addend, slope);
-  detail::TrainStatistics room;
-  return detail::train({function, x, weight, bias, eps, out, room, nullptr, &relu}).forward;
+  detail::TrainStatistics buffers;
+  return detail::train({function, x, weight, bias, eps, out, buffers, nullptr, &relu}).forward;
 }
 
 BatchNormForward batch_norm_fused_train_update(const Tensor& x, const Tensor& addend,
@@ -89,8 +89,8 @@ BatchNormForward batch_norm_fused_train_update(const Tensor& x, const Tensor& ad
   }
   const AddRelu relu = add_relu(addend, slope);
   const detail::RunningUpdate update(running_mean, running_var, factor);
-  detail::TrainStatistics room;
-  return detail::train_and_update({function, x, weight, bias, eps, out, room, &update, &relu});
+  detail::TrainStatistics buffers;
+  return detail::train_and_update({function, x, weight, bias, eps, out, buffers, &update, &relu});
 }
 
 Tensor batch_norm_fused_infer(const Tensor& x, const Tensor& addend, const Tensor& running_mean,

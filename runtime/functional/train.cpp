@@ -12,14 +12,14 @@ namespace halnorm::detail {
 
 namespace {
 
-/// One of room's tensors, or a new one where it has none that fits. On a device always a new one:
+/// The held buffer if it has the right size, otherwise a new one. A device always gets a new one:
 /// a backward pass that is queued in another stream may still read the old.
 Tensor take(Tensor& held, std::int64_t channels, Device device) {
   Tensor taken = std::move(held);
-  const bool fits = device == Device::cpu() && taken.defined() &&
-                    TensorAccess::of(taken).numel == channels &&
-                    TensorAccess::of(taken).device == device;
-  return fits ? taken : Tensor::empty({channels}, DType::Float64, device);
+  const bool is_reusable = device == Device::cpu() && taken.defined() &&
+                           TensorAccess::of(taken).numel == channels &&
+                           TensorAccess::of(taken).device == device;
+  return is_reusable ? taken : Tensor::empty({channels}, DType::Float64, device);
 }
 
 Trained run_passes(const TrainCall& call) {
@@ -33,9 +33,9 @@ Trained run_passes(const TrainCall& call) {
   const ViewOf view(layout, {&x, &addend.tensor(), &y.target()});
   // One by one: GCC 12 destroys the members of a nested aggregate twice if a later one throws.
   Trained r;
-  r.forward.mean = take(call.room.mean, channels, call.x.device());
-  r.forward.invstd = take(call.room.invstd, channels, call.x.device());
-  r.m2 = take(call.room.m2, channels, call.x.device());
+  r.forward.mean = take(call.buffers.mean, channels, call.x.device());
+  r.forward.invstd = take(call.buffers.invstd, channels, call.x.device());
+  r.m2 = take(call.buffers.m2, channels, call.x.device());
   const auto running =
       statistics_for(call.update, x, {&x, &addend.tensor(), &weight.get(), &bias.get()});
   r.updated = running.has_value();
@@ -101,7 +101,7 @@ Trained run_with_fallback(const TrainCall& call) {
   }
   const TrainCall kept{call.function, x,           weight.get(),
                        call.bias,     call.eps,    call.out,
-                       call.room,     call.update, relu ? &*relu : nullptr};
+                       call.buffers,  call.update, relu ? &*relu : nullptr};
   Trained r = run_passes(kept);
   if (in_place && !copies) {
     return r;  // the two kernels' moments may differ by a rounding, at a bound
@@ -120,7 +120,8 @@ Trained run_with_fallback(const TrainCall& call) {
 Trained run_wide(const TrainCall& call) {
   const Tensor x = widened(call.x);
   const Tensor none;
-  TrainCall wide{call.function, x, call.weight, call.bias, call.eps, none, call.room, call.update};
+  TrainCall wide{call.function, x,    call.weight,  call.bias,
+                 call.eps,      none, call.buffers, call.update};
   Trained r;
   if (call.relu == nullptr) {
     r = run_with_fallback(wide);
@@ -153,7 +154,7 @@ functional::BatchNormForward train_and_update(const TrainCall& call) {
     call.update->run(call.function, r.forward.mean, r.m2,
                      static_cast<double>(extents_of(call.x).count()));
   }
-  call.room.m2 = std::move(r.m2);
+  call.buffers.m2 = std::move(r.m2);
   return std::move(r.forward);
 }
 

@@ -13,7 +13,7 @@ struct TrainCall {
   const Tensor &x, &weight, &bias;
   double eps;
   const Tensor& out;
-  TrainStatistics& room;
+  TrainStatistics& buffers;
   const RunningUpdate* update = nullptr;  ///< null for none
   const AddRelu* relu = nullptr;          ///< null for a plain operation
 };
@@ -28,7 +28,7 @@ struct Trained {
 /// float32's range are computed again in float64.
 Trained train(const TrainCall& call);
 
-/// The same, then the update of the running statistics. Leaves m2 in the call's room.
+/// The same, then the update of the running statistics. Leaves m2 in the call's buffers.
 functional::BatchNormForward train_and_update(const TrainCall& call);
 
 /// y and the statistics of an empty batch: nothing to divide by, so zeros.

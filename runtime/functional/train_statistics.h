@@ -15,12 +15,12 @@ struct TrainStatistics {
 
 namespace functional {
 
-/// The public form, but in `room`'s tensors where they are defined and of the right size; nobody
-/// else holds them. Leaves m2 there; the others are in what it returns.
+/// The public form with buffers for the statistics: a defined tensor of C values is used again, if
+/// nobody else holds it. m2 is left in `buffers`; mean and invstd are in the result.
 BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,
                                          const Tensor& running_var, const Tensor& weight,
                                          const Tensor& bias, double factor, double eps, Tensor out,
-                                         detail::TrainStatistics& room);
+                                         detail::TrainStatistics& buffers);
 
 }  // namespace functional
 

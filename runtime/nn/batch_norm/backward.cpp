@@ -112,10 +112,10 @@ functional::BatchNormFusedBackward fused_gradients(const detail::SavedForward& s
                                                    const Tensor& dy, const ChannelPair* sums) {
   const Tensor weight = saved.weight.data();
   return saved.batch_statistics
-             ? saved.fused->backward(dy, saved.x, saved.y, weight, saved.mean, saved.spread,
+             ? saved.fused->backward(dy, saved.x, saved.y, weight, saved.mean, saved.invstd_or_var,
                                      Tensor(), saved.slope, sums)
-             : saved.fused->backward_infer(dy, saved.x, saved.y, weight, saved.mean, saved.spread,
-                                           saved.eps, Tensor(), saved.slope);
+             : saved.fused->backward_infer(dy, saved.x, saved.y, weight, saved.mean,
+                                           saved.invstd_or_var, saved.eps, Tensor(), saved.slope);
 }
 
 /// daddend is undefined where nothing was added. `sums`: see channel_pair.h.
@@ -129,11 +129,11 @@ functional::BatchNormFusedBackward gradients(const detail::SavedForward& saved, 
     return all;
   }
   const Tensor weight = saved.weight.data();
-  auto [dx, dweight, dbias] = saved.batch_statistics
-                                  ? functional::batch_norm_backward(dy, saved.x, weight, saved.mean,
-                                                                    saved.spread, Tensor(), sums)
-                                  : functional::batch_norm_backward_infer(
-                                        dy, saved.x, weight, saved.mean, saved.spread, saved.eps);
+  auto [dx, dweight, dbias] =
+      saved.batch_statistics ? functional::batch_norm_backward(dy, saved.x, weight, saved.mean,
+                                                               saved.invstd_or_var, Tensor(), sums)
+                             : functional::batch_norm_backward_infer(
+                                   dy, saved.x, weight, saved.mean, saved.invstd_or_var, saved.eps);
   return {std::move(dx), Tensor(), std::move(dweight), std::move(dbias)};
 }
 
@@ -195,12 +195,12 @@ BatchNorm::InputGradients detail::LayerCall::backward(const Tensor& grad_output)
   try {
     auto result = differentiate(layer_, saved, grad_output);
     if (saved.batch_statistics) {
-      saved_.give_room({std::move(saved.mean), std::move(saved.spread), {}});
+      saved_.give_buffers({std::move(saved.mean), std::move(saved.invstd_or_var), {}});
     }
     return {std::move(result.dx), std::move(result.daddend)};
   } catch (...) {
-    halnorm::detail::TrainStatistics no_room;
-    saved_.push(saved, no_room);
+    halnorm::detail::TrainStatistics no_buffers;
+    saved_.push(saved, no_buffers);
     throw;
   }
 }

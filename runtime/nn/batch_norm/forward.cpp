@@ -104,7 +104,7 @@ double LayerCall::update_factor(const std::int64_t* counter) const {
 
 functional::BatchNormForward LayerCall::train(const Tensor& x, const Tensor& out,
                                               const Epilogue& epilogue, const std::int64_t* count,
-                                              halnorm::detail::TrainStatistics& room) {
+                                              halnorm::detail::TrainStatistics& buffers) {
   const Tensor scale = layer_.weight.data();
   const Tensor shift = layer_.bias.data();
   const double eps = layer_.options_.eps;
@@ -116,7 +116,7 @@ functional::BatchNormForward LayerCall::train(const Tensor& x, const Tensor& out
                                               layer_.running_var, scale, shift, factor, eps, out,
                                               epilogue.slope)
                : functional::batch_norm_train_update(x, layer_.running_mean, layer_.running_var,
-                                                     scale, shift, factor, eps, out, room);
+                                                     scale, shift, factor, eps, out, buffers);
   }
   return epilogue.fused
              ? epilogue.fused->train(x, epilogue.addend, scale, shift, eps, out, epilogue.slope)
@@ -126,20 +126,20 @@ functional::BatchNormForward LayerCall::train(const Tensor& x, const Tensor& out
 Tensor LayerCall::normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
                                      const How& how) {
   std::int64_t* const count = counter();
-  halnorm::detail::TrainStatistics room;
-  const bool keeps = saved_.begin(grad_enabled(), layer_.is_training(), &room);
+  halnorm::detail::TrainStatistics buffers;
+  const bool keeps = saved_.begin(grad_enabled(), layer_.is_training(), &buffers);
   Tensor input = keeps ? kept_input(x, out) : Tensor();
-  functional::BatchNormForward result = train(x, out, epilogue, count, room);
+  functional::BatchNormForward result = train(x, out, epilogue, count, buffers);
   count_forward(count, layer_.num_batches_tracked);
   if (!keeps) {
-    saved_.give_room({std::move(result.mean), std::move(result.invstd), std::move(room.m2)});
+    saved_.give_buffers({std::move(result.mean), std::move(result.invstd), std::move(buffers.m2)});
   } else {
     SavedForward record{.x = std::move(input),
                         .weight = layer_.weight,
                         .bias = layer_.bias,
                         .training = layer_.is_training(),
                         .mean = std::move(result.mean),
-                        .spread = std::move(result.invstd),
+                        .invstd_or_var = std::move(result.invstd),
                         .eps = layer_.options_.eps,
                         .y = epilogue.fused ? result.y : Tensor(),
                         .fused = epilogue.fused,
@@ -147,7 +147,7 @@ Tensor LayerCall::normalize_by_batch(const Tensor& x, const Tensor& out, const E
                         .has_addend = epilogue.addend.defined(),
                         .distribution = how};
     record.note_writes(layer_.weight.data());
-    saved_.push(record, room);
+    saved_.push(record, buffers);
   }
   return std::move(result.y);
 }
@@ -163,7 +163,7 @@ Tensor LayerCall::normalize_by_running(const Tensor& x, const Tensor& out, const
               .training = layer_.is_training(),
               .batch_statistics = false,
               .mean = layer_.running_mean.clone(),
-              .spread = layer_.running_var.clone(),
+              .invstd_or_var = layer_.running_var.clone(),
               .eps = layer_.options_.eps,
               .y = {},
               .fused = epilogue.fused,
@@ -183,8 +183,8 @@ Tensor LayerCall::normalize_by_running(const Tensor& x, const Tensor& out, const
       record.y = y;
     }
     record.note_writes(layer_.weight.data());
-    halnorm::detail::TrainStatistics no_room;
-    saved_.push(record, no_room);
+    halnorm::detail::TrainStatistics no_buffers;
+    saved_.push(record, no_buffers);
   }
   return y;
 }

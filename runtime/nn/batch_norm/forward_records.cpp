@@ -49,7 +49,7 @@ bool SavedForwards::Ring::pop(SavedForward& latest) noexcept {
 }
 
 bool SavedForwards::begin(bool wants_record, bool training,
-                          halnorm::detail::TrainStatistics* room) {
+                          halnorm::detail::TrainStatistics* buffers) {
   std::vector<SavedForward> places;
   while (true) {
     std::size_t wanted = 0;
@@ -61,8 +61,8 @@ bool SavedForwards::begin(bool wants_record, bool training,
         ring.places.swap(places);
       }
       if (!keeps || !ring.places.empty()) {
-        if (room != nullptr) {
-          *room = std::exchange(room_, {});
+        if (buffers != nullptr) {
+          *buffers = std::exchange(buffers_, {});
         }
         return keeps;
       }
@@ -72,13 +72,14 @@ bool SavedForwards::begin(bool wants_record, bool training,
   }
 }
 
-void SavedForwards::push(SavedForward& forward, halnorm::detail::TrainStatistics& room) noexcept {
+void SavedForwards::push(SavedForward& forward,
+                         halnorm::detail::TrainStatistics& buffers) noexcept {
   const std::scoped_lock lock(mutex_);
-  keep(room);
+  keep(buffers);
   of(forward.training).push(forward);
   if (forward.batch_statistics) {
-    move_if_free(room_.mean, forward.mean);
-    move_if_free(room_.invstd, forward.spread);
+    move_if_free(buffers_.mean, forward.mean);
+    move_if_free(buffers_.invstd, forward.invstd_or_var);
   }
 }
 
@@ -94,9 +95,9 @@ void SavedForwards::clear() noexcept {
   }
 }
 
-void SavedForwards::give_room(halnorm::detail::TrainStatistics&& room) noexcept {
+void SavedForwards::give_buffers(halnorm::detail::TrainStatistics&& buffers) noexcept {
   const std::scoped_lock lock(mutex_);
-  keep(room);
+  keep(buffers);
 }
 
 std::size_t SavedForwards::size(bool training) noexcept {
@@ -138,10 +139,10 @@ bool SavedForwards::replace_rings(std::array<Ring, 2>& rings, std::size_t capaci
   return true;
 }
 
-void SavedForwards::keep(halnorm::detail::TrainStatistics& room) noexcept {
-  move_if_free(room_.mean, room.mean);
-  move_if_free(room_.invstd, room.invstd);
-  move_if_free(room_.m2, room.m2);
+void SavedForwards::keep(halnorm::detail::TrainStatistics& buffers) noexcept {
+  move_if_free(buffers_.mean, buffers.mean);
+  move_if_free(buffers_.invstd, buffers.invstd);
+  move_if_free(buffers_.m2, buffers.m2);
 }
 
 }  // namespace halnorm::nn::detail

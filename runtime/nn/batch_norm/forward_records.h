@@ -22,8 +22,8 @@ struct SavedForward {
   Parameter bias;
   bool training = true;  ///< the module's mode
   bool batch_statistics = true;
-  Tensor mean;    ///< of the batch, or a copy of the running mean
-  Tensor spread;  ///< invstd of the batch, or a copy of the running variance
+  Tensor mean;           ///< of the batch, or a copy of the running mean
+  Tensor invstd_or_var;  ///< invstd of the batch, or a copy of the running variance
   double eps = 0;
   Tensor y;                               ///< of a fused forward, otherwise undefined
   const FusedFunctions* fused = nullptr;  ///< of a fused forward, otherwise null
@@ -55,18 +55,18 @@ class SavedForwards {
   explicit SavedForwards(std::size_t capacity) : capacity_(capacity) {}
 
   /// To be called before a forward computes: whether its record will be kept. If so, its place is
-  /// allocated. `room`, if not null, receives the statistics buffers of a finished forward, so that
-  /// the next one allocates none.
-  bool begin(bool wants_record, bool training, halnorm::detail::TrainStatistics* room);
+  /// allocated. `buffers`, if not null, receives the statistics buffers of a finished forward, so
+  /// that the next one allocates none.
+  bool begin(bool wants_record, bool training, halnorm::detail::TrainStatistics* buffers);
 
-  /// Adds a record, and drops the oldest one of the mode if the ring is full. `room` is returned
-  /// under the same lock. The dropped record is in `forward` and `room` afterwards, so that the
+  /// Adds a record, and drops the oldest one of the mode if the ring is full. `buffers` is returned
+  /// under the same lock. The dropped record is in `forward` and `buffers` afterwards, so that the
   /// caller frees its tensors, which may take long, without the lock.
-  void push(SavedForward& forward, halnorm::detail::TrainStatistics& room) noexcept;
+  void push(SavedForward& forward, halnorm::detail::TrainStatistics& buffers) noexcept;
   /// Removes the latest record of a mode; false if there is none.
   bool pop(bool training, SavedForward& latest) noexcept;
   void clear() noexcept;
-  void give_room(halnorm::detail::TrainStatistics&& room) noexcept;
+  void give_buffers(halnorm::detail::TrainStatistics&& buffers) noexcept;
 
   [[nodiscard]] std::size_t size() noexcept { return size(false) + size(true); }
   [[nodiscard]] std::size_t size(bool training) noexcept;
@@ -85,14 +85,14 @@ class SavedForwards {
   };
 
   [[nodiscard]] Ring& of(bool training) noexcept { return rings_[training ? 1 : 0]; }
-  void keep(halnorm::detail::TrainStatistics& room) noexcept;
+  void keep(halnorm::detail::TrainStatistics& buffers) noexcept;
   /// False, without a change, if `rings` has no places for a mode that has records.
   bool replace_rings(std::array<Ring, 2>& rings, std::size_t capacity) noexcept;
 
   halnorm::detail::ForkMutex mutex_;
   std::array<Ring, 2> rings_;  ///< of eval and of training mode; allocated when a record is added
   std::size_t capacity_;
-  halnorm::detail::TrainStatistics room_;
+  halnorm::detail::TrainStatistics buffers_;
 };
 
 /// The x for a record: x itself, or a copy if the result overwrites x.

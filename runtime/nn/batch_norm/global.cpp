@@ -172,7 +172,7 @@ Tensor LayerCall::normalize_by_all(const Tensor& x, const Tensor& out, const Epi
                                 .bias = layer_.bias,
                                 .training = layer_.is_training(),
                                 .mean = std::move(result.mean),
-                                .spread = std::move(result.invstd),
+                                .invstd_or_var = std::move(result.invstd),
                                 .eps = layer_.options_.eps,
                                 .y = epilogue.fused ? result.y : Tensor(),
                                 .fused = epilogue.fused,
@@ -181,8 +181,8 @@ Tensor LayerCall::normalize_by_all(const Tensor& x, const Tensor& out, const Epi
                                 .distribution = how,
                                 .count = result.count};
     record.note_writes(layer_.weight.data());
-    halnorm::detail::TrainStatistics no_room;
-    saved_.push(record, no_room);
+    halnorm::detail::TrainStatistics no_buffers;
+    saved_.push(record, no_buffers);
   }
   return as_global_result(result.y, out, how);
 }

@@ -82,7 +82,8 @@ halnorm::detail::GlobalBackward backward_call(const detail::SavedForward& saved,
           .slope = saved.slope,
           .weight = saved.weight.data(),
           .mean = saved.mean.to(DType::Float64),
-          .invstd = by_batch ? saved.spread : halnorm::detail::invstd_of(saved.spread, saved.eps),
+          .invstd = by_batch ? saved.invstd_or_var
+                             : halnorm::detail::invstd_of(saved.invstd_or_var, saved.eps),
           .count = saved.count};
 }
 
@@ -102,8 +103,8 @@ struct detail::LayerCall::Backward {
   }
   void give_record_back() noexcept {
     if (found) {
-      halnorm::detail::TrainStatistics no_room;
-      LayerCall(*layer).saved_.push(saved, no_room);
+      halnorm::detail::TrainStatistics no_buffers;
+      LayerCall(*layer).saved_.push(saved, no_buffers);
     }
   }
   /// Not collective.

@@ -47,7 +47,7 @@ class LayerCall {
   [[nodiscard]] double update_factor(const std::int64_t* counter) const;
   functional::BatchNormForward train(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
                                      const std::int64_t* count,
-                                     halnorm::detail::TrainStatistics& room);
+                                     halnorm::detail::TrainStatistics& buffers);
   Tensor normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
                             const How& how = nullptr);
   Tensor normalize_by_running(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
