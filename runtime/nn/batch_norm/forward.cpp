@@ -123,6 +123,26 @@ functional::BatchNormForward LayerCall::train(const Tensor& x, const Tensor& out
              : functional::batch_norm_train(x, scale, shift, eps, out);
 }
 
+void LayerCall::save(const Result& result, const Epilogue& epilogue, const How& how,
+                     halnorm::detail::TrainStatistics& buffers) {
+  SavedForward record{.x = std::move(result.x),
+                      .weight = layer_.weight,
+                      .bias = layer_.bias,
+                      .training = layer_.is_training(),
+                      .batch_statistics = result.batch_statistics,
+                      .mean = std::move(result.mean),
+                      .invstd_or_var = std::move(result.invstd_or_var),
+                      .eps = layer_.options_.eps,
+                      .y = epilogue.fused != nullptr ? result.y : Tensor(),
+                      .fused = epilogue.fused,
+                      .slope = epilogue.slope,
+                      .has_addend = epilogue.addend.defined(),
+                      .distribution = how,
+                      .count = result.count};
+  record.note_writes(layer_.weight.data());
+  saved_.push(record, buffers);
+}
+
 Tensor LayerCall::normalize_by_batch(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
                                      const How& how) {
   std::int64_t* const count = counter();
@@ -134,42 +154,21 @@ Tensor LayerCall::normalize_by_batch(const Tensor& x, const Tensor& out, const E
   if (!keeps) {
     saved_.give_buffers({std::move(result.mean), std::move(result.invstd), std::move(buffers.m2)});
   } else {
-    SavedForward record{.x = std::move(input),
-                        .weight = layer_.weight,
-                        .bias = layer_.bias,
-                        .training = layer_.is_training(),
-                        .mean = std::move(result.mean),
-                        .invstd_or_var = std::move(result.invstd),
-                        .eps = layer_.options_.eps,
-                        .y = epilogue.fused ? result.y : Tensor(),
-                        .fused = epilogue.fused,
-                        .slope = epilogue.slope,
-                        .has_addend = epilogue.addend.defined(),
-                        .distribution = how};
-    record.note_writes(layer_.weight.data());
-    saved_.push(record, buffers);
+    save({input, result.mean, result.invstd, result.y}, epilogue, how, buffers);
   }
   return std::move(result.y);
 }
 
 Tensor LayerCall::normalize_by_running(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
                                        const How& how) {
-  SavedForward record;
   const bool keeps = grad_enabled() && saved_.begin(true, layer_.is_training(), nullptr);
+  Tensor input;
+  Tensor mean;
+  Tensor var;
   if (keeps) {
-    record = {.x = kept_input(x, out),
-              .weight = layer_.weight,
-              .bias = layer_.bias,
-              .training = layer_.is_training(),
-              .batch_statistics = false,
-              .mean = layer_.running_mean.clone(),
-              .invstd_or_var = layer_.running_var.clone(),
-              .eps = layer_.options_.eps,
-              .y = {},
-              .fused = epilogue.fused,
-              .slope = epilogue.slope,
-              .has_addend = epilogue.addend.defined(),
-              .distribution = how};
+    input = kept_input(x, out);
+    mean = layer_.running_mean.clone();
+    var = layer_.running_var.clone();
   }
   Tensor y = epilogue.fused ? epilogue.fused->infer(x, epilogue.addend, layer_.running_mean,
                                                     layer_.running_var, layer_.weight.data(),
@@ -179,12 +178,8 @@ Tensor LayerCall::normalize_by_running(const Tensor& x, const Tensor& out, const
                                   x, layer_.running_mean, layer_.running_var, layer_.weight.data(),
                                   layer_.bias.data(), layer_.options_.eps, out);
   if (keeps) {
-    if (epilogue.fused) {
-      record.y = y;
-    }
-    record.note_writes(layer_.weight.data());
     halnorm::detail::TrainStatistics no_buffers;
-    saved_.push(record, no_buffers);
+    save({input, mean, var, y, false}, epilogue, how, no_buffers);
   }
   return y;
 }

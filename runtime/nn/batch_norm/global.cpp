@@ -167,22 +167,9 @@ Tensor LayerCall::normalize_by_all(const Tensor& x, const Tensor& out, const Epi
   auto result = ready.train->run();
   detail::count_forward(ready.count, layer_.num_batches_tracked);
   if (ready.keeps) {
-    detail::SavedForward record{.x = std::move(ready.input),
-                                .weight = layer_.weight,
-                                .bias = layer_.bias,
-                                .training = layer_.is_training(),
-                                .mean = std::move(result.mean),
-                                .invstd_or_var = std::move(result.invstd),
-                                .eps = layer_.options_.eps,
-                                .y = epilogue.fused ? result.y : Tensor(),
-                                .fused = epilogue.fused,
-                                .slope = epilogue.slope,
-                                .has_addend = epilogue.addend.defined(),
-                                .distribution = how,
-                                .count = result.count};
-    record.note_writes(layer_.weight.data());
     halnorm::detail::TrainStatistics no_buffers;
-    saved_.push(record, no_buffers);
+    save({ready.input, result.mean, result.invstd, result.y, true, result.count}, epilogue, how,
+         no_buffers);
   }
   return as_global_result(result.y, out, how);
 }

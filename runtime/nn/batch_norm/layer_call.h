@@ -52,6 +52,16 @@ class LayerCall {
                             const How& how = nullptr);
   Tensor normalize_by_running(const Tensor& x, const Tensor& out, const Epilogue& epilogue,
                               const How& how = nullptr);
+  /// The tensors for a record of a forward: save() moves x and the statistics.
+  struct Result {
+    Tensor &x, &mean, &invstd_or_var;
+    const Tensor& y;
+    bool batch_statistics = true;
+    double count = 0;  ///< see SavedForward
+  };
+  /// Adds the record of a forward. `buffers` as in SavedForwards::push().
+  void save(const Result& result, const Epilogue& epilogue, const How& how,
+            halnorm::detail::TrainStatistics& buffers);
   [[noreturn]] void throw_no_forward() const;
 
   void check_global(const Tensor& x, const Tensor& out, const Epilogue& epilogue) const;
