@@ -1,118 +1,52 @@
-#include "c_api/outputs.h"
+#include "c_api/forward_backward.h"
 #include "halnorm/functional_fused.h"
 
 namespace F = halnorm::functional;
 using halnorm::Tensor;
+using halnorm::c_api::BackwardArguments;
+using halnorm::c_api::BackwardTensors;
 using halnorm::c_api::Call;
-using halnorm::c_api::channels_of;
-using halnorm::c_api::check_any_apart;
-using halnorm::c_api::check_apart;
-using halnorm::c_api::data_output;
-using halnorm::c_api::gradient_output;
-using halnorm::c_api::guarded_with_tensors;
-using halnorm::c_api::optional;
-using halnorm::c_api::optional_running;
+using halnorm::c_api::InferArguments;
 using halnorm::c_api::required;
-using halnorm::c_api::RunningStats;
-using halnorm::c_api::statistic_output;
-using halnorm::c_api::store;
+using halnorm::c_api::TrainArguments;
+using halnorm::c_api::TrainTensors;
 
 namespace {
 
-/// What both backwards take, and write.
-struct Gradients {
-  Tensor dy, x, y, weight, dx, daddend, dweight, dbias;
-};
-
-struct GivenGradients {
-  const DLTensor *dy, *x, *y, *weight, *dx, *daddend, *dweight, *dbias;
-};
-
-Gradients gradients(Call& call, const GivenGradients& given) {
-  Gradients g;
-  g.dy = required(call, "dy", given.dy);
-  g.x = required(call, "x", given.x);
-  g.y = required(call, "y", given.y);
-  g.weight = optional(call, "weight", given.weight);
-  g.dx = optional(call, "dx", given.dx);
-  g.daddend = data_output(call, "daddend", given.daddend, g.x);
-  g.dweight = gradient_output(call, "dweight", given.dweight, g.x, g.weight);
-  g.dbias = gradient_output(call, "dbias", given.dbias, g.x, g.weight);
-  check_any_apart(
-      call, {{"dx", g.dx}, {"daddend", g.daddend}, {"dweight", g.dweight}, {"dbias", g.dbias}});
-  return g;
+halnorm_status infer(const char* function, const InferArguments& given, double eps, double slope) {
+  return halnorm::c_api::infer(
+      function, given,
+      [&](const Tensor& x, const Tensor& addend, const Tensor& mean, const Tensor& var,
+          const Tensor& weight, const Tensor& bias, const Tensor& y) {
+        F::batch_norm_fused_infer(x, addend, mean, var, weight, bias, eps, y, slope);
+      });
 }
 
-void store_all(const F::BatchNormFusedBackward& r, const Gradients& to) {
-  store(r.daddend, to.daddend);
-  store(r.dweight, to.dweight);
-  store(r.dbias, to.dbias);
-}
-
-halnorm_status infer(const char* function, const DLTensor* x, const DLTensor* addend,
-                     const DLTensor* running_mean, const DLTensor* running_var,
-                     const DLTensor* weight, const DLTensor* bias, double eps, double slope,
-                     const DLTensor* y) {
-  Call call{.function = function};
-  return guarded_with_tensors(call, [&] {
-    F::batch_norm_fused_infer(required(call, "x", x), optional(call, "addend", addend),
-                              required(call, "running_mean", running_mean),
-                              required(call, "running_var", running_var),
-                              optional(call, "weight", weight), optional(call, "bias", bias), eps,
-                              required(call, "y", y), slope);
+halnorm_status train(const char* function, const TrainArguments& given, double momentum, double eps,
+                     double slope) {
+  return halnorm::c_api::train(function, given, [&](const TrainTensors& t) {
+    return t.running.mean.defined()
+               ? F::batch_norm_fused_train_update(t.x, t.addend, t.running.mean, t.running.var,
+                                                  t.weight, t.bias, momentum, eps, t.y, slope)
+               : F::batch_norm_fused_train(t.x, t.addend, t.weight, t.bias, eps, t.y, slope);
   });
 }
 
-halnorm_status train(const char* function, const DLTensor* x, const DLTensor* addend,
-                     const DLTensor* weight, const DLTensor* bias, const DLTensor* running_mean,
-                     const DLTensor* running_var, double momentum, double eps, double slope,
-                     const DLTensor* y, const DLTensor* mean, const DLTensor* invstd) {
-  Call call{.function = function};
-  return guarded_with_tensors(call, [&] {
-    const Tensor data = required(call, "x", x);
-    const Tensor residual = optional(call, "addend", addend);
-    const Tensor scale = optional(call, "weight", weight);
-    const Tensor shift = optional(call, "bias", bias);
-    const RunningStats running = optional_running(call, running_mean, running_var);
-    const Tensor out = required(call, "y", y);
-    const Tensor batch_mean = statistic_output(call, "mean", mean, channels_of(data));
-    const Tensor batch_invstd = statistic_output(call, "invstd", invstd, channels_of(data));
-    check_apart(call, {{"y", out},
-                       {"running_mean", running.mean},
-                       {"running_var", running.var},
-                       {"mean", batch_mean},
-                       {"invstd", batch_invstd}});
-    const F::BatchNormForward r =
-        running.mean.defined()
-            ? F::batch_norm_fused_train_update(data, residual, running.mean, running.var, scale,
-                                               shift, momentum, eps, out, slope)
-            : F::batch_norm_fused_train(data, residual, scale, shift, eps, out, slope);
-    store(r.mean, batch_mean);
-    store(r.invstd, batch_invstd);
-  });
-}
-
-halnorm_status backward(const char* function, const GivenGradients& given, const DLTensor* mean,
+halnorm_status backward(const char* function, const BackwardArguments& given, const DLTensor* mean,
                         const DLTensor* invstd, double slope) {
-  Call call{.function = function, .output = "dx"};
-  return guarded_with_tensors(call, [&] {
-    const Gradients g = gradients(call, given);
-    store_all(F::batch_norm_fused_backward(g.dy, g.x, g.y, g.weight, required(call, "mean", mean),
-                                           required(call, "invstd", invstd), g.dx, slope),
-              g);
+  return halnorm::c_api::backward(function, given, [&](Call& call, const BackwardTensors& t) {
+    return F::batch_norm_fused_backward(t.dy, t.x, t.y, t.weight, required(call, "mean", mean),
+                                        required(call, "invstd", invstd), t.dx, slope);
   });
 }
 
-halnorm_status backward_infer(const char* function, const GivenGradients& given,
+halnorm_status backward_infer(const char* function, const BackwardArguments& given,
                               const DLTensor* running_mean, const DLTensor* running_var, double eps,
                               double slope) {
-  Call call{.function = function, .output = "dx"};
-  return guarded_with_tensors(call, [&] {
-    const Gradients g = gradients(call, given);
-    store_all(F::batch_norm_fused_backward_infer(
-                  g.dy, g.x, g.y, g.weight, required(call, "running_mean", running_mean),
-                  required(call, "running_var", running_var), eps, g.dx, slope),
-              g);
+  return halnorm::c_api::backward(function, given, [&](Call& call, const BackwardTensors& t) {
+    return F::batch_norm_fused_backward_infer(
+        t.dy, t.x, t.y, t.weight, required(call, "running_mean", running_mean),
+        required(call, "running_var", running_var), eps, t.dx, slope);
   });
 }
 
@@ -122,7 +56,7 @@ halnorm_status halnorm_batch_norm_fused_infer(const DLTensor* x, const DLTensor*
                                               const DLTensor* running_mean,
                                               const DLTensor* running_var, const DLTensor* weight,
                                               const DLTensor* bias, double eps, const DLTensor* y) {
-  return infer(__func__, x, addend, running_mean, running_var, weight, bias, eps, 0, y);
+  return infer(__func__, {x, addend, running_mean, running_var, weight, bias, y}, eps, 0);
 }
 
 halnorm_status halnorm_batch_norm_fused_infer_leaky(const DLTensor* x, const DLTensor* addend,
@@ -130,7 +64,7 @@ halnorm_status halnorm_batch_norm_fused_infer_leaky(const DLTensor* x, const DLT
                                                     const DLTensor* running_var,
                                                     const DLTensor* weight, const DLTensor* bias,
                                                     double eps, double slope, const DLTensor* y) {
-  return infer(__func__, x, addend, running_mean, running_var, weight, bias, eps, slope, y);
+  return infer(__func__, {x, addend, running_mean, running_var, weight, bias, y}, eps, slope);
 }
 
 halnorm_status halnorm_batch_norm_fused_train(const DLTensor* x, const DLTensor* addend,
@@ -139,8 +73,8 @@ halnorm_status halnorm_batch_norm_fused_train(const DLTensor* x, const DLTensor*
                                               const DLTensor* running_var, double momentum,
                                               double eps, const DLTensor* y, const DLTensor* mean,
                                               const DLTensor* invstd) {
-  return train(__func__, x, addend, weight, bias, running_mean, running_var, momentum, eps, 0, y,
-               mean, invstd);
+  return train(__func__, {x, addend, weight, bias, running_mean, running_var, y, mean, invstd},
+               momentum, eps, 0);
 }
 
 halnorm_status halnorm_batch_norm_fused_train_leaky(const DLTensor* x, const DLTensor* addend,
@@ -149,8 +83,8 @@ halnorm_status halnorm_batch_norm_fused_train_leaky(const DLTensor* x, const DLT
                                                     const DLTensor* running_var, double momentum,
                                                     double eps, double slope, const DLTensor* y,
                                                     const DLTensor* mean, const DLTensor* invstd) {
-  return train(__func__, x, addend, weight, bias, running_mean, running_var, momentum, eps, slope,
-               y, mean, invstd);
+  return train(__func__, {x, addend, weight, bias, running_mean, running_var, y, mean, invstd},
+               momentum, eps, slope);
 }
 
 halnorm_status halnorm_batch_norm_fused_backward(const DLTensor* dy, const DLTensor* x,
@@ -158,28 +92,29 @@ halnorm_status halnorm_batch_norm_fused_backward(const DLTensor* dy, const DLTen
                                                  const DLTensor* mean, const DLTensor* invstd,
                                                  const DLTensor* dx, const DLTensor* daddend,
                                                  const DLTensor* dweight, const DLTensor* dbias) {
-  return backward(__func__, {dy, x, y, weight, dx, daddend, dweight, dbias}, mean, invstd, 0);
+  return backward(__func__, {dy, x, weight, dx, dweight, dbias, y, daddend, true}, mean, invstd, 0);
 }
 
 halnorm_status halnorm_batch_norm_fused_backward_leaky(
     const DLTensor* dy, const DLTensor* x, const DLTensor* y, const DLTensor* weight,
     const DLTensor* mean, const DLTensor* invstd, double slope, const DLTensor* dx,
     const DLTensor* daddend, const DLTensor* dweight, const DLTensor* dbias) {
-  return backward(__func__, {dy, x, y, weight, dx, daddend, dweight, dbias}, mean, invstd, slope);
+  return backward(__func__, {dy, x, weight, dx, dweight, dbias, y, daddend, true}, mean, invstd,
+                  slope);
 }
 
 halnorm_status halnorm_batch_norm_fused_backward_infer(
     const DLTensor* dy, const DLTensor* x, const DLTensor* y, const DLTensor* weight,
     const DLTensor* running_mean, const DLTensor* running_var, double eps, const DLTensor* dx,
     const DLTensor* daddend, const DLTensor* dweight, const DLTensor* dbias) {
-  return backward_infer(__func__, {dy, x, y, weight, dx, daddend, dweight, dbias}, running_mean,
-                        running_var, eps, 0);
+  return backward_infer(__func__, {dy, x, weight, dx, dweight, dbias, y, daddend, true},
+                        running_mean, running_var, eps, 0);
 }
 
 halnorm_status halnorm_batch_norm_fused_backward_infer_leaky(
     const DLTensor* dy, const DLTensor* x, const DLTensor* y, const DLTensor* weight,
     const DLTensor* running_mean, const DLTensor* running_var, double eps, double slope,
     const DLTensor* dx, const DLTensor* daddend, const DLTensor* dweight, const DLTensor* dbias) {
-  return backward_infer(__func__, {dy, x, y, weight, dx, daddend, dweight, dbias}, running_mean,
-                        running_var, eps, slope);
+  return backward_infer(__func__, {dy, x, weight, dx, dweight, dbias, y, daddend, true},
+                        running_mean, running_var, eps, slope);
 }

@@ -1,26 +1,21 @@
-#include "c_api/outputs.h"
-#include "halnorm/functional.h"
+#include "c_api/forward_backward.h"
 
 namespace F = halnorm::functional;
 using halnorm::Tensor;
+using halnorm::c_api::backward;
+using halnorm::c_api::BackwardTensors;
 using halnorm::c_api::Call;
-using halnorm::c_api::check_any_apart;
-using halnorm::c_api::gradient_output;
-using halnorm::c_api::guarded_with_tensors;
-using halnorm::c_api::optional;
+using halnorm::c_api::infer;
 using halnorm::c_api::required;
-using halnorm::c_api::store;
 
 halnorm_status halnorm_batch_norm_infer(const DLTensor* x, const DLTensor* running_mean,
                                         const DLTensor* running_var, const DLTensor* weight,
                                         const DLTensor* bias, double eps, const DLTensor* y) {
-  Call call{.function = __func__};
-  return guarded_with_tensors(call, [&] {
-    F::batch_norm_infer(required(call, "x", x), required(call, "running_mean", running_mean),
-                        required(call, "running_var", running_var),
-                        optional(call, "weight", weight), optional(call, "bias", bias), eps,
-                        required(call, "y", y));
-  });
+  return infer(__func__, {x, nullptr, running_mean, running_var, weight, bias, y},
+               [&](const Tensor& data, const Tensor& /*addend*/, const Tensor& mean,
+                   const Tensor& var, const Tensor& scale, const Tensor& shift, const Tensor& out) {
+                 F::batch_norm_infer(data, mean, var, scale, shift, eps, out);
+               });
 }
 
 halnorm_status halnorm_batch_norm_backward_infer(const DLTensor* dy, const DLTensor* x,
@@ -29,18 +24,10 @@ halnorm_status halnorm_batch_norm_backward_infer(const DLTensor* dy, const DLTen
                                                  const DLTensor* running_var, double eps,
                                                  const DLTensor* dx, const DLTensor* dweight,
                                                  const DLTensor* dbias) {
-  Call call{.function = __func__, .output = "dx"};
-  return guarded_with_tensors(call, [&] {
-    const Tensor data = required(call, "x", x);
-    const Tensor scale = optional(call, "weight", weight);
-    const Tensor out = optional(call, "dx", dx);
-    const Tensor to_dweight = gradient_output(call, "dweight", dweight, data, scale);
-    const Tensor to_dbias = gradient_output(call, "dbias", dbias, data, scale);
-    check_any_apart(call, {{"dx", out}, {"dweight", to_dweight}, {"dbias", to_dbias}});
-    const F::BatchNormBackward r = F::batch_norm_backward_infer(
-        required(call, "dy", dy), data, scale, required(call, "running_mean", running_mean),
-        required(call, "running_var", running_var), eps, out);
-    store(r.dweight, to_dweight);
-    store(r.dbias, to_dbias);
-  });
+  return backward(
+      __func__, {dy, x, weight, dx, dweight, dbias}, [&](Call& call, const BackwardTensors& t) {
+        return F::batch_norm_backward_infer(t.dy, t.x, t.weight,
+                                            required(call, "running_mean", running_mean),
+                                            required(call, "running_var", running_var), eps, t.dx);
+      });
 }

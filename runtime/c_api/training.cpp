@@ -1,22 +1,19 @@
 #include <optional>
 
-#include "c_api/outputs.h"
-#include "halnorm/functional.h"
+#include "c_api/forward_backward.h"
 
 namespace F = halnorm::functional;
 using halnorm::Tensor;
+using halnorm::c_api::backward;
+using halnorm::c_api::BackwardTensors;
 using halnorm::c_api::Call;
-using halnorm::c_api::channels_of;
-using halnorm::c_api::check_any_apart;
-using halnorm::c_api::check_apart;
-using halnorm::c_api::gradient_output;
 using halnorm::c_api::guarded_with_tensors;
 using halnorm::c_api::optional;
 using halnorm::c_api::optional_running;
 using halnorm::c_api::required;
 using halnorm::c_api::RunningStats;
-using halnorm::c_api::statistic_output;
-using halnorm::c_api::store;
+using halnorm::c_api::train;
+using halnorm::c_api::TrainTensors;
 
 halnorm_status halnorm_batch_norm(const DLTensor* x, const DLTensor* running_mean,
                                   const DLTensor* running_var, const DLTensor* weight,
@@ -38,45 +35,22 @@ halnorm_status halnorm_batch_norm_train(const DLTensor* x, const DLTensor* weigh
                                         const DLTensor* running_var, double momentum, double eps,
                                         const DLTensor* y, const DLTensor* mean,
                                         const DLTensor* invstd) {
-  Call call{.function = __func__};
-  return guarded_with_tensors(call, [&] {
-    const Tensor data = required(call, "x", x);
-    const Tensor scale = optional(call, "weight", weight);
-    const Tensor shift = optional(call, "bias", bias);
-    const RunningStats running = optional_running(call, running_mean, running_var);
-    const Tensor out = required(call, "y", y);
-    const Tensor batch_mean = statistic_output(call, "mean", mean, channels_of(data));
-    const Tensor batch_invstd = statistic_output(call, "invstd", invstd, channels_of(data));
-    check_apart(call, {{"y", out},
-                       {"running_mean", running.mean},
-                       {"running_var", running.var},
-                       {"mean", batch_mean},
-                       {"invstd", batch_invstd}});
-    const F::BatchNormForward r = running.mean.defined()
-                                      ? F::batch_norm_train_update(data, running.mean, running.var,
-                                                                   scale, shift, momentum, eps, out)
-                                      : F::batch_norm_train(data, scale, shift, eps, out);
-    store(r.mean, batch_mean);
-    store(r.invstd, batch_invstd);
-  });
+  return train(__func__, {x, nullptr, weight, bias, running_mean, running_var, y, mean, invstd},
+               [&](const TrainTensors& t) {
+                 return t.running.mean.defined()
+                            ? F::batch_norm_train_update(t.x, t.running.mean, t.running.var,
+                                                         t.weight, t.bias, momentum, eps, t.y)
+                            : F::batch_norm_train(t.x, t.weight, t.bias, eps, t.y);
+               });
 }
 
 halnorm_status halnorm_batch_norm_backward(const DLTensor* dy, const DLTensor* x,
                                            const DLTensor* weight, const DLTensor* mean,
                                            const DLTensor* invstd, const DLTensor* dx,
                                            const DLTensor* dweight, const DLTensor* dbias) {
-  Call call{.function = __func__, .output = "dx"};
-  return guarded_with_tensors(call, [&] {
-    const Tensor data = required(call, "x", x);
-    const Tensor scale = optional(call, "weight", weight);
-    const Tensor out = optional(call, "dx", dx);
-    const Tensor to_dweight = gradient_output(call, "dweight", dweight, data, scale);
-    const Tensor to_dbias = gradient_output(call, "dbias", dbias, data, scale);
-    check_any_apart(call, {{"dx", out}, {"dweight", to_dweight}, {"dbias", to_dbias}});
-    const F::BatchNormBackward r =
-        F::batch_norm_backward(required(call, "dy", dy), data, scale, required(call, "mean", mean),
-                               required(call, "invstd", invstd), out);
-    store(r.dweight, to_dweight);
-    store(r.dbias, to_dbias);
-  });
+  return backward(__func__, {dy, x, weight, dx, dweight, dbias},
+                  [&](Call& call, const BackwardTensors& t) {
+                    return F::batch_norm_backward(t.dy, t.x, t.weight, required(call, "mean", mean),
+                                                  required(call, "invstd", invstd), t.dx);
+                  });
 }
