@@ -27,10 +27,9 @@ using detail::Layout;
 
 namespace {
 
-BatchNormBackward nothing(const Tensor& x, DType parameters, const Tensor& out) {
+BatchNormBackward empty_result(const Tensor& x, DType parameters, const Tensor& out) {
   const std::int64_t channels = x.shape()[1];
-  return {out.defined() ? out : detail::empty_in_layout(x, Layout::ncl),
-          Tensor::zeros({channels}, parameters, x.device()),
+  return {detail::empty_result(x, out), Tensor::zeros({channels}, parameters, x.device()),
           Tensor::zeros({channels}, parameters, x.device())};
 }
 
@@ -55,27 +54,27 @@ BatchNormBackward with_rounded(BatchNormBackward r, DType dtype) {
   return r;
 }
 
-void store_channel(const BatchNormBackward& r, std::int64_t c, const BatchNormBackward& wide) {
-  detail::store_channel(r.dx, c, wide.dx);
-  detail::store_channel(r.dweight, c, wide.dweight);
-  detail::store_channel(r.dbias, c, wide.dbias);
+void store_channel(const BatchNormBackward& r, std::int64_t c, const BatchNormBackward& result) {
+  detail::store_channel(r.dx, c, result.dx);
+  detail::store_channel(r.dweight, c, result.dweight);
+  detail::store_channel(r.dbias, c, result.dbias);
 }
 
 /// Arguments are checked, mean and invstd are Float64, weight has the kernel's dtype, and the batch
 /// is not empty.
-BatchNormBackward run_backward(const char* function, const Tensor& given_dy, const Tensor& given_x,
+BatchNormBackward run_backward(const char* function, const Tensor& dy_arg, const Tensor& x_arg,
                                const Tensor& weight, const Tensor& mean, const Tensor& invstd,
                                const Tensor& out, const ChannelPair* sums) {
-  const Extents e = detail::extents_of(given_x);
-  const Layout layout = detail::layout_of(given_x);
-  const Tensor x = detail::in_layout_or_items(given_x, layout);
-  const Tensor dy = detail::in_layout_or_items(given_dy, layout);
-  detail::Output dx(out, given_x, layout, true);
+  const Extents e = detail::extents_of(x_arg);
+  const Layout layout = detail::layout_of(x_arg);
+  const Tensor x = detail::in_layout_or_items(x_arg, layout);
+  const Tensor dy = detail::in_layout_or_items(dy_arg, layout);
+  detail::Output dx(out, x_arg, layout, true);
   const detail::ViewOf view(layout, {&dy, &x, &dx.target()});
   const bool adds =
       sums != nullptr && sums->goes_along(x, {&dy, &x, &weight, &mean, &invstd, &out});
-  const Tensor dweight = adds ? sums->first : empty_gradient(given_x);
-  const Tensor dbias = adds ? sums->second : empty_gradient(given_x);
+  const Tensor dweight = adds ? sums->first : empty_gradient(x_arg);
+  const Tensor dbias = adds ? sums->second : empty_gradient(x_arg);
   detail::execute(function,
                   detail::BackwardOperands{.dy = view(dy),
                                            .x = view(x),
@@ -90,39 +89,41 @@ BatchNormBackward run_backward(const char* function, const Tensor& given_dy, con
 }
 
 /// The same, and again in float64 for the channels that leave float32's range.
-BatchNormBackward run_with_fallback(const char* function, const Tensor& given_dy, const Tensor& x,
+BatchNormBackward run_with_fallback(const char* function, const Tensor& dy_arg, const Tensor& x,
                                     const Tensor& weight, const Tensor& mean, const Tensor& invstd,
                                     const Tensor& out, const ChannelPair* sums) {
   const InvstdOrVar invstds(invstd);
   GradientFallback fallback(x, mean, weight, invstds);
-  const Tensor dy = fallback.keep(function, given_dy, out);
+  const Tensor dy = fallback.keep(function, dy_arg, out);
   BatchNormBackward r = run_backward(function, dy, x, weight, mean, invstd, out, sums);
   if (r.dweight.defined()) {
     for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
       store_channel(r, c,
-                    run_backward(function, detail::wide_channel(dy, c), detail::wide_channel(x, c),
-                                 detail::wide_channel(weight, c), detail::wide_channel(mean, c),
-                                 detail::wide_channel(invstd, c), Tensor(), nullptr));
+                    run_backward(function, detail::range_fallback_channel(dy, c),
+                                 detail::range_fallback_channel(x, c),
+                                 detail::range_fallback_channel(weight, c),
+                                 detail::range_fallback_channel(mean, c),
+                                 detail::range_fallback_channel(invstd, c), Tensor(), nullptr));
     }
   }
   return r;
 }
 
 /// Arguments are checked, the parameters have the kernel's dtype, and the batch is not empty.
-BatchNormBackward run_backward_infer(const char* function, const Tensor& given_dy,
-                                     const Tensor& given_x, const Tensor& weight,
+BatchNormBackward run_backward_infer(const char* function, const Tensor& dy_arg,
+                                     const Tensor& x_arg, const Tensor& weight,
                                      const Tensor& running_mean, const Tensor& running_var,
                                      double eps, const Tensor& out) {
-  const std::int64_t channels = given_x.shape()[1];
-  const Layout layout = detail::layout_of(given_x);
-  const Tensor x = detail::in_layout_or_items(given_x, layout);
+  const std::int64_t channels = x_arg.shape()[1];
+  const Layout layout = detail::layout_of(x_arg);
+  const Tensor x = detail::in_layout_or_items(x_arg, layout);
   // On a device the kernel that writes dx may be the first to run.
-  const bool keeps = out.defined() && given_x.device() != Device::cpu();
-  const Tensor dy = detail::in_layout_or_items(keeps ? given_dy.clone() : given_dy, layout);
-  detail::Output dx(out, given_x, layout, true);
+  const bool keeps = out.defined() && x_arg.device() != Device::cpu();
+  const Tensor dy = detail::in_layout_or_items(keeps ? dy_arg.clone() : dy_arg, layout);
+  detail::Output dx(out, x_arg, layout, true);
   const detail::ViewOf view(layout, {&dy, &x, &dx.target()});
-  const Tensor dweight = empty_gradient(given_x);
-  const Tensor dbias = empty_gradient(given_x);
+  const Tensor dweight = empty_gradient(x_arg);
+  const Tensor dbias = empty_gradient(x_arg);
   detail::execute(function, detail::BackwardInferOperands{
                                 .dy = view(dy),
                                 .x = view(x),
@@ -138,44 +139,46 @@ BatchNormBackward run_backward_infer(const char* function, const Tensor& given_d
 
 /// The same, and again in float64 for the channels that leave float32's range. Arguments of this
 /// and the next are checked, and the batch is not empty.
-BatchNormBackward run_infer_with_fallback(const char* function, const Tensor& given_dy,
-                                          const Tensor& given_x, const Tensor& given_weight,
-                                          const Tensor& given_mean, const Tensor& given_var,
-                                          double eps, const Tensor& out) {
-  const detail::LoadedParameter weight(given_weight, given_x.dtype());
-  const detail::LoadedParameter mean(given_mean, given_x.dtype());
-  const detail::LoadedParameter var(given_var, given_x.dtype());
+BatchNormBackward run_infer_with_fallback(const char* function, const Tensor& dy_arg,
+                                          const Tensor& x_arg, const Tensor& weight_arg,
+                                          const Tensor& mean_arg, const Tensor& var_arg, double eps,
+                                          const Tensor& out) {
+  const detail::LoadedParameter weight(weight_arg, x_arg.dtype());
+  const detail::LoadedParameter mean(mean_arg, x_arg.dtype());
+  const detail::LoadedParameter var(var_arg, x_arg.dtype());
   const InvstdOrVar invstd(detail::channels_of(var.get()), eps);
-  GradientFallback fallback(given_x, mean.get(), weight.get(), invstd);
-  const Tensor dy = fallback.keep(function, given_dy, out);
+  GradientFallback fallback(x_arg, mean.get(), weight.get(), invstd);
+  const Tensor dy = fallback.keep(function, dy_arg, out);
   BatchNormBackward r =
-      run_backward_infer(function, dy, given_x, weight.get(), mean.get(), var.get(), eps, out);
+      run_backward_infer(function, dy, x_arg, weight.get(), mean.get(), var.get(), eps, out);
   for (const std::int64_t c : fallback.channels(r.dweight, r.dbias)) {
     store_channel(r, c,
-                  run_backward_infer(
-                      function, detail::wide_channel(dy, c), detail::wide_channel(given_x, c),
-                      detail::wide_channel(weight.get(), c), detail::wide_channel(mean.get(), c),
-                      detail::wide_channel(var.get(), c), eps, Tensor()));
+                  run_backward_infer(function, detail::range_fallback_channel(dy, c),
+                                     detail::range_fallback_channel(x_arg, c),
+                                     detail::range_fallback_channel(weight.get(), c),
+                                     detail::range_fallback_channel(mean.get(), c),
+                                     detail::range_fallback_channel(var.get(), c), eps, Tensor()));
   }
   return r;
 }
 
-BackwardReduce run_reduce(const char* function, const Tensor& given_dy, const Tensor& given_x,
+BackwardReduce run_reduce(const char* function, const Tensor& dy_arg, const Tensor& x_arg,
                           const Tensor& mean, const Tensor& invstd, DType dtype) {
   BackwardReduce r;
-  std::tie(r.sum_dy, r.sum_dy_xmu) = detail::gradient_sums(function, given_dy, given_x, mean);
+  std::tie(r.sum_dy, r.sum_dy_xmu) = detail::gradient_sums(function, dy_arg, x_arg, mean);
   r.dweight = detail::multiply_channels(r.sum_dy_xmu, invstd);
   const InvstdOrVar invstds(invstd);
   const Tensor no_weight;
-  const GradientFallback fallback(given_x, mean, no_weight, invstds);
+  const GradientFallback fallback(x_arg, mean, no_weight, invstds);
   for (const std::int64_t c : fallback.channels(r.dweight, r.sum_dy)) {
-    const auto [sum_dy, sum_dy_xmu] =
-        detail::gradient_sums(function, detail::wide_channel(given_dy, c),
-                              detail::wide_channel(given_x, c), detail::wide_channel(mean, c));
+    const auto [sum_dy, sum_dy_xmu] = detail::gradient_sums(
+        function, detail::range_fallback_channel(dy_arg, c),
+        detail::range_fallback_channel(x_arg, c), detail::range_fallback_channel(mean, c));
     detail::store_channel(r.sum_dy, c, sum_dy);
     detail::store_channel(r.sum_dy_xmu, c, sum_dy_xmu);
-    detail::store_channel(r.dweight, c,
-                          detail::multiply_channels(sum_dy_xmu, detail::wide_channel(invstd, c)));
+    detail::store_channel(
+        r.dweight, c,
+        detail::multiply_channels(sum_dy_xmu, detail::range_fallback_channel(invstd, c)));
   }
   std::tie(r.dweight, r.dbias) = detail::channels_to(r.dweight, r.sum_dy, dtype);
   return r;
@@ -189,14 +192,14 @@ BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const T
 }
 
 BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
-                                      const Tensor& given_mean, const Tensor& given_invstd,
-                                      Tensor out, const ChannelPair* sums) {
+                                      const Tensor& mean_arg, const Tensor& invstd_arg, Tensor out,
+                                      const ChannelPair* sums) {
   constexpr const char* function = "batch_norm_backward";
   detail::check_linked(function, detail::Operation::batch_norm_backward);
   const Extents e = detail::check_gradient(function, dy, x, weight);
-  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, x.device());
-  const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, x.device());
-  detail::check_out(function, out, dy, {&dy, &x, &weight, &given_mean, &given_invstd});
+  const Tensor mean = detail::check_statistic(function, "mean", mean_arg, e.C, x.device());
+  const Tensor invstd = detail::check_statistic(function, "invstd", invstd_arg, e.C, x.device());
+  detail::check_out(function, out, dy, {&dy, &x, &weight, &mean_arg, &invstd_arg});
   return detail::backward({function, dy, x, weight, mean, invstd, out, sums});
 }
 
@@ -213,53 +216,53 @@ BatchNormBackward batch_norm_backward_infer(const Tensor& dy, const Tensor& x, c
       {function, dy, x, weight, running_mean, running_var, out, nullptr, eps});
 }
 
-BackwardReduce batch_norm_backward_reduce(const Tensor& given_dy, const Tensor& given_x,
-                                          const Tensor& given_mean, const Tensor& given_invstd,
+BackwardReduce batch_norm_backward_reduce(const Tensor& dy_arg, const Tensor& x_arg,
+                                          const Tensor& mean_arg, const Tensor& invstd_arg,
                                           const Tensor& weight) {
   constexpr const char* function = "batch_norm_backward_reduce";
   detail::check_linked(function, detail::Operation::batch_norm_backward_reduce);
-  const Extents e = detail::check_gradient(function, given_dy, given_x, weight);
-  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given_x.device());
+  const Extents e = detail::check_gradient(function, dy_arg, x_arg, weight);
+  const Tensor mean = detail::check_statistic(function, "mean", mean_arg, e.C, x_arg.device());
   const Tensor invstd =
-      detail::check_statistic(function, "invstd", given_invstd, e.C, given_x.device());
-  const bool wide = detail::wants_wide_data(given_x, {&weight});
-  const DType dtype = detail::gradient_dtype(weight, given_x);
-  const Device device = given_x.device();
+      detail::check_statistic(function, "invstd", invstd_arg, e.C, x_arg.device());
+  const bool widens = detail::wants_widened_data(x_arg, {&weight});
+  const DType dtype = detail::gradient_dtype(weight, x_arg);
+  const Device device = x_arg.device();
   if (e.numel() == 0) {
     return {Tensor::zeros({e.C}, DType::Float64, device),
             Tensor::zeros({e.C}, DType::Float64, device), Tensor::zeros({e.C}, dtype, device),
             Tensor::zeros({e.C}, dtype, device)};
   }
-  return wide ? run_reduce(function, detail::widened(given_dy), detail::widened(given_x), mean,
-                           invstd, dtype)
-              : run_reduce(function, given_dy, given_x, mean, invstd, dtype);
+  return widens ? run_reduce(function, detail::widened(dy_arg), detail::widened(x_arg), mean,
+                             invstd, dtype)
+                : run_reduce(function, dy_arg, x_arg, mean, invstd, dtype);
 }
 
 }  // namespace functional
 
 functional::BatchNormBackward detail::backward(const BackwardCall& call) {
-  const auto& [function, dy, x, given_weight, mean, invstd, out, sums, eps] = call;
+  const auto& [function, dy, x, weight_arg, mean, invstd, out, sums, eps] = call;
   if (x.numel() == 0) {
-    return functional::nothing(x, gradient_dtype(given_weight, x), out);
+    return functional::empty_result(x, gradient_dtype(weight_arg, x), out);
   }
-  if (wants_wide_data(x, {&given_weight})) {
+  if (wants_widened_data(x, {&weight_arg})) {
     return functional::narrowed(
-        functional::run_with_fallback(function, widened(dy), widened(x), given_weight, mean, invstd,
+        functional::run_with_fallback(function, widened(dy), widened(x), weight_arg, mean, invstd,
                                       Tensor(), nullptr),
-        x, given_weight, out);
+        x, weight_arg, out);
   }
-  const LoadedParameter weight(given_weight, x.dtype());
+  const LoadedParameter weight(weight_arg, x.dtype());
   return functional::with_rounded(
       functional::run_with_fallback(function, dy, x, weight.get(), mean, invstd, out, sums),
-      gradient_dtype(given_weight, x));
+      gradient_dtype(weight_arg, x));
 }
 
 functional::BatchNormBackward detail::backward_infer(const BackwardCall& call) {
   const auto& [function, dy, x, weight, mean, var, out, sums, eps] = call;
   if (x.numel() == 0) {
-    return functional::nothing(x, gradient_dtype(weight, x), out);
+    return functional::empty_result(x, gradient_dtype(weight, x), out);
   }
-  if (wants_wide_data(x, {&weight, &mean, &var})) {
+  if (wants_widened_data(x, {&weight, &mean, &var})) {
     return functional::narrowed(
         functional::run_infer_with_fallback(function, widened(dy), widened(x), weight, mean, var,
                                             eps, Tensor()),

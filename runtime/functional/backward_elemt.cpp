@@ -24,25 +24,26 @@ struct Coefficients {
   Tensor weight, mean, invstd, sum_dy, sum_dy_xmu;
   double count;
 
-  [[nodiscard]] Coefficients wide(std::int64_t c) const {
-    return {detail::wide_channel(weight, c),     detail::wide_channel(mean, c),
-            detail::wide_channel(invstd, c),     detail::wide_channel(sum_dy, c),
-            detail::wide_channel(sum_dy_xmu, c), count};
+  [[nodiscard]] Coefficients range_fallback(std::int64_t c) const {
+    return {
+        detail::range_fallback_channel(weight, c),     detail::range_fallback_channel(mean, c),
+        detail::range_fallback_channel(invstd, c),     detail::range_fallback_channel(sum_dy, c),
+        detail::range_fallback_channel(sum_dy_xmu, c), count};
   }
 };
 
 /// Arguments are checked, and the batch is not empty.
-Tensor run_elemt(const char* function, const Tensor& given_dy, const Tensor& given_x,
+Tensor run_elemt(const char* function, const Tensor& dy_arg, const Tensor& x_arg,
                  const Coefficients& k, const Tensor& out) {
-  const Layout layout = detail::elementwise_layout_of(given_x);
-  const Tensor x = detail::in_layout_or_items(given_x, layout);
-  const Tensor dy = detail::in_layout_or_items(given_dy, layout);
-  detail::Output dx(out, given_x, layout, true);
+  const Layout layout = detail::elementwise_layout_of(x_arg);
+  const Tensor x = detail::in_layout_or_items(x_arg, layout);
+  const Tensor dy = detail::in_layout_or_items(dy_arg, layout);
+  detail::Output dx(out, x_arg, layout, true);
   const detail::ViewOf view(layout, {&dy, &x, &dx.target()});
   detail::execute(function, detail::BackwardElemtOperands{
                                 .dy = view(dy),
                                 .x = view(x),
-                                .weight = detail::weight_channels(k.weight, given_x.shape()[1], x),
+                                .weight = detail::weight_channels(k.weight, x_arg.shape()[1], x),
                                 .mean = detail::channels_of(k.mean),
                                 .invstd = detail::channels_of(k.invstd),
                                 .sum_dy = detail::channels_of(k.sum_dy),
@@ -53,21 +54,21 @@ Tensor run_elemt(const char* function, const Tensor& given_dy, const Tensor& giv
 }
 
 /// The same, and again in float64 for the channels that leave float32's range.
-Tensor run_in_range(const char* function, const Tensor& given_dy, const Tensor& given_x,
+Tensor run_in_range(const char* function, const Tensor& dy_arg, const Tensor& x_arg,
                     const Coefficients& c, const Tensor& out) {
-  const detail::LoadedParameter weight(c.weight, given_x.dtype());
+  const detail::LoadedParameter weight(c.weight, x_arg.dtype());
   const InvstdOrVar invstds(c.invstd);
-  const GradientFallback fallback(given_x, c.mean, weight.get(), invstds);
+  const GradientFallback fallback(x_arg, c.mean, weight.get(), invstds);
   const std::vector<std::int64_t> extremes = fallback.channels(c.sum_dy, c.sum_dy_xmu, c.count);
-  const bool copies = !extremes.empty() && detail::loses_extremes(out, given_dy);
-  const Tensor dy = copies ? given_dy.clone() : given_dy;
+  const bool copies = !extremes.empty() && detail::loses_extremes(out, dy_arg);
+  const Tensor dy = copies ? dy_arg.clone() : dy_arg;
   const Coefficients k{weight.get(), c.mean, c.invstd, c.sum_dy, c.sum_dy_xmu, c.count};
-  Tensor dx = run_elemt(function, dy, given_x, k, out);
+  Tensor dx = run_elemt(function, dy, x_arg, k, out);
   for (const std::int64_t channel : extremes) {
-    detail::store_channel(
-        dx, channel,
-        run_elemt(function, detail::wide_channel(dy, channel),
-                  detail::wide_channel(given_x, channel), k.wide(channel), Tensor()));
+    detail::store_channel(dx, channel,
+                          run_elemt(function, detail::range_fallback_channel(dy, channel),
+                                    detail::range_fallback_channel(x_arg, channel),
+                                    k.range_fallback(channel), Tensor()));
   }
   return dx;
 }
@@ -79,34 +80,34 @@ Tensor sum_over(double count, const Tensor& sum) {
 
 }  // namespace
 
-Tensor batch_norm_backward_elemt(const Tensor& given_dy, const Tensor& given_x,
-                                 const Tensor& given_mean, const Tensor& given_invstd,
-                                 const Tensor& given_weight, const Tensor& given_sum_dy,
-                                 const Tensor& given_sum_dy_xmu, const Tensor& count, Tensor out) {
+Tensor batch_norm_backward_elemt(const Tensor& dy_arg, const Tensor& x_arg, const Tensor& mean_arg,
+                                 const Tensor& invstd_arg, const Tensor& weight_arg,
+                                 const Tensor& sum_dy_arg, const Tensor& sum_dy_xmu_arg,
+                                 const Tensor& count, Tensor out) {
   constexpr const char* function = "batch_norm_backward_elemt";
   detail::check_linked(function, detail::Operation::batch_norm_backward_elemt);
-  const Extents e = detail::check_gradient(function, given_dy, given_x, given_weight);
-  const Device device = given_x.device();
-  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, device);
-  const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, device);
+  const Extents e = detail::check_gradient(function, dy_arg, x_arg, weight_arg);
+  const Device device = x_arg.device();
+  const Tensor mean = detail::check_statistic(function, "mean", mean_arg, e.C, device);
+  const Tensor invstd = detail::check_statistic(function, "invstd", invstd_arg, e.C, device);
   const double total = detail::check_count(function, count);
   const Tensor sum_dy =
-      sum_over(total, detail::check_statistic(function, "sum_dy", given_sum_dy, e.C, device));
-  const Tensor sum_dy_xmu = sum_over(
-      total, detail::check_statistic(function, "sum_dy_xmu", given_sum_dy_xmu, e.C, device));
-  detail::check_out(function, out, given_dy,
-                    {&given_dy, &given_x, &given_weight, &given_mean, &given_invstd, &given_sum_dy,
-                     &given_sum_dy_xmu, &count});
+      sum_over(total, detail::check_statistic(function, "sum_dy", sum_dy_arg, e.C, device));
+  const Tensor sum_dy_xmu =
+      sum_over(total, detail::check_statistic(function, "sum_dy_xmu", sum_dy_xmu_arg, e.C, device));
+  detail::check_out(
+      function, out, dy_arg,
+      {&dy_arg, &x_arg, &weight_arg, &mean_arg, &invstd_arg, &sum_dy_arg, &sum_dy_xmu_arg, &count});
   if (e.numel() == 0) {
-    return out.defined() ? out : detail::empty_in_layout(given_x, Layout::ncl);
+    return detail::empty_result(x_arg, out);
   }
-  const Coefficients c{given_weight, mean, invstd, sum_dy, sum_dy_xmu, std::max(total, 1.0)};
-  if (detail::wants_wide_data(given_x, {&given_weight})) {
+  const Coefficients c{weight_arg, mean, invstd, sum_dy, sum_dy_xmu, std::max(total, 1.0)};
+  if (detail::wants_widened_data(x_arg, {&weight_arg})) {
     const Tensor dx =
-        run_in_range(function, detail::widened(given_dy), detail::widened(given_x), c, Tensor());
-    return detail::narrowed(dx, given_x, std::move(out));
+        run_in_range(function, detail::widened(dy_arg), detail::widened(x_arg), c, Tensor());
+    return detail::narrowed(dx, x_arg, std::move(out));
   }
-  return run_in_range(function, given_dy, given_x, c, out);
+  return run_in_range(function, dy_arg, x_arg, c, out);
 }
 
 }  // namespace halnorm::functional

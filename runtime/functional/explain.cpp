@@ -41,7 +41,7 @@ View like(const View& x) {
 
 Data data_in(Layout layout, const Tensor& x, const Tensor& out) {
   const auto is_used = [layout](const Tensor& t) {
-    return t.defined() && (fits(t, layout) || fits_in_items(t, layout));
+    return t.defined() && (is_usable_in_place(t, layout) || is_usable_in_items(t, layout));
   };
   const ViewOf view(layout, {&x, out.defined() ? &out : &x});
   const View given = is_used(x) ? view(x) : new_output(view(x));

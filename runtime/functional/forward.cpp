@@ -20,7 +20,7 @@ BatchNormForward batch_norm_train(const Tensor& x, const Tensor& weight, const T
   detail::check_batch(function, x, e);
   detail::check_out(function, out, x, {&x, &weight, &bias});
   if (e.numel() == 0) {
-    return detail::nothing_to_train(x, std::move(out));
+    return detail::empty_train_result(x, out);
   }
   TrainStatistics buffers;
   return detail::train({function, x, weight, bias, eps, out, buffers}).forward;
@@ -41,7 +41,7 @@ BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_
   detail::check_batch(function, x, e);
   detail::check_out(function, out, x, {&x, &weight, &bias, &running_mean, &running_var});
   if (e.numel() == 0) {
-    return detail::nothing_to_train(x, std::move(out));
+    return detail::empty_train_result(x, out);
   }
   const RunningUpdate update(running_mean, running_var, factor);
   return detail::train_and_update({function, x, weight, bias, eps, out, buffers, &update});

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "functional/arguments/check.h"
+#include "functional/arguments/output.h"
 #include "functional/infer.h"
 #include "functional/train.h"
 #include "halnorm/functional_fused.h"
@@ -62,7 +63,7 @@ BatchNormForward batch_norm_fused_train(const Tensor& x, const Tensor& addend, c
   detail::check_batch(function, x, e);
   check_out(function, out, x, addend, {&x, &addend, &weight, &bias});
   if (e.numel() == 0) {
-    return detail::nothing_to_train(x, std::move(out));
+    return detail::empty_train_result(x, out);
   }
   const AddRelu relu = add_relu(addend, slope);
   detail::TrainStatistics buffers;
@@ -85,7 +86,7 @@ BatchNormForward batch_norm_fused_train_update(const Tensor& x, const Tensor& ad
   detail::check_batch(function, x, e);
   check_out(function, out, x, addend, {&x, &addend, &weight, &bias, &running_mean, &running_var});
   if (e.numel() == 0) {
-    return detail::nothing_to_train(x, std::move(out));
+    return detail::empty_train_result(x, out);
   }
   const AddRelu relu = add_relu(addend, slope);
   const detail::RunningUpdate update(running_mean, running_var, factor);
@@ -104,7 +105,7 @@ Tensor batch_norm_fused_infer(const Tensor& x, const Tensor& addend, const Tenso
   detail::check_eps(function, eps);
   check_out(function, out, x, addend, {&x, &addend, &weight, &bias, &running_mean, &running_var});
   if (e.numel() == 0) {
-    return out.defined() ? out : detail::empty_in_layout(x, detail::Layout::ncl);
+    return detail::empty_result(x, out);
   }
   const AddRelu relu = add_relu(addend, slope);
   return detail::infer({function, x, running_mean, running_var, weight, bias, eps, out, &relu});

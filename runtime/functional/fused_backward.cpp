@@ -30,13 +30,13 @@ Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x, 
 }
 
 /// The gradient through relu, laid out like x.
-Tensor relu_backward(const char* function, const Tensor& given_dy, const Tensor& given_y,
-                     double slope, const Tensor& x) {
+Tensor relu_backward(const char* function, const Tensor& dy_arg, const Tensor& y_arg, double slope,
+                     const Tensor& x) {
   const Layout layout = detail::elementwise_layout_of(x);
   Tensor dx = detail::empty_in_layout(x, layout);
   if (x.numel() != 0) {
-    const Tensor dy = detail::in_layout_or_items(given_dy, layout);
-    const Tensor y = detail::in_layout_or_items(given_y, layout);
+    const Tensor dy = detail::in_layout_or_items(dy_arg, layout);
+    const Tensor y = detail::in_layout_or_items(y_arg, layout);
     const detail::ViewOf view(layout, {&dy, &y, &dx});
     detail::execute(function, detail::ReluBackwardOperands{view(dy), view(y), slope, view(dx)});
   }
@@ -60,15 +60,15 @@ BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor&
 }
 
 BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor& x, const Tensor& y,
-                                                 const Tensor& weight, const Tensor& given_mean,
-                                                 const Tensor& given_invstd, Tensor out,
-                                                 double slope, const ChannelPair* sums) {
+                                                 const Tensor& weight, const Tensor& mean_arg,
+                                                 const Tensor& invstd_arg, Tensor out, double slope,
+                                                 const ChannelPair* sums) {
   constexpr const char* function = "batch_norm_fused_backward";
   detail::check_linked(function, detail::Operation::relu_backward);
   const Extents e = check_gradient(function, dy, x, y, weight, slope);
-  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, x.device());
-  const Tensor invstd = detail::check_statistic(function, "invstd", given_invstd, e.C, x.device());
-  detail::check_out(function, out, dy, {&dy, &x, &y, &weight, &given_mean, &given_invstd});
+  const Tensor mean = detail::check_statistic(function, "mean", mean_arg, e.C, x.device());
+  const Tensor invstd = detail::check_statistic(function, "invstd", invstd_arg, e.C, x.device());
+  detail::check_out(function, out, dy, {&dy, &x, &y, &weight, &mean_arg, &invstd_arg});
   const Tensor daddend = relu_backward(function, dy, y, slope, x);
   return with_daddend(detail::backward({function, daddend, x, weight, mean, invstd, out, sums}),
                       daddend);

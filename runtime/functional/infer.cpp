@@ -39,13 +39,13 @@ void infer_plain(const char* function, const detail::InferOperands& o) {
 
 /// Runs a pass on x in the layout that it has.
 template <class Pass>
-Tensor run_pass(const Given& g, const Tensor& given_x, const AddRelu* relu, const Tensor& out,
+Tensor run_pass(const Given& g, const Tensor& x_arg, const AddRelu* relu, const Tensor& out,
                 Pass pass) {
-  const std::int64_t channels = given_x.shape()[1];
-  const Layout layout = detail::elementwise_layout_of(given_x);
-  const Tensor x = detail::in_layout_or_items(given_x, layout);
+  const std::int64_t channels = x_arg.shape()[1];
+  const Layout layout = detail::elementwise_layout_of(x_arg);
+  const Tensor x = detail::in_layout_or_items(x_arg, layout);
   const detail::Addend addend(relu, x, layout);
-  detail::Output y(out, given_x, layout, true);
+  detail::Output y(out, x_arg, layout, true);
   const detail::ViewOf view(layout, {&x, &addend.tensor(), &y.target()});
   const View data = view(x);
   pass(data, addend.epilogue(view, data),
@@ -57,44 +57,44 @@ Tensor run_pass(const Given& g, const Tensor& given_x, const AddRelu* relu, cons
 
 /// One channel in Float64.
 template <class Pass>
-Tensor run_wide_channel(const Given& g, const Tensor& x, const AddRelu* relu, std::int64_t c,
-                        Pass pass) {
-  const Tensor mean = detail::wide_channel(g.mean, c);
-  const Tensor invstd_or_var = detail::wide_channel(g.invstd_or_var, c);
-  const Tensor weight = detail::wide_channel(g.weight, c);
-  const Tensor bias = detail::wide_channel(g.bias, c);
-  const Given wide{mean, invstd_or_var, weight, bias};
+Tensor run_range_fallback(const Given& g, const Tensor& x, const AddRelu* relu, std::int64_t c,
+                          Pass pass) {
+  const Tensor mean = detail::range_fallback_channel(g.mean, c);
+  const Tensor invstd_or_var = detail::range_fallback_channel(g.invstd_or_var, c);
+  const Tensor weight = detail::range_fallback_channel(g.weight, c);
+  const Tensor bias = detail::range_fallback_channel(g.bias, c);
+  const Given channel{mean, invstd_or_var, weight, bias};
   if (relu == nullptr) {
-    return run_pass(wide, detail::wide_channel(x, c), nullptr, Tensor(), pass);
+    return run_pass(channel, detail::range_fallback_channel(x, c), nullptr, Tensor(), pass);
   }
-  const Tensor addend = detail::wide_channel(relu->addend, c);
-  const AddRelu wide_relu = relu->with(addend);
-  return run_pass(wide, detail::wide_channel(x, c), &wide_relu, Tensor(), pass);
+  const Tensor addend = detail::range_fallback_channel(relu->addend, c);
+  const AddRelu channel_relu = relu->with(addend);
+  return run_pass(channel, detail::range_fallback_channel(x, c), &channel_relu, Tensor(), pass);
 }
 
 /// The pass on all channels, and again in float64 for those that leave float32's range.
 template <class Pass>
-Tensor run_given(const Given& g, const detail::InvstdOrVar& invstd, const Tensor& given_x,
-                 const AddRelu* given_relu, const Tensor& out, Pass pass) {
+Tensor run_given(const Given& g, const detail::InvstdOrVar& invstd, const Tensor& x_arg,
+                 const AddRelu* relu_arg, const Tensor& out, Pass pass) {
   const auto extremes =
-      detail::extreme_forward(given_x, detail::channels_of(g.mean), invstd,
-                              detail::weight_channels(g.weight, invstd.size(), given_x));
+      detail::extreme_forward(x_arg, detail::channels_of(g.mean), invstd,
+                              detail::weight_channels(g.weight, invstd.size(), x_arg));
   if (extremes.empty()) {
-    return run_pass(g, given_x, given_relu, out, pass);
+    return run_pass(g, x_arg, relu_arg, out, pass);
   }
-  const Tensor x = detail::loses_extremes(out, given_x) ? given_x.clone() : given_x;
+  const Tensor x = detail::loses_extremes(out, x_arg) ? x_arg.clone() : x_arg;
   Tensor addend;
   std::optional<AddRelu> relu;
-  if (given_relu != nullptr) {
-    addend = given_relu->addend;
+  if (relu_arg != nullptr) {
+    addend = relu_arg->addend;
     if (addend.defined() && detail::loses_extremes(out, addend)) {
       addend = addend.clone();
     }
-    relu.emplace(given_relu->with(addend));
+    relu.emplace(relu_arg->with(addend));
   }
   Tensor y = run_pass(g, x, relu ? &*relu : nullptr, out, pass);
   for (const std::int64_t c : extremes) {
-    detail::store_channel(y, c, run_wide_channel(g, x, relu ? &*relu : nullptr, c, pass));
+    detail::store_channel(y, c, run_range_fallback(g, x, relu ? &*relu : nullptr, c, pass));
   }
   return y;
 }
@@ -117,13 +117,13 @@ Tensor run_infer(const detail::InferCall& call) {
                    });
 }
 
-Tensor run_elemt(const char* function, const Tensor& given, const Tensor& given_weight,
-                 const Tensor& given_bias, const Tensor& mean, const Tensor& invstd,
+Tensor run_elemt(const char* function, const Tensor& x_arg, const Tensor& weight_arg,
+                 const Tensor& bias_arg, const Tensor& mean, const Tensor& invstd,
                  const Tensor& out) {
-  const detail::LoadedParameter weight(given_weight, given.dtype());
-  const detail::LoadedParameter bias(given_bias, given.dtype());
+  const detail::LoadedParameter weight(weight_arg, x_arg.dtype());
+  const detail::LoadedParameter bias(bias_arg, x_arg.dtype());
   return run_given(
-      {mean, invstd, weight.get(), bias.get()}, detail::InvstdOrVar(invstd), given, nullptr, out,
+      {mean, invstd, weight.get(), bias.get()}, detail::InvstdOrVar(invstd), x_arg, nullptr, out,
       [&](const View& x, const std::optional<detail::Epilogue>& /*none*/, const GivenChannels& g,
           const View& y) {
         detail::execute(function,
@@ -133,50 +133,45 @@ Tensor run_elemt(const char* function, const Tensor& given, const Tensor& given_
 
 }  // namespace
 
-Tensor batch_norm_infer(const Tensor& given, const Tensor& given_mean, const Tensor& given_var,
-                        const Tensor& given_weight, const Tensor& given_bias, double eps,
-                        Tensor out) {
+Tensor batch_norm_infer(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                        const Tensor& weight, const Tensor& bias, double eps, Tensor out) {
   constexpr const char* function = "batch_norm_infer";
   detail::check_linked(function, detail::Operation::batch_norm_infer);
-  const Extents e = detail::check_data(function, "x", given);
-  detail::check_running(function, given, e, given_mean, given_var);
-  detail::check_affine(function, given, e, given_weight, given_bias);
+  const Extents e = detail::check_data(function, "x", x);
+  detail::check_running(function, x, e, running_mean, running_var);
+  detail::check_affine(function, x, e, weight, bias);
   detail::check_eps(function, eps);
-  detail::check_out(function, out, given,
-                    {&given, &given_weight, &given_bias, &given_mean, &given_var});
+  detail::check_out(function, out, x, {&x, &weight, &bias, &running_mean, &running_var});
   if (e.numel() == 0) {
-    return out.defined() ? out : detail::empty_in_layout(given, Layout::ncl);
+    return detail::empty_result(x, out);
   }
-  return detail::infer(
-      {function, given, given_mean, given_var, given_weight, given_bias, eps, out});
+  return detail::infer({function, x, running_mean, running_var, weight, bias, eps, out});
 }
 
-Tensor batch_norm_elemt(const Tensor& given, const Tensor& given_weight, const Tensor& given_bias,
-                        const Tensor& given_mean, const Tensor& given_invstd, Tensor out) {
+Tensor batch_norm_elemt(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        const Tensor& mean_arg, const Tensor& invstd_arg, Tensor out) {
   constexpr const char* function = "batch_norm_elemt";
   detail::check_linked(function, detail::Operation::batch_norm_elemt);
-  const Extents e = detail::check_data(function, "x", given);
-  detail::check_affine(function, given, e, given_weight, given_bias);
-  const Tensor mean = detail::check_statistic(function, "mean", given_mean, e.C, given.device());
-  const Tensor invstd =
-      detail::check_statistic(function, "invstd", given_invstd, e.C, given.device());
-  detail::check_out(function, out, given,
-                    {&given, &given_weight, &given_bias, &given_mean, &given_invstd});
+  const Extents e = detail::check_data(function, "x", x);
+  detail::check_affine(function, x, e, weight, bias);
+  const Tensor mean = detail::check_statistic(function, "mean", mean_arg, e.C, x.device());
+  const Tensor invstd = detail::check_statistic(function, "invstd", invstd_arg, e.C, x.device());
+  detail::check_out(function, out, x, {&x, &weight, &bias, &mean_arg, &invstd_arg});
   if (e.numel() == 0) {
-    return out.defined() ? out : detail::empty_in_layout(given, Layout::ncl);
+    return detail::empty_result(x, out);
   }
-  if (detail::wants_wide_data(given, {&given_weight, &given_bias})) {
-    const Tensor y = run_elemt(function, detail::widened(given), given_weight, given_bias, mean,
-                               invstd, Tensor());
-    return detail::narrowed(y, given, std::move(out));
+  if (detail::wants_widened_data(x, {&weight, &bias})) {
+    const Tensor y = run_elemt(function, detail::widened(x), weight, bias, mean, invstd, Tensor());
+    return detail::narrowed(y, x, std::move(out));
   }
-  return run_elemt(function, given, given_weight, given_bias, mean, invstd, out);
+  return run_elemt(function, x, weight, bias, mean, invstd, out);
 }
 
 }  // namespace functional
 
 Tensor detail::infer(const InferCall& call) {
-  if (!wants_wide_data(call.x, {&call.running_mean, &call.running_var, &call.weight, &call.bias})) {
+  if (!wants_widened_data(call.x,
+                          {&call.running_mean, &call.running_var, &call.weight, &call.bias})) {
     return functional::run_infer(call);
   }
   const Tensor x = widened(call.x);
@@ -186,8 +181,8 @@ Tensor detail::infer(const InferCall& call) {
   if (call.relu == nullptr) {
     return narrowed(functional::run_infer(wide), call.x, call.out);
   }
-  const Tensor& given = call.relu->addend;
-  const Tensor addend = given.defined() ? widened(given) : given;
+  const Tensor& addend_arg = call.relu->addend;
+  const Tensor addend = addend_arg.defined() ? widened(addend_arg) : addend_arg;
   const AddRelu relu = call.relu->with(addend);
   wide.relu = &relu;
   return narrowed(functional::run_infer(wide), call.x, call.out);

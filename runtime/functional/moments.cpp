@@ -42,7 +42,7 @@ namespace {
 
 Tensor scalar(double value) { return Tensor::full({}, value, DType::Float64); }
 
-/// Room for the moments; zeros where nothing will be written, which on a device waits.
+/// Tensors for the moments; zeros of an empty batch, into which no kernel writes.
 Moments new_moments(const Extents& e, Device device) {
   const auto values = [&] {
     return e.numel() == 0 ? Tensor::zeros({e.C}, DType::Float64, device)
@@ -51,9 +51,9 @@ Moments new_moments(const Extents& e, Device device) {
   return {scalar(static_cast<double>(e.count())), values(), values()};
 }
 
-void run_moments(const char* function, const Tensor& given, const Moments& m) {
-  const Layout layout = detail::layout_of(given);
-  const Tensor x = detail::in_layout_or_items(given, layout);
+void run_moments(const char* function, const Tensor& x_arg, const Moments& m) {
+  const Layout layout = detail::layout_of(x_arg);
+  const Tensor x = detail::in_layout_or_items(x_arg, layout);
   detail::execute(function,
                   detail::MomentsOperands{detail::ViewOf(layout, {&x})(x),
                                           detail::channels_of(m.mean), detail::channels_of(m.m2)});
@@ -73,10 +73,10 @@ Moments batch_norm_moments(const Tensor& x) {
   for (const std::int64_t c :
        detail::extreme_moments(x, m.mean, m.m2, static_cast<double>(e.count()), 0.0,
                                detail::weight_channels(Tensor(), e.C, x))) {
-    Moments wide = new_moments({e.N, 1, e.L}, x.device());
-    run_moments(function, detail::wide_channel(x, c), wide);
-    detail::store_channel(m.mean, c, wide.mean);
-    detail::store_channel(m.m2, c, wide.m2);
+    Moments result = new_moments({e.N, 1, e.L}, x.device());
+    run_moments(function, detail::range_fallback_channel(x, c), result);
+    detail::store_channel(m.mean, c, result.mean);
+    detail::store_channel(m.m2, c, result.m2);
   }
   return m;
 }

@@ -57,17 +57,17 @@ Trained run_passes(const TrainCall& call) {
 }
 
 /// One channel in Float64.
-Trained run_wide_channel(const TrainCall& call, const Tensor& x, std::int64_t c) {
-  const Tensor wide = wide_channel(x, c);
-  const Tensor weight = wide_channel(call.weight, c);
-  const Tensor bias = wide_channel(call.bias, c);
+Trained run_range_fallback(const TrainCall& call, const Tensor& x, std::int64_t c) {
+  const Tensor channel = range_fallback_channel(x, c);
+  const Tensor weight = range_fallback_channel(call.weight, c);
+  const Tensor bias = range_fallback_channel(call.bias, c);
   const Tensor none;
   TrainStatistics own;
-  TrainCall of_channel{call.function, wide, weight, bias, call.eps, none, own};
+  TrainCall of_channel{call.function, channel, weight, bias, call.eps, none, own};
   if (call.relu == nullptr) {
     return run_passes(of_channel);
   }
-  const Tensor addend = wide_channel(call.relu->addend, c);
+  const Tensor addend = range_fallback_channel(call.relu->addend, c);
   const AddRelu relu = call.relu->with(addend);
   of_channel.relu = &relu;
   return run_passes(of_channel);
@@ -93,8 +93,8 @@ Trained run_with_fallback(const TrainCall& call) {
   const bool copies = in_place && !extremes(m.mean, m.m2).empty();
   const Tensor x = copies ? call.x.clone() : call.x;
   const Tensor none;
-  const Tensor& given_addend = call.relu == nullptr ? none : call.relu->addend;
-  const Tensor addend = copies && given_addend.defined() ? given_addend.clone() : given_addend;
+  const Tensor& addend_arg = call.relu == nullptr ? none : call.relu->addend;
+  const Tensor addend = copies && addend_arg.defined() ? addend_arg.clone() : addend_arg;
   std::optional<AddRelu> relu;
   if (call.relu != nullptr) {
     relu.emplace(call.relu->with(addend));
@@ -107,17 +107,17 @@ Trained run_with_fallback(const TrainCall& call) {
     return r;  // the two kernels' moments may differ by a rounding, at a bound
   }
   for (const std::int64_t c : extremes(r.forward.mean, r.m2)) {
-    const Trained wide = run_wide_channel(kept, x, c);
-    store_channel(r.forward.y, c, wide.forward.y);
-    store_channel(r.forward.mean, c, wide.forward.mean);
-    store_channel(r.forward.invstd, c, wide.forward.invstd);
-    store_channel(r.m2, c, wide.m2);
+    const Trained result = run_range_fallback(kept, x, c);
+    store_channel(r.forward.y, c, result.forward.y);
+    store_channel(r.forward.mean, c, result.forward.mean);
+    store_channel(r.forward.invstd, c, result.forward.invstd);
+    store_channel(r.m2, c, result.m2);
   }
   return r;
 }
 
 /// The same in Float64, for parameters or running statistics that are.
-Trained run_wide(const TrainCall& call) {
+Trained run_widened(const TrainCall& call) {
   const Tensor x = widened(call.x);
   const Tensor none;
   TrainCall wide{call.function, x,    call.weight,  call.bias,
@@ -126,8 +126,8 @@ Trained run_wide(const TrainCall& call) {
   if (call.relu == nullptr) {
     r = run_with_fallback(wide);
   } else {
-    const Tensor& given = call.relu->addend;
-    const Tensor addend = given.defined() ? widened(given) : given;
+    const Tensor& addend_arg = call.relu->addend;
+    const Tensor addend = addend_arg.defined() ? widened(addend_arg) : addend_arg;
     const AddRelu relu = call.relu->with(addend);
     wide.relu = &relu;
     r = run_with_fallback(wide);
@@ -142,8 +142,8 @@ Trained train(const TrainCall& call) {
   const Tensor none;
   const auto [mean, var] =
       call.update == nullptr ? std::pair(&none, &none) : call.update->tensors();
-  const bool wide = wants_wide_data(call.x, {mean, var, &call.weight, &call.bias});
-  return wide ? run_wide(call) : run_with_fallback(call);
+  const bool widens = wants_widened_data(call.x, {mean, var, &call.weight, &call.bias});
+  return widens ? run_widened(call) : run_with_fallback(call);
 }
 
 functional::BatchNormForward train_and_update(const TrainCall& call) {
@@ -158,10 +158,9 @@ functional::BatchNormForward train_and_update(const TrainCall& call) {
   return std::move(r.forward);
 }
 
-functional::BatchNormForward nothing_to_train(const Tensor& x, Tensor out) {
+functional::BatchNormForward empty_train_result(const Tensor& x, const Tensor& out) {
   const std::int64_t channels = x.shape()[1];
-  return {out.defined() ? std::move(out) : empty_in_layout(x, Layout::ncl),
-          Tensor::zeros({channels}, DType::Float64, x.device()),
+  return {empty_result(x, out), Tensor::zeros({channels}, DType::Float64, x.device()),
           Tensor::zeros({channels}, DType::Float64, x.device())};
 }
 

@@ -31,7 +31,7 @@ Trained train(const TrainCall& call);
 /// The same, then the update of the running statistics. Leaves m2 in the call's buffers.
 functional::BatchNormForward train_and_update(const TrainCall& call);
 
-/// y and the statistics of an empty batch: nothing to divide by, so zeros.
-functional::BatchNormForward nothing_to_train(const Tensor& x, Tensor out);
+/// y and the statistics of an empty batch, which are zeros.
+functional::BatchNormForward empty_train_result(const Tensor& x, const Tensor& out);
 
 }  // namespace halnorm::detail

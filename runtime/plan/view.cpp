@@ -17,9 +17,9 @@ std::int64_t div_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 /// Elements between the first and the last one along an axis; far away if that overflows.
 std::int64_t reach(std::int64_t extent, std::int64_t stride) {
   const std::int64_t step = std::abs(stride);
-  return extent <= 1 || step == 0         ? 0
-         : step > farthest / (extent - 1) ? farthest + 1
-                                          : step * (extent - 1);
+  return extent <= 1 || step == 0                  ? 0
+         : step > max_kernel_offset / (extent - 1) ? max_kernel_offset + 1
+                                                   : step * (extent - 1);
 }
 
 std::byte* offset(std::byte* data, std::int64_t elements, DType dtype) {
@@ -51,8 +51,8 @@ std::int64_t View::bytes() const noexcept {
 double View::count() const noexcept { return static_cast<double>(N) * static_cast<double>(L); }
 
 bool View::fits_kernel() const noexcept {
-  return !in_items() && numel() <= farthest &&
-         reach(N, stride_n) + reach(C, stride_c) + reach(L, 1) <= farthest;
+  return !in_items() && numel() <= max_kernel_offset &&
+         reach(N, stride_n) + reach(C, stride_c) + reach(L, 1) <= max_kernel_offset;
 }
 
 bool View::planes_are_dense() const noexcept { return !in_items() && (C == 1 || stride_c == L); }

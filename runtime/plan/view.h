@@ -21,7 +21,8 @@ inline constexpr std::int64_t line_bytes = 64;  ///< of a cache
 
 /// Elements, and how far they lie apart, that a kernel's 32-bit indices reach: kernels that store
 /// whole cache lines count to the end of the last one, beyond the last element.
-inline constexpr std::int64_t farthest = std::numeric_limits<std::int32_t>::max() - line_bytes;
+inline constexpr std::int64_t max_kernel_offset =
+    std::numeric_limits<std::int32_t>::max() - line_bytes;
 
 /// A part of a data tensor: ranges of each axis.
 struct Box {

@@ -98,11 +98,11 @@ Extents check_data(const char* function, const char* name, const Tensor& x) {
 void check_one_kernel(const char* function, const char* name, const Tensor& x) {
   const Layout layout = layout_of(x);
   // What does not fit a layout is copied to one that does, without gaps.
-  const bool near = !fits(x, layout) || view_of(x, layout).fits_kernel();
-  if (!near || x.numel() > farthest) {
+  const bool near = !is_usable_in_place(x, layout) || view_of(x, layout).fits_kernel();
+  if (!near || x.numel() > max_kernel_offset) {
     throw ShapeError(prefix(function, name) + " has shape " + to_string(x.shape()) +
                      " and strides " + to_string(x.strides()) +
-                     ", wanted elements that lie within " + std::to_string(farthest) +
+                     ", wanted elements that lie within " + std::to_string(max_kernel_offset) +
                      " of each other");
   }
 }

@@ -89,7 +89,7 @@ Strides3 strides_of(const Tensor& x) {
   return s;
 }
 
-bool fits(const Tensor& x, Layout layout) {
+bool is_usable_in_place(const Tensor& x, Layout layout) {
   const DeviceMemory* memory = memory_of(x);
   if (memory != nullptr && !memory->can_start_at(TensorAccess::of(x).data)) {
     return false;
@@ -108,7 +108,7 @@ bool fits(const Tensor& x, Layout layout) {
                          : steps_by_one(e.L, s.l);
 }
 
-bool fits_in_items(const Tensor& x, Layout layout) {
+bool is_usable_in_items(const Tensor& x, Layout layout) {
   constexpr std::int64_t enough_bytes = 65536;
   if (layout == Layout::ncl || TensorAccess::of(x).shape.size() == 2) {
     return false;  // rows of (N, C) lie at one distance
@@ -126,8 +126,8 @@ Layout layout_of(const Tensor& x) {
   if (e.L == 1 && !is_column(x, e)) {
     return Layout::nlc;
   }
-  const bool channels_inside =
-      !fits(x, Layout::ncl) && (fits(x, Layout::nlc) || channels_are_innermost(x));
+  const bool channels_inside = !is_usable_in_place(x, Layout::ncl) &&
+                               (is_usable_in_place(x, Layout::nlc) || channels_are_innermost(x));
   return channels_inside ? Layout::nlc : Layout::ncl;
 }
 
@@ -152,18 +152,18 @@ Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype) {
 }
 
 Tensor in_layout(const Tensor& x, Layout layout) {
-  return fits(x, layout) ? x : dense_copy(x, layout);
+  return is_usable_in_place(x, layout) ? x : dense_copy(x, layout);
 }
 
 Tensor in_layout_or_items(const Tensor& x, Layout layout) {
-  return fits(x, layout) || fits_in_items(x, layout) ? x : dense_copy(x, layout);
+  return is_usable_in_place(x, layout) || is_usable_in_items(x, layout) ? x : dense_copy(x, layout);
 }
 
 ViewOf::ViewOf(Layout layout, std::initializer_list<const Tensor*> tensors)
     : layout_(layout),
       in_items_(layout == Layout::nlc &&
                 std::any_of(tensors.begin(), tensors.end(),
-                            [](const Tensor* t) { return fits_in_items(*t, Layout::nlc); })) {}
+                            [](const Tensor* t) { return is_usable_in_items(*t, Layout::nlc); })) {}
 
 View ViewOf::operator()(const Tensor& x) const {
   View v = view_of(x, layout_);

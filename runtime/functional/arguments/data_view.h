@@ -30,11 +30,11 @@ struct Strides3 {
 Strides3 strides_of(const Tensor& x);
 
 /// Whether one kernel of this layout can read or write the tensor where it lies.
-bool fits(const Tensor& x, Layout layout);
+bool is_usable_in_place(const Tensor& x, Layout layout);
 
 /// Whether kernels can, one for each item of the batch: rows of C values at one distance within an
 /// item, and enough of them to be worth a kernel.
-bool fits_in_items(const Tensor& x, Layout layout);
+bool is_usable_in_items(const Tensor& x, Layout layout);
 
 /// The layout in which x can be used in place; if there is none, the one that has the order of its
 /// axes, in which it is copied and in which new tensors like it are made.
@@ -54,11 +54,11 @@ Tensor in_layout_or_items(const Tensor& x, Layout layout);
 Tensor empty_in_layout(const Tensor& x, Layout layout);
 Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype);
 
-/// A tensor that fits(), as kernels see it.
+/// A tensor for which is_usable_in_place() is true, as kernels see it.
 View view_of(const Tensor& x, Layout layout);
 
-/// The data tensors of an operation, of one shape, as kernels see them: if one of them fits only in
-/// items, then all of them in items.
+/// The data tensors of an operation, of one shape, as kernels see them: if one of them is
+/// usable only in items, then all of them in items.
 class ViewOf {
  public:
   ViewOf(Layout layout, std::initializer_list<const Tensor*> tensors);

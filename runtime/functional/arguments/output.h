@@ -12,7 +12,8 @@ class Output {
   /// `by_items`: whether the operation takes items one by one.
   Output(const Tensor& out, const Tensor& x, Layout layout, bool by_items)
       : wanted_(out),
-        target_(out.defined() && (fits(out, layout) || (by_items && fits_in_items(out, layout)))
+        target_(out.defined() && (is_usable_in_place(out, layout) ||
+                                  (by_items && is_usable_in_items(out, layout)))
                     ? out
                     : empty_in_layout(x, layout)) {
     count_write(target_);
@@ -32,5 +33,10 @@ class Output {
  private:
   Tensor wanted_, target_;
 };
+
+/// What a call on an empty batch returns: `out`, or a new tensor of x's shape.
+inline Tensor empty_result(const Tensor& x, const Tensor& out) {
+  return out.defined() ? out : empty_in_layout(x, Layout::ncl);
+}
 
 }  // namespace halnorm::detail

@@ -17,7 +17,8 @@ bool is_in_reach(const Values& values) noexcept {
   const std::int64_t last = values.shape[0] - 1;
   const std::int64_t stride = values.strides[0];
   const bool is_dense = stride == 1 || stride == 0;  // without a division
-  return is_dense || last < 1 || (stride <= farthest / last && stride >= -farthest / last);
+  return is_dense || last < 1 ||
+         (stride <= max_kernel_offset / last && stride >= -max_kernel_offset / last);
 }
 
 bool is_usable_in_place(const Tensor& given, DType dtype) noexcept {
@@ -32,7 +33,7 @@ LoadedParameter::LoadedParameter(const Tensor& given, DType data)
       converted_(given.defined() && !is_usable_in_place(given, parameter_dtype(data))),
       copy_(converted_ ? given.to(parameter_dtype(data)).contiguous() : Tensor()) {}
 
-bool wants_wide_data(const Tensor& x, std::initializer_list<const Tensor*> parameters) noexcept {
+bool wants_widened_data(const Tensor& x, std::initializer_list<const Tensor*> parameters) noexcept {
   return TensorAccess::of(x).dtype != DType::Float64 &&
          std::any_of(parameters.begin(), parameters.end(), [](const Tensor* t) {
            return t->defined() && TensorAccess::of(*t).dtype == DType::Float64;

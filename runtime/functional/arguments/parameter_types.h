@@ -28,7 +28,7 @@ class LoadedParameter {
 };
 
 /// Whether a parameter is Float64 beside data that is not.
-bool wants_wide_data(const Tensor& x, std::initializer_list<const Tensor*> parameters) noexcept;
+bool wants_widened_data(const Tensor& x, std::initializer_list<const Tensor*> parameters) noexcept;
 
 /// x or dy as Float64, laid out like it.
 Tensor widened(const Tensor& data);

@@ -5,12 +5,12 @@
 
 namespace halnorm::detail {
 
-std::pair<Tensor, Tensor> gradient_sums(const char* function, const Tensor& given_dy,
-                                        const Tensor& given_x, const Tensor& given_mean) {
-  const Layout layout = layout_of(given_x);
-  const Tensor x = in_layout_or_items(given_x, layout);
-  const Tensor dy = in_layout_or_items(given_dy, layout);
-  const Tensor mean = given_mean.to(DType::Float64);
+std::pair<Tensor, Tensor> gradient_sums(const char* function, const Tensor& dy_arg,
+                                        const Tensor& x_arg, const Tensor& mean_arg) {
+  const Layout layout = layout_of(x_arg);
+  const Tensor x = in_layout_or_items(x_arg, layout);
+  const Tensor dy = in_layout_or_items(dy_arg, layout);
+  const Tensor mean = mean_arg.to(DType::Float64);
   std::pair<Tensor, Tensor> sums{Tensor::empty(mean.shape(), DType::Float64, x.device()),
                                  Tensor::empty(mean.shape(), DType::Float64, x.device())};
   const ViewOf view(layout, {&dy, &x});

@@ -105,12 +105,13 @@ bool is_extreme_gradient(double mean, double invstd, double weight, double sum_d
   }
   const double slope = a * std::fabs(dweight);
   const bool steep = invstd > greatest_invstd || invstd < 1 / greatest_invstd;
-  const bool fits = slope < no_step && a * std::fabs(sum_dy) < no_step;  // which no NaN does
+  const bool stays_finite =
+      slope < no_step && a * std::fabs(sum_dy) < no_step;  // which no NaN does
   const bool products_vanish =
       invstd > plain_invstd && std::fabs(dweight) < invstd * count * least_normal;
   const bool slope_vanishes =
       invstd < 1 / plain_invstd && dweight != 0 && slope * invstd < count * least_normal;
-  return steep || is_far(mean) || scale_leaves_float32(weight, invstd) || !fits ||
+  return steep || is_far(mean) || scale_leaves_float32(weight, invstd) || !stays_finite ||
          products_vanish || slope_vanishes;
 }
 
@@ -212,12 +213,12 @@ bool loses_extremes(const Tensor& out, const Tensor& input) {
   return out.defined() && computes_in_float32(input) && may_overlap(out, input);
 }
 
-Tensor wide_channel(const Tensor& t, std::int64_t channel) {
+Tensor range_fallback_channel(const Tensor& t, std::int64_t channel) {
   return t.defined() ? channel_of(t, channel).to(DType::Float64) : t;
 }
 
-void store_channel(const Tensor& target, std::int64_t channel, const Tensor& wide) {
-  channel_of(target, channel).copy_(wide);
+void store_channel(const Tensor& target, std::int64_t channel, const Tensor& result) {
+  channel_of(target, channel).copy_(result);
 }
 
 }  // namespace halnorm::detail

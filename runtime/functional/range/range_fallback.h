@@ -62,9 +62,9 @@ std::vector<std::int64_t> extreme_gradients(const Tensor& x, const Channels& mea
 bool loses_extremes(const Tensor& out, const Tensor& input);
 
 /// One channel of a data tensor or of a per-channel tensor, in Float64; undefined if t is.
-Tensor wide_channel(const Tensor& t, std::int64_t channel);
+Tensor range_fallback_channel(const Tensor& t, std::int64_t channel);
 
-/// Rounds `wide`, the result for one channel, into its place in `target`.
-void store_channel(const Tensor& target, std::int64_t channel, const Tensor& wide);
+/// Rounds the range fallback's result for one channel into its place in `target`.
+void store_channel(const Tensor& target, std::int64_t channel, const Tensor& result);
 
 }  // namespace halnorm::detail
