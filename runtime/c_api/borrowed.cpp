@@ -10,15 +10,15 @@
 
 namespace halnorm::c_api {
 
-/// Blocks that no call uses. A thread takes one and puts one back, each by one exchange: there is
-/// no lock that a fork could find held. They are never freed, because calls come from destructors
-/// of the program's globals too.
-class SpareBlocks {
+/// A cache of blocks that no call uses. A thread takes a block and puts it back by one atomic
+/// exchange each: there is no lock that another thread could hold during a fork. Cached blocks are
+/// never freed, because destructors of the program's globals may call the library.
+class BlockCache {
  public:
   static Borrowed::Block* take() {
-    for (auto& spare : spares) {
-      if (spare.load(std::memory_order_relaxed) != nullptr) {
-        if (auto* block = spare.exchange(nullptr, std::memory_order_acquire); block != nullptr) {
+    for (auto& slot : slots) {
+      if (slot.load(std::memory_order_relaxed) != nullptr) {
+        if (auto* block = slot.exchange(nullptr, std::memory_order_acquire); block != nullptr) {
           return block;
         }
       }
@@ -27,9 +27,9 @@ class SpareBlocks {
   }
 
   static void put_back(Borrowed::Block* block) noexcept {
-    for (auto& spare : spares) {
-      if (spare.load(std::memory_order_relaxed) == nullptr) {
-        block = spare.exchange(block, std::memory_order_acq_rel);
+    for (auto& slot : slots) {
+      if (slot.load(std::memory_order_relaxed) == nullptr) {
+        block = slot.exchange(block, std::memory_order_acq_rel);
         if (block == nullptr) {
           return;
         }
@@ -39,16 +39,16 @@ class SpareBlocks {
   }
 
  private:
-  /// More calls at the same time allocate.
+  /// If more calls run at the same time, they allocate.
   static constexpr std::size_t most = 16;
-  static constinit std::array<std::atomic<Borrowed::Block*>, most> spares;
+  static constinit std::array<std::atomic<Borrowed::Block*>, most> slots;
 };
 
-constinit std::array<std::atomic<Borrowed::Block*>, SpareBlocks::most> SpareBlocks::spares{};
+constinit std::array<std::atomic<Borrowed::Block*>, BlockCache::most> BlockCache::slots{};
 
-Borrowed::Borrowed() : block_(SpareBlocks::take()) {}
+Borrowed::Borrowed() : block_(BlockCache::take()) {}
 
-Borrowed::~Borrowed() { SpareBlocks::put_back(block_); }
+Borrowed::~Borrowed() { BlockCache::put_back(block_); }
 
 namespace {
 

@@ -35,7 +35,7 @@ class Borrowed {
   Tensor view(const DLTensor& given, void* data, DType dtype);
 
  private:
-  friend class SpareBlocks;
+  friend class BlockCache;
 
   struct Place {
     detail::WriteCount writes;

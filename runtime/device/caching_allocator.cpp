@@ -21,48 +21,48 @@ namespace detail {
 
 namespace {
 
-/// The pieces of one size in one place.
-struct Shelf {
-  std::vector<Piece> pieces;
-  std::uint64_t used = 0;  ///< when: the count of calls
+/// The cached blocks of one key.
+struct Bin {
+  std::vector<DeviceBlock> blocks;
+  std::uint64_t used = 0;  ///< the number of the call that used the bin last
 };
 
-struct Spare {
-  using Place = std::tuple<DeviceType, const void*, const void*, std::int64_t>;
+struct DeviceCache {
+  using Key = std::tuple<DeviceType, const void*, const void*, std::int64_t>;
 
   std::mutex mutex;
-  std::map<Place, Shelf> shelves;
-  std::map<const void*, int> releases;  ///< of each context
-  std::int64_t kept = 0;                ///< bytes on the shelves, in use, and in use at most
-  std::int64_t in_use = 0;
+  std::map<Key, Bin> bins;
+  std::map<const void*, int> releases;  ///< calls of cuda::release() for each context
+  std::int64_t kept = 0;                ///< cached bytes
+  std::int64_t in_use = 0;              ///< allocated bytes that are not cached
   std::int64_t most_in_use = 0;
   std::uint64_t calls = 0;
 
-  static Place place_of(const Piece& p) {
+  static Key key_of(const DeviceBlock& p) {
     return {p.type, p.made_under.context, p.made_under.stream, p.bytes};
   }
 
-  /// The one that was put there last; 0 if there is none.
-  std::uint64_t take(const Place& place) {
-    const auto at = shelves.find(place);
-    if (at == shelves.end() || at->second.pieces.empty()) {
+  /// The handle of the block that was cached last; 0 if the bin is empty.
+  std::uint64_t take(const Key& key) {
+    const auto at = bins.find(key);
+    if (at == bins.end() || at->second.blocks.empty()) {
       return 0;
     }
-    Shelf& shelf = at->second;
-    shelf.used = ++calls;
-    const std::uint64_t handle = shelf.pieces.back().handle;
-    shelf.pieces.pop_back();
-    kept -= std::get<3>(place);
-    if (shelf.pieces.empty()) {
-      shelves.erase(at);
+    Bin& bin = at->second;
+    bin.used = ++calls;
+    const std::uint64_t handle = bin.blocks.back().handle;
+    bin.blocks.pop_back();
+    kept -= std::get<3>(key);
+    if (bin.blocks.empty()) {
+      bins.erase(at);
     }
     return handle;
   }
 
-  void put(const Piece& p) {
-    Shelf& shelf = shelves[place_of(p)];
-    shelf.used = ++calls;
-    shelf.pieces.push_back(p);
+  void put(const DeviceBlock& p) {
+    Bin& bin = bins[key_of(p)];
+    bin.used = ++calls;
+    bin.blocks.push_back(p);
     kept += p.bytes;
   }
 
@@ -71,47 +71,47 @@ struct Spare {
     most_in_use = std::max(most_in_use, in_use);
   }
 
-  /// When the shelf that was longest without use was used.
+  /// The last use of the least recently used bin.
   std::uint64_t oldest() const {
     return std::min_element(
-               shelves.begin(), shelves.end(),
+               bins.begin(), bins.end(),
                [](const auto& a, const auto& b) { return a.second.used < b.second.used; })
         ->second.used;
   }
 
-  int releases_of(const Piece& p) const {
+  int releases_of(const DeviceBlock& p) const {
     const auto at = releases.find(p.made_under.context);
     return at == releases.end() ? 0 : at->second;
   }
 
-  /// Takes out the shelves that are meant.
-  template <class Meant>
-  std::vector<Piece> clear(Meant meant) {
-    std::vector<Piece> all;
-    std::erase_if(shelves, [&](const auto& item) {
-      if (meant(item)) {
-        all.insert(all.end(), item.second.pieces.begin(), item.second.pieces.end());
+  /// Removes the bins for which is_dropped(item) is true, and returns their blocks.
+  template <class IsDropped>
+  std::vector<DeviceBlock> clear(IsDropped is_dropped) {
+    std::vector<DeviceBlock> all;
+    std::erase_if(bins, [&](const auto& item) {
+      if (is_dropped(item)) {
+        all.insert(all.end(), item.second.blocks.begin(), item.second.blocks.end());
         return true;
       }
       return false;
     });
-    for (const Piece& p : all) {
+    for (const DeviceBlock& p : all) {
       kept -= p.bytes;
     }
     return all;
   }
 };
 
-/// Never destroyed: the driver may be gone by then.
-Spare& spare() {
-  static Spare& all = *new Spare;
+/// The cache is never destroyed, because the driver may be unloaded before it.
+DeviceCache& device_cache() {
+  static DeviceCache& all = *new DeviceCache;
   return all;
 }
 
-/// A piece as Halide's functions take it.
+/// A block as a buffer of Halide's functions.
 class Described {
  public:
-  explicit Described(const Piece& p)
+  explicit Described(const DeviceBlock& p)
       : axis_(0, static_cast<std::int32_t>((p.bytes + word - 1) / word), 1) {
     buffer_.type = halide_type_t(halide_type_uint, 8 * word);
     buffer_.dimensions = 1;
@@ -133,10 +133,10 @@ class Described {
   halide_buffer_t buffer_{};
 };
 
-void free_piece(const Piece& p) noexcept {
+void free_block(const DeviceBlock& p) noexcept {
   const DriverCall call(std::nothrow);
   if (!call.has_begun()) {
-    return;  // it ends with the process
+    return;  // the driver frees the memory when the process ends
   }
   const Under there(p.made_under);
   if (p.type == DeviceType::CUDA) {
@@ -149,105 +149,107 @@ void free_piece(const Piece& p) noexcept {
   }
 }
 
-void free_pieces(const std::vector<Piece>& all) {
-  std::for_each(all.begin(), all.end(), free_piece);
+void free_blocks(const std::vector<DeviceBlock>& all) {
+  std::for_each(all.begin(), all.end(), free_block);
 }
 
-int allocate(Piece& p) {
+int allocate(DeviceBlock& p) {
   Described described(p);
   const int code = halide_device_malloc(nullptr, described.get(), interface_of(p.type));
   p.handle = described.get()->device;
   return code;
 }
 
-/// Shelf by shelf, which needs no memory.
-void free_all_pieces() {
+/// Frees bin by bin: a list of all blocks would need memory.
+void free_all_blocks() {
   for (;;) {
-    std::vector<Piece> pieces;
+    std::vector<DeviceBlock> blocks;
     {
-      const std::scoped_lock lock(spare().mutex);
-      const auto shelf = spare().shelves.begin();
-      if (shelf == spare().shelves.end()) {
+      const std::scoped_lock lock(device_cache().mutex);
+      const auto bin = device_cache().bins.begin();
+      if (bin == device_cache().bins.end()) {
         return;
       }
-      pieces = std::move(shelf->second.pieces);
-      spare().kept -= std::get<3>(shelf->first) * static_cast<std::int64_t>(pieces.size());
-      spare().shelves.erase(shelf);
+      blocks = std::move(bin->second.blocks);
+      device_cache().kept -= std::get<3>(bin->first) * static_cast<std::int64_t>(blocks.size());
+      device_cache().bins.erase(bin);
     }
-    free_pieces(pieces);
+    free_blocks(blocks);
   }
 }
 
-/// Where a device has no more, what is kept is given back. (What Halide keeps it gives back
-/// itself.)
-int allocate_at_any_price(Piece& p) {
+/// If the device has no memory left, the cached blocks are freed, and the allocation is repeated.
+/// Halide frees its own cache itself.
+int allocate_or_empty_cache(DeviceBlock& p) {
   if (allocate(p) == 0) {
     return 0;
   }
-  free_all_pieces();
+  free_all_blocks();
   forget_message();
   return allocate(p);
 }
 
-void keep(const Piece& p) {
+void keep(const DeviceBlock& p) {
   constexpr std::int64_t least = std::int64_t{1} << 26;
-  std::vector<Piece> too_many;
+  std::vector<DeviceBlock> too_many;
   {
-    const std::scoped_lock lock(spare().mutex);
-    spare().count_use(-p.bytes);
-    if (spare().releases_of(p) != p.releases) {
+    const std::scoped_lock lock(device_cache().mutex);
+    device_cache().count_use(-p.bytes);
+    if (device_cache().releases_of(p) != p.releases) {
       return;
     }
-    spare().put(p);
-    // A step's tensors of all sizes have their place then, and those of steps before do not.
-    if (spare().kept > std::max(2 * spare().most_in_use, least)) {
-      const std::uint64_t used = spare().oldest();
-      too_many = spare().clear([&](const auto& item) { return item.second.used == used; });
+    device_cache().put(p);
+    // The limit holds all tensors of a training step, and drops the sizes of earlier steps.
+    if (device_cache().kept > std::max(2 * device_cache().most_in_use, least)) {
+      const std::uint64_t used = device_cache().oldest();
+      too_many = device_cache().clear([&](const auto& item) { return item.second.used == used; });
     }
   }
-  free_pieces(too_many);
+  free_blocks(too_many);
 }
 
 }  // namespace
 
-std::int64_t spare_size(std::int64_t bytes) noexcept {
-  // Devices may refuse more than a part of their memory at a time.
+std::int64_t cached_size(std::int64_t bytes) noexcept {
+  // Devices may refuse a block that is larger than a part of their memory, so that large sizes
+  // are rounded little.
   constexpr std::uint64_t least = 512, large = std::uint64_t{1} << 30;
   const auto size = static_cast<std::uint64_t>(bytes);
   const std::uint64_t step = size < large ? std::bit_floor(std::max(size, least)) / 8 : 8;
   return static_cast<std::int64_t>((size + step - 1) / step * step);
 }
 
-int take_piece(Piece& p) {
+int allocate_device_block(DeviceBlock& p) {
   {
-    const std::scoped_lock lock(spare().mutex);
-    p.releases = spare().releases_of(p);
-    p.handle = spare().take(Spare::place_of(p));
+    const std::scoped_lock lock(device_cache().mutex);
+    p.releases = device_cache().releases_of(p);
+    p.handle = device_cache().take(DeviceCache::key_of(p));
   }
-  const int code = p.handle != 0 ? 0 : allocate_at_any_price(p);
+  const int code = p.handle != 0 ? 0 : allocate_or_empty_cache(p);
   if (code == 0) {
-    const std::scoped_lock lock(spare().mutex);
-    spare().count_use(p.bytes);
+    const std::scoped_lock lock(device_cache().mutex);
+    device_cache().count_use(p.bytes);
   }
   return code;
 }
 
-void keep_piece(const Piece& p) noexcept {
+void cache_device_block(const DeviceBlock& p) noexcept {
   try {
     keep(p);
-  } catch (const std::bad_alloc&) {  // of the host's, for the list
-    free_piece(p);
+  } catch (const std::bad_alloc&) {  // no host memory for the list of cached blocks
+    free_block(p);
   }
 }
 
-void release_pieces(const void* context) {
-  std::vector<Piece> all;
+void free_cached_blocks(const void* context) {
+  std::vector<DeviceBlock> all;
   {
-    const std::scoped_lock lock(spare().mutex);
-    ++spare().releases[context];
-    all = spare().clear([&](const auto& item) { return std::get<1>(item.first) == context; });
+    const std::scoped_lock lock(device_cache().mutex);
+    ++device_cache().releases[context];
+    all =
+        device_cache().clear([&](const auto& item) { return std::get<1>(item.first) == context; });
   }
-  free_pieces(all);
+  free_blocks(all);
 }
 
 }  // namespace detail
@@ -256,8 +258,8 @@ void empty_cache() noexcept {
   detail::free_kept_memory();
   detail::drop_blocks();
   try {
-    detail::free_all_pieces();
-    // For the cache itself, which then was never used.
+    detail::free_all_blocks();
+    // The first use of the cache allocates it: without memory for that it is empty.
   } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch)
   }
 }

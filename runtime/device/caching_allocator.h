@@ -16,7 +16,7 @@ namespace halnorm::detail {
 
 /// A block of device memory with the context and stream of the calls that used it. Only in the same
 /// stream is a later use ordered after the earlier ones.
-struct Piece {
+struct DeviceBlock {
   DeviceType type;
   std::int64_t bytes;
   Guarded made_under;
@@ -25,15 +25,15 @@ struct Piece {
 };
 
 /// Rounds a size up, so that similar sizes share cached blocks.
-std::int64_t spare_size(std::int64_t bytes) noexcept;
+std::int64_t cached_size(std::int64_t bytes) noexcept;
 
 /// Allocates a block and sets its handle. Returns 0 or Halide's error code.
-int take_piece(Piece& piece);
+int allocate_device_block(DeviceBlock& block);
 
 /// Caches a freed block, or drops it if its context was released since the allocation.
-void keep_piece(const Piece& piece) noexcept;
+void cache_device_block(const DeviceBlock& block) noexcept;
 
 /// Frees the cached blocks of a CUcontext. To be called under a guard of the context.
-void release_pieces(const void* context);
+void free_cached_blocks(const void* context);
 
 }  // namespace halnorm::detail

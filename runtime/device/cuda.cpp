@@ -65,7 +65,7 @@ void forget_context(const void* context) {
   if (auto* forget = cuda::forget.load()) {
     forget(context);
   }
-  release_pieces(context);
+  free_cached_blocks(context);
 }
 
 void copy_in_stream(const char* what, void* to, const void* from, std::size_t bytes) {

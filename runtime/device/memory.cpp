@@ -84,7 +84,7 @@ class DeviceMemory::Part {
 DeviceMemory::DeviceMemory(Device device, std::int64_t elements, DType dtype)
     : device_(device),
       dtype_(dtype),
-      piece_{device.type, spare_size(static_cast<std::int64_t>(bytes_of(elements))),
+      block_{device.type, cached_size(static_cast<std::int64_t>(bytes_of(elements))),
              device.type == DeviceType::CUDA ? guarded() : Guarded{}},
       axis_(0, static_cast<std::int32_t>(elements), 1) {
   buffer_.type = type_of(dtype);
@@ -104,9 +104,9 @@ std::shared_ptr<const DeviceMemory> DeviceMemory::allocate(const char* function,
   // A driver has no empty memory.
   const std::int64_t some = elements == 0 ? 1 : elements;
   std::shared_ptr<DeviceMemory> memory(new DeviceMemory(device, some, dtype));
-  check(function, device, take_piece(memory->piece_));
+  check(function, device, allocate_device_block(memory->block_));
   memory->owned_ = true;
-  memory->buffer_.device = memory->piece_.handle;
+  memory->buffer_.device = memory->block_.handle;
   memory->buffer_.device_interface = interface_of(device.type);
   memory->base_ =
       device.type == DeviceType::CUDA
@@ -140,7 +140,7 @@ std::shared_ptr<const DeviceMemory> DeviceMemory::wrap(const char* function, Dev
 
 DeviceMemory::~DeviceMemory() {
   if (owned_) {
-    keep_piece(piece_);
+    cache_device_block(block_);
   } else if (const DriverCall call(std::nothrow); call.has_begun() && buffer_.device != 0) {
     halide_device_detach_native(nullptr, &buffer_);
   }
@@ -148,7 +148,7 @@ DeviceMemory::~DeviceMemory() {
 
 void DeviceMemory::require_context(const char* function, const char* name) const {
   const bool is_known = device_.type == DeviceType::CUDA && owned_;
-  if (is_known && piece_.made_under.context != guarded().context) {
+  if (is_known && block_.made_under.context != guarded().context) {
     throw DeviceError(std::string(function) + ": " + name +
                       " lies in another CUDA context, wanted " +
                       (guarded().context == nullptr ? "halnorm's own, since there is no StreamGuard"
