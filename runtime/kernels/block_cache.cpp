@@ -23,30 +23,31 @@ namespace detail {
 namespace {
 
 constexpr std::size_t huge_page = std::size_t{1} << 21;
-constexpr std::size_t head = 64;  // a cache line before the memory that is handed out
+constexpr std::size_t head = 64;  // a cache line in front of the returned memory
 
-/// Lies at the start of a mapping.
+/// The header at the start of a mapping.
 struct Block {
   Block* next;
-  std::size_t bytes;  ///< of the mapping
+  std::size_t bytes;  ///< the size of the mapping
   std::size_t bin;
 };
 static_assert(sizeof(Block) <= head);
 
-// Eight sizes from one power of two to the next: a block is at most an eighth larger than asked.
+// There are eight sizes from one power of two to the next, so that a block is at most an eighth
+// larger than requested.
 constexpr std::size_t steps = 8;
 constexpr unsigned first_power = std::countr_zero(least_block);
 constexpr std::size_t bin_count =
     steps * (std::size_t{std::numeric_limits<std::size_t>::digits} - first_power);
 
-/// Blocks of one size.
+/// The cached blocks of one size.
 struct Bin {
   Block* newest;
-  std::uint64_t used;  ///< when: the count of calls
+  std::uint64_t used;  ///< the number of the call that used the bin last
 };
 
-/// Constant-initialized and never destroyed: tensors may end while the process does. Mapping needs
-/// no allocator, and happens without the mutex all the same: it may take long.
+/// The cache is constant-initialized and never destroyed, because tensors may be destroyed while
+/// the process ends. Memory is mapped without the mutex, because a mapping may take long.
 struct Cache {
   ForkMutex mutex;
   std::array<Bin, bin_count> bins{};
@@ -63,7 +64,7 @@ struct Cache {
     return block;
   }
 
-  /// Of the bin that was longest without use; null if nothing is kept.
+  /// Removes a block of the least recently used bin; null if the cache is empty.
   Block* pop_oldest() noexcept {
     Bin* oldest = nullptr;
     for (Bin& bin : bins) {
@@ -74,7 +75,7 @@ struct Cache {
     return oldest == nullptr ? nullptr : pop(*oldest);
   }
 
-  /// Takes out what is above a limit.
+  /// Removes blocks until at most `most` bytes are cached, and returns them as a list.
   Block* pop_beyond(std::size_t most) noexcept {
     Block* all = nullptr;
     while (kept > most) {
@@ -94,7 +95,7 @@ struct Size {
   std::size_t bin;
 };
 
-/// The size of a mapping for so many bytes, at most half of all addresses.
+/// The size of a mapping for `bytes`, which are at most half of all addresses.
 Size size_for(std::size_t bytes) noexcept {
   const std::size_t least = std::max(bytes, least_block);
   const std::size_t power = std::bit_floor(least);
@@ -104,7 +105,7 @@ Size size_for(std::size_t bytes) noexcept {
   return {power + count * step, row * steps + count};
 }
 
-/// Starts at a huge page where the block has one.
+/// Maps memory. A block that has a huge page starts at one.
 void* map(std::size_t bytes) noexcept {
   const std::size_t more = bytes >= huge_page ? huge_page : 0;
   void* const mapped =
@@ -122,7 +123,8 @@ void* map(std::size_t bytes) noexcept {
     munmap(first, skipped);
   }
   munmap(first + skipped + bytes, more - skipped);
-  madvise(first + skipped, bytes, MADV_HUGEPAGE);  // no matter if there are none
+  madvise(first + skipped, bytes,
+          MADV_HUGEPAGE);  // an error means that the system has no huge pages
   return first + skipped;
 }
 
@@ -133,8 +135,8 @@ void unmap(Block* blocks) noexcept {
   }
 }
 
-/// Lets the system take the memory until it is written again, but for the page with the header. Not
-/// where pages are small: the next write would take twice as long.
+/// Lets the system reclaim the block's huge pages until they are written again, except the first,
+/// which has the header. Small pages are kept: the next write would take twice as long.
 void lend_to_system(Block* block) noexcept {
   const std::size_t huge = block->bytes / huge_page * huge_page;
   if (huge > huge_page) {

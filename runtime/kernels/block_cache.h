@@ -3,31 +3,32 @@
 #include <cstddef>
 
 /// @file
-/// Memory of large tensors, which the next ones of about the same size get: halnorm/memory.h.
+/// Memory of large tensors. Freed blocks are cached for tensors of about the same size
+/// (halnorm/memory.h).
 
 namespace halnorm::detail {
 
-/// Smaller blocks are the allocator's. From here on the C library may give freed memory back to the
-/// system: two outputs of 512 KB that were new in each call took a fused backward 404 us, kept 51.
+/// Smaller blocks come from the allocator. For larger ones the C library may return freed memory to
+/// the system, and new pages are slow: docs/embedding.md, *Memory at rest*.
 inline constexpr std::size_t least_block = std::size_t{1} << 17;
 
-/// At least so many bytes, aligned to a cache line; null if there is no memory, although all that
-/// was kept has been given back.
+/// At least `bytes` bytes, aligned to a cache line. Null if memory runs out, even after all cached
+/// blocks were returned to the system.
 void* take_block(std::size_t bytes) noexcept;
 
-/// Keeps what take_block() returned, or gives it back to the system.
+/// Caches a block of take_block(), or returns it to the system.
 void give_block(void* memory) noexcept;
 
-/// A deleter whose type is named by halnorm alone: a function's would be a name that a shared
-/// object made of the library exports.
+/// A deleter. It is a class, because std::unique_ptr with a function pointer would export a name
+/// from a shared object that contains the library.
 struct GivesBlock {
   void operator()(void* memory) const noexcept { give_block(memory); }
 };
 
-/// Gives back what is kept; false if that was nothing.
+/// Returns all cached blocks to the system; false if there were none.
 bool drop_blocks() noexcept;
 
-/// When the library is unloaded, or the process ends: no more is kept.
+/// Empties the cache for good, when the library is unloaded or the process ends.
 void stop_keeping_blocks() noexcept;
 
 }  // namespace halnorm::detail

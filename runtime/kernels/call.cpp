@@ -19,7 +19,7 @@ namespace {
 
 int run_on_device(const char* function, const Kernel& kernel, void** arguments) {
   const DriverCall call(function);
-  forget_message();  // of what was given back to a device in vain
+  forget_message();  // a failed release of device memory may have left one
   return kernel.run(arguments);
 }
 

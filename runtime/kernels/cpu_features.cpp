@@ -14,7 +14,7 @@ namespace halnorm::detail {
 
 namespace {
 
-/// Clang 14 does not know this feature by name.
+/// A test by CPUID: Clang 14 does not know this feature by name.
 bool has_f16c() noexcept {
   unsigned eax = 0;
   unsigned ebx = 0;

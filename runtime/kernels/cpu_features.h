@@ -5,11 +5,11 @@
 
 namespace halnorm::detail {
 
-/// Whether this CPU and its operating system support a target.
+/// Whether this CPU and the operating system support a target.
 bool cpu_runs(std::string_view target) noexcept;
 
-/// Whether the CPU is AMD's. Its prefetchers follow as many streams as the sums of rows have; those
-/// of Intel's are helped by prefetches. Not known of others.
+/// Whether the CPU is AMD's. Hardware prefetchers of AMD follow the rows of a sum without
+/// prefetches; those of Intel do not. Other CPUs count as Intel's.
 bool is_amd() noexcept;
 
 /// The size in bytes of the last-level cache that a core uses; 0 if the CPU does not report it.

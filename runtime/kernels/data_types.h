@@ -21,7 +21,7 @@ enum class Element : std::uint8_t {
 #undef HALNORM_DTYPE
 
 #define HALNORM_DTYPE(name, type) #type,
-/// By Element: name_of() the dtype, which is Halide's name for it as well.
+/// The name of each Element: name_of() its dtype, and Halide's name.
 inline constexpr std::string_view element_types[] = {
 #include "halnorm_known_dtypes.inc"
 };
@@ -29,7 +29,7 @@ inline constexpr std::string_view element_types[] = {
 
 inline constexpr std::size_t element_count = std::size(element_types);
 
-/// Of a dtype that is in the list.
+/// The Element of a dtype that is in the list.
 constexpr Element element_of(DType dtype) noexcept {
   for (std::size_t i = 0; i < element_count; ++i) {
     if (element_types[i] == name_of(dtype)) {
@@ -57,7 +57,7 @@ constexpr bool can_be_data(DType dtype) noexcept {
 
 inline constexpr bool has_float64 = can_be_data(DType::Float64);
 
-/// What weight, bias and running statistics are beside such data.
+/// The dtype of weight, bias and running statistics in kernels for data of this dtype.
 constexpr DType parameter_dtype(DType data) noexcept {
   return data == DType::Float64 ? DType::Float64 : DType::Float32;
 }

@@ -20,7 +20,7 @@ namespace {
 
 constexpr int most_threads = 256;
 
-/// A short file, without an allocation: a loop of a kernel may be who asks.
+/// The text of a short file. Nothing is allocated, because a kernel's loop may be the caller.
 class Text {
  public:
   explicit Text(const char* path) noexcept {
@@ -43,7 +43,7 @@ class Text {
   std::size_t size_ = 0;
 };
 
-/// Cuts off and returns all before the first `end`.
+/// Removes the text up to the first `end`, and returns it without the `end`.
 std::string_view cut(std::string_view& text, char end) noexcept {
   const std::size_t at = std::min(text.find(end), text.size());
   const std::string_view head = text.substr(0, at);
@@ -57,7 +57,7 @@ std::optional<std::int64_t> number(std::string_view text) noexcept {
   return error == std::errc() && end != text.data() ? std::optional(value) : std::nullopt;
 }
 
-/// The fewest CPUs that any of the groups has time for.
+/// The smallest quota of the groups, in CPUs.
 class Fewest {
  public:
   void take(std::optional<std::int64_t> quota, std::optional<std::int64_t> period) noexcept {
@@ -83,8 +83,8 @@ Text file_of(const char* root, std::string_view mount, std::string_view group,
   return Text(path.data());
 }
 
-/// A group's limit holds for the groups below it. Inside a container its own path is not always
-/// there, but the root then is its own group.
+/// Calls take() for a group and its parents, whose limits also hold for the group. In a container
+/// the group's path may be missing; the root is then the group.
 template <class Take>
 void for_each_parent(std::string_view group, Take take) noexcept {
   while (group.size() > 1 && group.front() == '/') {
@@ -94,7 +94,7 @@ void for_each_parent(std::string_view group, Take take) noexcept {
   take(std::string_view(""));
 }
 
-/// The second version's: "200000 100000", or "max 100000".
+/// Version 2 of control groups: "200000 100000", or "max 100000".
 void take_unified(Fewest& fewest, const char* root, std::string_view group) noexcept {
   for (const std::string_view mount : {"", "unified"}) {
     for_each_parent(group, [&](std::string_view parent) {
@@ -106,7 +106,7 @@ void take_unified(Fewest& fewest, const char* root, std::string_view group) noex
   }
 }
 
-/// The first version's, of which the names of the controllers are the folder's.
+/// Version 1 of control groups, whose folders are named after the controllers.
 void take_separate(Fewest& fewest, const char* root, std::string_view controllers,
                    std::string_view group) noexcept {
   for (const std::string_view mount : {controllers, std::string_view("cpu")}) {
@@ -127,7 +127,7 @@ bool has_cpu(std::string_view controllers) noexcept {
   return false;
 }
 
-/// Of the affinity mask; 1 if there is no telling.
+/// The CPUs of the affinity mask; 1 if it is not known.
 int allowed_cpus() noexcept {
   std::array<unsigned long, 1024> mask{};  // 65536 CPUs
   auto* const set = reinterpret_cast<cpu_set_t*>(mask.data());

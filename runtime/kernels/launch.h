@@ -8,30 +8,30 @@ namespace halnorm::detail {
 
 struct Kernel;
 
-/// How a loop goes through its tasks.
+/// The order in which a loop runs its tasks.
 enum class Walk : std::uint8_t {
-  forwards,      ///< each thread through a range of its own
-  backwards,     ///< likewise, from the range's end
-  side_by_side,  ///< each task the next free thread's
+  forwards,      ///< each thread runs a range of its own, from the first task on
+  backwards,     ///< each thread runs a range of its own, from the last task on
+  side_by_side,  ///< each task goes to the next free thread
 };
 
-/// What generated code cannot be given along: of the kernel that a thread runs, and of its latest.
-/// Nothing may be allocated, and so thrown, where generated code calls. It has no destructor,
-/// because to register one for a thread may fail.
+/// The state of a thread's kernel, which generated code cannot pass to the functions that it calls.
+/// These must not throw, so that nothing here allocates. Launch has no destructor, because its
+/// registration for a thread may fail.
 struct Launch {
   const Kernel* last;  ///< the latest kernel, null before the first
-  /// How the next loop goes. The one after it turns round: it finds in cache what the first left
-  /// there, and that is the end of each range.
+  /// The order of the next loop. The loop after it has the opposite order: the end of each range is
+  /// then still in cache.
   Walk next_walk;
-  bool in_task;                   ///< of parallel_for(): loops within it stay on this thread
-  std::exception_ptr* thrown;     ///< where to put what the host's parallel-for throws; may be null
-  std::array<char, 512> message;  ///< why the kernel failed, cut off where it does not fit
+  bool in_task;  ///< the thread runs a task of parallel_for(); its loops use no others
+  std::exception_ptr* thrown;  ///< receives the exception of the host's parallel-for; may be null
+  std::array<char, 512> message;  ///< why the kernel failed; a long message is cut off
 };
 
-/// This thread's.
+/// The Launch of the calling thread.
 Launch& launch() noexcept;
 
-/// Keeps what the host's parallel-for throws on this thread while it lives.
+/// Receives the exception of the host's parallel-for on this thread, during its lifetime.
 class KeepThrown {
  public:
   KeepThrown() noexcept : outer_(launch().thrown) { launch().thrown = &thrown; }

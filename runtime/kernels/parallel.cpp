@@ -22,7 +22,7 @@ namespace {
 std::atomic<int> threads{0};
 std::atomic<const std::function<void(const ParallelLoop&)>*> host{nullptr};
 
-/// The tasks of a parallel_for(), as Halide's thread pool takes them.
+/// The tasks of a parallel_for(), which run as those of a kernel's loop.
 struct Tasks {
   const std::function<void(std::int64_t)>& run;
   std::mutex mutex;
@@ -44,7 +44,7 @@ struct Tasks {
 
 }  // namespace
 
-/// One task, or one thread, needs no pool, and so no lock.
+/// A loop of one task or for one thread runs on the calling thread, without the pool and its lock.
 int run_tasks(void* context, halide_task_t task, int first, int count, std::uint8_t* closure) {
   TaskLoop loop(task, context, first, count, closure);
   if (count <= 1 || launch().in_task || threads.load(std::memory_order_relaxed) == 1) {
@@ -71,7 +71,7 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& t
   forget_message();
   const KeepThrown keep;
   Tasks tasks{task, {}, {}};
-  // Halide counts in 32 bits.
+  // A loop counts its tasks in 32 bits.
   constexpr std::int64_t most = std::int64_t{1} << 30;
   for (std::int64_t first = 0; first < count && !tasks.first_error; first += most) {
     std::pair<Tasks*, std::int64_t> closure{&tasks, first};
@@ -89,7 +89,7 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& t
     }
   }
   if (tasks.first_error) {
-    forget_message();  // of the loop itself
+    forget_message();  // the exception replaces the message of the loop
     std::rethrow_exception(tasks.first_error);
   }
 }

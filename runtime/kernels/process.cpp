@@ -15,7 +15,7 @@ namespace halnorm::detail {
 
 namespace {
 
-// fork() can take a fixed number of mutexes, so that objects share them.
+// The handlers of fork() lock a fixed number of mutexes, which all ForkMutexes share.
 struct alignas(64) Stripe {
   std::mutex mutex;
 };
@@ -46,7 +46,7 @@ void after_fork_in_child() {
 
 constinit std::atomic<bool> prepared{false};
 
-/// Lives while the library is loaded.
+/// An object that exists while the library is loaded.
 struct Loaded {
   Loaded() noexcept {
     prepare_for_forks();
@@ -55,7 +55,7 @@ struct Loaded {
   Loaded(const Loaded&) = delete;
   Loaded& operator=(const Loaded&) = delete;
   ~Loaded() {
-    end_pool();  // whose threads give back what they keep
+    end_pool();  // the threads free their kept blocks
     stop_keeping_memory();
     stop_keeping_blocks();
   }

@@ -19,7 +19,7 @@ class ForkMutex {
 };
 
 /// Registers the handlers of fork(), which lock these mutexes and make the child forget the pool's
-/// threads. Called when the program starts. False if memory ran out then, and again now.
+/// threads. The first call is made when the program starts. False if memory ran out in each call.
 bool prepare_for_forks() noexcept;
 
 }  // namespace halnorm::detail

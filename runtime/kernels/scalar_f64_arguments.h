@@ -10,7 +10,7 @@
 
 namespace halnorm::detail::scalar_f64 {
 
-/// The elements of a buffer (l, c, n), or (c, n), whose l is 0.
+/// The elements of a buffer (l, c, n); in a buffer (c, n), l is 0.
 class Data {
  public:
   explicit Data(const halide_buffer_t& buffer)
@@ -25,7 +25,7 @@ class Data {
     return first_[n * n_.stride + c * c_.stride + l * l_.stride];
   }
 
-  /// visit(n, l) for each value of a channel.
+  /// Calls visit(n, l) for each value of a channel.
   template <class Visit>
   void for_each(Visit visit) const {
     for (std::int64_t n = 0; n < n_.extent; ++n) {

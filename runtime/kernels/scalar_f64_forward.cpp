@@ -23,7 +23,7 @@ void take_moments(const Data& x, std::int64_t c, double& mean, double& m2) {
   });
 }
 
-/// Adds and rectifies; a NaN stays one.
+/// Adds the addend and applies relu; a NaN stays a NaN.
 auto add_relu(const Data& addend, std::int64_t c, double slope) {
   return [&addend, c, slope](double value, std::int64_t n, std::int64_t l) {
     const double sum = value + addend.at(n, c, l);

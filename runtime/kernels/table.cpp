@@ -73,7 +73,7 @@ std::string linked_targets() {
   return list;
 }
 
-/// The environment's choice, or the fastest.
+/// The target of HALNORM_TARGET, otherwise the fastest one.
 Target default_choice() {
   const char* wanted = std::getenv("HALNORM_TARGET");
   if (wanted != nullptr && *wanted != '\0') {
@@ -98,7 +98,7 @@ Target cpu_choice() {
   return static_cast<Target>(choice);
 }
 
-/// A device's kernels are all of one target; tensors on a device exist only where it is linked.
+/// All kernels of a device type have one target, which is linked if a tensor is on such a device.
 std::optional<Target> choice_for(DeviceType where) {
   switch (where) {
     case DeviceType::CPU:

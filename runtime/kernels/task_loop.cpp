@@ -30,14 +30,14 @@ Launch& launch() noexcept { return own; }
 
 void keep_message(void*, const char* text) noexcept {
   if (own.message.front() != '\0') {
-    return;  // what failed first says more than those that relied on it
+    return;  // the first error is the cause of later ones
   }
   const std::string_view all(text);
   const std::size_t kept = all.copy(own.message.data(), own.message.size() - 1);
   own.message[kept] = '\0';
 }
 
-/// The failure of a task, unless another was first.
+/// Records the failure of a task, unless another task failed earlier.
 void TaskLoop::fail(int code, const char* message, std::exception_ptr thrown) noexcept {
   int none = 0;
   if (code_.compare_exchange_strong(none, code)) {
@@ -46,7 +46,7 @@ void TaskLoop::fail(int code, const char* message, std::exception_ptr thrown) no
   }
 }
 
-/// `reason` has a place for a number, and one for the number of tasks.
+/// `reason` is a format for `number` and the number of tasks.
 void TaskLoop::refuse(const char* reason, int number) noexcept {
   std::array<char, 128> text;
   std::snprintf(text.data(), text.size(), reason, number, count_);
@@ -63,7 +63,7 @@ void TaskLoop::run(int index) noexcept {
   }
 }
 
-/// Gives the failure to the thread that waited for the tasks.
+/// Transfers the failure to the thread that waited for the tasks.
 int TaskLoop::finish() noexcept {
   const int code = code_.load();
   if (code != 0) {
@@ -84,7 +84,7 @@ int TaskLoop::in_order() noexcept {
   return code;
 }
 
-/// take() gives the next task of the thread that asks, or a negative number.
+/// take() returns the next task for the calling thread, or a negative number.
 template <class Take>
 int TaskLoop::in_pool(int threads, Take take) noexcept {
   auto work = [this, &take] {
@@ -149,7 +149,7 @@ int TaskLoop::by_host(const std::function<void(const ParallelLoop&)>& host) noex
     host(ParallelLoop(*this));
   } catch (...) {
     refuse("the parallel-for has thrown after %d of %d tasks", done_.load());
-    thrown_ = std::current_exception();  // comes out, whatever else has failed
+    thrown_ = std::current_exception();  // rethrown, even if a task failed first
   }
   if (const int done = done_.load(std::memory_order_acquire); done != count_) {
     refuse("the parallel-for has not run every task once, only %d of %d", done);

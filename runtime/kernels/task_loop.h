@@ -29,7 +29,7 @@ class TaskLoop {
   /// Runs a task that the host chose. An index out of range or a second run is an error.
   void run_chosen(int index) noexcept;
 
-  /// Run all tasks, and return 0 or the first error code. The error is then that of this thread.
+  /// These run all tasks, and return 0 or the first error code. The message is then this thread's.
   int in_order() noexcept;
   int by_pool(int threads) noexcept;
   int by_host(const std::function<void(const ParallelLoop&)>& host) noexcept;
@@ -52,7 +52,7 @@ class TaskLoop {
   Marks* chosen_ = nullptr;  ///< a bit per task that the host has chosen
   std::atomic<int> done_{0};
   std::atomic<int> code_{0};
-  std::array<char, 512> message_;  ///< of the first task that failed
+  std::array<char, 512> message_;  ///< the message of the first task that failed
   std::exception_ptr thrown_;
 };
 

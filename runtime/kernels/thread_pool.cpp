@@ -12,30 +12,31 @@ namespace halnorm::detail {
 
 namespace {
 
-// The caller is one of at most 256 threads: see set_num_threads().
+// set_num_threads() allows 256 threads, and the caller is one of them.
 constexpr int most_threads = 255;
-// How often a thread with nothing to do lets others run before it sleeps. To wake it costs more
-// than a small loop, and the next loop of a call comes soon.
+// How often an idle thread yields before it sleeps. Waking a thread costs more than a small loop,
+// and the next loop of a call starts soon.
 constexpr int patience = 40;
 
-/// Work that its owner shares, on the owner's stack.
+/// Work that a thread, the owner, shares. The Job is on the owner's stack.
 struct Job {
   void (*work)(void*);
   void* argument;
-  int wanted;  ///< more threads that may help
+  int wanted;  ///< threads that may still help
   std::atomic<int> helping{0};
   bool owner_sleeps = false;
   Job* next = nullptr;
 };
 
-/// Constant-initialized and never destroyed: a call may be made while the program starts or ends.
+/// The pool is constant-initialized and never destroyed, because calls may come while the program
+/// starts or ends.
 struct Pool {
   std::mutex mutex;
-  pthread_cond_t work = PTHREAD_COND_INITIALIZER;  ///< there is some
-  pthread_cond_t done = PTHREAD_COND_INITIALIZER;  ///< somebody's helpers are
-  Job* jobs = nullptr;                             ///< those that want helpers, the latest first
-  std::atomic<unsigned> posted{0};                 ///< jobs so far: seen without the mutex
-  int awake = 0;                                   ///< threads with nothing to do that look for it
+  pthread_cond_t work = PTHREAD_COND_INITIALIZER;  ///< a job was posted
+  pthread_cond_t done = PTHREAD_COND_INITIALIZER;  ///< the helpers of a job have ended
+  Job* jobs = nullptr;                             ///< jobs that want helpers, the latest first
+  std::atomic<unsigned> posted{0};                 ///< jobs so far; read without the mutex
+  int awake = 0;                                   ///< idle threads that yield and look for jobs
   int asleep = 0;
   int count = 0;
   bool one_is_starting = false;
@@ -50,7 +51,7 @@ constinit Pool pool;
 
 using Lock = std::unique_lock<std::mutex>;
 
-/// Lets others run until `ready` or until patience ends.
+/// Yields until ready() is true, at most `patience` times.
 template <class Ready>
 void linger(Lock& lock, Ready ready) noexcept {
   lock.unlock();
@@ -77,8 +78,8 @@ void help(Lock& lock, Job& job) noexcept {
   lock.unlock();
   job.work(job.argument);
   lock.lock();
-  remove(job);  // nothing is left to do in it
-  // The owner looks under the lock before it takes the job away.
+  remove(job);  // all its tasks are taken
+  // The owner checks `helping` under the lock before it destroys the job.
   if (job.helping.fetch_sub(1, std::memory_order_relaxed) == 1 && job.owner_sleeps) {
     pthread_cond_broadcast(&pool.done);
   }
@@ -108,8 +109,8 @@ void* run_thread(void* /*argument*/) {
   return nullptr;
 }
 
-/// Starts what is missing of `wanted` threads, unless another caller is about to. Not under the
-/// lock: pthread_create() allocates.
+/// Starts threads until the pool has `wanted`, unless another caller is starting one. The lock is
+/// released during pthread_create(), which allocates.
 int start_threads(Lock& lock, int wanted) noexcept {
   int error = 0;
   while (error == 0 && pool.count < wanted && !pool.one_is_starting && !pool.ends) {

@@ -14,7 +14,8 @@ int work_together(int helpers, void (*work)(void*), void* argument) noexcept;
 /// Joins the threads, for example before the library is unloaded. Later calls have no helpers.
 void end_pool() noexcept;
 
-/// For fork(): the pool does not change between the first two. The child has no threads of it.
+/// The handlers of fork(). The pool does not change between lock_pool() and unlock_pool(). A child
+/// process calls forget_pool_threads(), because it has none of the pool's threads.
 void lock_pool() noexcept;
 void unlock_pool() noexcept;
 void forget_pool_threads() noexcept;

@@ -11,7 +11,7 @@ constexpr std::uint64_t pack(std::uint32_t first, std::uint32_t end) noexcept {
   return std::uint64_t{end} << 32U | first;
 }
 
-/// Threads that call or work, numbered as they come.
+/// The number of the calling thread, in the order of first calls.
 unsigned number_of_thread() noexcept {
   static std::atomic<unsigned> threads{0};
   thread_local const unsigned number = threads.fetch_add(1, std::memory_order_relaxed);
@@ -32,7 +32,8 @@ TaskRanges::TaskRanges(int count, int threads, bool backwards) noexcept
   }
 }
 
-/// The caller's is the first, so that a thread which calls again finds its data again.
+/// The thread that starts the loop always has the first range: in its next call it finds the same
+/// data in its cache.
 int TaskRanges::own_range() const noexcept {
   const unsigned number = number_of_thread();
   const auto others = static_cast<unsigned>(used_ - 1);

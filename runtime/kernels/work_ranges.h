@@ -14,7 +14,7 @@ namespace halnorm::detail {
 /// range in order, and then takes tasks of other ranges from their far ends.
 class TaskRanges {
  public:
-  /// `backwards`: from the last task to the first.
+  /// With `backwards`, each thread runs its range from the last task to the first.
   TaskRanges(int count, int threads, bool backwards) noexcept;
 
   /// The next task for the calling thread; negative if none is left.
@@ -24,7 +24,8 @@ class TaskRanges {
   // If there are more threads, they share ranges.
   static constexpr int most_ranges = 64;
 
-  /// first and end in the halves of one word, so that both ends are taken from without a lock.
+  /// The first task and the end, in the halves of one word, so that threads take tasks from both
+  /// ends without a lock.
   struct alignas(64) Range {
     std::uint64_t ends;
   };
@@ -32,7 +33,7 @@ class TaskRanges {
   [[nodiscard]] int own_range() const noexcept;
   static bool take_from(Range& range, bool last, int& task) noexcept;
 
-  std::array<Range, most_ranges> ranges_;  ///< no more of them are touched than are used
+  std::array<Range, most_ranges> ranges_;  ///< only the first `used_` are initialized
   int used_;
   bool backwards_;
   unsigned caller_;

@@ -18,18 +18,19 @@ namespace halnorm::detail {
 
 namespace {
 
-// Halide wants a multiple of the widest vector, and room to read 8 bytes before and after.
+// Halide requires a multiple of the widest vector, and reads up to 8 bytes before and after a
+// block.
 constexpr std::size_t alignment = 128;
-// Four sizes from one power of two to the next, from a size that is not worth telling apart.
+// There are four sizes from one power of two to the next. Smaller blocks than least_bytes have one.
 constexpr std::size_t step_bits = 2;
 constexpr std::size_t least_bytes = 512;
 constexpr std::size_t least_power = std::countr_zero(least_bytes);
-// What a thread keeps: the sums of all blocks of the largest batches, and little next to those.
+// A thread keeps at most this: the partial sums of the largest batches need most of it.
 constexpr std::size_t most_kept = std::size_t{8} << 20;
 constexpr unsigned most_objects = 64;
 constexpr std::size_t classes = ((std::countr_zero(most_kept) - least_power) << step_bits) + 1;
 
-/// Lies before the memory that is handed out.
+/// The header in front of the returned memory.
 struct Block {
   Block* next;
   void* allocated;
@@ -39,7 +40,7 @@ struct Block {
 static_assert(sizeof(Block) + 8 <= alignment);
 
 struct Size {
-  std::size_t bytes;  ///< at most a quarter more than asked for
+  std::size_t bytes;  ///< at most a quarter more than requested
   std::size_t size_class;
 };
 
@@ -54,15 +55,15 @@ Size size_for(std::size_t bytes) noexcept {
           ((power - least_power) << step_bits) + count};
 }
 
-/// The blocks that a thread keeps. Needs no destructor, so that it can be asked at any time, also
-/// while the thread ends.
+/// The blocks that a thread keeps. Kept has no destructor, so that the thread can use it at any
+/// time, also while the thread ends.
 struct Kept {
   std::array<Block*, classes> first{};
   std::size_t bytes = 0;
   KeptObject* objects = nullptr;
   unsigned object_count = 0;
   bool is_watched = false;  ///< the blocks are freed when the thread ends
-  bool has_ended = false;   ///< and nothing more is kept
+  bool has_ended = false;   ///< the thread ends and keeps no more blocks
 };
 thread_local constinit Kept kept;
 
@@ -77,18 +78,18 @@ void free_kept() noexcept {
   kept.bytes = 0;
 }
 
-/// At the thread's end: it keeps nothing more.
+/// Frees the blocks at the thread's end; the thread keeps no more.
 void stop_keeping() noexcept {
   kept.has_ended = true;
   free_kept_memory();
 }
 
-// By a key, and not by a thread_local's destructor: where there is no memory to register one, the
-// process is aborted.
+// A pthread key frees the blocks. The destructor of a thread_local could abort the process: its
+// registration needs memory.
 constinit pthread_key_t thread_ends{};
 constinit std::atomic<bool> threads_are_watched{false};
 
-/// Has the thread free what it keeps when it ends. False if there is no memory even for that.
+/// Registers the thread, so that it frees its blocks when it ends. False if memory runs out.
 bool watch_thread() noexcept {
   return threads_are_watched.load(std::memory_order_acquire) &&
          pthread_setspecific(thread_ends, &kept) == 0;
@@ -105,7 +106,7 @@ Block* new_block(const Size& size) noexcept {
   if (size.bytes > SIZE_MAX - 3 * alignment) {
     return nullptr;
   }
-  // Its header, and alignment on both sides.
+  // The block needs space for its header and for alignment on both sides.
   std::size_t space = size.bytes + 3 * alignment;
   void* allocated = ::operator new(space, std::nothrow);
   if (allocated == nullptr && drop_blocks()) {
@@ -119,8 +120,8 @@ Block* new_block(const Size& size) noexcept {
   return new (at) Block{nullptr, allocated, size.bytes, size.size_class};
 }
 
-/// Makes room for a block. Where there is none, all are freed, so that sizes that are not asked for
-/// any more leave room for others.
+/// Whether the thread can keep the block. If the limit is reached, all kept blocks are freed, so
+/// that sizes which are no longer used do not stay.
 bool can_keep(const Block& block) noexcept {
   if (block.size_class >= classes || kept.has_ended) {
     return false;
