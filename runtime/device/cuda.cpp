@@ -18,7 +18,8 @@ namespace {
 thread_local detail::Guarded current;
 std::atomic<void (*)(const void* context)> forget{nullptr};
 
-// CU_STREAM_PER_THREAD: memory may end on another thread than the one whose stream it was made in.
+// CU_STREAM_PER_THREAD is refused: another thread may free memory, and the same handle then means
+// another stream.
 constexpr std::uintptr_t per_thread = 2;
 
 }  // namespace
@@ -80,7 +81,7 @@ void fill_in_stream(const char* what, const void* to, const void* value, std::si
 void free_in_context(std::uint64_t address) noexcept {
   try {
     cuda::free(address);
-  } catch (const std::exception&) {  // nobody can do anything about it
+  } catch (const std::exception&) {  // a destructor is the caller, which cannot report it
     forget_message();
   }
 }

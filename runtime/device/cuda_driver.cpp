@@ -30,7 +30,7 @@ namespace {
 
 using Address = std::uintptr_t;
 
-/// A function of the driver, from where Halide has its own.
+/// A function of the driver that Halide loaded.
 template <class Signature>
 Signature* find(const char* name) {
   auto* function = reinterpret_cast<Signature*>(halide_cuda_get_symbol(nullptr, name));
@@ -40,7 +40,7 @@ Signature* find(const char* name) {
   return function;
 }
 
-/// Those that are called here. Each returns CUDA's code.
+/// The functions of the driver that this file calls. Each returns CUDA's code.
 struct Driver {
   using Context = void;
   using Stream = void;
@@ -50,21 +50,21 @@ struct Driver {
   int (*wait_for_context)() = find<int()>("cuCtxSynchronize");
   int (*wait_for_stream)(Stream*) = find<int(Stream*)>("cuStreamSynchronize");
   int (*free)(Address) = find<int(Address)>("cuMemFree_v2");
-  /// To, from, bytes.
+  /// Arguments: target, source, bytes.
   int (*copy)(Address, Address, std::size_t,
               Stream*) = find<int(Address, Address, std::size_t, Stream*)>("cuMemcpyAsync");
-  /// To, the value, how often.
+  /// Arguments: target, value, count.
   int (*fill_16)(Address, std::uint16_t, std::size_t, Stream*) =
       find<int(Address, std::uint16_t, std::size_t, Stream*)>("cuMemsetD16Async");
   int (*fill_32)(Address, std::uint32_t, std::size_t, Stream*) =
       find<int(Address, std::uint32_t, std::size_t, Stream*)>("cuMemsetD32Async");
-  /// To, the bytes from row to row, the value, how often in a row, rows.
+  /// Arguments: target, bytes from row to row, value, values in a row, rows.
   int (*fill_rows)(Address, std::size_t, std::uint32_t, std::size_t, std::size_t, Stream*) =
       find<int(Address, std::size_t, std::uint32_t, std::size_t, std::size_t, Stream*)>(
           "cuMemsetD2D32Async");
 };
 
-/// Looked up once, when a context is there, and so a driver.
+/// The functions are looked up once. A context exists by then, and so the driver is loaded.
 const Driver& driver() {
   static const Driver all;
   return all;
@@ -76,7 +76,7 @@ void check(const char* what, int code) {
   }
 }
 
-/// Makes a context the thread's while it lives: the guard's, or without one Halide's own.
+/// Makes the guard's context, or without a guard Halide's own, the thread's during its lifetime.
 class Current {
  public:
   explicit Current(const char* what) {
@@ -96,12 +96,12 @@ class Current {
   const Driver& driver_ = driver();
 };
 
-/// Halide's own, for threads without a guard.
+/// Halide's own functions, for threads without a guard.
 AcquireContext default_acquire = nullptr;
 ReleaseContext default_release = nullptr;
 GetStream default_stream = nullptr;
 
-/// A row of one word for each value, once for its lower and once for its upper word.
+/// Fills the lower words of all values, then the upper ones: each word is a row of one element.
 void fill_doubles(const char* what, Address to, std::uint64_t value, std::size_t count) {
   const auto lower = static_cast<std::uint32_t>(value);
   const auto upper = static_cast<std::uint32_t>(value >> 32);
@@ -173,7 +173,7 @@ void free(std::uint64_t address) {
   check("cuMemFree", driver().free(address));
 }
 
-/// Gives back what is kept in the guard's context, as far as that goes if it has failed.
+/// Frees everything that is kept in the guard's context, as far as possible if it has failed.
 void give_back(const char* what) {
   int code = 0;
   {

@@ -21,14 +21,14 @@ namespace detail {
 
 namespace {
 
-/// The devices that can be used at all: each with its place in Held.
+/// The device types that Held has an index for.
 constexpr std::array device_types{DeviceType::CUDA, DeviceType::OpenCL};
 
-/// The device of each type that Halide holds; none is -1.
+/// The index of the device that Halide holds, for each type; -1 for none.
 struct Held {
   std::mutex mutex;
   std::array<int, 3> index{-1, -1, -1};
-  std::map<Device, std::string> refused;  ///< and why: not asked again
+  std::map<Device, std::string> refused;  ///< the reason, so that a device is probed once
 
   [[nodiscard]] bool knows(DeviceType type) const noexcept {
     return static_cast<std::size_t>(type) < index.size();
@@ -36,13 +36,13 @@ struct Held {
   int& of(DeviceType type) { return index[static_cast<std::size_t>(type)]; }
 };
 
-/// Never destroyed: other destructors may ask for a device.
+/// The object is never destroyed, because other destructors may ask for a device.
 Held& held() {
   static Held& all = *new Held;
   return all;
 }
 
-/// A value of float64, a few times, on a device for the time of a probe.
+/// Eight equal float64 values on a device, for a probe.
 class FewValues {
  public:
   explicit FewValues(double value) {
@@ -70,7 +70,7 @@ class FewValues {
   halide_buffer_t buffer_{};
 };
 
-/// The smallest kernel: 3/4 of the running statistics and 1/4 of the batch's, m2 / (2 - 1).
+/// Runs the smallest kernel: 3/4 of the running statistics and 1/4 of the batch's, m2 / (2 - 1).
 int run_a_kernel(DeviceType type, FewValues& running, FewValues& batch, FewValues& mean,
                  FewValues& var) {
   double count = 2;
@@ -81,8 +81,8 @@ int run_a_kernel(DeviceType type, FewValues& running, FewValues& batch, FewValue
       ->run(arguments.data());
 }
 
-/// Allocates a little, which loads the driver, and runs a kernel. Returns why that fails: a device
-/// may be there, and older than the kernels, have no double, or compute nothing.
+/// Allocates memory, which loads the driver, and runs a kernel. Returns the reason of a failure. A
+/// device may be too old for the kernels, may have no double, or may compute nothing.
 std::string try_out(DeviceType type, const halide_device_interface_t* interface) {
   FewValues running(4);
   FewValues batch(2);
@@ -113,12 +113,12 @@ std::string try_out(DeviceType type, const halide_device_interface_t* interface)
 void finish_all() {
   for (const DeviceType type : device_types) {
     if (held().of(type) >= 0 && halide_device_sync_global(nullptr, interface_of(type)) != 0) {
-      forget_message();  // nobody is left to be told
+      forget_message();  // the process ends, and no call can throw
     }
   }
 }
 
-/// Why the device cannot be used; empty if it can.
+/// The reason why the device cannot be used; empty if it can.
 std::string probe(Device device) {
   const halide_device_interface_t* interface = interface_of(device.type);
   if (interface == nullptr) {
@@ -132,14 +132,14 @@ std::string probe(Device device) {
   halide_set_gpu_device(device.index);
   std::string reason = try_out(device.type, interface);
   if (!reason.empty() && guarded().context == nullptr) {
-    halide_device_release(nullptr, interface);  // or it would keep this device for the next one
+    halide_device_release(nullptr, interface);  // so that the next probe can use another device
     forget_message();
   }
   return reason;
 }
 
-/// Why the device cannot be used; empty if it can, and from then on is the one that is held. The
-/// caller has the lock.
+/// The reason why the device cannot be used. It is empty if it can; the process then holds the
+/// device. The caller has the lock.
 std::string refusal(Held& all, Device device) {
   if (!all.knows(device.type)) {
     return "there is no such type of device";
@@ -162,7 +162,7 @@ std::string refusal(Held& all, Device device) {
   if (reason.empty()) {
     finish_at_exit(&finish_all);
     index = device.index;
-  } else if (guarded().context == nullptr) {  // another guard's context may be a better one
+  } else if (guarded().context == nullptr) {  // the context of another guard may work
     all.refused[device] = reason;
   }
   return reason;

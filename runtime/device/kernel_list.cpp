@@ -5,7 +5,7 @@
 #include "kernels/cpu_features.h"
 #include "kernels/table.h"
 
-// The one list of all operations: a program that asks for it links every kernel.
+// This list names all operations: a program that calls kernels() links every kernel.
 
 namespace halnorm {
 

@@ -31,7 +31,7 @@ void check(const char* what, Device device, int code) {
 
 }  // namespace
 
-/// Some neighbouring elements of an allocation, as a buffer of their own.
+/// A buffer for neighbouring elements of an allocation.
 class DeviceMemory::Part {
  public:
   Part(const DeviceMemory& whole, const void* address, std::int64_t elements)
@@ -58,7 +58,7 @@ class DeviceMemory::Part {
     }
   }
 
-  /// Leaves out what lies between the axes' elements.
+  /// Restricts the buffer to the elements of these axes.
   void step(const std::vector<Axis>& axes) {
     for (const Axis& axis : axes) {
       axes_.emplace_back(0, static_cast<std::int32_t>(axis.extent),
@@ -101,7 +101,7 @@ std::shared_ptr<const DeviceMemory> DeviceMemory::allocate(const char* function,
   require_device(function, device);
   const DriverCall call(function);
   check_elements(function, elements);
-  // A driver has no empty memory.
+  // Drivers refuse an allocation of 0 bytes.
   const std::int64_t some = elements == 0 ? 1 : elements;
   std::shared_ptr<DeviceMemory> memory(new DeviceMemory(device, some, dtype));
   check(function, device, allocate_device_block(memory->block_));

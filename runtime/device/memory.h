@@ -78,7 +78,7 @@ class DeviceMemory final : public KernelMemory {
   Device device_;
   DType dtype_;
   bool owned_ = false;
-  DeviceBlock block_;  ///< if it is owned
+  DeviceBlock block_;  ///< of owned memory
   halide_dimension_t axis_;
   halide_buffer_t buffer_{};
   std::byte* base_ = nullptr;

@@ -2,7 +2,7 @@
 #include "halnorm/error.h"
 
 /// @file
-/// A build without cuda: no tensor is on such a device, so that no call but install() is made.
+/// A build without cuda. It has no tensor on a CUDA device, and so calls install() alone.
 
 namespace halnorm::cuda {
 

@@ -1,7 +1,7 @@
 #include "device/opencl.h"
 
 /// @file
-/// A build without opencl: no tensor is on such a device, so that nothing here is ever called.
+/// A build without opencl. It has no tensor on an OpenCL device, and so calls none of these.
 
 namespace halnorm::detail {
 

@@ -16,7 +16,7 @@ void* halide_opencl_get_symbol(void* user_context, const char* name);
 
 namespace {
 
-/// Halide's queue, which no other thread uses meanwhile.
+/// Halide's queue, locked during the lifetime of the object.
 class Queue {
  public:
   Queue() : code_(halide_acquire_cl_context(nullptr, &context_, &queue_, true)) {}
@@ -45,13 +45,13 @@ using FillBuffer = int (*)(void* queue, std::uintptr_t buffer, const void* value
                            std::size_t first, std::size_t bytes, unsigned events, void* wait_for,
                            void* event);
 
-/// Halide has loaded the driver by now.
+/// A function of the driver, which Halide has loaded.
 template <class Function>
 Function driver(const char* name) {
   return reinterpret_cast<Function>(halide_opencl_get_symbol(nullptr, name));
 }
 
-/// `put(queue)` puts something into the queue, and returns OpenCL's code.
+/// put(queue) enqueues a command, and returns OpenCL's code.
 template <class Put>
 void enqueue(const char* what, Put put) {
   int code = 0;

@@ -17,7 +17,7 @@ struct ClPart {
 /// @throws DeviceError that names `what`, if the driver reports an error.
 void copy_in_queue(const char* what, ClPart to, ClPart from, std::size_t bytes);
 
-/// Enqueues a write of `count` times a value of `size` bytes. @throws as the copy.
+/// Enqueues a fill with `count` values of `size` bytes. @throws as copy_in_queue().
 void fill_in_queue(const char* what, ClPart to, const void* value, std::size_t size,
                    std::size_t count);
 

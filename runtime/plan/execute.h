@@ -6,7 +6,7 @@
 #include "plan/view.h"
 
 /// @file
-/// The operations on views, whatever their size and shape. Each makes its plan and carries it out.
+/// The operations on views of any size and shape. Each makes its plan and runs the plan.
 ///
 /// Arguments are checked; all views have one shape and layout and are not empty; mean, invstd, m2
 /// and the sums are dense Float64; weight, bias and running statistics have the kernel's parameter
@@ -32,13 +32,13 @@ struct MomentsOperands {
   Channels mean, m2;  ///< written
 };
 
-/// What a fused forward does to the normalized v: relu(v + addend), with a slope below 0.
+/// A fused forward computes relu(v + addend) of the normalized v; relu has a slope below 0.
 struct Epilogue {
   View addend;
   double slope;
 };
 
-/// y from given statistics.
+/// The operands of y with given statistics.
 struct ElemtOperands {
   View x;
   Channels weight, bias, mean, invstd;
@@ -77,7 +77,7 @@ struct ReduceOperands {
   Channels sum_dy, sum_dy_xmu;  ///< written
 };
 
-/// dx from given sums over `count` values.
+/// The operands of dx with given sums over `count` values.
 struct BackwardElemtOperands {
   View dy, x;
   Channels weight, mean, invstd, sum_dy, sum_dy_xmu;
@@ -126,8 +126,8 @@ void execute(const char* function, const BackwardElemtOperands& o);
 void execute(const char* function, const BackwardOperands& o);
 void execute(const char* function, const BackwardInferOperands& o);
 
-/// The fused forwards, whose operands have an epilogue; and the backward of its relu. They are
-/// functions apart, so that a program that calls none of them links none of their kernels.
+/// The fused forwards, whose operands have an epilogue, and the backward of relu. These functions
+/// are separate, so that a program that calls none of them links none of their kernels.
 void execute_fused(const char* function, const InferOperands& o);
 void execute_fused(const char* function, const TrainOperands& o);
 void execute(const char* function, const ReluBackwardOperands& o);

@@ -9,34 +9,34 @@ namespace halnorm::detail {
 
 namespace {
 
-// Few channels: a row of C values does not fill the vectors that it takes.
+// A row of fewer channels does not fill the vectors that it needs.
 constexpr std::int64_t few_channels = 16;
-// Columns that few channels are folded into: four vectors and more.
+// Few channels are folded into at least four vectors of columns.
 constexpr std::int64_t enough_columns = 64;
-// Short rows along L.
+// A row of fewer values along L is short.
 constexpr std::int64_t short_row = 16;
-// Rows of so few bytes are added up by columns where a channel has many of them: they lie on as
-// many pages, and a walk down them misses the translations of all. Training took, of the time
-// without columns, 0.20 on (65536, 16, 16), 0.22 on (8192, 16, 100), 0.71 on (512, 64, 16). Longer
-// rows gain nothing, 1.16 on (1024, 64, 256), nor do fewer, 0.9 and 1.5 on (256, 64, 32) and (64,
-// 64, 64) (a Zen 3, 1 thread).
+// If a channel has many rows of fewer bytes, they are summed by columns. Each row is on a page of
+// its own, so that a loop over the rows misses the TLB for each. Training took, relative to the
+// time without columns, 0.20 on (65536, 16, 16), 0.22 on (8192, 16, 100) and 0.71 on (512, 64, 16).
+// It took 1.16 with longer rows, (1024, 64, 256), and 0.9 and 1.5 with fewer, (256, 64, 32) and
+// (64, 64, 64) (a Zen 3, 1 thread).
 constexpr std::int64_t bytes_of_few_vectors = 1024;
 constexpr std::int64_t many_rows = 512;
 // Bytes of a row that needs no columns to be stored past the caches.
 constexpr std::int64_t long_row = 256;
-// Columns of a group of channels.
+// A group of channels has at least so many columns.
 constexpr std::int64_t group_columns = 768;
-// Elements of a group that is surely in a core's L2; memory in pieces so short pays only there.
+// The elements of a group fit in a core's L2. Only there are rows that short not slow.
 constexpr std::int64_t group_elements = 131072;
-// Channels at whose multiples groups start, so that rows of data do where whole cache lines do.
+// Groups start at multiples of so many channels, so that their rows start at cache lines.
 constexpr std::int64_t group_step = 16;
 // Bytes of a row whose lines are found once for all of them, and at most for it to start at a line.
 constexpr std::int64_t streaming_row = 4096;
 constexpr std::int64_t longest_aligned_row = 16384;
-// What is done once per column is paid back by this many rows.
+// The work per column pays off from so many rows on.
 constexpr std::int64_t enough_rows = 16;
 
-/// Few channels: as many rows in one as make whole vectors.
+/// Joins rows of few channels until they fill whole vectors.
 std::optional<Fold> fold_rows(const View& x) noexcept {
   std::int64_t repeat = few_channels;
   while (repeat * x.C < enough_columns) {
@@ -48,7 +48,7 @@ std::optional<Fold> fold_rows(const View& x) noexcept {
   return Fold{x.C, repeat, 1};
 }
 
-/// One channel without gaps is as well a long list of rows of one value.
+/// One channel without gaps can also be viewed as many rows of one value.
 View flat(const View& x) noexcept {
   if (x.layout == Layout::nlc || x.C != 1) {
     return x;
@@ -66,7 +66,7 @@ bool has_many_rows(const View& x) noexcept {
          x.N >= many_rows;
 }
 
-/// `by_columns`: whether rows of NCL become rows of columns.
+/// With `by_columns`, rows of NCL become rows of columns.
 std::optional<Fold> fold_of(const View& x, bool by_columns) noexcept {
   if (x.layout == Layout::nlc || (x.C == 1 && x.L < short_row)) {
     return fold_rows(flat(x));
@@ -88,9 +88,8 @@ std::optional<Fold> fold_of(const Views& data, bool by_columns) noexcept {
   return fits ? fold : std::nullopt;
 }
 
-/// Each channel's value for all its columns. Where they are neighbours, whole short rows are
-/// written: always the same number is what a compiler makes vectors of, and the next channel
-/// overwrites what is too much.
+/// Writes each channel's value to all its columns. Neighbouring columns are written as whole short
+/// rows: a compiler vectorizes a constant number, and the next channel overwrites the excess.
 template <class T>
 void spread(const Fold& fold, const T* values, std::int64_t stride, T* columns) {
   for (std::int64_t j = 0; j < fold.repeat; ++j) {
@@ -181,7 +180,7 @@ Columns::Columns(const Fold& fold, const Channels& values) : columns_(values) {
     columns_.count = fold.columns();
     return;
   }
-  // spread() writes a short row beyond the last channel's columns at most.
+  // spread() writes at most one short row beyond the last channel's columns.
   memory_ = lend_memory(object_bytes(fold.columns() + short_row, size_of(values.dtype)));
   columns_ = {memory_.get(), values.dtype, fold.columns(), 1};
   if (values.dtype == DType::Float64) {
@@ -197,7 +196,7 @@ void merge_columns(const Fold& fold, double rows, const double* column_mean,
                    const double* column_m2, double* mean, double* m2) {
   const auto columns = static_cast<double>(fold.repeat * fold.inner);
   for (std::int64_t c = 0; c < fold.channels; ++c) {
-    // About the channel's first column, so that a large mean takes no digits from the differences.
+    // Means are taken relative to the channel's first column: a large mean would cost digits.
     const double first = column_mean[c * fold.inner];
     const double apart_from_first =
         fold.sum_of_columns(c, [&](std::int64_t i) { return column_mean[i] - first; });

@@ -4,7 +4,7 @@ namespace halnorm::detail {
 
 namespace {
 
-// In NCL a task is a group of channels: with fewer than these, a thread may find none.
+// In NCL a task is a group of channels. With fewer channels, a thread may find no task.
 constexpr std::int64_t enough_channels = 8;
 constexpr std::int64_t box_elements = 1 << 16;
 

@@ -4,14 +4,15 @@
 
 namespace halnorm::detail {
 
-/// Whether the statistics of x are better made in boxes side by side: its channels alone are too
-/// few for the threads. Depends on the shape alone, and so does the order of merging.
+/// Whether the statistics of x are computed in boxes side by side, because x has fewer channels
+/// than there may be threads. The shape alone decides, and so the order of merging depends on
+/// nothing else.
 bool should_split(const View& x) noexcept;
 
 /// The boxes: enough for the threads, each large enough to be worth waking one.
 Boxes split_boxes(const View& x);
 
-/// Values of box b's channels that come before it.
+/// The number of values, in each channel of box b, that are before the box.
 double count_before(const View& x, const Box& b) noexcept;
 
 }  // namespace halnorm::detail

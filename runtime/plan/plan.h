@@ -9,14 +9,14 @@
 #include "plan/view.h"
 
 /// @file
-/// What an operation does on data of some size and shape: which kernels, on which parts, in which
-/// order. A plan is made once a call, from shapes, strides, dtypes, the device and the streaming
-/// threshold alone (of the memory it sees whether an output starts at a line of the caches, and
-/// whether it is an input); execute.h carries it out and asks nothing again.
+/// The plan of an operation says which kernels run on which parts of the data, in which order. A
+/// call makes its plan once, and execute.h runs the plan without further decisions. A plan depends
+/// on shapes, strides, dtypes, the device and the streaming threshold. It also depends on whether
+/// an output starts at a cache line, and whether it is an input.
 
 namespace halnorm::detail {
 
-/// A step of a plan. Steps lie in the plan's array, behind the one that they belong to.
+/// A step of a plan. The plan's array has the parts of a step after the step.
 struct Step {
   enum class Way : std::uint8_t {
     kernel,   ///< one kernel
@@ -29,17 +29,17 @@ struct Step {
 
   Way way;
   bool streams;                     ///< the output goes past the caches
-  const Kernel* kernel;             ///< of kernel, boxes and split
+  const Kernel* kernel;             ///< for kernel, boxes and split
   const Kernel* unaligned;          ///< the same for a box whose output does not start at a line
-  Boxes parts;                      ///< of boxes, split and groups
-  Fold fold;                        ///< of columns
-  std::int8_t to_first, to_second;  ///< how many steps behind this one; 0 for none
+  Boxes parts;                      ///< for boxes, split and groups
+  Fold fold;                        ///< for columns
+  std::int8_t to_first, to_second;  ///< distance in the array; 0 for none
 
   [[nodiscard]] bool has_first() const noexcept { return to_first != 0; }
   [[nodiscard]] bool has_second() const noexcept { return to_second != 0; }
   [[nodiscard]] const Step& first() const noexcept { return this[to_first]; }
   [[nodiscard]] const Step& second() const noexcept { return this[to_second]; }
-  /// Of groups: the step of one of them.
+  /// The step of a group of channels.
   [[nodiscard]] const Step& of_group(std::int64_t i) const noexcept {
     return has_second() && i == parts.size() - 1 ? second() : first();
   }
@@ -49,12 +49,12 @@ class Plan {
  public:
   [[nodiscard]] const Step& root() const noexcept { return steps_[0]; }
 
-  /// In words, on one line: "halnorm_batch_norm_moments_ncl_f32__avx2, then ...".
+  /// The plan as text on one line: "halnorm_batch_norm_moments_ncl_f32__avx2, then ...".
   [[nodiscard]] std::string str() const;
 
  private:
   friend class Planner;
-  static constexpr int most_steps = 16;  ///< groups of two passes in columns are eleven
+  static constexpr int most_steps = 16;  ///< groups of two passes in columns need eleven
 
   std::array<Step, most_steps> steps_;
   int count_ = 0;
@@ -75,7 +75,7 @@ Plan plan_relu_backward(const Views& data);   ///< {dy, y, dx}
 Plan plan_backward(const Views& data);        ///< {x, dy, dx}
 Plan plan_backward_infer(const Views& data);  ///< {x, dy, dx}
 
-/// One kernel whatever the data: of devices.
+/// A plan of one kernel for any data, as on devices.
 Plan plan_kernel(const Rows& operation, const View& x);
 
 }  // namespace halnorm::detail

@@ -35,8 +35,8 @@ Plan plan_backward(const Views& data) {
 }
 
 Plan plan_backward_infer(const Views& data) {
-  // dx is dy normalized about 0. The kernel does not wait for its sums with it, and would overwrite
-  // a dy that they still need.
+  // dx is dy normalized about 0. The single kernel writes dx before its sums are complete, and so
+  // would overwrite a dy that the sums still read.
   const auto dy_and_dx = [](const Views& all) { return Views{all.inputs().out(), all.out()}; };
   return plan_in_groups(
       data, should_stream(dy_and_dx(data)), [&](Planner& planner, const Views& part, bool streams) {

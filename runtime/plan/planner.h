@@ -3,7 +3,7 @@
 #include "plan/plan.h"
 
 /// @file
-/// How plans are made: by the functions of plan.h alone.
+/// The construction of plans, for the functions of plan.h.
 
 namespace halnorm::detail {
 
@@ -57,8 +57,8 @@ Step* Planner::groups(const Views& data, MakeStep make) {
 /// Whether statistics and output are made one after the other, rather than in one kernel.
 bool in_passes(const Views& data, bool streams);
 
-/// An operation that makes statistics and output, whole or in passes. Groups are small: what they
-/// write stays in a cache.
+/// The plan of an operation that computes statistics and output. Groups write normally, because the
+/// output of a group stays in a cache.
 template <class MakeStep>
 Plan plan_in_groups(const Views& data, bool streams, MakeStep make) {
   Plan plan;

@@ -8,7 +8,7 @@
 
 namespace halnorm::detail {
 
-/// Float64 values per channel for the time of a call.
+/// Workspace for Float64 values per channel.
 class Scratch {
  public:
   explicit Scratch(std::int64_t count)

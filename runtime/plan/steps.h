@@ -10,7 +10,7 @@
 #include "plan/watch.h"
 
 /// @file
-/// What the two directions share in carrying out a plan's steps.
+/// The execution of a plan's steps: the part that forwards and backwards share.
 
 namespace halnorm::detail {
 
@@ -21,7 +21,7 @@ void carry_out(const char* function, const Step& step, const TrainOperands& o);
 void carry_out(const char* function, const Step& step, const BackwardOperands& o);
 void carry_out(const char* function, const Step& step, const BackwardInferOperands& o);
 
-/// task(i) for each part, in order or side by side as the step says.
+/// Calls task(i) for each part, in order or side by side.
 template <class Task>
 void for_each_part(const Step& step, Task task) {
   if (step.way == Step::Way::boxes) {
@@ -30,13 +30,14 @@ void for_each_part(const Step& step, Task task) {
     }
   } else {
     if (step.kernel != nullptr) {
-      launch().last = step.kernel;  // on the thread that called, whichever run it
+      launch().last = step.kernel;  // last_kernel() of the calling thread, even if others run it
     }
-    parallel_for(step.parts.size(), std::ref(task));  // by reference: nothing is allocated
+    parallel_for(step.parts.size(),
+                 std::ref(task));  // a reference, so that std::function allocates nothing
   }
 }
 
-/// Carries out the plan of an operation that makes statistics and output: see plan_in_groups().
+/// Runs the plan of an operation that computes statistics and output: see plan_in_groups().
 template <class Operands>
 void execute_in_groups(const char* function, const Plan& plan, const Operands& o) {
   watched(function, plan, o.x, [&] {

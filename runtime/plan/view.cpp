@@ -9,12 +9,12 @@ namespace halnorm::detail {
 
 namespace {
 
-/// Elements that a kernel is given at most: half of what its indices count.
+/// A kernel gets at most so many elements, half of what its indices can count.
 constexpr std::int64_t kernel_elements = std::int64_t{1} << 30;
 
 std::int64_t div_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-/// Elements between the first and the last one along an axis; far away if that overflows.
+/// The offset of the last element along an axis; more than max_kernel_offset if that overflows.
 std::int64_t reach(std::int64_t extent, std::int64_t stride) {
   const std::int64_t step = std::abs(stride);
   return extent <= 1 || step == 0                  ? 0

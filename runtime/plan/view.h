@@ -13,7 +13,7 @@
 #include "kernels/table.h"
 
 /// @file
-/// Data and per-channel values as the kernels see them, and parts of them, without an owner.
+/// Non-owning views of data and of per-channel values, as the kernels see them, and their parts.
 
 namespace halnorm::detail {
 
@@ -40,7 +40,7 @@ struct View {
   std::int64_t stride_n, stride_c;
   const DeviceMemory* memory = nullptr;  ///< null for the host
   std::int64_t stride_l = 1;             ///< of the rows in items
-  /// If not 0, every element is 0, and the strides of rows are 0: so many zeros lie at `data`.
+  /// If not 0, every element is 0: `data` points to so many zeros, and the strides of rows are 0.
   std::int64_t zeros = 0;
 
   [[nodiscard]] bool in_items() const noexcept { return layout == Layout::nlc && L > 1; }
@@ -60,7 +60,7 @@ struct View {
   [[nodiscard]] KernelBuffer buffer() const;  ///< the view fits_kernel()
 };
 
-/// One value per channel; a stride of 0 stands for one value for all of them.
+/// One value per channel; with a stride of 0, one value for all channels.
 struct Channels {
   void* data;
   DType dtype;
@@ -77,7 +77,7 @@ struct Channels {
   [[nodiscard]] double* doubles() const noexcept { return static_cast<double*>(data); }
 };
 
-/// The data of an operation: x first, what it writes last. All views have one shape and layout.
+/// The data of an operation: x is first, the output last. All views have one shape and layout.
 class Views {
  public:
   Views(std::initializer_list<View> views) noexcept : size_(views.size()) {
@@ -120,7 +120,7 @@ class Views {
 /// be smaller.
 class Boxes {
  public:
-  Boxes() = default;  ///< of no meaning yet
+  Boxes() = default;  ///< uninitialized
 
   /// Boxes of at most so many elements: whole rows where they fit, else channels of one row, else
   /// parts of one channel's row.
@@ -140,8 +140,8 @@ class Boxes {
   std::int64_t along_n_, along_c_, along_l_;  ///< boxes along each axis
 };
 
-/// The boxes of data that is too large for one kernel: few enough elements, and near enough to each
-/// other in every view.
+/// The boxes of data that is too large for one kernel: in every view, the offsets within a box fit
+/// in a kernel's indices.
 Boxes kernel_boxes(const Views& data);
 
 }  // namespace halnorm::detail

@@ -30,7 +30,7 @@ State environment_state() noexcept {
 
 constexpr std::array<std::string_view, detail::layout_count> layout_names{"ncl", "nlc", "c"};
 
-/// In one write, so that lines of several threads stay whole. A failure is not the call's.
+/// Prints in one write, so that lines of several threads stay whole. The caller sees no failure.
 void print(const CallReport& r) {
   std::array<char, 32> time;
   std::snprintf(time.data(), time.size(), "%.1f", r.seconds * 1e6);
@@ -69,7 +69,7 @@ void report(const char* function, const Plan& plan, const View& x, double second
                        seconds};
     const Sink* to = sink.load(std::memory_order_acquire);
     to == nullptr ? print(r) : (*to)(r);
-    // The operation is done, and a report is no reason to say otherwise.
+    // The operation has succeeded, and a failed report does not change that.
   } catch (...) {  // NOLINT(bugprone-empty-catch)
   }
 }

@@ -7,10 +7,10 @@
 
 namespace halnorm::detail {
 
-/// Whether somebody wants to be told of calls.
+/// Whether calls are reported, to the sink or to the standard error stream.
 bool is_watched() noexcept;
 
-/// Tells the sink, or the standard error stream.
+/// Reports a call to the sink, or to the standard error stream.
 void report(const char* function, const Plan& plan, const View& x, double seconds) noexcept;
 
 /// Runs an operation's plan and reports it.
