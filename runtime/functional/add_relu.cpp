@@ -9,7 +9,7 @@ namespace halnorm::detail {
 
 namespace {
 
-/// Rows of zeros on the host, at the start of a line of the caches. Never written.
+/// Zeros on the host, from the start of a cache line on. They are never written.
 alignas(line_bytes) std::array<std::byte, 65536> zero_bytes{};
 
 }  // namespace

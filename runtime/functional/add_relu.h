@@ -4,7 +4,7 @@
 #include "plan/execute.h"
 
 /// @file
-/// What a fused forward does besides normalizing.
+/// The epilogue of a fused forward: addend and relu.
 
 namespace halnorm::detail {
 
@@ -16,26 +16,26 @@ struct AddRelu {
   void (*train)(const char* function, const TrainOperands& o);
   void (*infer)(const char* function, const InferOperands& o);
 
-  /// The same with another tensor for the addend.
+  /// A copy with another addend.
   [[nodiscard]] AddRelu with(const Tensor& other) const { return {other, slope, train, infer}; }
 };
 
-/// The addend as a kernel reads it. Without one, a row of zeros that is read again and again: a
-/// kernel's innermost stride is 1, the others may be 0.
+/// The addend as a kernel reads it. Without an addend it is one row of zeros with outer strides of
+/// 0; only the innermost stride has to be 1.
 class Addend {
  public:
-  /// Of none: of a plain operation.
+  /// No addend, for a plain operation.
   Addend() = default;
   Addend(const AddRelu* relu, const Tensor& x, Layout layout);
 
-  /// The tensor that view_of is asked for; x if it has none of its own.
+  /// The tensor to view; x if there is no addend.
   [[nodiscard]] const Tensor& tensor() const noexcept { return values_; }
   [[nodiscard]] std::optional<Epilogue> epilogue(const ViewOf& view, const View& x) const;
 
  private:
   const AddRelu* relu_ = nullptr;
   Tensor values_;
-  Tensor zeros_;  ///< where the constant row is too short, and on devices
+  Tensor zeros_;  ///< if the constant row is too short, and on devices
 };
 
 }  // namespace halnorm::detail

@@ -33,7 +33,7 @@ BatchNormBackward empty_result(const Tensor& x, DType parameters, const Tensor& 
           Tensor::zeros({channels}, parameters, x.device())};
 }
 
-/// The gradients of a call in Float64 as the narrow one gives them.
+/// The gradients of a call in Float64, rounded to the dtypes of the narrow call.
 BatchNormBackward narrowed(const BatchNormBackward& r, const Tensor& x, const Tensor& weight,
                            Tensor out) {
   auto [dweight, dbias] =
@@ -41,12 +41,12 @@ BatchNormBackward narrowed(const BatchNormBackward& r, const Tensor& x, const Te
   return {detail::narrowed(r.dx, x, std::move(out)), std::move(dweight), std::move(dbias)};
 }
 
-/// dweight or dbias as a kernel gives it.
+/// A tensor for dweight or dbias of a kernel.
 Tensor empty_gradient(const Tensor& x) {
   return Tensor::empty({x.shape()[1]}, detail::kernel_gradient_dtype(x), x.device());
 }
 
-/// The kernel's dweight and dbias, rounded once; undefined where the kernel added to others.
+/// Rounds the kernel's dweight and dbias once. They are undefined if the kernel added to others.
 BatchNormBackward with_rounded(BatchNormBackward r, DType dtype) {
   if (r.dweight.defined()) {
     std::tie(r.dweight, r.dbias) = detail::channels_to(r.dweight, r.dbias, dtype);
@@ -117,7 +117,7 @@ BatchNormBackward run_backward_infer(const char* function, const Tensor& dy_arg,
   const std::int64_t channels = x_arg.shape()[1];
   const Layout layout = detail::layout_of(x_arg);
   const Tensor x = detail::in_layout_or_items(x_arg, layout);
-  // On a device the kernel that writes dx may be the first to run.
+  // On a device the kernel of dx may run before the kernel of the sums, which reads dy.
   const bool keeps = out.defined() && x_arg.device() != Device::cpu();
   const Tensor dy = detail::in_layout_or_items(keeps ? dy_arg.clone() : dy_arg, layout);
   detail::Output dx(out, x_arg, layout, true);

@@ -9,14 +9,14 @@ namespace halnorm::detail {
 struct BackwardCall {
   const char* function;
   const Tensor &dy, &x, &weight;
-  const Tensor &mean, &invstd_or_var;  ///< of the batch, Float64, or running statistics
+  const Tensor &mean, &invstd_or_var;  ///< the batch's in Float64, or running statistics
   const Tensor& out;
-  const ChannelPair* sums = nullptr;  ///< of backward(): see channel_pair.h
-  double eps = 0;                     ///< of backward_infer()
+  const ChannelPair* sums = nullptr;  ///< for backward(): see channel_pair.h
+  double eps = 0;                     ///< for backward_infer()
 };
 
-/// In the data's dtype, or in Float64 if the weight is. Channels that leave float32's range are
-/// computed again in float64.
+/// Computes in the data's dtype, or in Float64 if the weight is Float64. Channels that leave
+/// float32's range are computed again in float64.
 functional::BatchNormBackward backward(const BackwardCall& call);
 
 /// The same with running statistics.

@@ -19,7 +19,7 @@ using detail::Layout;
 
 namespace {
 
-/// What dx is made of besides dy and x: Float64, and a weight of the kernel's dtype.
+/// The per-channel operands of dx: Float64, and a weight of the kernel's dtype.
 struct Coefficients {
   Tensor weight, mean, invstd, sum_dy, sum_dy_xmu;
   double count;
@@ -73,7 +73,7 @@ Tensor run_in_range(const char* function, const Tensor& dy_arg, const Tensor& x_
   return dx;
 }
 
-/// A sum over so many values: over none it is 0, whatever the tensor holds.
+/// The sum over `count` values. Over no values it is 0, and the tensor is ignored.
 Tensor sum_over(double count, const Tensor& sum) {
   return count > 0 ? sum : Tensor::zeros(sum.shape(), DType::Float64, sum.device());
 }

@@ -14,7 +14,7 @@ namespace halnorm::detail {
 
 namespace {
 
-/// The channels of a batch of one value each.
+/// The values as data with one value per channel.
 View single_values(const Tensor& values) {
   const std::int64_t channels = values.shape()[0];
   return {static_cast<std::byte*>(values.raw_data()),
@@ -40,8 +40,8 @@ bool is_rounded_there(const Tensor& values, DType dtype) {
          dtype == DType::Float32 && values.numel() > 0;
 }
 
-/// Running statistics of 0 that take over the batch's: 0 * 0 + 1 * value, rounded once, is infinite
-/// where it leaves float32's range; a variance is that of two values, value / (2 - 1).
+/// Rounds by an update of running statistics: 0 * 0 + 1 * value is rounded once, and is infinite
+/// beyond float32's range. The variance is that of two values, value / (2 - 1).
 std::pair<Tensor, Tensor> rounded(const Tensor& a, const Tensor& b) {
   constexpr double count = 2;
   constexpr double factor = 1;

@@ -5,22 +5,23 @@
 #include "halnorm/tensor.h"
 
 /// @file
-/// The little arithmetic on one value per channel that is left between kernels, on a device and
-/// without waiting for it. There it is a normalization as well: (x - mean) * invstd * weight + bias
-/// is a sum, a product or a rounding, as one chooses what to put in.
+/// Arithmetic on one value per channel between kernels. On a device it runs there, so that no call
+/// waits for the device. It uses batch_norm_elemt: with the right operands, (x - mean) * invstd *
+/// weight + bias is a sum, a product or a rounding.
 
 namespace halnorm::detail {
 
-/// The values in another dtype. Only what no kernel rounds goes through the host.
+/// The values in another dtype. On a device, a dtype that no kernel writes goes through the host.
 Tensor channels_to(const Tensor& values, DType dtype);
 
-/// Two of the same length, on a device in one launch.
+/// The same for two tensors of one length, on a device in one launch.
 std::pair<Tensor, Tensor> channels_to(const Tensor& a, const Tensor& b, DType dtype);
 
-/// Whether a device's kernel can add to this: float32 or float64, where its kernels can start.
+/// Whether a device's kernel can add to `sum`: float32 or float64, at an address where kernels can
+/// start.
 bool can_add_channels(const Tensor& sum);
 
-/// sum += addend, both of one dtype and on one device, which can_add_channels().
+/// sum += addend, both of one dtype and on one device. can_add_channels(sum) is true.
 void add_channels(const Tensor& sum, const Tensor& addend);
 
 /// a * b in Float64.

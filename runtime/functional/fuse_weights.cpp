@@ -10,7 +10,7 @@ namespace halnorm::functional {
 
 namespace {
 
-/// The names of a call's arguments, for its errors.
+/// The names of a function's arguments, for error messages.
 struct Names {
   const char* function;
   const char* weight;
@@ -22,7 +22,7 @@ std::vector<double> values_or(const Tensor& given, std::int64_t channels, double
                          : std::vector<double>(static_cast<std::size_t>(channels), otherwise);
 }
 
-/// What y = x * scale + shift is made of, per channel.
+/// The operands of y = x * scale + shift, per channel.
 struct Affine {
   std::vector<double> scale, shift;
 };

@@ -44,7 +44,7 @@ bool same_view(const Tensor& a, const Tensor& b) {
          a.strides() == b.strides();
 }
 
-/// out may be x or the addend.
+/// Checks `out`, which may be x or the addend.
 void check_out(const char* function, const Tensor& out, const Tensor& x, const Tensor& addend,
                std::initializer_list<const Tensor*> inputs) {
   const Tensor& same = same_view(out, addend) ? addend : x;

@@ -8,8 +8,8 @@
 #include "plan/execute.h"
 
 /// @file
-/// The backwards of functional_fused.h: that of relu, whose result is the addend's gradient, then
-/// that of batch normalization.
+/// The backwards of functional_fused.h: the backward of relu, whose result is the addend's
+/// gradient, then the backward of batch normalization.
 
 namespace halnorm::functional {
 

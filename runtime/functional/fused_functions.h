@@ -4,8 +4,8 @@
 #include "halnorm/functional_fused.h"
 
 /// @file
-/// How a layer without an epilogue is linked without the kernels of one: BatchNorm's code calls the
-/// fused functions through these pointers, which a fused layer gives it with each forward.
+/// BatchNorm's code calls the fused functions through these pointers, which a fused layer passes
+/// with each forward. So a layer without an epilogue links none of the fused kernels.
 
 namespace halnorm::functional {
 

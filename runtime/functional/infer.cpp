@@ -25,7 +25,7 @@ using detail::View;
 
 namespace {
 
-/// What y is made of besides x, where the statistics are given: of the kernel's dtypes.
+/// The per-channel operands of y, in the kernel's dtypes.
 struct Given {
   const Tensor &mean, &invstd_or_var, &weight, &bias;
 };
@@ -37,7 +37,7 @@ void infer_plain(const char* function, const detail::InferOperands& o) {
   detail::execute(function, o);
 }
 
-/// Runs a pass on x in the layout that it has.
+/// Runs a pass on x in x's own layout.
 template <class Pass>
 Tensor run_pass(const Given& g, const Tensor& x_arg, const AddRelu* relu, const Tensor& out,
                 Pass pass) {
@@ -72,7 +72,7 @@ Tensor run_range_fallback(const Given& g, const Tensor& x, const AddRelu* relu, 
   return run_pass(channel, detail::range_fallback_channel(x, c), &channel_relu, Tensor(), pass);
 }
 
-/// The pass on all channels, and again in float64 for those that leave float32's range.
+/// Runs the pass on all channels, and again in float64 for channels that leave float32's range.
 template <class Pass>
 Tensor run_given(const Given& g, const detail::InvstdOrVar& invstd, const Tensor& x_arg,
                  const AddRelu* relu_arg, const Tensor& out, Pass pass) {

@@ -14,8 +14,8 @@ struct InferCall {
   const AddRelu* relu = nullptr;  ///< null for a plain operation
 };
 
-/// In the data's dtype, or in Float64 if a parameter or a running statistic is. Channels that leave
-/// float32's range are computed again in float64.
+/// Computes in the data's dtype, or in Float64 if a parameter or a running statistic is Float64.
+/// Channels that leave float32's range are computed again in float64.
 Tensor infer(const InferCall& call);
 
 }  // namespace halnorm::detail

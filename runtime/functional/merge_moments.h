@@ -11,7 +11,7 @@ struct HostMoments {
   double* m2;
 };
 
-/// a becomes the moments of both samples. The values of an empty one may be anything.
+/// `a` becomes the moments of both samples. The values of an empty sample are ignored.
 void merge_into(HostMoments& a, const HostMoments& b, std::int64_t channels);
 
 }  // namespace halnorm::detail

@@ -19,8 +19,8 @@ void RunningUpdate::count_writes() const noexcept {
   count_write(running_.second);
 }
 
-/// A kernel has dense float32 or float64 statistics; others go through a copy, the narrow ones
-/// through one in float64, so that they are rounded once.
+/// A kernel updates contiguous float32 or float64 statistics. Others are copied; 16-bit ones are
+/// copied in float64, so that they are rounded once.
 void RunningUpdate::run(const char* function, const Tensor& batch_mean, const Tensor& batch_m2,
                         double count) const {
   count_writes();

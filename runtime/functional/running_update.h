@@ -10,13 +10,14 @@
 
 namespace halnorm::detail {
 
-/// Running statistics that a training forward updates: checked, and neither overlaps the other.
+/// Running statistics that a training forward updates. They are checked, and do not overlap.
 class RunningUpdate {
  public:
   RunningUpdate(const Tensor& running_mean, const Tensor& running_var, double factor)
       : running_{running_mean, running_var}, factor_(factor) {}
 
-  /// The running statistics for the training kernel of x, if that can update them: see ChannelPair.
+  /// The running statistics for the training kernel of x, if the kernel can update them (see
+  /// ChannelPair).
   [[nodiscard]] std::optional<RunningStatistics> statistics_for(
       const Tensor& x, std::initializer_list<const Tensor*> others) const;
 
@@ -25,10 +26,10 @@ class RunningUpdate {
     return {&running_.first, &running_.second};
   }
 
-  /// Counts the writes, for a kernel that updates on its way; run() counts its own.
+  /// Counts the writes of a training kernel that updates; run() counts its own writes.
   void count_writes() const noexcept;
 
-  /// The update in a kernel of its own.
+  /// Updates in a separate kernel.
   void run(const char* function, const Tensor& batch_mean, const Tensor& batch_m2,
            double count) const;
 

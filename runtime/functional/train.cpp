@@ -31,7 +31,8 @@ Trained run_passes(const TrainCall& call) {
   const Addend addend(call.relu, x, layout);
   Output y(call.out, call.x, layout, true);
   const ViewOf view(layout, {&x, &addend.tensor(), &y.target()});
-  // One by one: GCC 12 destroys the members of a nested aggregate twice if a later one throws.
+  // Members are assigned one by one, because GCC 12 destroys the members of a nested aggregate
+  // twice if a later initializer throws.
   Trained r;
   r.forward.mean = take(call.buffers.mean, channels, call.x.device());
   r.forward.invstd = take(call.buffers.invstd, channels, call.x.device());
@@ -73,13 +74,13 @@ Trained run_range_fallback(const TrainCall& call, const Tensor& x, std::int64_t 
   return run_passes(of_channel);
 }
 
-/// Whether y overwrites what the range fallback would still read.
+/// Whether y overwrites inputs that the range fallback would still read.
 bool loses_inputs(const TrainCall& call) {
   return loses_extremes(call.out, call.x) || (call.relu != nullptr && call.relu->addend.defined() &&
                                               loses_extremes(call.out, call.relu->addend));
 }
 
-/// The kernels, and again in float64 for the channels that leave float32's range.
+/// Runs the kernels, and again in float64 for the channels that leave float32's range.
 Trained run_with_fallback(const TrainCall& call) {
   const LoadedParameter weight(call.weight, call.x.dtype());
   const Extents e = extents_of(call.x);
@@ -104,7 +105,7 @@ Trained run_with_fallback(const TrainCall& call) {
                        call.buffers,  call.update, relu ? &*relu : nullptr};
   Trained r = run_passes(kept);
   if (in_place && !copies) {
-    return r;  // the two kernels' moments may differ by a rounding, at a bound
+    return r;  // the moments of two kernels may differ by a rounding; at a bound float32 is right
   }
   for (const std::int64_t c : extremes(r.forward.mean, r.m2)) {
     const Trained result = run_range_fallback(kept, x, c);

@@ -21,11 +21,11 @@ struct TrainCall {
 struct Trained {
   functional::BatchNormForward forward;
   Tensor m2;
-  bool updated = false;  ///< the running statistics, on the way
+  bool updated = false;  ///< the training kernel has updated the running statistics
 };
 
-/// In the data's dtype, or in Float64 if a parameter or a running statistic is. Channels that leave
-/// float32's range are computed again in float64.
+/// Computes in the data's dtype, or in Float64 if a parameter or a running statistic is Float64.
+/// Channels that leave float32's range are computed again in float64.
 Trained train(const TrainCall& call);
 
 /// The same, then the update of the running statistics. Leaves m2 in the call's buffers.

@@ -26,7 +26,7 @@ constexpr std::int64_t many_rows = 512;
 constexpr std::int64_t long_row = 256;
 // A group of channels has at least so many columns.
 constexpr std::int64_t group_columns = 768;
-// The elements of a group fit in a core's L2. Only there are rows that short not slow.
+// The elements of a group fit in a core's L2: rows that short are slow from farther memory.
 constexpr std::int64_t group_elements = 131072;
 // Groups start at multiples of so many channels, so that their rows start at cache lines.
 constexpr std::int64_t group_step = 16;

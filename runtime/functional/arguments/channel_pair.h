@@ -10,14 +10,15 @@ namespace halnorm {
 
 namespace detail {
 
-/// Two tensors of one dtype, of one value per channel each, that a device's kernel may change on
-/// its way.
+/// Two tensors of one dtype with one value per channel, which a device's kernel may also update in
+/// the same launch.
 struct ChannelPair {
   const Tensor& first;
   const Tensor& second;
 
-  /// Whether the kernel for x can: a device's, which takes dense ones of its own dtype, and where
-  /// no other tensor lies in their memory, which a thread might read after another has written it.
+  /// Whether the kernel for x can update the pair. It has to be a device's kernel, and the tensors
+  /// contiguous, of the kernel's parameter dtype, and apart from `others`: a thread could read
+  /// memory that another thread has already written.
   [[nodiscard]] bool goes_along(const Tensor& x, std::initializer_list<const Tensor*> others) const;
 };
 
@@ -25,8 +26,8 @@ struct ChannelPair {
 
 namespace functional {
 
-/// The public forms. Where `sums`, for (C) channels, go along, dweight and dbias are added to these
-/// and undefined in what is returned. Null for none.
+/// The public functions with `sums`, which may be null. If the kernel can update `sums`, it adds
+/// dweight and dbias to them, and the returned dweight and dbias are undefined.
 BatchNormBackward batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& weight,
                                       const Tensor& mean, const Tensor& invstd, Tensor out,
                                       const detail::ChannelPair* sums);

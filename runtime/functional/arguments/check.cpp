@@ -65,7 +65,7 @@ bool same_view(const Tensor& a, const Tensor& b) {
   return one.data == other.data && one.shape == other.shape && one.strides == other.strides;
 }
 
-/// Why a dtype is refused that other builds take.
+/// The reason why this build refuses a dtype that other builds accept.
 string left_out(DType dtype) {
   return is_floating(dtype) ? "; HALNORM_DTYPES of this build leaves " + text(dtype) + " out" : "";
 }
@@ -97,7 +97,7 @@ Extents check_data(const char* function, const char* name, const Tensor& x) {
 
 void check_one_kernel(const char* function, const char* name, const Tensor& x) {
   const Layout layout = layout_of(x);
-  // What does not fit a layout is copied to one that does, without gaps.
+  // A tensor that no kernel can use in place is copied without gaps.
   const bool near = !is_usable_in_place(x, layout) || view_of(x, layout).fits_kernel();
   if (!near || x.numel() > max_kernel_offset) {
     throw ShapeError(prefix(function, name) + " has shape " + to_string(x.shape()) +

@@ -1,7 +1,7 @@
 #include "functional/arguments/check.h"
 
 /// @file
-/// Per-channel arguments that belong together.
+/// Checks of two per-channel arguments.
 
 namespace halnorm::detail {
 

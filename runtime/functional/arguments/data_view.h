@@ -10,7 +10,7 @@
 #include "tensor/impl.h"
 
 /// @file
-/// How the kernels see a tensor: as (n, c, l) with L innermost (NCL), or as rows of C values (NLC).
+/// Kernels see a tensor as (n, c, l) with L innermost (NCL), or as rows of C values (NLC).
 
 namespace halnorm::detail {
 
@@ -29,25 +29,25 @@ struct Strides3 {
 };
 Strides3 strides_of(const Tensor& x);
 
-/// Whether one kernel of this layout can read or write the tensor where it lies.
+/// Whether one kernel of this layout can read or write the tensor in place.
 bool is_usable_in_place(const Tensor& x, Layout layout);
 
-/// Whether kernels can, one for each item of the batch: rows of C values at one distance within an
-/// item, and enough of them to be worth a kernel.
+/// Whether kernels can read or write the tensor in place, one for each item of the batch. The rows
+/// of C values have a constant distance within an item, and an item is large enough for a kernel.
 bool is_usable_in_items(const Tensor& x, Layout layout);
 
-/// The layout in which x can be used in place; if there is none, the one that has the order of its
-/// axes, in which it is copied and in which new tensors like it are made.
+/// The layout in which x can be used in place. If there is none, the layout with the order of x's
+/// axes: x is copied to this layout, and new tensors like x have it.
 Layout layout_of(const Tensor& x);
 
-/// The same where nothing is added up. On a device few rows of many channels are better walked
-/// along the channels than by blocks of a few of these: as NCL, with rows of one value.
+/// The same for operations without sums. On a device, few rows of many channels are faster as NCL
+/// with rows of one value: neighbouring threads then have neighbouring channels.
 Layout elementwise_layout_of(const Tensor& x);
 
 /// x itself, or a dense copy in the given layout if no kernel of that layout can use x in place.
 Tensor in_layout(const Tensor& x, Layout layout);
 
-/// The same for an operation that takes items one by one.
+/// The same for an operation that processes items one by one.
 Tensor in_layout_or_items(const Tensor& x, Layout layout);
 
 /// A new dense tensor of x's shape, stored in the given layout; of x's dtype, or another.
@@ -75,8 +75,8 @@ inline Channels channels_of(const Tensor& values) {
   return {fields.data, fields.dtype, fields.shape[0], fields.strides[0], fields.memory.get()};
 }
 
-/// One value per channel; without a tensor, a weight of 1 or a bias of 0 for all channels, of the
-/// type and on the device that go with the data.
+/// One value per channel. An undefined weight means 1 for all channels, an undefined bias 0, in the
+/// parameters' dtype and on the data's device.
 Channels weight_channels(const Tensor& weight, std::int64_t channels, const Tensor& data);
 Channels bias_channels(const Tensor& bias, std::int64_t channels, const Tensor& data);
 

@@ -6,10 +6,11 @@
 
 namespace halnorm::detail {
 
-/// The tensor that kernels write: the caller's `out` where they can, a new one otherwise.
+/// The tensor that kernels write: the caller's `out` if they can use it in place, otherwise a new
+/// one.
 class Output {
  public:
-  /// `by_items`: whether the operation takes items one by one.
+  /// `by_items`: whether the operation processes items one by one.
   Output(const Tensor& out, const Tensor& x, Layout layout, bool by_items)
       : wanted_(out),
         target_(out.defined() && (is_usable_in_place(out, layout) ||
@@ -21,7 +22,7 @@ class Output {
 
   [[nodiscard]] const Tensor& target() const noexcept { return target_; }
 
-  /// What the call returns, once the kernel has run.
+  /// The result of the call. To be called after the kernel.
   Tensor finish() {
     if (!wanted_.defined() || wanted_.is_same(target_)) {
       return std::move(target_);
@@ -34,7 +35,7 @@ class Output {
   Tensor wanted_, target_;
 };
 
-/// What a call on an empty batch returns: `out`, or a new tensor of x's shape.
+/// The result of a call on an empty batch: `out`, or a new tensor of x's shape.
 inline Tensor empty_result(const Tensor& x, const Tensor& out) {
   return out.defined() ? out : empty_in_layout(x, Layout::ncl);
 }

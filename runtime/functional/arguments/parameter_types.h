@@ -6,13 +6,13 @@
 #include "kernels/data_types.h"
 
 /// @file
-/// Parameters and running statistics of another dtype than the one that goes with the data.
-/// Narrower ones are converted where a kernel loads them, C values a call. Wider ones make the call
-/// a wider one: the data is copied to Float64, and y or dx rounded once on its way back.
+/// Parameters and running statistics of another dtype than the kernel's parameters. Narrower ones
+/// are converted before the kernel, C values in each call. Float64 ones widen the call: the data is
+/// copied to Float64, and y or dx is rounded once.
 
 namespace halnorm::detail {
 
-/// One value per channel as the kernels for such data load it: the caller's tensor, or a copy.
+/// One value per channel in the kernel's parameter dtype: the caller's tensor, or a copy.
 class LoadedParameter {
  public:
   LoadedParameter(const Tensor& given, DType data);
@@ -27,24 +27,23 @@ class LoadedParameter {
   Tensor copy_;
 };
 
-/// Whether a parameter is Float64 beside data that is not.
+/// Whether a parameter is Float64 and the data is not.
 bool wants_widened_data(const Tensor& x, std::initializer_list<const Tensor*> parameters) noexcept;
 
 /// x or dy as Float64, laid out like it.
 Tensor widened(const Tensor& data);
 
-/// A Float64 y or dx as the narrow call gives it: in `out` where that is defined, otherwise in a
-/// new tensor of `like`'s dtype and layout.
+/// Rounds a Float64 y or dx into `out`, or into a new tensor of `like`'s dtype and layout.
 Tensor narrowed(const Tensor& wide, const Tensor& like, Tensor out);
 
-/// The dtype of gradients: the weight's own, or what goes with the data.
+/// The dtype of dweight and dbias: the weight's own, or that of the data's parameters.
 DType gradient_dtype(const Tensor& weight, const Tensor& x) noexcept;
 
-/// The dtype in which a kernel gives them: Float64, and on a device one that needs no rounding.
+/// The dtype of a kernel's dweight and dbias: Float64, on a device that of the data's parameters.
 DType kernel_gradient_dtype(const Tensor& x) noexcept;
 
-/// Copies one value per channel, rounded once, into a tensor of any stride and dtype. Allocates
-/// nothing on the host, and so cannot fail between two tensors that belong together.
+/// Copies one value per channel, rounded once, into a tensor of any stride and dtype. On the host
+/// it allocates nothing, so that it cannot fail between two tensors that are written together.
 void store_channels(const Tensor& target, const Tensor& source);
 
 }  // namespace halnorm::detail

@@ -12,8 +12,8 @@
 
 namespace halnorm::detail {
 
-/// sum(dy) and sum(dy * (x - mean)) in Float64, as the kernel for x gives them. Arguments are
-/// checked, and the batch is not empty.
+/// sum(dy) and sum(dy * (x - mean)) in Float64, by the kernel for x. Arguments are checked, and the
+/// batch is not empty.
 std::pair<Tensor, Tensor> gradient_sums(const char* function, const Tensor& dy, const Tensor& x,
                                         const Tensor& mean);
 
@@ -24,11 +24,12 @@ class GradientFallback {
                    const InvstdOrVar& invstd)
       : x_(x), mean_(mean), weight_(weight), invstd_(invstd) {}
 
-  /// By dweight and dbias in Float64. None if keep() has left a dy that is overwritten by now.
+  /// The extreme channels by dweight and dbias in Float64. None if keep() returned dy itself, and
+  /// dx has overwritten it.
   [[nodiscard]] std::vector<std::int64_t> channels(const Tensor& dweight,
                                                    const Tensor& dbias) const;
 
-  /// By the sums over `count` values, of which x may be a part.
+  /// The extreme channels by the sums over `count` values, of which x may be a part.
   [[nodiscard]] std::vector<std::int64_t> channels(const Tensor& sum_dy, const Tensor& sum_dy_xmu,
                                                    double count) const;
 
@@ -39,8 +40,8 @@ class GradientFallback {
  private:
   const Tensor &x_, &mean_, &weight_;
   const InvstdOrVar& invstd_;
-  // The kernel's own sums may differ from those that keep() has seen by a rounding. A channel that
-  // is extreme by one of them alone lies at a bound, where float32 is right too.
+  // The sums of the kernel and of keep() may differ by a rounding. A channel that is extreme by one
+  // of them alone is at a bound, and there float32 is right too.
   bool overwritten_ = false;
 };
 

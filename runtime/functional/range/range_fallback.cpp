@@ -15,13 +15,13 @@ namespace {
 
 using List = std::vector<std::int64_t>;
 
-// Half of float32's exponent range, less room for the count: squares within it neither overflow nor
-// lose digits to subnormals.
+// The variance is within half of float32's exponent range, less a margin for the count: squares
+// then neither overflow nor lose digits to subnormals.
 constexpr double least_variance = 1e-30;
 constexpr double greatest_variance = 1e33;
 
-// Two float32 values about this mean differ by more than the square root of what vanishes, or not
-// at all: without a deviation the channel is constant.
+// Two float32 values about this mean are equal, or the square of their difference does not vanish.
+// So a channel without a deviation is constant.
 constexpr double least_mean = 1e-7;
 
 // Half the distance between float32's two largest values: adding less keeps any of them finite.
@@ -29,18 +29,18 @@ constexpr double no_step = 0x1p103;
 
 constexpr double least_normal = 0x1p-126;  // of float32
 
-// A weight below it is a pruned one: its products may lose digits, below least_normal.
+// A smaller weight is a pruned one: its products may lose digits, below least_normal.
 constexpr double least_weight = 0x1p-100;
 
 // The cube of this, times the data, stays within float32.
 constexpr double greatest_invstd = 1e9;
 
-// Within it no digits are lost whatever dy is, but below least_normal: 2^-150, by which a subnormal
-// product is off, times this stays there.
+// With a smaller invstd no dy loses digits above least_normal: a subnormal product has an error of
+// 2^-150, and times this bound the error is below least_normal.
 constexpr double plain_invstd = 0x1p23;
 
-/// Whether every value is at least 0 and `least`, and at most `most`. Such numbers are ordered as
-/// their bits are, and compared as integers, which a compiler does for several at a time.
+/// Whether every value is at least 0 and `least`, and at most `most`. Numbers from 0 on have the
+/// order of their bits: they are compared as integers, and a compiler vectorizes the loop.
 bool all_between(const double* values, std::int64_t count, double least, double most) noexcept {
   const auto lowest = std::bit_cast<std::uint64_t>(std::max(least, 0.0));
   const auto highest = std::bit_cast<std::uint64_t>(most);
@@ -63,7 +63,7 @@ bool magnitudes_within(const Float* values, std::int64_t count, double most) noe
   return outside <= magnitude;
 }
 
-/// True only if no magnitude is above `most`, which float32 holds. Not for values with gaps.
+/// True only if no magnitude is above `most`, a float32. False for values with gaps.
 bool all_within(const Channels& values, double most) noexcept {
   if (values.stride != 0 && values.stride != 1) {
     return false;
@@ -92,7 +92,7 @@ bool is_extreme_forward(double mean, double invstd, double weight) noexcept {
 bool are_extreme_moments(double mean, double m2, double count, double eps) noexcept {
   const bool within = m2 < greatest_variance * count && m2 >= (least_variance - eps) * count;
   const bool constant = m2 == 0 && std::fabs(mean) > least_mean;
-  return !(within || constant) || !std::isfinite(mean);  // a NaN is neither
+  return !(within || constant) || !std::isfinite(mean);  // both are false for a NaN
 }
 
 /// dx = dy * a + (x - mean) * b + d, where a * |dweight| bounds the second term by Cauchy and
@@ -105,8 +105,7 @@ bool is_extreme_gradient(double mean, double invstd, double weight, double sum_d
   }
   const double slope = a * std::fabs(dweight);
   const bool steep = invstd > greatest_invstd || invstd < 1 / greatest_invstd;
-  const bool stays_finite =
-      slope < no_step && a * std::fabs(sum_dy) < no_step;  // which no NaN does
+  const bool stays_finite = slope < no_step && a * std::fabs(sum_dy) < no_step;  // false for a NaN
   const bool products_vanish =
       invstd > plain_invstd && std::fabs(dweight) < invstd * count * least_normal;
   const bool slope_vanishes =
@@ -151,8 +150,8 @@ bool InvstdOrVar::all_within(double least, double most) const noexcept {
   return *eps_ * most * most >= 1 && *eps_ <= half && detail::all_within(values_, half);
 }
 
-// Each of these first asks in a way that takes several channels at a time whether all are plain:
-// then each condition of the predicate above is false.
+// Each of these functions first tests all channels at once, in vectorized loops. If the test is
+// true, each condition of the predicate above is false.
 
 List extreme_moments(const Tensor& x, const Tensor& mean, const Tensor& m2, double count,
                      double eps, const Channels& weight) {
@@ -161,8 +160,8 @@ List extreme_moments(const Tensor& x, const Tensor& mean, const Tensor& m2, doub
   }
   const double* means = channels_of(mean).doubles();
   const double* squares = channels_of(m2).doubles();
-  // In terms of m2, so that a small call pays for no division. A sum of 0 is looked at closely: it
-  // is also what infinite means leave.
+  // The bounds are those of m2, so that a small call needs no division. A sum of 0 is examined: an
+  // infinite mean leaves it too.
   const double least = std::max((least_variance - eps) * count, 0x1p-1022);
   const double most = eps <= 0x1p51 && all_within(weight, 0x1p76) ? 0x1p51 * count : 0.0;
   if (all_between(squares, weight.count, least, most)) {

@@ -16,7 +16,7 @@
 
 namespace halnorm::detail {
 
-/// 1 / sqrt(var + eps) of each channel: given as such, or as variances and eps.
+/// 1 / sqrt(var + eps) of each channel, made of invstds or of variances and eps.
 class InvstdOrVar {
  public:
   explicit InvstdOrVar(const Tensor& invstd);  ///< Float64, dense
@@ -24,8 +24,8 @@ class InvstdOrVar {
 
   [[nodiscard]] std::int64_t size() const noexcept { return values_.count; }
   [[nodiscard]] double at(std::int64_t channel) const noexcept;
-  /// True only if every invstd is at least `least` and at most `most`. Takes no root, and so may be
-  /// false for variances that are just within.
+  /// True only if every invstd is at least `least` and at most `most`. It computes no root, and so
+  /// may be false for variances near a bound.
   [[nodiscard]] bool all_within(double least, double most) const noexcept;
 
  private:
@@ -33,27 +33,27 @@ class InvstdOrVar {
   std::optional<double> eps_;
 };
 
-/// Whether a call with such data has a range fallback: on the host, in float32.
+/// Whether a call with x has a range fallback: it computes on the host, in float32.
 bool computes_in_float32(const Tensor& x) noexcept;
 
-/// Channels whose moments, or whose y in training, float32 cannot give. `m2` is Float64.
+/// Channels whose moments, or whose y in training, leave float32's range. `m2` is Float64.
 std::vector<std::int64_t> extreme_moments(const Tensor& x, const Tensor& mean, const Tensor& m2,
                                           double count, double eps, const Channels& weight);
 
-/// Channels whose y = (x - mean) * invstd * weight + bias float32 cannot give.
+/// Channels whose y = (x - mean) * invstd * weight + bias leaves float32's range.
 std::vector<std::int64_t> extreme_forward(const Tensor& x, const Channels& mean,
                                           const InvstdOrVar& invstd, const Channels& weight);
 
-/// What shows whether the terms of dx leave float32's range, Float64 and dense: the sums of dy and
-/// of dy * (x - mean), over the values of x or of a larger batch that x is a part of; or the
-/// gradients of bias and weight, dweight being the latter sum times invstd, over x alone.
+/// These show whether the terms of dx leave float32's range. They are Float64 and contiguous: the
+/// sums of dy and of dy * (x - mean) over x, or over a larger batch with x as a part, or the
+/// gradients of bias and weight over x alone. dweight is the second sum times invstd.
 struct SumsOrGradients {
   const Tensor &sum_dy, &xmu_or_dweight;
   bool is_dweight;
   double count;
 };
 
-/// Channels whose sums or dx float32 cannot give. The sums may be those of the float32 kernel.
+/// Channels whose sums or dx leave float32's range. The sums may be those of the float32 kernel.
 std::vector<std::int64_t> extreme_gradients(const Tensor& x, const Channels& mean,
                                             const InvstdOrVar& invstd, const Channels& weight,
                                             const SumsOrGradients& sums);
