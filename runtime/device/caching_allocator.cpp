@@ -11,9 +11,9 @@
 #include "base/driver_call.h"
 #include "device/interface.h"
 #include "halnorm/memory.h"
-#include "kernels/block_cache.h"
 #include "kernels/call.h"
-#include "kernels/workspace.h"
+#include "kernels/memory/block_cache.h"
+#include "kernels/memory/workspace.h"
 
 namespace halnorm {
 

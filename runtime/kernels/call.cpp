@@ -8,10 +8,10 @@
 #include <string>
 
 #include "base/driver_call.h"
-#include "kernels/parallel.h"
+#include "kernels/memory/workspace.h"
 #include "kernels/process.h"
-#include "kernels/task_loop.h"
-#include "kernels/workspace.h"
+#include "kernels/threads/parallel.h"
+#include "kernels/threads/task_loop.h"
 
 namespace halnorm::detail {
 

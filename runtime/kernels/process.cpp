@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <mutex>
 
-#include "kernels/block_cache.h"
-#include "kernels/thread_pool.h"
-#include "kernels/workspace.h"
+#include "kernels/memory/block_cache.h"
+#include "kernels/memory/workspace.h"
+#include "kernels/threads/thread_pool.h"
 
 namespace halnorm::detail {
 

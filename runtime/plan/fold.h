@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "kernels/workspace.h"
+#include "kernels/memory/workspace.h"
 #include "plan/view.h"
 
 /// @file

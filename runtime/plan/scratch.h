@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "base/strides.h"
-#include "kernels/workspace.h"
+#include "kernels/memory/workspace.h"
 #include "plan/view.h"
 
 namespace halnorm::detail {

@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "kernels/launch.h"
-#include "kernels/parallel.h"
+#include "kernels/threads/parallel.h"
 #include "plan/execute.h"
 #include "plan/nontemporal.h"
 #include "plan/plan.h"

@@ -7,8 +7,8 @@
 #include "device/interface.h"
 #include "device/memory.h"
 #include "halnorm/error.h"
-#include "kernels/block_cache.h"
-#include "kernels/workspace.h"
+#include "kernels/memory/block_cache.h"
+#include "kernels/memory/workspace.h"
 #include "tensor/impl.h"
 
 namespace halnorm {

@@ -3,7 +3,7 @@
 #include <memory>
 #include <utility>
 
-#include "kernels/workspace.h"
+#include "kernels/memory/workspace.h"
 #include "tensor/impl.h"
 
 /// @file

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "halnorm/halnorm.h"
-#include "kernels/default_threads.h"
+#include "kernels/threads/default_threads.h"
 #include "support/child.h"
 #include "support/host_loop.h"
 

@@ -1,4 +1,4 @@
-#include "kernels/parallel.h"
+#include "kernels/threads/parallel.h"
 
 #include <algorithm>
 #include <atomic>
@@ -10,8 +10,8 @@
 #include "halnorm/kernels.h"
 #include "halnorm/threads.h"
 #include "kernels/call.h"
-#include "kernels/default_threads.h"
-#include "kernels/task_loop.h"
+#include "kernels/threads/default_threads.h"
+#include "kernels/threads/task_loop.h"
 
 namespace halnorm {
 

@@ -1,4 +1,4 @@
-#include "kernels/thread_pool.h"
+#include "kernels/threads/thread_pool.h"
 
 #include <pthread.h>
 #include <sched.h>

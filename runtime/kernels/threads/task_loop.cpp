@@ -1,4 +1,4 @@
-#include "kernels/task_loop.h"
+#include "kernels/threads/task_loop.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -6,9 +6,9 @@
 #include <memory>
 #include <utility>
 
-#include "kernels/thread_pool.h"
-#include "kernels/work_ranges.h"
-#include "kernels/workspace.h"
+#include "kernels/memory/workspace.h"
+#include "kernels/threads/thread_pool.h"
+#include "kernels/threads/work_ranges.h"
 
 namespace halnorm {
 

@@ -1,4 +1,4 @@
-#include "kernels/workspace.h"
+#include "kernels/memory/workspace.h"
 
 #include <HalideRuntime.h>
 #include <pthread.h>
@@ -12,7 +12,7 @@
 #include <new>
 #include <utility>
 
-#include "kernels/block_cache.h"
+#include "kernels/memory/block_cache.h"
 
 namespace halnorm::detail {
 

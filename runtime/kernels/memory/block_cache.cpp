@@ -1,4 +1,4 @@
-#include "kernels/block_cache.h"
+#include "kernels/memory/block_cache.h"
 
 #include <sys/mman.h>
 

@@ -1,4 +1,4 @@
-#include "kernels/work_ranges.h"
+#include "kernels/threads/work_ranges.h"
 
 #include <algorithm>
 #include <atomic>

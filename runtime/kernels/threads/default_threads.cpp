@@ -1,4 +1,4 @@
-#include "kernels/default_threads.h"
+#include "kernels/threads/default_threads.h"
 
 #include <fcntl.h>
 #include <sched.h>
