@@ -136,14 +136,10 @@ void elemt_of_columns(const char* function, const Step& step, const BackwardElem
 void carry_out(const char* function, const Step& step, const BackwardElemtOperands& o) {
   if (step.way == Way::columns) {
     elemt_of_columns(function, step, o);
-    return;
-  }
-  if (step.way == Way::kernel) {
-    run_elemt(function, step, o);
   } else {
-    for_each_part(step, [&](std::int64_t i) { run_elemt(function, step, o.part(step.parts[i])); });
+    run_elements(step, o,
+                 [&](const BackwardElemtOperands& part) { run_elemt(function, step, part); });
   }
-  finish(step);
 }
 
 /// The sums of dweight times invstd.

@@ -193,14 +193,9 @@ void carry_out(const char* function, const Step& step, const MomentsOperands& o)
 void carry_out(const char* function, const Step& step, const ElemtOperands& o) {
   if (step.way == Way::columns) {
     elemt_of_columns(function, step, o);
-    return;
-  }
-  if (step.way == Way::kernel) {
-    run_elemt(function, step, o);
   } else {
-    for_each_part(step, [&](std::int64_t i) { run_elemt(function, step, o.part(step.parts[i])); });
+    run_elements(step, o, [&](const ElemtOperands& part) { run_elemt(function, step, part); });
   }
-  finish(step);
 }
 
 void carry_out(const char* function, const Step& step, const InferOperands& o) {

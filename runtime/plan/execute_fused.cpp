@@ -32,14 +32,10 @@ void carry_out(const char* function, const Step& step, const ReluBackwardOperand
                 ReluBackwardOperands{fold.left_over(o.dy), fold.left_over(o.y), o.slope,
                                      fold.left_over(o.dx)});
     }
-    return;
-  }
-  if (step.way == Step::Way::kernel) {
-    run_relu(function, step, o);
   } else {
-    for_each_part(step, [&](std::int64_t i) { run_relu(function, step, o.part(step.parts[i])); });
+    run_elements(step, o,
+                 [&](const ReluBackwardOperands& part) { run_relu(function, step, part); });
   }
-  finish(step);
 }
 
 }  // namespace

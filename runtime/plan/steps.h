@@ -64,4 +64,15 @@ inline void finish(const Step& step) noexcept {
   }
 }
 
+/// Runs the elementwise kernel of a step on all of the data or on its parts, by run(operands).
+template <class Operands, class Run>
+void run_elements(const Step& step, const Operands& o, Run run) {
+  if (step.way == Step::Way::kernel) {
+    run(o);
+  } else {
+    for_each_part(step, [&](std::int64_t i) { run(o.part(step.parts[i])); });
+  }
+  finish(step);
+}
+
 }  // namespace halnorm::detail
