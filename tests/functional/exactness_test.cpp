@@ -234,3 +234,32 @@ TEST_F(Exactness, TwoValuesOfWhichOneIsNaN) {
     EXPECT_TRUE(std::isnan(got.y[0]) && std::isnan(got.y[1]));
   }
 }
+
+// The sums are given and finite, so that an element of dx depends on its own dy and x alone.
+TEST_F(Exactness, AnInfiniteGradientChangesNoOtherElementOfDx) {
+  constexpr std::int64_t rows = 300, channels = 5;
+  const Tensor x = Tensor::randn({rows, channels, 1}, 4);
+  const Tensor dy = Tensor::randn({rows, channels, 1}, 5);
+  const auto values = [&](std::uint64_t seed) {
+    return Tensor::randn({channels}, seed, halnorm::DType::Float64);
+  };
+  const Tensor invstd = Tensor::full({channels}, 0.3, halnorm::DType::Float64);
+  const Tensor count = Tensor::full({}, rows, halnorm::DType::Float64);
+  for (const float bad : {not_a_number, infinity, -infinity}) {
+    Tensor with_bad = dy.clone();
+    with_bad.data<float>()[7 * channels + 2] = bad;
+    everywhere([&](bool channels_last) {
+      const auto dx = [&](const Tensor& gradient) {
+        return F::batch_norm_backward_elemt(placed(gradient, channels_last),
+                                            placed(x, channels_last), values(6), invstd, {},
+                                            values(7), values(8), count)
+            .to_vector<float>();
+      };
+      const std::vector<float> want = dx(dy);
+      const std::vector<float> got = dx(with_bad);
+      for (std::size_t i = 0; i < want.size(); ++i) {
+        ASSERT_TRUE(i == 7 * channels + 2 ? !std::isfinite(got[i]) : got[i] == want[i]) << i;
+      }
+    });
+  }
+}
