@@ -13,10 +13,10 @@
 ///   its axes after the second form one contiguous axis L (NCL), or if its channel axis is
 ///   contiguous and the rows of C values have a constant distance (NLC, NC). Channels-last data
 ///   whose rows have a constant distance only within each item of the batch, as after a narrow()
-///   along L or with a repeated batch, is read without a copy if an item has 64 KB or more; the
-///   fused functions copy it. Any other x is copied once to a contiguous tensor, and the result has
-///   the bits of a call on that copy. Examples are smaller such items, a reordered batch, and a
-///   stride in the innermost axis.
+///   along L or with a repeated batch, is read without a copy if an item has 64 KB or more. Any
+///   other x is copied once to a contiguous tensor, and the result has the bits of a call on that
+///   copy. Examples are smaller items of this kind, a reordered batch, and a stride in the
+///   innermost axis.
 /// - Dtypes: x is Float16, BFloat16, Float32 or Float64. weight, bias, running_mean and running_var
 ///   are (C) of any of these. weight and bias have the same dtype, and so have running_mean and
 ///   running_var. An undefined weight means 1, an undefined bias 0. If x is Float64, these

@@ -70,8 +70,10 @@ TEST_P(BatchItems, AreReadAndWrittenInPlace) {
                   unit_of(GetParam()));
     }
   }
-  for (const char* function : {"batch_norm_infer", "batch_norm_train", "batch_norm_backward",
-                               "batch_norm_backward_infer", "batch_norm_moments"}) {
+  for (const char* function :
+       {"batch_norm_infer", "batch_norm_train", "batch_norm_backward", "batch_norm_backward_infer",
+        "batch_norm_moments", "batch_norm_fused_infer", "batch_norm_fused_train",
+        "batch_norm_fused_backward", "batch_norm_fused_backward_infer"}) {
     EXPECT_NE(halnorm::explain(function, x).find(" on 3 parts, one by one"), std::string::npos)
         << halnorm::explain(function, x);
   }
