@@ -72,7 +72,7 @@ BatchNormBackward run_backward(const char* function, const Tensor& dy_arg, const
   detail::Output dx(out, x_arg, layout, true);
   const detail::ViewOf view(layout, {&dy, &x, &dx.target()});
   const bool adds =
-      sums != nullptr && sums->goes_along(x, {&dy, &x, &weight, &mean, &invstd, &out});
+      sums != nullptr && sums->kernel_can_update(x, {&dy, &x, &weight, &mean, &invstd, &out});
   const Tensor dweight = adds ? sums->first : empty_gradient(x_arg);
   const Tensor dbias = adds ? sums->second : empty_gradient(x_arg);
   detail::execute(function,

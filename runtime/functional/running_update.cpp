@@ -8,7 +8,7 @@ namespace halnorm::detail {
 
 std::optional<RunningStatistics> RunningUpdate::statistics_for(
     const Tensor& x, std::initializer_list<const Tensor*> others) const {
-  if (!running_.goes_along(x, others)) {
+  if (!running_.kernel_can_update(x, others)) {
     return std::nullopt;
   }
   return RunningStatistics{channels_of(running_.first), channels_of(running_.second), factor_};

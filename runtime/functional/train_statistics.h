@@ -15,8 +15,9 @@ struct TrainStatistics {
 
 namespace functional {
 
-/// The public form with buffers for the statistics: a defined tensor of C values is used again, if
-/// nobody else holds it. m2 is left in `buffers`; mean and invstd are in the result.
+/// The public form with buffers for the statistics: a defined tensor of C values is used again, so
+/// that no other tensor may share its memory. m2 is left in `buffers`; mean and invstd are in the
+/// result.
 BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,
                                          const Tensor& running_var, const Tensor& weight,
                                          const Tensor& bias, double factor, double eps, Tensor out,

@@ -9,8 +9,7 @@
 #include "halnorm/dtype.h"
 
 /// @file
-/// The dtypes of the list in cmake/kernels.cmake, those of them that data may have in this build,
-/// and what follows from them.
+/// The dtypes of the list in cmake/kernels.cmake, and those that data may have in this build.
 
 namespace halnorm::detail {
 

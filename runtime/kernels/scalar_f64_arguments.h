@@ -6,7 +6,7 @@
 #include <cstdint>
 
 /// @file
-/// The arguments of the operations in scalar_f64.h, and what forwards and backwards share.
+/// The arguments of the operations in scalar_f64.h, and the code that forwards and backwards share.
 
 namespace halnorm::detail::scalar_f64 {
 

@@ -5,8 +5,8 @@ namespace halnorm::detail::scalar_f64 {
 
 namespace {
 
-/// The mean is corrected by the mean deviation from it, since the roundings of a long sum may be
-/// many of the deviations. An infinite one stays as it is.
+/// The mean. It is corrected by the mean deviation from it, because the rounding errors of a long
+/// sum may be larger than the deviations. An infinite mean is not corrected.
 void take_moments(const Data& x, std::int64_t c, double& mean, double& m2) {
   double sum = 0;
   x.for_each([&](std::int64_t n, std::int64_t l) { sum += x.at(n, c, l); });

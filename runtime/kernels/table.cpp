@@ -98,7 +98,8 @@ Target cpu_choice() {
   return static_cast<Target>(choice);
 }
 
-/// All kernels of a device type have one target, which is linked if a tensor is on such a device.
+/// All kernels of a device type have one target, which is linked if a tensor is on a device of the
+/// type.
 std::optional<Target> choice_for(DeviceType where) {
   switch (where) {
     case DeviceType::CPU:

@@ -39,7 +39,7 @@ struct Fold {
   }
 };
 
-/// The fold that makes kernels on such data faster, if there is one.
+/// The fold that makes kernels on the data faster, if there is one.
 std::optional<Fold> find_fold(const Views& data) noexcept;
 
 /// The same for sums over the rows of a channel. Many rows of few vectors each are folded too.

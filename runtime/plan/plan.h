@@ -60,9 +60,9 @@ class Plan {
   int count_ = 0;
 };
 
-/// The plans of the operations. `data` is x, what else is read, and what is written. `infer` and
-/// `elemt` are the plain operations or the fused ones, which read an addend too; without `train`,
-/// training takes moments first and elements then.
+/// The plans of the operations. `data` is x, the other inputs and the output. `infer` and `elemt`
+/// are the plain operations or the fused ones, which also read an addend. Without `train`, training
+/// runs moments and then elements.
 Plan plan_moments(const Views& data);                   ///< {x}
 Plan plan_elemt(const Views& data, const Rows& elemt);  ///< {x, y} or {x, addend, y}
 Plan plan_backward_reduce(const Views& data);           ///< {x, dy}

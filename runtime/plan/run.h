@@ -9,7 +9,7 @@
 
 namespace halnorm::detail {
 
-/// What a kernel takes for an operand: a buffer for views and channels, the address of a scalar.
+/// The argument of a kernel for an operand: a buffer for views and channels, a scalar's address.
 template <class Operand>
 class Argument {
  public:

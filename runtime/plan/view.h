@@ -19,8 +19,8 @@ namespace halnorm::detail {
 
 inline constexpr std::int64_t line_bytes = 64;  ///< of a cache
 
-/// Elements, and how far they lie apart, that a kernel's 32-bit indices reach: kernels that store
-/// whole cache lines count to the end of the last one, beyond the last element.
+/// The largest number and offset of elements for a kernel's 32-bit indices. Kernels that store
+/// whole cache lines count to the end of the last line, beyond the last element.
 inline constexpr std::int64_t max_kernel_offset =
     std::numeric_limits<std::int32_t>::max() - line_bytes;
 
@@ -29,9 +29,9 @@ struct Box {
   std::int64_t first_n, n, first_c, c, first_l, l;
 };
 
-/// Where the elements of a data tensor lie: (n, c, l) with L innermost, or, in NLC, rows n of C
-/// values, with L = 1. Rows that do not all lie at one distance are N items of L rows each, which
-/// kernels take one by one. The innermost axis steps by one. 64 bits throughout.
+/// A view of a data tensor: (n, c, l) with L innermost or, in NLC, rows n of C values with L = 1.
+/// Rows without a constant distance are N items of L rows each, and a kernel processes one item.
+/// The innermost stride is 1. Extents and strides have 64 bits.
 struct View {
   std::byte* data;
   DType dtype;
@@ -122,7 +122,7 @@ class Boxes {
  public:
   Boxes() = default;  ///< uninitialized
 
-  /// Boxes of at most so many elements: whole rows where they fit, else channels of one row, else
+  /// Boxes of at most `elements`: whole rows if one fits, otherwise channels of one row, otherwise
   /// parts of one channel's row.
   Boxes(const View& shape, std::int64_t elements);
 

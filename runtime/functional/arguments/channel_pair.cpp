@@ -8,7 +8,8 @@
 
 namespace halnorm::detail {
 
-bool ChannelPair::goes_along(const Tensor& x, std::initializer_list<const Tensor*> others) const {
+bool ChannelPair::kernel_can_update(const Tensor& x,
+                                    std::initializer_list<const Tensor*> others) const {
   const DType wanted = x.dtype() == DType::Float64 ? DType::Float64 : DType::Float32;
   return x.device() != Device::cpu() && first.dtype() == wanted && second.dtype() == wanted &&
          first.is_contiguous() && second.is_contiguous() && can_add_channels(first) &&

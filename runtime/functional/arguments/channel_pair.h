@@ -19,7 +19,8 @@ struct ChannelPair {
   /// Whether the kernel for x can update the pair. It has to be a device's kernel, and the tensors
   /// contiguous, of the kernel's parameter dtype, and apart from `others`: a thread could read
   /// memory that another thread has already written.
-  [[nodiscard]] bool goes_along(const Tensor& x, std::initializer_list<const Tensor*> others) const;
+  [[nodiscard]] bool kernel_can_update(const Tensor& x,
+                                       std::initializer_list<const Tensor*> others) const;
 };
 
 }  // namespace detail

@@ -4,7 +4,7 @@
 #include <memory>
 
 /// @file
-/// The workspace of a call, and memory of small tensors. Each thread keeps the blocks that it
+/// The workspace of a call, and the memory of small tensors. Each thread keeps the blocks that it
 /// frees, up to a limit, so that its next call allocates nothing.
 
 namespace halnorm::detail {
@@ -27,7 +27,7 @@ KeptObject* take_object() noexcept;
 /// Keeps the object, or destroys it.
 void keep_object(KeptObject* object) noexcept;
 
-/// Frees what this thread keeps.
+/// Frees the blocks and objects that this thread keeps.
 void free_kept_memory() noexcept;
 
 /// Threads keep blocks until the library is unloaded. Blocks of a thread that exists longer stay
