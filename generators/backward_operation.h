@@ -5,18 +5,18 @@
 
 namespace halnorm {
 
-/// The base of the backward passes of training: the gradients of weight and bias. With `adds` they
-/// are added to existing gradients, which are two more inputs.
+/// The base of the backward passes of training: the gradients of weight and bias. With `accumulate`
+/// they are added to existing gradients, which are two more inputs.
 template <class Derived>
 class BackwardOperation : public Operation<Derived> {
  public:
   /// For devices, on which a launch takes longer than the addition.
-  Halide::GeneratorParam<bool> adds{"adds", false};
+  Halide::GeneratorParam<bool> accumulate{"accumulate", false};
 
  protected:
   /// The last inputs: the existing gradients, which may be the outputs themselves.
   void add_old_gradients() {
-    if (adds) {
+    if (accumulate) {
       const Halide::Type type = this->gradient_type();
       old_dweight_ = this->template add_input<Halide::Buffer<>>("old_dweight", type, 1);
       old_dbias_ = this->template add_input<Halide::Buffer<>>("old_dbias", type, 1);
@@ -37,7 +37,7 @@ class BackwardOperation : public Operation<Derived> {
   [[nodiscard]] schedule::PerChannel gradients(Output& dweight, Output& dbias, const X& x) {
     this->per_channel(dweight, x);
     this->per_channel(dbias, x);
-    if (adds) {
+    if (accumulate) {
       this->per_channel(*old_dweight_, x);
       this->per_channel(*old_dbias_, x);
     }
@@ -50,7 +50,7 @@ class BackwardOperation : public Operation<Derived> {
   [[nodiscard]] Halide::Expr rounded(const Halide::Expr& gradient, OldGradient* old,
                                      const Halide::Var& c) const {
     return Halide::cast(this->gradient_type(),
-                        adds ? Halide::cast<double>((*old)(c)) + gradient : gradient);
+                        accumulate ? Halide::cast<double>((*old)(c)) + gradient : gradient);
   }
 
   OldGradient* old_dweight_ = nullptr;

@@ -29,7 +29,7 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
   void generate() {
     gradient_ = algorithm::input_gradient(values(dy), values(x), domain(x), mean, invstd, weight,
                                           sum_dy, sum_dy_xmu, count);
-    gradient_.dx = laid_out(gradient_.dx, gradient_.lines, domain(x));
+    gradient_.dx = laid_out(gradient_.dx, gradient_.cache_lines, domain(x));
     dx = gradient_.dx;
   }
 
@@ -54,5 +54,5 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormBackwardElemt, batch_norm_backward_elemt)
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_elemt_stream, batch_norm_backward_elemt,
-                                {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_elemt_nontemporal, batch_norm_backward_elemt,
+                                {{"nontemporal", "true"}})

@@ -45,7 +45,7 @@ class BatchNormBackwardReduce : public halnorm::Operation<BatchNormBackwardReduc
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormBackwardReduce, batch_norm_backward_reduce)
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_reduce_stream, batch_norm_backward_reduce,
-                                {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_reduce_nontemporal, batch_norm_backward_reduce,
+                                {{"nontemporal", "true"}})
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_reduce_exact, batch_norm_backward_reduce,
                                 {{"exact", "true"}})

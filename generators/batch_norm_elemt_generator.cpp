@@ -25,7 +25,7 @@ class BatchNormElemt : public halnorm::Operation<BatchNormElemt> {
 
   void generate() {
     normalize_ = algorithm::normalize(values(x), domain(x), mean, invstd, weight, bias);
-    normalize_.y = laid_out(normalize_.y, normalize_.lines, domain(x));
+    normalize_.y = laid_out(normalize_.y, normalize_.cache_lines, domain(x));
     y = normalize_.y;
   }
 
@@ -47,4 +47,5 @@ class BatchNormElemt : public halnorm::Operation<BatchNormElemt> {
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormElemt, batch_norm_elemt)
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_elemt_stream, batch_norm_elemt, {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_elemt_nontemporal, batch_norm_elemt,
+                                {{"nontemporal", "true"}})

@@ -29,7 +29,7 @@ class BatchNormFusedElemt : public halnorm::Operation<BatchNormFusedElemt> {
   void generate() {
     normalize_ = algorithm::normalize_add_relu(values(x), values(addend), domain(x), mean, invstd,
                                                weight, bias, slope);
-    normalize_.y = laid_out(normalize_.y, normalize_.lines, domain(x));
+    normalize_.y = laid_out(normalize_.y, normalize_.cache_lines, domain(x));
     y = normalize_.y;
   }
 
@@ -52,5 +52,5 @@ class BatchNormFusedElemt : public halnorm::Operation<BatchNormFusedElemt> {
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormFusedElemt, batch_norm_fused_elemt)
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_elemt_stream, batch_norm_fused_elemt,
-                                {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_elemt_nontemporal, batch_norm_fused_elemt,
+                                {{"nontemporal", "true"}})

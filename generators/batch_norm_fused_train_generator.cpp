@@ -31,7 +31,7 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    moments_ = algorithm::moments(values(x), d, block_sizes(small, true));
+    moments_ = algorithm::moments(values(x), d, block_sizes(single_pass, true));
     make_statistics(moments_, d.count(), eps);
     normalize_ = algorithm::normalize_add_relu(values(x), values(addend), d, batch_mean,
                                                batch_invstd, weight, bias, slope);
@@ -46,7 +46,7 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
     like(y, x);
     per_channel_input(weight, x);
     per_channel_input(bias, x);
-    architecture(small)->train(moments_, normalize_, statistics(mean, invstd, m2, x));
+    architecture(single_pass)->train(moments_, normalize_, statistics(mean, invstd, m2, x));
   }
 
  private:
@@ -57,9 +57,10 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormFusedTrain, batch_norm_fused_train)
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_update, batch_norm_fused_train,
-                                {{"updates", "true"}})
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_small, batch_norm_fused_train,
-                                {{"small", "true"}})
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_update_small, batch_norm_fused_train,
-                                {{"updates", "true"}, {"small", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_with_running_stats, batch_norm_fused_train,
+                                {{"with_running_stats", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_single_pass, batch_norm_fused_train,
+                                {{"single_pass", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_with_running_stats_single_pass,
+                                batch_norm_fused_train,
+                                {{"with_running_stats", "true"}, {"single_pass", "true"}})

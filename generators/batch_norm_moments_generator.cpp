@@ -37,6 +37,6 @@ class BatchNormMoments : public halnorm::Operation<BatchNormMoments> {
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormMoments, batch_norm_moments)
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_moments_stream, batch_norm_moments,
-                                {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_moments_nontemporal, batch_norm_moments,
+                                {{"nontemporal", "true"}})
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_moments_exact, batch_norm_moments, {{"exact", "true"}})

@@ -2,9 +2,9 @@
 
 #include <Halide.h>
 
-#include "algorithm/carrier.h"
+#include "algorithm/aligned_output.h"
+#include "algorithm/half_precision.h"
 #include "algorithm/layout.h"
-#include "algorithm/lines.h"
 #include "schedule/checks.h"
 #include "schedule/prefetch.h"
 #include "schedule/schedule.h"
@@ -24,15 +24,15 @@ class Operation : public Halide::Generator<Derived> {
       {{"ncl", algorithm::Layout::NCL}, {"nlc", algorithm::Layout::NLC}}};
 
   /// See schedule::Tuning.
-  Halide::GeneratorParam<int> tune_task_elements{"tune_task_elements", 0};
-  Halide::GeneratorParam<int> tune_strip_vectors{"tune_strip_vectors", 0};
-  Halide::GeneratorParam<int> tune_near_elements{"tune_near_elements", 0};
-  Halide::GeneratorParam<int> tune_cached_bytes{"tune_cached_bytes", 0};
+  Halide::GeneratorParam<int> grain_size{"grain_size", 0};
+  Halide::GeneratorParam<int> channel_tile{"channel_tile", 0};
+  Halide::GeneratorParam<int> chunk_elements{"chunk_elements", 0};
+  Halide::GeneratorParam<int> l2_bytes{"l2_bytes", 0};
 
   /// For data beyond the caches, on x86: the kernel prefetches its inputs and writes its output in
-  /// whole cache lines. cmake/streaming.cmake then sets the level of the prefetches and makes the
-  /// stores non-temporal, which Halide 21 cannot.
-  Halide::GeneratorParam<bool> streams{"streams", false};
+  /// whole cache lines. cmake/nontemporal.cmake makes these stores non-temporal, because Halide 21
+  /// has no non-temporal stores.
+  Halide::GeneratorParam<bool> nontemporal{"nontemporal", false};
 
   /// On CPUs: the sums of float32 data are double from the first addition on. For channels of few
   /// values, whose statistics would show the rounding of float32.
@@ -42,7 +42,7 @@ class Operation : public Halide::Generator<Derived> {
   Halide::GeneratorParam<bool> checks{"checks", true};
 
   /// On CUDA: in NCL the partial sums of a warp are added by shuffles, not through shared memory.
-  Halide::GeneratorParam<bool> gpu_lanes{"gpu_lanes", true};
+  Halide::GeneratorParam<bool> warp_shuffle{"warp_shuffle", true};
 
  protected:
   Halide::Pipeline build_pipeline() override {
@@ -82,7 +82,7 @@ class Operation : public Halide::Generator<Derived> {
 
   /// The type of the data's buffers.
   [[nodiscard]] Halide::Type data_type() const {
-    return carried() ? Halide::Type(Halide::UInt(16)) : Halide::Type(dtype);
+    return as_bits() ? Halide::Type(Halide::UInt(16)) : Halide::Type(dtype);
   }
 
   template <class Buffer>
@@ -95,15 +95,15 @@ class Operation : public Halide::Generator<Derived> {
     return this->get_target().has_feature(Halide::Target::CUDA);
   }
 
-  /// Whether the buffers have the bits of 16-bit numbers as integers: see algorithm/carrier.h.
-  [[nodiscard]] bool carried() const {
+  /// Whether the buffers have the bits of 16-bit numbers as integers: algorithm/half_precision.h.
+  [[nodiscard]] bool as_bits() const {
     const Halide::Type t = dtype;
     return t.bits() == 16 && this->get_target().has_gpu_feature();
   }
 
   /// The values of a data buffer.
   [[nodiscard]] Halide::Func values(const Halide::Func& b) const {
-    if (!carried()) {
+    if (!as_bits()) {
       return b;
     }
     Halide::Func f("values");
@@ -113,7 +113,7 @@ class Operation : public Halide::Generator<Derived> {
 
   /// Values of the data's type in the type of the output buffer: a Func of the same variables.
   [[nodiscard]] Halide::Func stored(const Halide::Func& f) const {
-    if (!carried()) {
+    if (!as_bits()) {
       return f;
     }
     Halide::Func bits(f.name() + "_bits");
@@ -142,24 +142,24 @@ class Operation : public Halide::Generator<Derived> {
     note_strides(b);
   }
 
-  /// The Func that writes the data. `lines` is set if it writes whole cache lines.
-  [[nodiscard]] Halide::Func laid_out(const Halide::Func& f, Halide::RDom& lines,
+  /// The Func that writes the data. `cache_lines` is set if it writes whole cache lines.
+  [[nodiscard]] Halide::Func laid_out(const Halide::Func& f, Halide::RDom& cache_lines,
                                       const algorithm::Domain& d) const {
-    if (!streams) {
+    if (!nontemporal) {
       return stored(f);
     }
     const Halide::Type data = dtype;
-    const algorithm::Lines in_lines =
-        algorithm::in_lines(f, d, schedule::line_bytes / data.bytes());
-    lines = in_lines.r;
-    return in_lines.y;
+    const algorithm::AlignedOutput aligned =
+        algorithm::aligned_output(f, d, schedule::line_bytes / data.bytes());
+    cache_lines = aligned.r;
+    return aligned.y;
   }
 
   /// A buffer with x's extents that the kernel writes.
   template <class Buffer, class X>
   void written(Buffer& b, const X& x) {
     like(b, x);
-    if (streams) {
+    if (nontemporal) {
       b.set_host_alignment(schedule::line_bytes);
     }
   }
@@ -186,7 +186,7 @@ class Operation : public Halide::Generator<Derived> {
 
   /// The last call of a schedule; `order` is the order in which the kernel reads its data.
   void reads(schedule::Reading reading) {
-    if (streams) {
+    if (nontemporal) {
       schedule::fetch_ahead(this->get_pipeline(), reading);
     }
   }
@@ -195,29 +195,29 @@ class Operation : public Halide::Generator<Derived> {
   [[nodiscard]] algorithm::Domain domain(const X& x) const {
     return algorithm::domain_of(x, layout);
   }
-  /// `small`: for channels of few values; see schedule::make_small().
-  [[nodiscard]] std::unique_ptr<schedule::Schedule> architecture(bool small = false) const {
+  /// `single_pass`: for channels of few values; see schedule::make_single_pass().
+  [[nodiscard]] std::unique_ptr<schedule::Schedule> architecture(bool single_pass = false) const {
     if (this->using_autoscheduler()) {
       return schedule::left_to_halide(this->get_target());
     }
-    if (small) {
-      return schedule::make_small(this->get_target(), strides_, gpu_lanes);
+    if (single_pass) {
+      return schedule::make_single_pass(this->get_target(), strides_, warp_shuffle);
     }
     return schedule::make(this->get_target(),
-                          {.task_elements = tune_task_elements,
-                           .strip_vectors = tune_strip_vectors,
-                           .near_elements = tune_near_elements,
-                           .cached_bytes = tune_cached_bytes},
-                          strides_, gpu_lanes);
+                          {.grain_size = grain_size,
+                           .channel_tile = channel_tile,
+                           .chunk_elements = chunk_elements,
+                           .l2_bytes = l2_bytes},
+                          strides_, warp_shuffle);
   }
   /// Fused operations are always exact. Kernels for data beyond the caches are never exact, so that
   /// their bits do not depend on the address of an output.
-  [[nodiscard]] algorithm::BlockSizes block_sizes(bool small = false,
+  [[nodiscard]] algorithm::BlockSizes block_sizes(bool single_pass = false,
                                                   bool always_exact = false) const {
     const Halide::Type data = dtype;
     const bool float32 = data == Halide::Float(32);
-    const bool in_double = small || (float32 && (exact || always_exact));
-    return architecture(small)->block_sizes(layout, data, in_double);
+    const bool in_double = single_pass || (float32 && (exact || always_exact));
+    return architecture(single_pass)->block_sizes(layout, data, in_double);
   }
 
   template <class Buffer>

@@ -22,7 +22,7 @@ class ReluBackward : public halnorm::Operation<ReluBackward> {
 
   void generate() {
     rectified_ = algorithm::rectified(values(dy), values(y), domain(dy), slope);
-    rectified_.dx = laid_out(rectified_.dx, rectified_.lines, domain(dy));
+    rectified_.dx = laid_out(rectified_.dx, rectified_.cache_lines, domain(dy));
     dx = rectified_.dx;
   }
 
@@ -41,4 +41,4 @@ class ReluBackward : public halnorm::Operation<ReluBackward> {
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(ReluBackward, relu_backward)
-HALIDE_REGISTER_GENERATOR_ALIAS(relu_backward_stream, relu_backward, {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(relu_backward_nontemporal, relu_backward, {{"nontemporal", "true"}})

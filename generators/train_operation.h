@@ -6,21 +6,21 @@
 
 namespace halnorm {
 
-/// The base of training forwards: the batch statistics. With `updates` the kernel also updates
-/// running statistics, with two more inputs, a scalar and two more outputs.
+/// The base of training forwards: the batch statistics. With `with_running_stats` the kernel also
+/// updates running statistics, with two more inputs, a scalar and two more outputs.
 template <class Derived>
 class TrainOperation : public Operation<Derived> {
  public:
-  /// For few values: see schedule::make_small().
-  Halide::GeneratorParam<bool> small{"small", false};
+  /// For few values: see schedule::make_single_pass().
+  Halide::GeneratorParam<bool> single_pass{"single_pass", false};
   /// For devices, on which a launch takes longer than the update.
-  Halide::GeneratorParam<bool> updates{"updates", false};
+  Halide::GeneratorParam<bool> with_running_stats{"with_running_stats", false};
 
  protected:
   /// The last arguments: running_mean, running_var, factor; new_running_mean, new_running_var,
   /// which may be the old statistics themselves.
   void add_running_stats() {
-    if (!updates) {
+    if (!with_running_stats) {
       return;
     }
     const Halide::Type type = this->parameter_type();
@@ -47,7 +47,7 @@ class TrainOperation : public Operation<Derived> {
     mean(c) = batch_mean(c);
     invstd(c) = normalize.invstd(c);
     m2(c) = moments.total(c)[1];
-    if (updates) {
+    if (with_running_stats) {
       Halide::Func squares("squares");
       squares(c) = moments.total(c)[1];
       const algorithm::RunningStats r = algorithm::running_stats(
@@ -65,7 +65,7 @@ class TrainOperation : public Operation<Derived> {
     this->per_channel(invstd, x);
     this->per_channel(m2, x);
     schedule::PerChannel all{mean, invstd, m2};
-    if (updates) {
+    if (with_running_stats) {
       this->per_channel(*running_mean_, x);
       this->per_channel(*running_var_, x);
       this->per_channel(*new_running_mean_, x);

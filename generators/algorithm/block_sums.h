@@ -3,20 +3,20 @@
 #include <functional>
 #include <vector>
 
+#include "cross_warp.h"
 #include "layout.h"
-#include "meeting.h"
 
 namespace halnorm::algorithm {
 
-/// Devices: the thread grid that sums a block, at most `warps` warps of `width` threads
-/// ("walkers"). In NCL the threads are side by side along a row, or, if the row has fewer values,
-/// in several rows. In NLC each thread reads the rows of one channel.
-struct Walkers {
-  int width = 1, warps = 0;  ///< 0 warps: no thread grid
-  int together = 1;          ///< unroll: loads of a thread that are in flight at once
-  int piece = 1;             ///< NCL: values of one load, if rows consist of such pieces
-  int channels = 1;          ///< NLC: neighbouring channels of a block
-  bool halving = false;      ///< a warp's sums are reduced by halves, not one by one
+/// Devices: the thread grid that sums a block, at most `warps` warps of `width` threads. In
+/// NCL the threads are side by side along a row, or, if the row has fewer values, in several rows.
+/// In NLC each thread reads the rows of one channel.
+struct ThreadGrid {
+  int width = 1, warps = 0;   ///< 0 warps: no thread grid
+  int unroll = 1;             ///< loads of a thread that are in flight at once
+  int piece = 1;              ///< NCL: values of one load, if rows consist of such pieces
+  int channels = 1;           ///< NLC: neighbouring channels of a block
+  bool warp_shuffle = false;  ///< a warp's sums are reduced by shuffles, not one by one
 };
 
 /// The block sizes: the number of values that are summed in the data's own precision before double
@@ -30,14 +30,14 @@ struct BlockSizes {
   int block_values = 1;  ///< a block has rows with about this many values in all,
   int min_rows = 1;      ///< NLC: but at least this many rows,
   int max_rows = 1;      ///< and at most this many, because one lane may have to add them all
-  /// NLC: up to this many channels, rows that are summed together are as far apart as their block
+  /// NLC: up to this many channels, rows of a group are as far apart as their block
   /// allows; with more channels they are neighbours. The second limit is for sums of several
   /// tensors.
   int channels_apart = 0, channels_apart_of_several = 0;
   bool whole = false;           ///< a channel is one block, for any number of rows
   bool in_double = false;       ///< sums are double from the first addition on, for every dtype
   bool shift_by_first = false;  ///< the shift is a channel's first value, not one of its middle
-  Walkers walkers{};            ///< devices: the thread grid of a block
+  ThreadGrid threads{};         ///< devices: the thread grid of a block
   int blocks = 0;               ///< with a thread grid: the most blocks in all,
   int most_in_channel = 0;      ///< and of one channel; a block grows until both hold
 
@@ -50,8 +50,8 @@ struct BlockGrid {
   Domain domain;
   int width = 1, lanes = 1;
   bool whole = false;
-  Halide::Expr far_apart;  ///< NLC: whether rows that are summed together are far apart
-  Walkers walkers;
+  Halide::Expr far_apart;  ///< NLC: whether the rows of a group are far apart
+  ThreadGrid threads;
   Halide::Expr warps;             ///< warps of the thread grid that have values
   Halide::Expr row_length, rows;  ///< extents of a full block; the last one may be smaller
   Halide::Expr cuts, groups;      ///< blocks along L and along N
@@ -63,7 +63,7 @@ struct BlockGrid {
   [[nodiscard]] int step() const { return width * lanes; }
   [[nodiscard]] Halide::Expr first_l(const Halide::Expr& jl) const { return jl * row_length; }
   [[nodiscard]] Halide::Expr first_n(const Halide::Expr& jn) const { return jn * rows; }
-  /// NLC: the distance of rows that are summed together, and of the first rows of groups.
+  /// NLC: the distance of a group's rows, and of the first rows of groups.
   [[nodiscard]] Halide::Expr apart(const Halide::Expr& jn) const;
   [[nodiscard]] Halide::Expr group_step() const;
   /// Row r of a group; r counts existing rows.
@@ -84,8 +84,8 @@ struct BlockGrid {
 
  private:
   void cut_for_vectors(const BlockSizes& sizes);
-  void cut_for_walkers(const BlockSizes& sizes);
-  void cut_for_walkers_along_rows(const BlockSizes& sizes);
+  void cut_for_threads(const BlockSizes& sizes);
+  void cut_for_threads_along_rows(const BlockSizes& sizes);
 };
 
 /// One element and the block it belongs to.
@@ -110,22 +110,23 @@ struct BlockSums {
   Halide::Func lanes{"lanes"};      ///< NCL, (w, u, c, jl, jn): the partial sums of a block
   Halide::Func lane{"lane"};        ///< NCL, (w, c, jl, jn): the sums over all its vectors
   Halide::Func row_sum{"row_sum"};  ///< NCL, (row, c, jl, jn): a row that is shorter than a vector
-  Halide::Func together{"together"};  ///< NLC, (u, c, jl, jn): a group of rows
+  Halide::Func unrolled{"unrolled"};  ///< NLC, (u, c, jl, jn): the sum of a group of rows
   Halide::Func sums{"sums"};          ///< (c, jl, jn)
-  Halide::RDom full;                  ///< NCL: the main loop over a block's rows
-  Halide::RDom rest;                  ///< NCL: the vector tail of each row; NLC: the remaining rows
-  Halide::RDom few, rows;  ///< NCL: the scalar tail: values of rows without a whole vector
-  Halide::RDom across;     ///< NCL: the values of a vector; NLC: the groups of rows
+  Halide::RDom main;                  ///< NCL: the main loop over a block's rows
+  Halide::RDom vector_tail;           ///< NCL: the vectors of a row after its last whole step
+  Halide::RDom tail;  ///< NLC: the rows after the last whole group; thread grid: the last step
+  Halide::RDom scalar_tail, rows;  ///< NCL: the values of rows without a whole vector
+  Halide::RDom across;             ///< NCL: the values of a vector; NLC: the groups of rows
 
   Halide::Var g{"g"}, e{"e"}, t{"t"}, turn{"turn"}, other{"other"};
   Halide::Func path{"path"};  ///< (w, g, jl, jn): the position of a thread
   /// Loaded pieces of the tensors, (e, t, w, g, c, jl, jn, turn, other): e is the value in a piece,
   /// t the piece in a step.
   std::vector<Halide::Func> pieces;
-  Halide::Func walk{"walk"};         ///< thread grid, (w, g, c, jl, jn): the sums of a thread
-  Halide::Func walked{"walked"};     ///< the same in shared memory
-  std::vector<Halide::Func> halves;  ///< halving: half of a warp's sums, a quarter, ..., 4
-  Meeting meeting;                   ///< the cross-warp reduction, (c, jl, jn)
+  Halide::Func thread_sum{"thread_sum"};  ///< thread grid, (w, g, c, jl, jn): the sums of a thread
+  Halide::Func shared_sum{"shared_sum"};  ///< the same in shared memory
+  std::vector<Halide::Func> shuffled;     ///< by shuffles: half of a warp's sums, a quarter, ..., 4
+  CrossWarpSum across_warps;              ///< the cross-warp reduction, (c, jl, jn)
 };
 
 using Terms = std::function<Halide::Tuple(const Place&)>;
@@ -146,9 +147,9 @@ struct Reduction {
   Halide::Func pivot{"pivot"};  ///< (c, jl, jn): devices: the shift, from the kernel of blocks
 
   Halide::Var w{"w"}, g{"g"};
-  Halide::Func gathering{"gathering"};  ///< thread grid, (w, g, c): partial merges; if defined
-  Halide::Func gathered{"gathered"};    ///< the same in shared memory
-  Meeting met;                          ///< (c): their cross-warp reduction
+  Halide::Func partial{"partial"};  ///< thread grid, (w, g, c): partial merges; if defined
+  Halide::Func shared_partial{"shared_partial"};  ///< the same in shared memory
+  CrossWarpSum across_warps;                      ///< (c): their cross-warp reduction
 };
 
 /// The type in which values of this data are computed.

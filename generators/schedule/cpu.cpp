@@ -25,8 +25,11 @@ void sum_in_lanes(Reduction& r, const LoopLevel& at) {
   b.row_sum.update().unscheduled();
   b.sums.update(1).unscheduled();
   b.lanes.compute_at(at).vectorize(b.w).unroll(b.u);
-  b.lanes.update(0).reorder(b.w, b.u, b.full.x, b.full.y).vectorize(b.w).unroll(b.u);
-  b.lanes.update(1).reorder(b.w, b.rest.x, b.rest.y).vectorize(b.w).unroll(b.rest.x);
+  b.lanes.update(0).reorder(b.w, b.u, b.main.x, b.main.y).vectorize(b.w).unroll(b.u);
+  b.lanes.update(1)
+      .reorder(b.w, b.vector_tail.x, b.vector_tail.y)
+      .vectorize(b.w)
+      .unroll(b.vector_tail.x);
 }
 
 /// The blocks of a task's channels, in the order of memory: channels innermost.
@@ -49,8 +52,8 @@ void sum_in_columns(Reduction& r, const LoopLevel& at) {
   const int width = r.grid.width;
   b.sums.compute_at(at).vectorize(b.c, width, guarded);
   b.sums.update(0).reorder(b.c, b.across.x).vectorize(b.c, width, guarded);
-  b.together.compute_at(b.sums, b.c);
-  b.sums.update(1).reorder(b.c, b.rest.x).vectorize(b.c, width, guarded);
+  b.unrolled.compute_at(b.sums, b.c);
+  b.sums.update(1).reorder(b.c, b.tail.x).vectorize(b.c, width, guarded);
 }
 
 std::vector<Func> coefficients_of(const InputGradient& g) {
@@ -77,10 +80,10 @@ void in_vectors(Func f, int width, const Strides& strides) {
 
 Cpu::Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own, Strides strides)
     : target_(target),
-      tuning_{.task_elements = value_or(tuned.task_elements, own.task_elements),
-              .strip_vectors = value_or(tuned.strip_vectors, own.strip_vectors),
-              .near_elements = value_or(tuned.near_elements, own.near_elements),
-              .cached_bytes = value_or(tuned.cached_bytes, own.cached_bytes)},
+      tuning_{.grain_size = value_or(tuned.grain_size, own.grain_size),
+              .channel_tile = value_or(tuned.channel_tile, own.channel_tile),
+              .chunk_elements = value_or(tuned.chunk_elements, own.chunk_elements),
+              .l2_bytes = value_or(tuned.l2_bytes, own.l2_bytes)},
       strides_(std::move(strides)) {}
 
 /// Blocks of whole rows in parallel, then a short serial merge. Several rows are summed in
@@ -89,14 +92,14 @@ Cpu::Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own, S
 void Cpu::reduce_rows(Reduction& r) const {
   const Var co("co"), ci("ci"), task("task");
   const int width = r.grid.width;
-  const Expr strip = strip_of(r.grid.domain, width);
+  const Expr tile = channel_tile_of(r.grid.domain, width);
   r.merged.compute_root().vectorize(r.c, width, guarded);
   if (r.total.defined()) {
     r.total.compute_root().vectorize(r.c, width, guarded);
   }
   r.merged.update().reorder(r.c, r.order.x, r.order.y).vectorize(r.c, width, guarded);
   r.block.compute_root()
-      .split(r.c, co, ci, strip, guarded)
+      .split(r.c, co, ci, tile, guarded)
       .vectorize(ci, width, guarded)
       .reorder(ci, r.jl, co, r.jn)
       .fuse(co, r.jn, task)
@@ -105,7 +108,7 @@ void Cpu::reduce_rows(Reduction& r) const {
     r.shift.compute_root().vectorize(r.c, width, guarded);
   }
   sum_in_columns(r, LoopLevel(r.block, task));
-  r.part.together.vectorize(r.part.c);
+  r.part.unrolled.vectorize(r.part.c);
 }
 
 /// Statistics and the pass that uses them. In NCL one parallel region: a task reads its channels
@@ -158,14 +161,14 @@ void Cpu::reduce_only(Reduction& r, const PerChannel& outputs) const {
 }
 
 void Cpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
-  const Axes axes = axes_of({s.l, s.c, s.n, s.lines}, m.grid.domain);
+  const Axes axes = axes_of({s.l, s.c, s.n, s.cache_lines}, m.grid.domain);
   write_wide_rows(s.y, axes, m.grid.domain);
   reduce_and_write(m, s.y, axes, {s.invstd, s.center, s.scale, s.offset}, statistics,
                    s.y.types()[0].bytes());
 }
 
 void Cpu::elementwise(Normalize& s, const Domain& d) const {
-  const Axes axes = axes_of({s.l, s.c, s.n, s.lines}, d);
+  const Axes axes = axes_of({s.l, s.c, s.n, s.cache_lines}, d);
   write_wide_rows(s.y, axes, d);
   write_only(s.y, axes, d, {s.invstd, s.center, s.scale, s.offset});
 }
@@ -173,7 +176,7 @@ void Cpu::elementwise(Normalize& s, const Domain& d) const {
 void Cpu::moments(Reduction& m, const PerChannel& statistics) const { reduce_only(m, statistics); }
 
 void Cpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
-  const Axes axes = axes_of({g.l, g.c, g.n, g.lines}, s.about_center.grid.domain);
+  const Axes axes = axes_of({g.l, g.c, g.n, g.cache_lines}, s.about_center.grid.domain);
   write_wide_rows(g.dx, axes, s.about_center.grid.domain);
   std::vector<Func> all = coefficients_of(g);
   all.push_back(s.center);
@@ -186,13 +189,13 @@ void Cpu::backward_reduce(GradientSums& s, const PerChannel& sums) const {
 }
 
 void Cpu::backward_elementwise(InputGradient& g, const Domain& d) const {
-  const Axes axes = axes_of({g.l, g.c, g.n, g.lines}, d);
+  const Axes axes = axes_of({g.l, g.c, g.n, g.cache_lines}, d);
   write_wide_rows(g.dx, axes, d);
   write_only(g.dx, axes, d, coefficients_of(g));
 }
 
 void Cpu::rectified(algorithm::Rectified& r, const Domain& d) const {
-  const Axes axes = axes_of({r.l, r.c, r.n, r.lines}, d);
+  const Axes axes = axes_of({r.l, r.c, r.n, r.cache_lines}, d);
   write_wide_rows(r.dx, axes, d);
   write_only(r.dx, axes, d, {});
 }

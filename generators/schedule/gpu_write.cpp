@@ -79,10 +79,10 @@ BlockGrid columns_of(const Written& y) {
   constexpr int width = 8;
   constexpr int most = 480;  // with a sixteenth more, an H100 still runs all at once
   const int channels = channels_of(y.data);
-  const int walkers = threads / channels;
+  const int rows = threads / channels;
   return {y.domain,
-          {.min_rows = walkers * vector_of(y.data) * y.rows,
-           .walkers = {.width = width, .warps = walkers / width, .channels = channels},
+          {.min_rows = rows * vector_of(y.data) * y.rows,
+           .threads = {.width = width, .warps = rows / width, .channels = channels},
            .blocks = most,
            .most_in_channel = most}};
 }
@@ -99,7 +99,7 @@ const Var once("once"), one("one");
 /// which also has loops over blocks of rows.
 template <class Schedule>
 void cut_channels(Schedule& f, const Var& c, const BlockGrid& grid, int size) {
-  const int channels = grid.walkers.channels;
+  const int channels = grid.threads.channels;
   if (channels > 1) {
     f.split(c, c, v, size, tail_of(size));
   }
@@ -109,7 +109,7 @@ void cut_channels(Schedule& f, const Var& c, const BlockGrid& grid, int size) {
       .split(of_one, one, of_one, size, tail_of(size));
 }
 
-void walk_rows(Stage f, const Written& y, const BlockGrid& grid, int size) {
+void tile_rows(Stage f, const Written& y, const BlockGrid& grid, int size) {
   const Var u("u"), t("t"), jl("jl"), jn("jn");
   const Expr pieces = max(grid.row_length / size, 1);
   cut_channels(f, y.c, grid, 1);
@@ -129,7 +129,7 @@ void walk_rows(Stage f, const Written& y, const BlockGrid& grid, int size) {
       .fuse(one, jn, below);
 }
 
-void walk_columns(Stage f, const Written& y, const BlockGrid& grid, int size) {
+void tile_columns(Stage f, const Written& y, const BlockGrid& grid, int size) {
   const Var u("u"), next("next"), jn("jn");
   cut_channels(f, y.c, grid, size);
   f.split(y.n, jn, y.n, grid.rows, guarded)
@@ -150,12 +150,12 @@ void walk_columns(Stage f, const Written& y, const BlockGrid& grid, int size) {
 void write_blocks(const Written& y, const BlockGrid& grid) {
   const bool along_rows = y.domain.layout == Layout::NCL;
   // In NLC the number of threads in a block must be visible to Halide.
-  const int least = along_rows ? vector_of(y.data) : grid.walkers.channels;
+  const int least = along_rows ? vector_of(y.data) : grid.threads.channels;
   in_vectors(y, least, [&](Stage f, int size) {
     if (along_rows) {
-      walk_rows(f, y, grid, size);
+      tile_rows(f, y, grid, size);
     } else {
-      walk_columns(f, y, grid, size);
+      tile_columns(f, y, grid, size);
     }
     f.gpu_blocks(column, along, below);
   });
@@ -167,7 +167,7 @@ void write_channels(const std::vector<Func>& outputs, const Written& y, const Bl
     f.compute_root();
     cut_channels(f, c, grid, 1);
     f.rename(once, along).rename(one, below).reorder(ci, column, along, below);
-    if (grid.walkers.channels > 1) {
+    if (grid.threads.channels > 1) {
       f.reorder(v, ci);
     }
     f.gpu_threads(ci).gpu_blocks(column, along, below).compute_with(y.f, column);

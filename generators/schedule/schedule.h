@@ -12,13 +12,13 @@ namespace halnorm::schedule {
 /// The outputs of a kernel with one value per channel.
 using PerChannel = std::vector<Halide::Func>;
 
-/// The constants of a schedule that the generators' `tune_` parameters set. They do not change the
-/// bits of a result. 0 means the architecture's own value.
+/// The constants of a schedule that parameters of the generators set, for ./dev tune. They do not
+/// change the bits of a result. 0 means the architecture's own value.
 struct Tuning {
-  int task_elements = 0;
-  int strip_vectors = 0;
-  int near_elements = 0;
-  int cached_bytes = 0;
+  int grain_size = 0;
+  int channel_tile = 0;
+  int chunk_elements = 0;
+  int l2_bytes = 0;
 };
 
 /// Strides in elements. A schedule needs them to know which vectors are aligned or contiguous.
@@ -60,14 +60,15 @@ class Schedule {
   virtual void per_channel(const PerChannel& outputs) const = 0;
 };
 
-/// Chooses the architecture. `gpu_lanes`: on CUDA the partial sums of a warp are added by shuffles.
+/// Chooses the architecture. `warp_shuffle`: on CUDA the partial sums of a warp are added by
+/// shuffles.
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning,
-                               const Strides& strides, bool gpu_lanes = false);
+                               const Strides& strides, bool warp_shuffle = false);
 
 /// train() and backward() for few values. On a device one launch, for channels whose values one
 /// block of threads reads twice. On a CPU one loop, for C innermost.
-std::unique_ptr<Schedule> make_small(const Halide::Target& target, const Strides& strides,
-                                     bool gpu_lanes);
+std::unique_ptr<Schedule> make_single_pass(const Halide::Target& target, const Strides& strides,
+                                           bool warp_shuffle);
 
 /// The architecture's block sizes, which belong to the algorithm, without directives: for Halide's
 /// autoschedulers.

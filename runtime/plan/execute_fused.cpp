@@ -20,7 +20,7 @@ const View& addend_of(const Operands& o) {
 /// On a device training is one kernel, which may update running statistics too.
 Plan plan_fused_train(const TrainOperands& o) {
   if (o.running != nullptr) {
-    return plan_kernel(rows::batch_norm_fused_train_update, o.x);
+    return plan_kernel(rows::batch_norm_fused_train_with_running_stats, o.x);
   }
   if (o.x.memory != nullptr) {
     return plan_kernel(rows::batch_norm_fused_train, o.x);

@@ -1,9 +1,9 @@
-#include "walkers.h"
+#include "thread_grid.h"
 
 #include <map>
 #include <string>
 
-#include "pairs.h"
+#include "tuple_math.h"
 
 namespace halnorm::algorithm {
 
@@ -48,12 +48,14 @@ Tuple of_words(const Tuple& words) {
 
 /// Adds the upper half of a warp's sums to the lower half, repeatedly, down to two. (With one lane,
 /// Halide 21 would use the first value for both.)
-Tuple sum_of_halves(BlockSums& b, const BlockGrid& g) {
-  const auto at = [&](const Expr& w) { return of_words(b.halves.back()(w, b.g, b.c, b.jl, b.jn)); };
-  Tuple so_far = b.walk(b.w, b.g, b.c, b.jl, b.jn);
-  for (int width = g.walkers.width / 2; width > 1; width /= 2) {
-    b.halves.emplace_back("half");
-    b.halves.back()(b.w, b.g, b.c, b.jl, b.jn) = in_words(so_far);
+Tuple sum_by_shuffles(BlockSums& b, const BlockGrid& g) {
+  const auto at = [&](const Expr& w) {
+    return of_words(b.shuffled.back()(w, b.g, b.c, b.jl, b.jn));
+  };
+  Tuple so_far = b.thread_sum(b.w, b.g, b.c, b.jl, b.jn);
+  for (int width = g.threads.width / 2; width > 1; width /= 2) {
+    b.shuffled.emplace_back("shuffled");
+    b.shuffled.back()(b.w, b.g, b.c, b.jl, b.jn) = in_words(so_far);
     so_far = at(b.w) + at(b.w + width);
   }
   return so_far;
@@ -100,10 +102,10 @@ void define_path(BlockSums& b, const BlockGrid& g) {
   const Expr across = g.across();
   const Expr down = g.down();
   const Expr along_row = Turns(g).along_row;
-  const Expr walker = cast<unsigned>(b.g * g.walkers.width + b.w);
+  const Expr thread = cast<unsigned>(b.g * g.threads.width + b.w);
   Path p;
-  p.n = cast<int>(walker / cast<unsigned>(across));
-  p.l = cast<int>(walker % cast<unsigned>(across));
+  p.n = cast<int>(thread / cast<unsigned>(across));
+  p.l = cast<int>(thread % cast<unsigned>(across));
   p.turn_l = select(along_row, across, 0);
   p.turn_n = select(along_row, 0, down);
   p.other_l = select(along_row, 0, across);
@@ -124,11 +126,11 @@ struct Step {
 
   explicit Step(const BlockGrid& grid)
       : g(grid),
-        turns(select(g.in_pieces(), g.walkers.together / g.walkers.piece, g.walkers.together)) {}
+        turns(select(g.in_pieces(), g.threads.unroll / g.threads.piece, g.threads.unroll)) {}
 
   /// The turn of value e of piece t, and its place in the turn.
   [[nodiscard]] Expr turn(const Expr& e, const Expr& t) const {
-    return select(g.in_pieces(), t, t * g.walkers.piece + e);
+    return select(g.in_pieces(), t, t * g.threads.piece + e);
   }
   [[nodiscard]] Expr in_piece(const Expr& e) const { return select(g.in_pieces(), e, 0); }
 };
@@ -153,7 +155,7 @@ Place place(const BlockSums& b, const BlockGrid& g, const Path& p, const Expr& e
 /// as vectors.
 Tuple sum_of_step(BlockSums& b, const BlockGrid& g, const Terms& terms) {
   const Path p = Path::of(b.path, b);
-  const int piece = g.walkers.piece;
+  const int piece = g.threads.piece;
   std::map<std::string, Func> of_tensor;
   const auto piece_of = [&](const Func& tensor) {
     const auto [entry, is_new] = of_tensor.try_emplace(tensor.name(), tensor.name() + "_piece");
@@ -165,12 +167,12 @@ Tuple sum_of_step(BlockSums& b, const BlockGrid& g, const Terms& terms) {
     }
     return entry->second;
   };
-  return sum_in_pairs(0, g.walkers.together, [&](int i) {
-    Place at = place(b, g, p, i % piece, i / piece, b.full.x, b.full.y, true);
+  return pairwise_sum(0, g.threads.unroll, [&](int i) {
+    Place at = place(b, g, p, i % piece, i / piece, b.main.x, b.main.y, true);
     if (piece > 1) {
       at.loaded = [&, i](const Func& tensor) {
-        return piece_of(tensor)(i % piece, i / piece, b.w, b.g, b.c, b.jl, b.jn, b.full.x,
-                                b.full.y);
+        return piece_of(tensor)(i % piece, i / piece, b.w, b.g, b.c, b.jl, b.jn, b.main.x,
+                                b.main.y);
       };
     }
     return terms(at);
@@ -179,29 +181,29 @@ Tuple sum_of_step(BlockSums& b, const BlockGrid& g, const Terms& terms) {
 
 /// The sum of the terms of the tail. Its values are loaded one by one, because Halide 21 loses
 /// Funcs that are used under a condition if others share a loop.
-Tuple sum_of_rest(const BlockSums& b, const BlockGrid& g, const Terms& terms) {
+Tuple sum_of_tail(const BlockSums& b, const BlockGrid& g, const Terms& terms) {
   const Path p = Path::of(b.path, b);
-  const int piece = g.walkers.piece;
-  return sum_in_pairs(0, g.walkers.together, [&](int i) {
-    return terms(place(b, g, p, i % piece, i / piece, 0, b.rest.x, false));
+  const int piece = g.threads.piece;
+  return pairwise_sum(0, g.threads.unroll, [&](int i) {
+    return terms(place(b, g, p, i % piece, i / piece, 0, b.tail.x, false));
   });
 }
 
 /// The sums of each thread. In the last step, threads with fewer turns stay at their last one.
-void define_walk(BlockSums& b, const BlockGrid& g, const Terms& terms) {
+void define_thread_sum(BlockSums& b, const BlockGrid& g, const Terms& terms) {
   const Turns turns(g);
   const Path p = Path::of(b.path, b);
   const Step step(g);
-  b.walk(b.w, b.g, b.c, b.jl, b.jn) = zeros();
-  const auto so_far = [&] { return Tuple(b.walk(b.w, b.g, b.c, b.jl, b.jn)); };
+  b.thread_sum(b.w, b.g, b.c, b.jl, b.jn) = zeros();
+  const auto so_far = [&] { return Tuple(b.thread_sum(b.w, b.g, b.c, b.jl, b.jn)); };
 
-  b.full = RDom(0, turns.most / step.turns, 0, turns.others, "full");
-  b.full.where(b.full.x < p.turns / step.turns && b.full.y < p.others);
-  b.walk(b.w, b.g, b.c, b.jl, b.jn) = so_far() + sum_of_step(b, g, terms);
+  b.main = RDom(0, turns.most / step.turns, 0, turns.others, "main");
+  b.main.where(b.main.x < p.turns / step.turns && b.main.y < p.others);
+  b.thread_sum(b.w, b.g, b.c, b.jl, b.jn) = so_far() + sum_of_step(b, g, terms);
 
-  b.rest = RDom(0, turns.others, "rest");
-  b.rest.where(p.turns % step.turns > 0 && b.rest.x < p.others);
-  b.walk(b.w, b.g, b.c, b.jl, b.jn) = so_far() + sum_of_rest(b, g, terms);
+  b.tail = RDom(0, turns.others, "tail");
+  b.tail.where(p.turns % step.turns > 0 && b.tail.x < p.others);
+  b.thread_sum(b.w, b.g, b.c, b.jl, b.jn) = so_far() + sum_of_tail(b, g, terms);
 }
 
 }  // namespace
@@ -215,18 +217,18 @@ BlockSizes BlockSizes::reading(int tensors) const {
   if (tensors > 1) {
     sizes.channels_apart = channels_apart_of_several;
   }
-  while (tensors > 1 && sizes.walkers.together > sizes.walkers.piece) {
-    sizes.walkers.together /= 2;
+  while (tensors > 1 && sizes.threads.unroll > sizes.threads.piece) {
+    sizes.threads.unroll /= 2;
     tensors = (tensors + 1) / 2;
   }
   return sizes;
 }
 
 Expr BlockGrid::in_pieces() const {
-  return walkers.piece > 1 ? domain.L % walkers.piece == 0 : Halide::Internal::const_true();
+  return threads.piece > 1 ? domain.L % threads.piece == 0 : Halide::Internal::const_true();
 }
 
-Expr BlockGrid::piece() const { return select(in_pieces(), walkers.piece, 1); }
+Expr BlockGrid::piece() const { return select(in_pieces(), threads.piece, 1); }
 
 Expr BlockGrid::across(const Expr& pieces) const {
   if (domain.layout == Layout::NLC) {
@@ -240,29 +242,29 @@ Expr BlockGrid::down(const Expr& pieces) const {
   return domain.layout == Layout::NLC ? count() : max(count() / across(pieces), 1);
 }
 
-Expr BlockGrid::count() const { return warps * walkers.width; }
+Expr BlockGrid::count() const { return warps * threads.width; }
 
-void BlockGrid::cut_for_walkers(const BlockSizes& sizes) {
+void BlockGrid::cut_for_threads(const BlockSizes& sizes) {
   const bool along_rows = domain.layout == Layout::NCL;
-  warps = walkers.warps;
+  warps = threads.warps;
   if (whole) {
     row_length = domain.L;
     rows = domain.N;
     if (along_rows) {
       // Each thread costs as much as some values. (In NLC Halide would loop over all blocks to
       // compute the size of the shared memory.)
-      const int least = walkers.width * walkers.together;
-      warps = clamp(domain.L * domain.N / least, 1, walkers.warps);
+      const int least = threads.width * threads.unroll;
+      warps = clamp(domain.L * domain.N / least, 1, threads.warps);
     }
   } else if (along_rows) {
-    cut_for_walkers_along_rows(sizes);
+    cut_for_threads_along_rows(sizes);
   } else {
-    const Expr columns = quotient_up(domain.C, walkers.channels);
+    const Expr columns = quotient_up(domain.C, threads.channels);
     const Expr in_channel = clamp(sizes.blocks / columns, 1, sizes.most_in_channel);
     row_length = 1;
     // Whole steps of all threads, because a partial step costs as much as a whole one. Or up to a
     // sixteenth more blocks, so that a few rows do not add a step to each block.
-    const int step = walkers.warps * walkers.width * walkers.together;
+    const int step = threads.warps * threads.width * threads.unroll;
     const Expr share = quotient_up(domain.N, in_channel) / 16 * 15;
     rows = max(quotient_up(share, step) * step, sizes.min_rows);
   }
@@ -271,25 +273,27 @@ void BlockGrid::cut_for_walkers(const BlockSizes& sizes) {
 /// Cuts rows into equal parts, or joins rows, until a block has its share of values. The number of
 /// blocks is limited to those that a device runs at once: one more block would take the same time
 /// again.
-void BlockGrid::cut_for_walkers_along_rows(const BlockSizes& sizes) {
+void BlockGrid::cut_for_threads_along_rows(const BlockSizes& sizes) {
   const Expr of_channel = domain.L * domain.N;
   const Expr share = max(of_channel * domain.C / sizes.blocks, of_channel / sizes.most_in_channel);
   const Expr values = max(share, sizes.block_values);
   const Expr part = quotient_up(domain.L, max(domain.L / values, 1));
-  row_length = max(min(domain.L, quotient_up(part, walkers.width) * walkers.width), 1);
+  row_length = max(min(domain.L, quotient_up(part, threads.width) * threads.width), 1);
   rows = max(quotient_up(values, max(domain.L, 1)), 1);
 }
 
-void sum_by_walkers(BlockSums& b, const BlockGrid& g, const Terms& terms) {
-  const Walkers& walkers = g.walkers;
+void sum_by_threads(BlockSums& b, const BlockGrid& g, const Terms& terms) {
+  const ThreadGrid& threads = g.threads;
   define_path(b, g);
-  define_walk(b, g, terms);
-  b.walked(b.w, b.g, b.c, b.jl, b.jn) =
-      walkers.halving ? sum_of_halves(b, g) : Tuple(b.walk(b.w, b.g, b.c, b.jl, b.jn));
-  b.meeting = meet(
-      g, b.g, {b.c, b.jl, b.jn}, walkers.halving ? 2 : walkers.width,
-      [&](const Expr& w, const Expr& warp) { return Tuple(b.walked(w, warp, b.c, b.jl, b.jn)); });
-  b.sums(b.c, b.jl, b.jn) = Tuple(b.meeting.all(b.c, b.jl, b.jn));
+  define_thread_sum(b, g, terms);
+  b.shared_sum(b.w, b.g, b.c, b.jl, b.jn) =
+      threads.warp_shuffle ? sum_by_shuffles(b, g) : Tuple(b.thread_sum(b.w, b.g, b.c, b.jl, b.jn));
+  b.across_warps =
+      add_across_warps(g, b.g, {b.c, b.jl, b.jn}, threads.warp_shuffle ? 2 : threads.width,
+                       [&](const Expr& w, const Expr& warp) {
+                         return Tuple(b.shared_sum(w, warp, b.c, b.jl, b.jn));
+                       });
+  b.sums(b.c, b.jl, b.jn) = Tuple(b.across_warps.all(b.c, b.jl, b.jn));
 }
 
 }  // namespace halnorm::algorithm

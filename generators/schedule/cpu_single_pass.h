@@ -9,10 +9,10 @@ namespace halnorm::schedule {
 /// train() and backward() for few values, NLC: each vector of channels is computed from its sums to
 /// its y, so that the values per channel stay in registers or on the stack. The other operations
 /// are not called.
-class CpuSmall final : public Schedule {
+class CpuSinglePass final : public Schedule {
  public:
   /// With the block sizes of `architecture`, but one block, because the caller has few rows.
-  CpuSmall(std::unique_ptr<Schedule> architecture, Strides strides)
+  CpuSinglePass(std::unique_ptr<Schedule> architecture, Strides strides)
       : architecture_(std::move(architecture)), strides_(std::move(strides)) {}
 
   [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout, Halide::Type data,

@@ -10,7 +10,7 @@ namespace halnorm::algorithm {
 struct BlockGrid;
 
 /// Cross-warp reduction: adds the sums of a block's threads, first within each warp.
-struct Meeting {
+struct CrossWarpSum {
   Halide::Func warp{"warp"};  ///< (g, of): the sums of a warp
   Halide::Func all{"all"};    ///< (of): the sums of all warps
 };
@@ -19,7 +19,7 @@ struct Meeting {
 using SumOf = std::function<Halide::Tuple(const Halide::Expr& w, const Halide::Expr& g)>;
 
 /// `of`: the variables of the sums, (c, ...); `lanes`: the threads of a warp that have a sum.
-Meeting meet(const BlockGrid& grid, const Halide::Var& g, const std::vector<Halide::Var>& of,
-             int lanes, const SumOf& sum);
+CrossWarpSum add_across_warps(const BlockGrid& grid, const Halide::Var& g,
+                              const std::vector<Halide::Var>& of, int lanes, const SumOf& sum);
 
 }  // namespace halnorm::algorithm

@@ -1,7 +1,7 @@
-#include "meeting.h"
+#include "cross_warp.h"
 
 #include "block_sums.h"
-#include "pairs.h"
+#include "tuple_math.h"
 
 namespace halnorm::algorithm {
 
@@ -10,13 +10,13 @@ using Halide::Expr;
 using Halide::Tuple;
 using Halide::Var;
 
-Meeting meet(const BlockGrid& grid, const Var& g, const std::vector<Var>& of, int lanes,
-             const SumOf& sum) {
+CrossWarpSum add_across_warps(const BlockGrid& grid, const Var& g, const std::vector<Var>& of,
+                              int lanes, const SumOf& sum) {
   std::vector<Var> of_warp{g};
   of_warp.insert(of_warp.end(), of.begin(), of.end());
-  Meeting m;
-  m.warp(of_warp) = sum_in_pairs(0, lanes, [&](int w) { return sum(w, g); });
-  m.all(of) = sum_in_pairs(0, grid.walkers.warps, [&](int i) {
+  CrossWarpSum m;
+  m.warp(of_warp) = pairwise_sum(0, lanes, [&](int w) { return sum(w, g); });
+  m.all(of) = pairwise_sum(0, grid.threads.warps, [&](int i) {
     std::vector<Expr> one{Halide::min(i, grid.warps - 1)};
     one.insert(one.end(), of.begin(), of.end());
     const Tuple sums = m.warp(one);

@@ -1,4 +1,4 @@
-#include "gpu_small.h"
+#include "gpu_single_pass.h"
 
 #include "gpu_sums.h"
 
@@ -11,7 +11,7 @@ using algorithm::Layout;
 using algorithm::Normalize;
 using algorithm::Reduction;
 
-BlockSizes GpuSmall::block_sizes(Layout layout, Halide::Type data, bool /*in_double*/) const {
+BlockSizes GpuSinglePass::block_sizes(Layout layout, Halide::Type data, bool /*in_double*/) const {
   const bool along_rows = layout == Layout::NCL;
   // Not all OpenCL devices have more.
   const int threads = on_opencl() ? 256 : 512;
@@ -20,14 +20,14 @@ BlockSizes GpuSmall::block_sizes(Layout layout, Halide::Type data, bool /*in_dou
   return {.whole = true,
           .in_double = true,
           .shift_by_first = data.bytes() < 8,
-          .walkers = {.width = width,
+          .threads = {.width = width,
                       .warps = threads / channels / width,
-                      .together = together(data),
+                      .unroll = unroll_of(data),
                       .channels = channels,
-                      .halving = shuffles(layout)}};
+                      .warp_shuffle = shuffles(layout)}};
 }
 
-void GpuSmall::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
+void GpuSinglePass::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
   const Written y = written(s, m.grid.domain);
   write_blocks(y, m.grid);
   sum_in_block(m, s.y, column);
@@ -36,7 +36,7 @@ void GpuSmall::train(Reduction& m, Normalize& s, const PerChannel& statistics) c
   finish(s, y, m.grid, statistics);
 }
 
-void GpuSmall::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
+void GpuSinglePass::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   Reduction& r = s.about_center;
   const Written dx = written(g, r.grid.domain);
   write_blocks(dx, r.grid);

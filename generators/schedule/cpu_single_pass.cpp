@@ -1,4 +1,4 @@
-#include "cpu_small.h"
+#include "cpu_single_pass.h"
 
 #include "cpu.h"
 
@@ -39,7 +39,7 @@ void sum(Reduction& r, const LoopLevel& at) {
   }
   sum_in_columns(r, each);
   r.part.sums.bound_storage(r.part.c, width);
-  r.part.together.vectorize(r.part.c, width, guarded)
+  r.part.unrolled.vectorize(r.part.c, width, guarded)
       .bound_storage(r.part.c, width)
       .bound_storage(r.part.u, 1);
 }
@@ -59,13 +59,13 @@ void finish(const std::vector<Func>& coefficients, const PerChannel& outputs, co
 
 }  // namespace
 
-void CpuSmall::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
+void CpuSinglePass::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
   write(s.y, s.c, s.n, m.grid.width);
   sum(m, LoopLevel(s.y, Var("co")));
   finish({s.invstd, s.center, s.scale, s.offset}, statistics, s.y, m.grid.width, strides_);
 }
 
-void CpuSmall::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
+void CpuSinglePass::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   const int width = s.about_center.grid.width;
   write(g.dx, g.c, g.n, width);
   sum(s.about_center, LoopLevel(g.dx, Var("co")));
