@@ -20,8 +20,7 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
   Output<Buffer<>> dx{"dx"};  ///< like x; may be dy itself
 
   void configure() {
-    is_data(dy);
-    is_data(x);
+    is_data(dy, x);
     is_parameter(weight);
     is_data(dx);
   }
@@ -35,13 +34,9 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
 
   void schedule() {
     from_zero(x);
-    like(dy, x);
-    written(dx, x);
-    per_channel_input(weight, x);
-    per_channel_input(mean, x);
-    per_channel_input(invstd, x);
-    per_channel_input(sum_dy, x);
-    per_channel_input(sum_dy_xmu, x);
+    like(x, dy);
+    written(x, dx);
+    per_channel_inputs(x, weight, mean, invstd, sum_dy, sum_dy_xmu);
     count.set_estimate(estimate_l * estimate_n);
     architecture()->backward_elementwise(gradient_, domain(x));
     reads(halnorm::schedule::Reading::end_to_end);

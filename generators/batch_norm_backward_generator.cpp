@@ -22,12 +22,10 @@ class BatchNormBackward : public halnorm::BackwardOperation<BatchNormBackward> {
   Output<Buffer<>> dbias{"dbias"};      ///< (c): sum(dy)
 
   void configure() {
-    is_data(dy);
-    is_data(x);
+    is_data(dy, x);
     is_parameter(weight);
     is_data(dx);
-    is_gradient(dweight);
-    is_gradient(dbias);
+    is_gradient(dweight, dbias);
     add_old_gradients();
   }
 
@@ -44,11 +42,9 @@ class BatchNormBackward : public halnorm::BackwardOperation<BatchNormBackward> {
 
   void schedule() {
     from_zero(x);
-    like(dy, x);
-    written(dx, x);
-    per_channel_input(weight, x);
-    per_channel_input(mean, x);
-    per_channel_input(invstd, x);
+    like(x, dy);
+    written(x, dx);
+    per_channel_inputs(x, weight, mean, invstd);
     architecture(single_pass)->backward(sums_, gradient_, gradients(dweight, dbias, x));
     reads(halnorm::schedule::Reading::in_pieces);
   }

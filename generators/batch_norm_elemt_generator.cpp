@@ -18,8 +18,7 @@ class BatchNormElemt : public halnorm::Operation<BatchNormElemt> {
 
   void configure() {
     is_data(x);
-    is_parameter(weight);
-    is_parameter(bias);
+    is_parameter(weight, bias);
     is_data(y);
   }
 
@@ -31,11 +30,8 @@ class BatchNormElemt : public halnorm::Operation<BatchNormElemt> {
 
   void schedule() {
     from_zero(x);
-    written(y, x);
-    per_channel_input(weight, x);
-    per_channel_input(bias, x);
-    per_channel_input(mean, x);
-    per_channel_input(invstd, x);
+    written(x, y);
+    per_channel_inputs(x, weight, bias, mean, invstd);
     architecture()->elementwise(normalize_, domain(x));
     reads(halnorm::schedule::Reading::end_to_end);
   }

@@ -19,10 +19,8 @@ class BatchNormFusedElemt : public halnorm::Operation<BatchNormFusedElemt> {
   Output<Buffer<>> y{"y"};  ///< like x; may be x or addend itself
 
   void configure() {
-    is_data(x);
-    is_data(addend);
-    is_parameter(weight);
-    is_parameter(bias);
+    is_data(x, addend);
+    is_parameter(weight, bias);
     is_data(y);
   }
 
@@ -35,12 +33,9 @@ class BatchNormFusedElemt : public halnorm::Operation<BatchNormFusedElemt> {
 
   void schedule() {
     from_zero(x);
-    like(addend, x);
-    written(y, x);
-    per_channel_input(weight, x);
-    per_channel_input(bias, x);
-    per_channel_input(mean, x);
-    per_channel_input(invstd, x);
+    like(x, addend);
+    written(x, y);
+    per_channel_inputs(x, weight, bias, mean, invstd);
     architecture()->elementwise(normalize_, domain(x));
     reads(halnorm::schedule::Reading::end_to_end);
   }

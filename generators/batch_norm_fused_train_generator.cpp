@@ -21,10 +21,8 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
   Output<Buffer<double, 1>> m2{"m2"};          ///< (c): sum of squared deviations
 
   void configure() {
-    is_data(x);
-    is_data(addend);
-    is_parameter(weight);
-    is_parameter(bias);
+    is_data(x, addend);
+    is_parameter(weight, bias);
     is_data(y);
     add_running_stats();
   }
@@ -42,10 +40,8 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
 
   void schedule() {
     from_zero(x);
-    like(addend, x);
-    like(y, x);
-    per_channel_input(weight, x);
-    per_channel_input(bias, x);
+    like(x, addend, y);
+    per_channel_inputs(x, weight, bias);
     architecture(single_pass)->train(moments_, normalize_, statistics(mean, invstd, m2, x));
   }
 

@@ -24,8 +24,7 @@ class BatchNormMoments : public halnorm::Operation<BatchNormMoments> {
 
   void schedule() {
     from_zero(x);
-    per_channel(mean, x);
-    per_channel(m2, x);
+    per_channel(x, mean, m2);
     architecture()->moments(moments_, {mean, m2});
     reads(halnorm::schedule::Reading::in_pieces);
   }

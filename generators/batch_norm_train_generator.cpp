@@ -20,8 +20,7 @@ class BatchNormTrain : public halnorm::TrainOperation<BatchNormTrain> {
 
   void configure() {
     is_data(x);
-    is_parameter(weight);
-    is_parameter(bias);
+    is_parameter(weight, bias);
     is_data(y);
     add_running_stats();
   }
@@ -38,9 +37,8 @@ class BatchNormTrain : public halnorm::TrainOperation<BatchNormTrain> {
 
   void schedule() {
     from_zero(x);
-    written(y, x);
-    per_channel_input(weight, x);
-    per_channel_input(bias, x);
+    written(x, y);
+    per_channel_inputs(x, weight, bias);
     eps.set_estimate(1e-5);
     architecture(single_pass)->train(moments_, normalize_, statistics(mean, invstd, m2, x));
     reads(halnorm::schedule::Reading::in_pieces);

@@ -14,11 +14,7 @@ class ReluBackward : public halnorm::Operation<ReluBackward> {
 
   Output<Buffer<>> dx{"dx"};  ///< like dy; may be dy itself
 
-  void configure() {
-    is_data(dy);
-    is_data(y);
-    is_data(dx);
-  }
+  void configure() { is_data(dy, y, dx); }
 
   void generate() {
     rectified_ = algorithm::rectified(values(dy), values(y), domain(dy), slope);
@@ -28,8 +24,8 @@ class ReluBackward : public halnorm::Operation<ReluBackward> {
 
   void schedule() {
     from_zero(dy);
-    like(y, dy);
-    written(dx, dy);
+    like(dy, y);
+    written(dy, dx);
     architecture()->rectified(rectified_, domain(dy));
     reads(halnorm::schedule::Reading::end_to_end);
   }

@@ -23,7 +23,7 @@ class TrainOperation : public Operation<Derived> {
     if (!with_running_stats) {
       return;
     }
-    const Halide::Type type = this->parameter_type();
+    const Halide::Type type = this->types().parameters();
     running_mean_ = this->template add_input<Halide::Buffer<>>("running_mean", type, 1);
     running_var_ = this->template add_input<Halide::Buffer<>>("running_var", type, 1);
     factor_ = this->template add_input<double>("factor");
@@ -61,15 +61,10 @@ class TrainOperation : public Operation<Derived> {
   template <class Output, class X>
   [[nodiscard]] schedule::PerChannel statistics(Output& mean, Output& invstd, Output& m2,
                                                 const X& x) {
-    this->per_channel(mean, x);
-    this->per_channel(invstd, x);
-    this->per_channel(m2, x);
+    this->per_channel(x, mean, invstd, m2);
     schedule::PerChannel all{mean, invstd, m2};
     if (with_running_stats) {
-      this->per_channel(*running_mean_, x);
-      this->per_channel(*running_var_, x);
-      this->per_channel(*new_running_mean_, x);
-      this->per_channel(*new_running_var_, x);
+      this->per_channel(x, *running_mean_, *running_var_, *new_running_mean_, *new_running_var_);
       all.push_back(*new_running_mean_);
       all.push_back(*new_running_var_);
     }

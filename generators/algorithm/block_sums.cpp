@@ -1,6 +1,5 @@
 #include "block_sums.h"
 
-#include "thread_grid.h"
 #include "tuple_math.h"
 
 namespace halnorm::algorithm {
@@ -109,6 +108,21 @@ Halide::Type sum_type_of(const Halide::Type& data, const BlockSizes& sizes) {
   return sizes.in_double ? Halide::Float(64) : accumulator_of(data);
 }
 
+Expr Place::or_zero(const Expr& value) const {
+  return counts.defined() ? select(counts, value, cast(value.type(), 0)) : value;
+}
+
+BlockSizes BlockSizes::reading(int tensors) const {
+  BlockSizes sizes = *this;
+  if (tensors > 1) {
+    sizes.channels_apart = channels_apart_of_several;
+  }
+  if (device) {
+    sizes.device = device->reading(tensors);
+  }
+  return sizes;
+}
+
 BlockGrid::BlockGrid(const Domain& d, const BlockSizes& sizes)
     : domain(d),
       width(sizes.width),
@@ -116,9 +130,9 @@ BlockGrid::BlockGrid(const Domain& d, const BlockSizes& sizes)
       whole(sizes.whole),
       far_apart(sizes.whole || sizes.channels_apart == 0 ? Expr(false)
                                                          : d.C <= sizes.channels_apart),
-      threads(sizes.threads) {
-  if (threads.warps > 0) {
-    cut_for_threads(sizes);
+      device(sizes.device) {
+  if (device) {
+    device->cut(*this, sizes);
   } else {
     cut_for_vectors(sizes);
   }
@@ -154,8 +168,8 @@ Expr BlockGrid::rows_at(const Expr& jn) const { return min(rows, domain.N - firs
 
 BlockSums block_sums(const BlockGrid& grid, const Terms& terms) {
   BlockSums b;
-  if (grid.threads.warps > 0) {
-    sum_by_threads(b, grid, terms);
+  if (grid.device) {
+    grid.device->sum_block(b, grid, terms);
   } else if (grid.domain.layout == Layout::NCL) {
     sum_rows_of_lanes(b, grid, terms);
   } else {

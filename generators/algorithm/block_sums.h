@@ -1,22 +1,38 @@
 #pragma once
 
 #include <functional>
-#include <vector>
+#include <memory>
 
-#include "cross_warp.h"
 #include "layout.h"
 
 namespace halnorm::algorithm {
 
-/// Devices: the thread grid that sums a block, at most `warps` warps of `width` threads. In
-/// NCL the threads are side by side along a row, or, if the row has fewer values, in several rows.
-/// In NLC each thread reads the rows of one channel.
-struct ThreadGrid {
-  int width = 1, warps = 0;   ///< 0 warps: no thread grid
-  int unroll = 1;             ///< loads of a thread that are in flight at once
-  int piece = 1;              ///< NCL: values of one load, if rows consist of such pieces
-  int channels = 1;           ///< NLC: neighbouring channels of a block
-  bool warp_shuffle = false;  ///< a warp's sums are reduced by shuffles, not one by one
+struct BlockGrid;
+struct BlockSizes;
+struct BlockSums;
+struct Place;
+struct Reduction;
+using Terms = std::function<Halide::Tuple(const Place&)>;
+
+/// How the threads of a device sum. The schedule of devices has these sums
+/// (schedule/thread_grid.h); CPUs have the Funcs below.
+class DeviceSums {
+ public:
+  virtual ~DeviceSums() = default;
+
+  /// The same for sums of several tensors, which share the registers.
+  [[nodiscard]] virtual std::shared_ptr<const DeviceSums> reading(int tensors) const = 0;
+  /// Sets the extents of the blocks.
+  virtual void cut(BlockGrid& grid, const BlockSizes& sizes) const = 0;
+  /// Defines b.sums.
+  virtual void sum_block(BlockSums& b, const BlockGrid& grid, const Terms& terms) const = 0;
+  /// The sum over all blocks of a channel, (c).
+  [[nodiscard]] virtual Halide::Func sum_blocks(Reduction& r) const = 0;
+};
+
+/// The Funcs of such sums, for the schedule that has them.
+struct DeviceStages {
+  virtual ~DeviceStages() = default;
 };
 
 /// The block sizes: the number of values that are summed in the data's own precision before double
@@ -37,9 +53,9 @@ struct BlockSizes {
   bool whole = false;           ///< a channel is one block, for any number of rows
   bool in_double = false;       ///< sums are double from the first addition on, for every dtype
   bool shift_by_first = false;  ///< the shift is a channel's first value, not one of its middle
-  ThreadGrid threads{};         ///< devices: the thread grid of a block
-  int blocks = 0;               ///< with a thread grid: the most blocks in all,
-  int most_in_channel = 0;      ///< and of one channel; a block grows until both hold
+  std::shared_ptr<const DeviceSums> device = nullptr;  ///< null on CPUs
+  int blocks = 0;                                      ///< devices: the most blocks in all,
+  int most_in_channel = 0;  ///< and of one channel; a block grows until both hold
 
   /// The sizes for sums of several tensors, which share the registers.
   [[nodiscard]] BlockSizes reading(int tensors) const;
@@ -51,8 +67,8 @@ struct BlockGrid {
   int width = 1, lanes = 1;
   bool whole = false;
   Halide::Expr far_apart;  ///< NLC: whether the rows of a group are far apart
-  ThreadGrid threads;
-  Halide::Expr warps;             ///< warps of the thread grid that have values
+  std::shared_ptr<const DeviceSums> device;
+  Halide::Expr warps;             ///< devices: warps of a block that have values
   Halide::Expr row_length, rows;  ///< extents of a full block; the last one may be smaller
   Halide::Expr cuts, groups;      ///< blocks along L and along N
 
@@ -70,22 +86,9 @@ struct BlockGrid {
   [[nodiscard]] Halide::Expr row(const Halide::Expr& jn, const Halide::Expr& r) const;
   [[nodiscard]] Halide::Expr length_at(const Halide::Expr& jl) const;
   [[nodiscard]] Halide::Expr rows_at(const Halide::Expr& jn) const;
-  /// NCL: whether rows consist of pieces, and the number of values in a thread's access.
-  [[nodiscard]] Halide::Expr in_pieces() const;
-  [[nodiscard]] Halide::Expr piece() const;
-  /// The threads of a channel in a block; those side by side along a row; the rows that they cover
-  /// at once.
-  [[nodiscard]] Halide::Expr count() const;
-  [[nodiscard]] Halide::Expr across() const { return across(row_length / piece()); }
-  [[nodiscard]] Halide::Expr down() const { return down(row_length / piece()); }
-  /// The same for a row of this many pieces.
-  [[nodiscard]] Halide::Expr across(const Halide::Expr& pieces) const;
-  [[nodiscard]] Halide::Expr down(const Halide::Expr& pieces) const;
 
  private:
   void cut_for_vectors(const BlockSizes& sizes);
-  void cut_for_threads(const BlockSizes& sizes);
-  void cut_for_threads_along_rows(const BlockSizes& sizes);
 };
 
 /// One element and the block it belongs to.
@@ -114,22 +117,13 @@ struct BlockSums {
   Halide::Func sums{"sums"};          ///< (c, jl, jn)
   Halide::RDom main;                  ///< NCL: the main loop over a block's rows
   Halide::RDom vector_tail;           ///< NCL: the vectors of a row after its last whole step
-  Halide::RDom tail;  ///< NLC: the rows after the last whole group; thread grid: the last step
-  Halide::RDom scalar_tail, rows;  ///< NCL: the values of rows without a whole vector
-  Halide::RDom across;             ///< NCL: the values of a vector; NLC: the groups of rows
+  Halide::RDom tail;                  ///< NLC: the rows after the last whole group
+  Halide::RDom scalar_tail, rows;     ///< NCL: the values of rows without a whole vector
+  Halide::RDom across;                ///< NCL: the values of a vector; NLC: the groups of rows
 
-  Halide::Var g{"g"}, e{"e"}, t{"t"}, turn{"turn"}, other{"other"};
-  Halide::Func path{"path"};  ///< (w, g, jl, jn): the position of a thread
-  /// Loaded pieces of the tensors, (e, t, w, g, c, jl, jn, turn, other): e is the value in a piece,
-  /// t the piece in a step.
-  std::vector<Halide::Func> pieces;
-  Halide::Func thread_sum{"thread_sum"};  ///< thread grid, (w, g, c, jl, jn): the sums of a thread
-  Halide::Func shared_sum{"shared_sum"};  ///< the same in shared memory
-  std::vector<Halide::Func> shuffled;     ///< by shuffles: half of a warp's sums, a quarter, ..., 4
-  CrossWarpSum across_warps;              ///< the cross-warp reduction, (c, jl, jn)
+  std::shared_ptr<DeviceStages> device;  ///< devices: the Funcs before sums
 };
 
-using Terms = std::function<Halide::Tuple(const Place&)>;
 BlockSums block_sums(const BlockGrid& grid, const Terms& terms);
 
 /// Two values per channel, merged from its blocks one by one in a fixed order.
@@ -145,11 +139,7 @@ struct Reduction {
   Halide::Func total{"total"};    ///< (c): the result, if it is not merged itself
 
   Halide::Func pivot{"pivot"};  ///< (c, jl, jn): devices: the shift, from the kernel of blocks
-
-  Halide::Var w{"w"}, g{"g"};
-  Halide::Func partial{"partial"};  ///< thread grid, (w, g, c): partial merges; if defined
-  Halide::Func shared_partial{"shared_partial"};  ///< the same in shared memory
-  CrossWarpSum across_warps;                      ///< (c): their cross-warp reduction
+  std::shared_ptr<DeviceStages> device;  ///< devices: the Funcs before merged
 };
 
 /// The type in which values of this data are computed.

@@ -8,6 +8,9 @@ namespace halnorm::schedule {
 // an element that is computed twice would be normalized twice.
 inline constexpr auto guarded = Halide::TailStrategy::GuardWithIf;
 
+/// The blocks of a task's channels, NCL, in the order of memory: channels innermost.
+void reduce_channels(algorithm::Reduction& r, const Halide::LoopLevel& at);
+
 /// The sums of a block over its rows, one tile of channels after the other, NLC.
 void sum_in_columns(algorithm::Reduction& r, const Halide::LoopLevel& at);
 

@@ -59,6 +59,13 @@ void finish(const std::vector<Func>& coefficients, const PerChannel& outputs, co
 
 }  // namespace
 
+algorithm::BlockSizes CpuSinglePass::block_sizes(algorithm::Layout layout, Halide::Type data,
+                                                 bool in_double) const {
+  algorithm::BlockSizes sizes = architecture_->block_sizes(layout, data, in_double);
+  sizes.whole = true;
+  return sizes;
+}
+
 void CpuSinglePass::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
   write(s.y, s.c, s.n, m.grid.width);
   sum(m, LoopLevel(s.y, Var("co")));

@@ -1,6 +1,7 @@
 #include "gpu.h"
 
 #include "gpu_sums.h"
+#include "thread_grid.h"
 
 namespace halnorm::schedule {
 
@@ -40,15 +41,15 @@ void sum_blocks(Reduction& r, const std::vector<Expr>& strides) {
   const auto arrange = [&](Func f) {
     f.compute_root()
         .bound(r.c, 0, r.grid.domain.C)
-        .split(r.c, co, ci, r.grid.threads.channels, guarded)
+        .split(r.c, co, ci, threads_of(r.grid).channels, guarded)
         .reorder(ci, co, r.jl, r.jn)
         .gpu_blocks(co, r.jl, r.jn)
         .gpu_threads(ci);
   };
   r.block.bound(r.jl, 0, r.grid.cuts).bound(r.jn, 0, r.grid.groups);
   arrange(r.block);
-  if (r.grid.threads.piece > 1) {
-    r.block.specialize(aligned(strides, r.grid.domain.L, r.grid.threads.piece));
+  if (threads_of(r.grid).piece > 1) {
+    r.block.specialize(aligned(strides, r.grid.domain.L, threads_of(r.grid).piece));
   }
   if (r.pivot.defined()) {
     arrange(r.pivot);
@@ -63,7 +64,7 @@ void merge(Reduction& r, const std::vector<Func>& of_channels, const Func& kept)
   for (Func f : of_channels) {
     f.bound(f.args()[0], 0, r.grid.domain.C);  // Halide's own bound is right, but hard to read
   }
-  each_channel(of_channels, r.grid.threads.channels, co);
+  each_channel(of_channels, threads_of(r.grid).channels, co);
   merge_in_block(r, kept, of_channels.front(), co);
 }
 
@@ -112,18 +113,18 @@ BlockSizes Gpu::block_sizes(Layout layout, Halide::Type data, bool /*in_double*/
   const int threads = along_rows || on_opencl() ? 256 : 512;
   const int channels = along_rows ? 1 : channels_of(data);
   const int width = along_rows ? warp : 8;
-  const algorithm::ThreadGrid grid{.width = width,
-                                   .warps = threads / channels / width,
-                                   .unroll = unroll_of(data),
-                                   .piece = along_rows ? vector_of(data) : 1,
-                                   .channels = channels,
-                                   .warp_shuffle = shuffles(layout)};
+  const ThreadGrid grid{.width = width,
+                        .warps = threads / channels / width,
+                        .unroll = unroll_of(data),
+                        .piece = along_rows ? vector_of(data) : 1,
+                        .channels = channels,
+                        .warp_shuffle = shuffles(layout)};
   const int step = threads / channels * grid.unroll;
   return {.block_values = step,
           .min_rows = step,
           .in_double = true,
           .shift_by_first = data.bytes() < 8,
-          .threads = grid,
+          .device = sums_by(grid),
           .blocks = along_rows ? 512 : 256,
           .most_in_channel = along_rows ? 512 : 128};
 }

@@ -1,6 +1,7 @@
 #include "gpu_single_pass.h"
 
 #include "gpu_sums.h"
+#include "thread_grid.h"
 
 namespace halnorm::schedule {
 
@@ -20,11 +21,11 @@ BlockSizes GpuSinglePass::block_sizes(Layout layout, Halide::Type data, bool /*i
   return {.whole = true,
           .in_double = true,
           .shift_by_first = data.bytes() < 8,
-          .threads = {.width = width,
-                      .warps = threads / channels / width,
-                      .unroll = unroll_of(data),
-                      .channels = channels,
-                      .warp_shuffle = shuffles(layout)}};
+          .device = sums_by({.width = width,
+                             .warps = threads / channels / width,
+                             .unroll = unroll_of(data),
+                             .channels = channels,
+                             .warp_shuffle = shuffles(layout)})};
 }
 
 void GpuSinglePass::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {

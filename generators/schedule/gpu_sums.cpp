@@ -1,9 +1,10 @@
 #include "gpu_sums.h"
 
+#include "thread_sums.h"
+
 namespace halnorm::schedule {
 
 using algorithm::BlockGrid;
-using algorithm::BlockSums;
 using algorithm::Layout;
 using algorithm::Reduction;
 using Halide::Func, Halide::Stage, Halide::Var;
@@ -31,13 +32,13 @@ Var share_threads(Stage f, const Var& w, const Var& g, const Var& c, const Block
   }
   const Var t("t");
   f.fuse(w, g, t).reorder(c, t);
-  const Var innermost = one_for_each_channel(f, c, grid.threads.channels);
+  const Var innermost = one_for_each_channel(f, c, threads_of(grid).channels);
   f.gpu_threads(c, t);
   return innermost;
 }
 
 /// Reduces the sums of a warp in the registers of its lanes, down to two.
-void shuffle(BlockSums& b) {
+void shuffle(ThreadSums& b) {
   b.shared_sum.reorder(b.w, b.g, b.c).gpu_lanes(b.w).gpu_threads(b.g);
   for (Func f : b.shuffled) {
     f.compute_at(b.shared_sum, b.g)
@@ -49,7 +50,7 @@ void shuffle(BlockSums& b) {
 }
 
 /// Issues all loads of a step before the first value is added.
-void load_pieces(const BlockSums& b, int piece) {
+void load_pieces(const ThreadSums& b, int piece) {
   for (Func f : b.pieces) {
     f.compute_at(b.thread_sum, b.main.x)
         .store_in(Halide::MemoryType::Register)
@@ -59,10 +60,10 @@ void load_pieces(const BlockSums& b, int piece) {
   }
 }
 
-void sum_across_warps_in_block(algorithm::CrossWarpSum& m, const Var& g, const Var& c,
-                               const Func& at, const Var& block, const BlockGrid& grid) {
+void sum_across_warps_in_block(CrossWarpSum& m, const Var& g, const Var& c, const Func& at,
+                               const Var& block, const BlockGrid& grid) {
   m.warp.compute_at(at, block).reorder(c, g);
-  one_for_each_channel(m.warp, c, grid.threads.channels);
+  one_for_each_channel(m.warp, c, threads_of(grid).channels);
   m.warp.gpu_threads(c, g);
   keep_in_block(m.all, at, block, grid);
 }
@@ -74,21 +75,21 @@ void keep_in_block(Func f, const Func& at, const Var& block, const BlockGrid& gr
   // An odd number of floats ends within a double. Halide 21 then allocates too little shared memory
   // for the floats after it.
   f.compute_at(at, block).align_storage(c, 2);
-  one_for_each_channel(f, c, grid.threads.channels);
+  one_for_each_channel(f, c, threads_of(grid).channels);
   f.gpu_threads(c);
   if (f.has_update_definition()) {
-    one_for_each_channel(f.update(), c, grid.threads.channels);
+    one_for_each_channel(f.update(), c, threads_of(grid).channels);
     f.update().gpu_threads(c);
   }
 }
 
 void sum_in_block(Reduction& r, const Func& at, const Var& block) {
-  BlockSums& b = r.part;
+  ThreadSums& b = stages_of(r.part);
   if (r.shift.defined() && !r.shift_is_first) {
     keep_in_block(r.shift, at, block, r.grid);
   }
   b.shared_sum.compute_at(at, block);
-  const bool warp_shuffle = r.grid.threads.warp_shuffle;
+  const bool warp_shuffle = threads_of(r.grid).warp_shuffle;
   Var innermost = b.w;
   if (warp_shuffle) {
     shuffle(b);
@@ -99,21 +100,22 @@ void sum_in_block(Reduction& r, const Func& at, const Var& block) {
   const Func& thread = warp_shuffle ? b.shuffled.front() : b.shared_sum;
   b.path.compute_at(thread, innermost);
   b.thread_sum.compute_at(thread, innermost);
-  load_pieces(b, r.grid.threads.piece);
+  load_pieces(b, threads_of(r.grid).piece);
   if (r.shift_is_first) {
     r.shift.compute_at(thread, innermost);
   }
   sum_across_warps_in_block(b.across_warps, b.g, b.c, at, block, r.grid);
-  keep_in_block(b.sums, at, block, r.grid);
+  keep_in_block(r.part.sums, at, block, r.grid);
 }
 
 void merge_in_block(Reduction& r, const Func& kept, const Func& at, const Var& block) {
-  r.shared_partial.compute_at(at, block);
-  const Var innermost = share_threads(r.shared_partial, r.w, r.g, r.c, r.grid);
+  ThreadPartials& p = stages_of(r);
+  p.shared_partial.compute_at(at, block);
+  const Var innermost = share_threads(p.shared_partial, p.w, p.g, p.c, r.grid);
   // The sum is in registers, because PoCL 3.1 runs code between two barriers more than once if both
   // are under a condition.
-  r.partial.compute_at(r.shared_partial, innermost);
-  sum_across_warps_in_block(r.across_warps, r.g, r.c, at, block, r.grid);
+  p.partial.compute_at(p.shared_partial, innermost);
+  sum_across_warps_in_block(p.across_warps, p.g, p.c, at, block, r.grid);
   keep_in_block(kept, at, block, r.grid);
 }
 

@@ -1,6 +1,7 @@
 #include "gpu_write.h"
 
 #include "gpu_sums.h"
+#include "thread_grid.h"
 
 namespace halnorm::schedule {
 
@@ -82,7 +83,7 @@ BlockGrid columns_of(const Written& y) {
   const int rows = threads / channels;
   return {y.domain,
           {.min_rows = rows * vector_of(y.data) * y.rows,
-           .threads = {.width = width, .warps = rows / width, .channels = channels},
+           .device = sums_by({.width = width, .warps = rows / width, .channels = channels}),
            .blocks = most,
            .most_in_channel = most}};
 }
@@ -99,7 +100,7 @@ const Var once("once"), one("one");
 /// which also has loops over blocks of rows.
 template <class Schedule>
 void cut_channels(Schedule& f, const Var& c, const BlockGrid& grid, int size) {
-  const int channels = grid.threads.channels;
+  const int channels = threads_of(grid).channels;
   if (channels > 1) {
     f.split(c, c, v, size, tail_of(size));
   }
@@ -115,9 +116,9 @@ void tile_rows(Stage f, const Written& y, const BlockGrid& grid, int size) {
   cut_channels(f, y.c, grid, 1);
   f.split(y.l, y.l, e, size, tail_of(size))
       .split(y.l, jl, y.l, pieces, guarded)
-      .split(y.l, y.l, across, grid.across(pieces), guarded)
+      .split(y.l, y.l, across, threads_across(grid, pieces), guarded)
       .split(y.n, jn, y.n, grid.rows, guarded)
-      .split(y.n, y.n, down, grid.down(pieces), guarded)
+      .split(y.n, y.n, down, threads_down(grid, pieces), guarded)
       .split(y.n, y.n, u, y.rows, guarded)
       .reorder(e, u, y.l, y.n, across, down, ci, column, once, jl, one, jn)
       .vectorize(e)
@@ -133,7 +134,7 @@ void tile_columns(Stage f, const Written& y, const BlockGrid& grid, int size) {
   const Var u("u"), next("next"), jn("jn");
   cut_channels(f, y.c, grid, size);
   f.split(y.n, jn, y.n, grid.rows, guarded)
-      .split(y.n, y.n, down, grid.count() * size, guarded)
+      .split(y.n, y.n, down, thread_count(grid) * size, guarded)
       .split(down, down, next, size, guarded)
       .split(y.n, y.n, u, y.rows, guarded)
       .reorder(v, u, y.n, ci, next, down, column, once, one, jn)
@@ -150,7 +151,7 @@ void tile_columns(Stage f, const Written& y, const BlockGrid& grid, int size) {
 void write_blocks(const Written& y, const BlockGrid& grid) {
   const bool along_rows = y.domain.layout == Layout::NCL;
   // In NLC the number of threads in a block must be visible to Halide.
-  const int least = along_rows ? vector_of(y.data) : grid.threads.channels;
+  const int least = along_rows ? vector_of(y.data) : threads_of(grid).channels;
   in_vectors(y, least, [&](Stage f, int size) {
     if (along_rows) {
       tile_rows(f, y, grid, size);
@@ -167,7 +168,7 @@ void write_channels(const std::vector<Func>& outputs, const Written& y, const Bl
     f.compute_root();
     cut_channels(f, c, grid, 1);
     f.rename(once, along).rename(one, below).reorder(ci, column, along, below);
-    if (grid.threads.channels > 1) {
+    if (threads_of(grid).channels > 1) {
       f.reorder(v, ci);
     }
     f.gpu_threads(ci).gpu_blocks(column, along, below).compute_with(y.f, column);

@@ -8,6 +8,7 @@ namespace halnorm::schedule {
 
 namespace {
 
+/// Empty on purpose: an autoscheduler schedules these stages.
 class LeftToHalide final : public Schedule {
  public:
   explicit LeftToHalide(const Halide::Target& target) : architecture_(make(target, {}, {})) {}
@@ -47,8 +48,8 @@ std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tunin
   }
 }
 
-std::unique_ptr<Schedule> make_single_pass(const Halide::Target& target, const Strides& strides,
-                                           bool warp_shuffle) {
+std::unique_ptr<ReducingSchedule> make_single_pass(const Halide::Target& target,
+                                                   const Strides& strides, bool warp_shuffle) {
   if (target.has_gpu_feature()) {
     return std::make_unique<GpuSinglePass>(target, strides.rows, warp_shuffle);
   }

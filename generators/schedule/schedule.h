@@ -27,11 +27,11 @@ struct Strides {
   std::vector<Halide::Expr> channels;  ///< between the values of each per-channel input
 };
 
-/// The schedules of all operations for one architecture. A new architecture is one class in one
-/// file, and one line in make().
-class Schedule {
+/// The schedules of operations that sum and then write in one kernel. The schedules for few values
+/// have only these, so that no other operation can have one without directives.
+class ReducingSchedule {
  public:
-  virtual ~Schedule() = default;
+  virtual ~ReducingSchedule() = default;
 
   /// The block sizes for the architecture's registers and caches, within the limits of accuracy.
   /// `in_double`: for sums that are double from the first addition on.
@@ -39,17 +39,23 @@ class Schedule {
                                                           Halide::Type data,
                                                           bool in_double) const = 0;
 
-  /// Statistics, then y, in one kernel. `statistics` are the per-channel outputs.
+  /// Statistics, then y. `statistics` are the per-channel outputs.
   virtual void train(algorithm::Reduction& m, algorithm::Normalize& s,
                      const PerChannel& statistics) const = 0;
+  /// The sums of a backward pass, then dx.
+  virtual void backward(algorithm::GradientSums& s, algorithm::InputGradient& g,
+                        const PerChannel& gradients) const = 0;
+};
+
+/// The schedules of all operations for one architecture. A new architecture is one class in one
+/// file, and one line in make().
+class Schedule : public ReducingSchedule {
+ public:
   /// y from given statistics.
   virtual void elementwise(algorithm::Normalize& s, const algorithm::Domain& domain) const = 0;
   /// Statistics alone.
   virtual void moments(algorithm::Reduction& m, const PerChannel& statistics) const = 0;
-  /// The sums of a backward pass, then dx, in one kernel.
-  virtual void backward(algorithm::GradientSums& s, algorithm::InputGradient& g,
-                        const PerChannel& gradients) const = 0;
-  /// The sums alone.
+  /// The sums of a backward pass alone.
   virtual void backward_reduce(algorithm::GradientSums& s, const PerChannel& sums) const = 0;
   /// dx from given sums.
   virtual void backward_elementwise(algorithm::InputGradient& g,
@@ -67,11 +73,11 @@ std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tunin
 
 /// train() and backward() for few values. On a device one launch, for channels whose values one
 /// block of threads reads twice. On a CPU one loop, for C innermost.
-std::unique_ptr<Schedule> make_single_pass(const Halide::Target& target, const Strides& strides,
-                                           bool warp_shuffle);
+std::unique_ptr<ReducingSchedule> make_single_pass(const Halide::Target& target,
+                                                   const Strides& strides, bool warp_shuffle);
 
-/// The architecture's block sizes, which belong to the algorithm, without directives: for Halide's
-/// autoschedulers.
+/// The architecture's block sizes, which belong to the algorithm, without directives: only for
+/// Halide's autoschedulers, which schedule every stage.
 std::unique_ptr<Schedule> left_to_halide(const Halide::Target& target);
 
 }  // namespace halnorm::schedule

@@ -14,6 +14,18 @@ constexpr int coefficients_in_l1 = 8192;
 
 }  // namespace
 
+void in_vectors(Func f, int width, const Strides& strides) {
+  f.vectorize(f.args()[0], width, guarded);
+  if (strides.channels.empty()) {
+    return;
+  }
+  Expr dense = strides.channels.front() == 1;
+  for (const Expr& step : strides.channels) {
+    dense = dense && step == 1;
+  }
+  f.specialize(dense);
+}
+
 /// The stage with y's loops: for an output in cache lines its update.
 Stage Cpu::loops_of(Func y, const Axes& v) {
   return v.cache_lines.defined() ? y.update() : Stage(y);
@@ -26,29 +38,9 @@ Cpu::Axes Cpu::axes_of(Axes v, const Domain& d) {
   return v;
 }
 
-/// Channels per task, NCL. They are neighbours, so that a task reads long pieces of memory, and so
-/// few that the data of the second read, `bytes` of each element, is still in L2.
-Expr Cpu::channels_per_task(const Domain& d, int bytes) const {
-  const Expr row = max(d.L, 1), rows = max(d.N, 1);
-  Expr most = min(max(tuning_.chunk_elements / row, 1), (d.C + 3) / 4);
-  if (bytes > 0) {
-    most = min(most, tuning_.l2_bytes / bytes / row / rows);
-  }
-  return max(most, clamp(tuning_.grain_size / row / rows, 1, 64));
-}
-
 /// Rows per task, NLC.
 Expr Cpu::rows_per_task(const Domain& d) const {
   return clamp(tuning_.grain_size / max(d.C, 1), 1, 4096);
-}
-
-/// Channels per tile, NLC: all of them up to a limit, otherwise equal shares in whole vectors. A
-/// loop then has at most one vector with a guard, and no empty one, which on AVX-512 costs as much
-/// as ten.
-Expr Cpu::channel_tile_of(const Domain& d, int width) const {
-  const Expr vectors = max((d.C + width - 1) / width, 1);
-  const Expr tiles = (vectors + tuning_.channel_tile - 1) / tuning_.channel_tile;
-  return (vectors + tiles - 1) / tiles * width;
 }
 
 /// The loop along a row.

@@ -2,16 +2,16 @@
 
 #include <vector>
 
-namespace halnorm::algorithm {
+namespace halnorm::schedule {
 
 using Halide::clamp, Halide::likely;
 using Halide::Expr, Halide::Func, Halide::Var;
 
-AlignedOutput aligned_output(const Func& y, const Domain& d, int length) {
+AlignedOutput aligned_output(const Func& y, const algorithm::Domain& d, int length) {
   const std::vector<Var> args = y.args();
   AlignedOutput aligned{Func(y.name() + "_aligned"), {}};
   aligned.y(args) = Halide::undef(y.type());
-  const Expr row = d.layout == Layout::NCL ? d.L : d.C;
+  const Expr row = d.layout == algorithm::Layout::NCL ? d.L : d.C;
   aligned.r = Halide::RDom(0, length, 0, (row + 2 * length - 2) / length);
   // The start of the row in the output, and the element of the line in the row. In this form Halide
   // sees that their sum is a multiple of `length`, and emits an aligned store.
@@ -33,4 +33,4 @@ AlignedOutput aligned_output(const Func& y, const Domain& d, int length) {
   return aligned;
 }
 
-}  // namespace halnorm::algorithm
+}  // namespace halnorm::schedule
