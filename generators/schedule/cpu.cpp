@@ -36,9 +36,9 @@ Cpu::Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own, S
               .l2_bytes = value_or(tuned.l2_bytes, own.l2_bytes)},
       strides_(std::move(strides)) {}
 
-/// Statistics and the pass that uses them. In NCL one parallel region: a task reads its channels
-/// again while they are in cache. In NLC two regions, because the channels of a row are neighbours.
-/// `bytes` of each element are read twice.
+/// Statistics and the pass that uses them; `bytes` of each element are read twice. In NCL one
+/// parallel region, in which a task reads its channels again while they are in cache. In NLC two
+/// regions, because the channels of a row are neighbours.
 void Cpu::reduce_and_write(Reduction& r, Func y, const Axes& v,
                            const std::vector<Func>& coefficients, const PerChannel& outputs,
                            int bytes) const {
@@ -68,6 +68,26 @@ void Cpu::reduce_and_write(Reduction& r, Func y, const Axes& v,
   }
 }
 
+/// NCL, of which the innermost loops are those of reduce_channels() and write_channels():
+///
+///     parallel task: channels_per_task() channels     its data stay in L2 for the second read
+///       for c: shift
+///       for jn, for jl, for c: merged += sums         a block of the channel
+///       for c: total
+///       for c in vectors: invstd, center, offset, scale
+///       for n, for c, for l in vectors: y
+///       for c: mean, invstd, m2                       compute_with(): no region of their own
+///
+/// The limit of L2 made training (32, 512, 300) 1550 instead of 2010 us (an Intel Xeon, 1 thread).
+///
+/// NLC, of which the innermost loops are those of reduce_rows() and write_rows():
+///
+///     for c in vectors: shift
+///     parallel task: (a tile of channels, a block of rows): block
+///     for c in vectors: merged = 0; for each block, for c in vectors: merged += block
+///     for c in vectors: total, then invstd, center, offset, scale
+///     parallel task: rows_per_task() rows: y          reads x again
+///     for c in vectors: mean, invstd, m2
 void Cpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
   const Axes axes = axes_of({s.l, s.c, s.n, s.cache_lines}, m.grid.domain);
   write_wide_rows(s.y, axes, m.grid.domain);
@@ -75,14 +95,38 @@ void Cpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const 
                    s.y.types()[0].bytes());
 }
 
+/// Both layouts; write_only() has the loops of y:
+///
+///     for c in vectors: center, invstd, offset, scale
+///     parallel task: about grain_size elements, at least a row: y
+///
+/// A nontemporal kernel has the lines of a row as its innermost loop, one line after the other.
 void Cpu::elementwise(Normalize& s, const Domain& d) const {
   const Axes axes = axes_of({s.l, s.c, s.n, s.cache_lines}, d);
   write_wide_rows(s.y, axes, d);
   write_only(s.y, axes, d, {s.invstd, s.center, s.scale, s.offset});
 }
 
+/// The loops of train() down to total. In NCL the task also writes mean and m2 of its channels; in
+/// NLC two serial loops over c do.
 void Cpu::moments(Reduction& m, const PerChannel& statistics) const { reduce_only(m, statistics); }
 
+/// The loops of train() over two tensors. center, a and a_low do not need the sums:
+///
+///     NCL  parallel task: channels_per_task() channels
+///            for c in vectors: a, a_low, center
+///            for jn, for jl, for c: merged += sums    of dy and of dy * (x - center)
+///            for c in vectors: b, dx_center, d
+///            for n, for c, for l in vectors: dx
+///            for c: dweight, dbias
+///     NLC  for c in vectors: a, a_low, center
+///          parallel task: (a tile of channels, a block of rows): block
+///          for each block, for c in vectors: merged += block
+///          for c in vectors: b, dx_center, d
+///          parallel task: rows_per_task() rows: dx
+///          for c in vectors: dweight, dbias
+///
+/// The limit of L2 made backward (16, 128, 784) 710 instead of 1060 us (an Intel Xeon, 1 thread).
 void Cpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   const Axes axes = axes_of({g.l, g.c, g.n, g.cache_lines}, s.about_center.grid.domain);
   write_wide_rows(g.dx, axes, s.about_center.grid.domain);
@@ -91,23 +135,27 @@ void Cpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradient
   reduce_and_write(s.about_center, g.dx, axes, all, gradients, 2 * g.dx.types()[0].bytes());
 }
 
+/// The loops of backward() down to merged. center is computed first, for all channels.
 void Cpu::backward_reduce(GradientSums& s, const PerChannel& sums) const {
   s.center.compute_root();
   reduce_only(s.about_center, sums);
 }
 
+/// The loops of elementwise() with the coefficients of dx.
 void Cpu::backward_elementwise(InputGradient& g, const Domain& d) const {
   const Axes axes = axes_of({g.l, g.c, g.n, g.cache_lines}, d);
   write_wide_rows(g.dx, axes, d);
   write_only(g.dx, axes, d, coefficients_of(g));
 }
 
+/// The loops of elementwise() without coefficients.
 void Cpu::rectified(algorithm::Rectified& r, const Domain& d) const {
   const Axes axes = axes_of({r.l, r.c, r.n, r.cache_lines}, d);
   write_wide_rows(r.dx, axes, d);
   write_only(r.dx, axes, d, {});
 }
 
+/// One serial loop over c in vectors for each output.
 void Cpu::per_channel(const PerChannel& outputs) const {
   for (Func f : outputs) {
     f.vectorize(f.args()[0], natural(f.types()[0]), guarded);

@@ -55,7 +55,10 @@ void Cpu::write_row(Stage y, const Axes& v, const Domain& d, const Halide::Type&
   }
 }
 
-/// Channel groups in parallel, for y or dx in NCL.
+/// Channel groups in parallel, for y or dx in NCL; write_along() splits the loop over l.
+///
+///     parallel co
+///       for n: for ci: for l in vectors: y            a task's channels of a row are contiguous
 void Cpu::write_channels(Func y, const Axes& v, const Domain& d, const Var& co, const Var& ci,
                          const Expr& group) const {
   Stage loops = loops_of(y, v);
@@ -66,7 +69,13 @@ void Cpu::write_channels(Func y, const Axes& v, const Domain& d, const Var& co, 
   }
 }
 
-/// Whole rows in parallel, for y or dx in NLC.
+/// Whole rows in parallel, for y or dx in NLC; write_across() splits the loops over n and c.
+///
+///     parallel no
+///       for n: for c in vectors: y                    if the coefficients stay in L1
+///
+///     parallel no                                     otherwise: write_wide_rows()
+///       for tile: for n: for c in vectors: y
 void Cpu::write_rows(Func y, const Axes& v, const Domain& d) const {
   const Var no("no");
   Stage loops = loops_of(y, v);
@@ -92,7 +101,11 @@ void Cpu::write_wide_rows(Func y, const Axes& v, const Domain& d) const {
   wide.reorder(v.c, v.n, tile, no).parallel(no);
 }
 
-/// One pass without a reduction: the coefficients first, then rows in parallel.
+/// One pass without a reduction: the coefficients first, then rows in parallel. NCL:
+///
+///     for c in vectors: the coefficients
+///     parallel task: (a group of channels co, a group of rows no)
+///       for ni: for ci: for l in vectors: y
 void Cpu::write_only(Func y, const Axes& v, const Domain& d,
                      const std::vector<Func>& coefficients) const {
   const int step = step_of(y.type());

@@ -66,12 +66,25 @@ algorithm::BlockSizes CpuSinglePass::block_sizes(algorithm::Layout layout, Halid
   return sizes;
 }
 
+/// One serial loop. All Funcs of a vector of channels are on the stack or in registers:
+///
+///     for co: a vector of channels
+///       shift; merged = 0
+///       sums = 0
+///       for group of rows: unrolled = the terms of its rows; sums += unrolled
+///       for row after the last group: sums += its terms
+///       merged += sums; total; invstd, center, offset, scale
+///       for n: y
+///       mean, invstd, m2
+///
+/// Instead of ten loops over all channels: docs/performance.md, "small calls, NLC".
 void CpuSinglePass::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
   write(s.y, s.c, s.n, m.grid.width);
   sum(m, LoopLevel(s.y, Var("co")));
   finish({s.invstd, s.center, s.scale, s.offset}, statistics, s.y, m.grid.width, strides_);
 }
 
+/// The same loop: the sums of two tensors, then the coefficients of dx, dx, dweight and dbias.
 void CpuSinglePass::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   const int width = s.about_center.grid.width;
   write(g.dx, g.c, g.n, width);

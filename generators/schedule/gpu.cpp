@@ -152,6 +152,27 @@ void Gpu::finish(const InputGradient& g, const Written& dx, const BlockGrid& gri
   write_channels(gradients, dx, grid);
 }
 
+/// Two launches. NCL, with 8 warps of 32 threads in a block:
+///
+///     block (jn, jl, c)                               the kernel of `block`
+///       each thread of warp g: path, shift; for main: unroll values: thread_sum; for tail
+///       CUDA: shuffled over 16, 8, 4, 2 lanes; shared_sum of the last two
+///       one thread per warp: warp; one thread: all, sums, block, pivot
+///     block (below, along, column)                    the kernel of y, with the same grid
+///       each thread: for turns: partial of the channel's blocks; shared_partial
+///       one thread per warp: warp; one thread: all, total, invstd_of_channel
+///       each thread: offset, origin, scale; for n: for l: 4 rows of a vector: y
+///       one thread: invstd, m2, mean                  the first block of a channel
+///
+/// NLC: a block has the channels of one memory access, `t` is a thread of a channel:
+///
+///     block (jn, co): thread (t, c): path, shift, thread_sum, shared_sum; then warp, all, sums
+///     block (below, column): thread (t, c): partial, shared_partial; then warp, all, total
+///       thread c: invstd_of_channel, offset, origin, scale
+///       thread (down, across): its channels' values in registers; for n: 4 rows of a vector: y
+///
+/// Each kernel has a second form for rows without vectors. Two launches instead of three, because
+/// each block of y merges the blocks of its channels itself (docs/performance.md).
 void Gpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
   sum_blocks(m, strides_);
   const Written y = written(s, m.grid.domain);
@@ -160,15 +181,26 @@ void Gpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const 
   finish(s, y, m.grid, statistics);
 }
 
+/// One launch. NCL: as many threads as a row has vectors. NLC: about 480 blocks of few channels.
+///
+///     NCL  block tile: thread (down, across)
+///            offset, origin, scale; for again: 4 rows of a vector: y
+///     NLC  block (below, column)
+///            thread c: offset, origin, scale
+///            thread (down, across): its channels' values in registers; for n: 4 rows: y
 void Gpu::elementwise(Normalize& s, const Domain& d) const {
   write_from({s.origin, s.scale, s.offset}, written(s, d));
 }
 
+/// The first launch of train(), then a launch with a block for each channel (NLC: for the channels
+/// of a block): partial, shared_partial, warp, all, total, and mean and m2.
 void Gpu::moments(Reduction& m, const PerChannel& statistics) const {
   sum_blocks(m, strides_);
   merge(m, statistics, m.total);
 }
 
+/// The two launches of train() with the sums of two tensors. Each thread writes dx in
+/// two rows at once.
 void Gpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   Reduction& r = s.about_center;
   sum_blocks(r, strides_);
