@@ -50,8 +50,8 @@ endif()
 
 # Sets `out` to the groups that have the operation, or the one that it is a variant of.
 function(halnorm_groups_of operation out)
-  string(REGEX REPLACE "_(small|exact|stream)$" "" base "${operation}")
-  string(REGEX REPLACE "_(update|add)$" "" base "${base}")
+  string(REGEX REPLACE "_(single_pass|exact|nontemporal)$" "" base "${operation}")
+  string(REGEX REPLACE "_(with_running_stats|accumulate)$" "" base "${base}")
   set(groups "")
   foreach(group IN LISTS HALNORM_KNOWN_GROUPS)
     if(base IN_LIST HALNORM_GROUP_${group})

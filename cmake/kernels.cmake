@@ -10,14 +10,16 @@ set(HALNORM_TYPE_f64 float64)
 
 # The operations. A base operation names its groups of HALNORM_OPERATIONS; with a base come its
 # variants, the rows without groups whose names begin like its own, which take the same arguments:
-#   _small   few values: one launch on devices, one loop on the CPUs that gain by it. They have
-#            masks for what a row has beyond whole vectors; without masks a training call on
-#            (20, 100) became 1 to 6 % slower.
-#   _exact   channels of few values, added up in double: the roundings of float32 would show, and
-#            double costs little there. float16 and bfloat16 have fewer digits than the sums.
-#   _stream  data beyond the caches: decisions 013 and 015. In NLC the statistics come first anyway.
-# Operations of devices alone save launches: _update updates running statistics, _add adds dweight
-# and dbias to others.
+#   _single_pass  few values: one launch on devices, one loop on the CPUs that gain by it. They have
+#                 masks for what a row has beyond whole vectors; without masks a training call on
+#                 (20, 100) became 1 to 6 % slower.
+#   _exact        channels of few values, added up in double: the roundings of float32 would show,
+#                 and double costs little there. float16 and bfloat16 have fewer digits than the
+#                 sums.
+#   _nontemporal  data beyond the caches: decisions 013 and 015. In NLC the statistics come first
+#                 anyway.
+# Variants of devices alone save launches: _with_running_stats also updates running statistics,
+# _accumulate adds dweight and dbias to existing gradients.
 #
 # Large calls of training and inference take statistics and elements one after the other, as the
 # split forms do: so training has split's operations too, and inference elemt. Fused training on
@@ -31,40 +33,40 @@ set(HALNORM_TYPE_f64 float64)
 # In the columns "any" layout is ncl and nlc, "all" is without a limit, "avx" is avx512 and avx2:
 #    operation | layouts on CPUs | CPUs | layouts on devices | dtypes | first loop | groups
 set(HALNORM_TABLE
-  "batch_norm_train                    | any | all | any | all     | forwards     | training"
-  "batch_norm_train_small              | nlc | avx | any | all     | forwards     | -"
-  "batch_norm_train_exact              | any | all | -   | f32     | forwards     | -"
-  "batch_norm_train_stream             | ncl | avx | -   | all     | forwards     | -"
-  "batch_norm_train_update             | -   | -   | any | all     | forwards     | -"
-  "batch_norm_train_update_small       | -   | -   | any | all     | forwards     | -"
-  "batch_norm_infer                    | any | all | any | all     | side_by_side | inference"
-  "batch_norm_backward                 | any | all | any | all     | forwards     | training fused"
-  "batch_norm_backward_small           | nlc | avx | any | all     | forwards     | -"
-  "batch_norm_backward_exact           | any | all | -   | f32     | forwards     | -"
-  "batch_norm_backward_stream          | ncl | avx | -   | all     | forwards     | -"
-  "batch_norm_backward_add             | -   | -   | any | all     | forwards     | -"
-  "batch_norm_backward_add_small       | -   | -   | any | all     | forwards     | -"
-  "batch_norm_backward_infer           | any | all | any | all     | forwards     | training fused"
-  "batch_norm_moments                  | any | all | any | all     | forwards     | fused split"
-  "batch_norm_moments_exact            | any | all | -   | f32     | forwards     | -"
-  "batch_norm_moments_stream           | any | avx | -   | all     | forwards     | -"
-  "batch_norm_elemt                 | any | all | any | all  | backwards  | inference fused split"
-  "batch_norm_elemt_stream             | any | avx | -   | all     | backwards    | -"
-  "batch_norm_backward_reduce          | any | all | any | all     | forwards     | fused split"
-  "batch_norm_backward_reduce_exact    | any | all | -   | f32     | forwards     | -"
-  "batch_norm_backward_reduce_stream   | any | avx | -   | all     | forwards     | -"
-  "batch_norm_backward_elemt           | any | all | any | all     | backwards    | fused split"
-  "batch_norm_backward_elemt_stream    | any | avx | -   | all     | backwards    | -"
-  "batch_norm_fused_train              | -   | -   | any | all     | forwards     | fused"
-  "batch_norm_fused_train_small        | -   | -   | any | all     | forwards     | -"
-  "batch_norm_fused_train_update       | -   | -   | any | all     | forwards     | -"
-  "batch_norm_fused_train_update_small | -   | -   | any | all     | forwards     | -"
-  "batch_norm_fused_infer              | any | all | any | all     | side_by_side | fused"
-  "batch_norm_fused_elemt              | any | all | -   | all     | backwards    | fused"
-  "batch_norm_fused_elemt_stream       | any | avx | -   | all     | backwards    | -"
-  "relu_backward                       | any | all | any | all     | forwards     | fused"
-  "relu_backward_stream                | any | avx | -   | all     | forwards     | -"
-  "update_running_stats                | c   | all | c   | f32 f64 | forwards     | fused split"
+  "batch_norm_train                       | any | all | any | all  | forwards  | training"
+  "batch_norm_train_single_pass           | nlc | avx | any | all  | forwards  | -"
+  "batch_norm_train_exact                 | any | all | -   | f32  | forwards  | -"
+  "batch_norm_train_nontemporal           | ncl | avx | -   | all  | forwards  | -"
+  "batch_norm_train_with_running_stats    | -   | -   | any | all  | forwards  | -"
+  "batch_norm_train_with_running_stats_single_pass | -   | -   | any | all  | forwards  | -"
+  "batch_norm_infer                       | any | all | any | all  | side_by_side | inference"
+  "batch_norm_backward                    | any | all | any | all  | forwards  | training fused"
+  "batch_norm_backward_single_pass        | nlc | avx | any | all  | forwards  | -"
+  "batch_norm_backward_exact              | any | all | -   | f32  | forwards  | -"
+  "batch_norm_backward_nontemporal        | ncl | avx | -   | all  | forwards  | -"
+  "batch_norm_backward_accumulate         | -   | -   | any | all  | forwards  | -"
+  "batch_norm_backward_accumulate_single_pass | -   | -   | any | all  | forwards  | -"
+  "batch_norm_backward_infer              | any | all | any | all  | forwards  | training fused"
+  "batch_norm_moments                     | any | all | any | all  | forwards  | fused split"
+  "batch_norm_moments_exact               | any | all | -   | f32  | forwards  | -"
+  "batch_norm_moments_nontemporal         | any | avx | -   | all  | forwards  | -"
+  "batch_norm_elemt                    | any | all | any | all  | backwards | inference fused split"
+  "batch_norm_elemt_nontemporal           | any | avx | -   | all  | backwards | -"
+  "batch_norm_backward_reduce             | any | all | any | all  | forwards  | fused split"
+  "batch_norm_backward_reduce_exact       | any | all | -   | f32  | forwards  | -"
+  "batch_norm_backward_reduce_nontemporal | any | avx | -   | all  | forwards  | -"
+  "batch_norm_backward_elemt              | any | all | any | all  | backwards | fused split"
+  "batch_norm_backward_elemt_nontemporal  | any | avx | -   | all  | backwards | -"
+  "batch_norm_fused_train                 | -   | -   | any | all  | forwards  | fused"
+  "batch_norm_fused_train_single_pass     | -   | -   | any | all  | forwards  | -"
+  "batch_norm_fused_train_with_running_stats | -   | -   | any | all  | forwards  | -"
+  "batch_norm_fused_train_with_running_stats_single_pass | -   | -   | any | all  | forwards  | -"
+  "batch_norm_fused_infer                 | any | all | any | all  | side_by_side | fused"
+  "batch_norm_fused_elemt                 | any | all | -   | all  | backwards | fused"
+  "batch_norm_fused_elemt_nontemporal     | any | avx | -   | all  | backwards | -"
+  "relu_backward                          | any | all | any | all  | forwards  | fused"
+  "relu_backward_nontemporal              | any | avx | -   | all  | forwards  | -"
+  "update_running_stats                   | c   | all | c   | f32 f64 | forwards  | fused split"
 )
 set(HALNORM_KNOWN_GROUPS inference training fused split)
 set(HALNORM_ALL_OPERATIONS "")

@@ -5,19 +5,19 @@
 
 namespace halnorm {
 
-/// The base of the backward passes of training: the gradients of weight and bias. With `adds` they
-/// are added to existing gradients, which are two more inputs.
+/// The base of the backward passes: the gradients of weight and bias. With `accumulate` they are
+/// added to existing gradients, which are two more inputs.
 template <class Derived>
 class BackwardOperation : public Operation<Derived> {
  public:
   /// For devices, on which a launch takes longer than the addition.
-  Halide::GeneratorParam<bool> adds{"adds", false};
+  Halide::GeneratorParam<bool> accumulate{"accumulate", false};
 
  protected:
   /// The last inputs: the existing gradients, which may be the outputs themselves.
   void add_old_gradients() {
-    if (adds) {
-      const Halide::Type type = this->gradient_type();
+    if (accumulate) {
+      const Halide::Type type = this->types().gradients();
       old_dweight_ = this->template add_input<Halide::Buffer<>>("old_dweight", type, 1);
       old_dbias_ = this->template add_input<Halide::Buffer<>>("old_dbias", type, 1);
     }
@@ -35,11 +35,9 @@ class BackwardOperation : public Operation<Derived> {
   /// These outputs, for the schedule.
   template <class Output, class X>
   [[nodiscard]] schedule::PerChannel gradients(Output& dweight, Output& dbias, const X& x) {
-    this->per_channel(dweight, x);
-    this->per_channel(dbias, x);
-    if (adds) {
-      this->per_channel(*old_dweight_, x);
-      this->per_channel(*old_dbias_, x);
+    this->per_channel(x, dweight, dbias);
+    if (old_dweight_ != nullptr) {
+      this->per_channel(x, *old_dweight_, *old_dbias_);
     }
     return {dweight, dbias};
   }
@@ -49,8 +47,8 @@ class BackwardOperation : public Operation<Derived> {
 
   [[nodiscard]] Halide::Expr rounded(const Halide::Expr& gradient, OldGradient* old,
                                      const Halide::Var& c) const {
-    return Halide::cast(this->gradient_type(),
-                        adds ? Halide::cast<double>((*old)(c)) + gradient : gradient);
+    return Halide::cast(this->types().gradients(),
+                        old != nullptr ? Halide::cast<double>((*old)(c)) + gradient : gradient);
   }
 
   OldGradient* old_dweight_ = nullptr;

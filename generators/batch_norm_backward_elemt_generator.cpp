@@ -20,8 +20,7 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
   Output<Buffer<>> dx{"dx"};  ///< like x; may be dy itself
 
   void configure() {
-    is_data(dy);
-    is_data(x);
+    is_data(dy, x);
     is_parameter(weight);
     is_data(dx);
   }
@@ -29,19 +28,15 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
   void generate() {
     gradient_ = algorithm::input_gradient(values(dy), values(x), domain(x), mean, invstd, weight,
                                           sum_dy, sum_dy_xmu, count);
-    gradient_.dx = laid_out(gradient_.dx, gradient_.lines, domain(x));
+    gradient_.dx = laid_out(gradient_.dx, gradient_.cache_lines, domain(x));
     dx = gradient_.dx;
   }
 
   void schedule() {
     from_zero(x);
-    like(dy, x);
-    written(dx, x);
-    per_channel_input(weight, x);
-    per_channel_input(mean, x);
-    per_channel_input(invstd, x);
-    per_channel_input(sum_dy, x);
-    per_channel_input(sum_dy_xmu, x);
+    like(x, dy);
+    written(x, dx);
+    per_channel_inputs(x, weight, mean, invstd, sum_dy, sum_dy_xmu);
     count.set_estimate(estimate_l * estimate_n);
     architecture()->backward_elementwise(gradient_, domain(x));
     reads(halnorm::schedule::Reading::end_to_end);
@@ -54,5 +49,5 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormBackwardElemt, batch_norm_backward_elemt)
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_elemt_stream, batch_norm_backward_elemt,
-                                {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_elemt_nontemporal, batch_norm_backward_elemt,
+                                {{"nontemporal", "true"}})

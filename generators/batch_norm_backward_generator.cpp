@@ -8,8 +8,8 @@ namespace algorithm = halnorm::algorithm;
 /// Gradients of batch_norm_train: statistics depend on x.
 class BatchNormBackward : public halnorm::BackwardOperation<BatchNormBackward> {
  public:
-  /// For few values: see schedule::make_small().
-  GeneratorParam<bool> small{"small", false};
+  /// For few values: see schedule::make_single_pass().
+  GeneratorParam<bool> single_pass{"single_pass", false};
 
   Input<Buffer<>> dy{"dy"};                   ///< like x
   Input<Buffer<>> x{"x"};                     ///< data: (l, c, n) or (c, n)
@@ -22,33 +22,30 @@ class BatchNormBackward : public halnorm::BackwardOperation<BatchNormBackward> {
   Output<Buffer<>> dbias{"dbias"};      ///< (c): sum(dy)
 
   void configure() {
-    is_data(dy);
-    is_data(x);
+    is_data(dy, x);
     is_parameter(weight);
     is_data(dx);
-    is_gradient(dweight);
-    is_gradient(dbias);
+    is_gradient(dweight, dbias);
     add_old_gradients();
   }
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean, block_sizes(small).reading(2));
+    sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean,
+                                     block_sizes(single_pass).reading(2));
     gradient_ = algorithm::input_gradient(values(dy), values(x), d, mean, invstd, weight,
                                           sums_.sum_dy, sums_.sum_dy_xmu, d.count());
-    gradient_.dx = laid_out(gradient_.dx, gradient_.lines, d);
+    gradient_.dx = laid_out(gradient_.dx, gradient_.cache_lines, d);
     dx = gradient_.dx;
     give_gradients(sums_, invstd, dweight, dbias);
   }
 
   void schedule() {
     from_zero(x);
-    like(dy, x);
-    written(dx, x);
-    per_channel_input(weight, x);
-    per_channel_input(mean, x);
-    per_channel_input(invstd, x);
-    architecture(small)->backward(sums_, gradient_, gradients(dweight, dbias, x));
+    like(x, dy);
+    written(x, dx);
+    per_channel_inputs(x, weight, mean, invstd);
+    architecture(single_pass)->backward(sums_, gradient_, gradients(dweight, dbias, x));
     reads(halnorm::schedule::Reading::in_pieces);
   }
 
@@ -60,10 +57,12 @@ class BatchNormBackward : public halnorm::BackwardOperation<BatchNormBackward> {
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormBackward, batch_norm_backward)
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_small, batch_norm_backward, {{"small", "true"}})
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_add, batch_norm_backward, {{"adds", "true"}})
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_add_small, batch_norm_backward,
-                                {{"adds", "true"}, {"small", "true"}})
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_stream, batch_norm_backward,
-                                {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_single_pass, batch_norm_backward,
+                                {{"single_pass", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_accumulate, batch_norm_backward,
+                                {{"accumulate", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_accumulate_single_pass, batch_norm_backward,
+                                {{"accumulate", "true"}, {"single_pass", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_nontemporal, batch_norm_backward,
+                                {{"nontemporal", "true"}})
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_exact, batch_norm_backward, {{"exact", "true"}})

@@ -1,4 +1,5 @@
-#include "operation.h"
+#include "algorithm/running_stats.h"
+#include "backward_operation.h"
 
 namespace {
 
@@ -6,7 +7,7 @@ using namespace Halide;
 namespace algorithm = halnorm::algorithm;
 
 /// Gradients of batch_norm_infer: the statistics are constants.
-class BatchNormBackwardInfer : public halnorm::Operation<BatchNormBackwardInfer> {
+class BatchNormBackwardInfer : public halnorm::BackwardOperation<BatchNormBackwardInfer> {
  public:
   Input<Buffer<>> dy{"dy"};                      ///< like x
   Input<Buffer<>> x{"x"};                        ///< data: (l, c, n) or (c, n)
@@ -20,47 +21,34 @@ class BatchNormBackwardInfer : public halnorm::Operation<BatchNormBackwardInfer>
   Output<Buffer<>> dbias{"dbias"};      ///< (c): sum(dy)
 
   void configure() {
-    is_data(dy);
-    is_data(x);
-    is_parameter(weight);
-    is_parameter(running_mean);
-    is_parameter(running_var);
+    is_data(dy, x);
+    is_parameter(weight, running_mean, running_var);
     is_data(dx);
-    is_gradient(dweight);
-    is_gradient(dbias);
+    is_gradient(dweight, dbias);
   }
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    Var c("c");
-    mean_(c) = cast<double>(running_mean(c));
-    invstd_(c) = 1 / sqrt(cast<double>(running_var(c)) + eps);
-    sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean_,
+    const auto fixed = algorithm::fixed_statistics(running_mean, running_var, eps);
+    sums_ = algorithm::gradient_sums(values(dy), values(x), d, fixed.mean,
                                      block_sizes(false, true).reading(2));
-    gradient_ = algorithm::input_gradient_of_fixed_statistics(values(dy), d, invstd_, weight);
+    gradient_ = algorithm::input_gradient_of_fixed_statistics(values(dy), d, fixed.invstd, weight);
     gradient_.dx = stored(gradient_.dx);
     dx = gradient_.dx;
-    dweight(c) = cast(gradient_type(), sums_.sum_dy_xmu(c) * invstd_(c));
-    dbias(c) = cast(gradient_type(), sums_.sum_dy(c));
+    give_gradients(sums_, fixed.invstd, dweight, dbias);
   }
 
   void schedule() {
     from_zero(x);
-    like(dy, x);
-    like(dx, x);
-    per_channel_input(weight, x);
-    per_channel_input(running_mean, x);
-    per_channel_input(running_var, x);
-    per_channel(dweight, x);
-    per_channel(dbias, x);
+    like(x, dy, dx);
+    per_channel_inputs(x, weight, running_mean, running_var);
     eps.set_estimate(1e-5);
-    architecture()->backward(sums_, gradient_, {dweight, dbias});
+    architecture()->backward(sums_, gradient_, gradients(dweight, dbias, x));
   }
 
  private:
   algorithm::GradientSums sums_;
   algorithm::InputGradient gradient_;
-  Func mean_{"mean"}, invstd_{"invstd"};
 };
 
 }  // namespace

@@ -15,10 +15,7 @@ class BatchNormBackwardReduce : public halnorm::Operation<BatchNormBackwardReduc
   Output<Buffer<double, 1>> sum_dy{"sum_dy"};          ///< (c): sum(dy)
   Output<Buffer<double, 1>> sum_dy_xmu{"sum_dy_xmu"};  ///< (c): sum(dy * (x - mean))
 
-  void configure() {
-    is_data(dy);
-    is_data(x);
-  }
+  void configure() { is_data(dy, x); }
 
   void generate() {
     sums_ =
@@ -30,10 +27,9 @@ class BatchNormBackwardReduce : public halnorm::Operation<BatchNormBackwardReduc
 
   void schedule() {
     from_zero(x);
-    like(dy, x);
-    per_channel_input(mean, x);
-    per_channel(sum_dy, x);
-    per_channel(sum_dy_xmu, x);
+    like(x, dy);
+    per_channel_inputs(x, mean);
+    per_channel(x, sum_dy, sum_dy_xmu);
     architecture()->backward_reduce(sums_, {sum_dy, sum_dy_xmu});
     reads(halnorm::schedule::Reading::in_pieces);
   }
@@ -45,7 +41,7 @@ class BatchNormBackwardReduce : public halnorm::Operation<BatchNormBackwardReduc
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormBackwardReduce, batch_norm_backward_reduce)
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_reduce_stream, batch_norm_backward_reduce,
-                                {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_reduce_nontemporal, batch_norm_backward_reduce,
+                                {{"nontemporal", "true"}})
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_backward_reduce_exact, batch_norm_backward_reduce,
                                 {{"exact", "true"}})

@@ -18,24 +18,20 @@ class BatchNormElemt : public halnorm::Operation<BatchNormElemt> {
 
   void configure() {
     is_data(x);
-    is_parameter(weight);
-    is_parameter(bias);
+    is_parameter(weight, bias);
     is_data(y);
   }
 
   void generate() {
     normalize_ = algorithm::normalize(values(x), domain(x), mean, invstd, weight, bias);
-    normalize_.y = laid_out(normalize_.y, normalize_.lines, domain(x));
+    normalize_.y = laid_out(normalize_.y, normalize_.cache_lines, domain(x));
     y = normalize_.y;
   }
 
   void schedule() {
     from_zero(x);
-    written(y, x);
-    per_channel_input(weight, x);
-    per_channel_input(bias, x);
-    per_channel_input(mean, x);
-    per_channel_input(invstd, x);
+    written(x, y);
+    per_channel_inputs(x, weight, bias, mean, invstd);
     architecture()->elementwise(normalize_, domain(x));
     reads(halnorm::schedule::Reading::end_to_end);
   }
@@ -47,4 +43,5 @@ class BatchNormElemt : public halnorm::Operation<BatchNormElemt> {
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormElemt, batch_norm_elemt)
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_elemt_stream, batch_norm_elemt, {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_elemt_nontemporal, batch_norm_elemt,
+                                {{"nontemporal", "true"}})

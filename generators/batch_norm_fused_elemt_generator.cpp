@@ -19,28 +19,23 @@ class BatchNormFusedElemt : public halnorm::Operation<BatchNormFusedElemt> {
   Output<Buffer<>> y{"y"};  ///< like x; may be x or addend itself
 
   void configure() {
-    is_data(x);
-    is_data(addend);
-    is_parameter(weight);
-    is_parameter(bias);
+    is_data(x, addend);
+    is_parameter(weight, bias);
     is_data(y);
   }
 
   void generate() {
     normalize_ = algorithm::normalize_add_relu(values(x), values(addend), domain(x), mean, invstd,
                                                weight, bias, slope);
-    normalize_.y = laid_out(normalize_.y, normalize_.lines, domain(x));
+    normalize_.y = laid_out(normalize_.y, normalize_.cache_lines, domain(x));
     y = normalize_.y;
   }
 
   void schedule() {
     from_zero(x);
-    like(addend, x);
-    written(y, x);
-    per_channel_input(weight, x);
-    per_channel_input(bias, x);
-    per_channel_input(mean, x);
-    per_channel_input(invstd, x);
+    like(x, addend);
+    written(x, y);
+    per_channel_inputs(x, weight, bias, mean, invstd);
     architecture()->elementwise(normalize_, domain(x));
     reads(halnorm::schedule::Reading::end_to_end);
   }
@@ -52,5 +47,5 @@ class BatchNormFusedElemt : public halnorm::Operation<BatchNormFusedElemt> {
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormFusedElemt, batch_norm_fused_elemt)
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_elemt_stream, batch_norm_fused_elemt,
-                                {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_elemt_nontemporal, batch_norm_fused_elemt,
+                                {{"nontemporal", "true"}})

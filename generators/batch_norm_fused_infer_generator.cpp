@@ -1,3 +1,4 @@
+#include "algorithm/running_stats.h"
 #include "operation.h"
 
 namespace {
@@ -20,39 +21,28 @@ class BatchNormFusedInfer : public halnorm::Operation<BatchNormFusedInfer> {
   Output<Buffer<>> y{"y"};  ///< like x; may be x or addend itself
 
   void configure() {
-    is_data(x);
-    is_data(addend);
-    is_parameter(running_mean);
-    is_parameter(running_var);
-    is_parameter(weight);
-    is_parameter(bias);
+    is_data(x, addend);
+    is_parameter(running_mean, running_var, weight, bias);
     is_data(y);
   }
 
   void generate() {
-    Var c("c");
-    mean_(c) = cast<double>(running_mean(c));
-    invstd_(c) = 1 / sqrt(cast<double>(running_var(c)) + eps);
-    normalize_ = algorithm::normalize_add_relu(values(x), values(addend), domain(x), mean_, invstd_,
-                                               weight, bias, slope);
+    const auto fixed = algorithm::fixed_statistics(running_mean, running_var, eps);
+    normalize_ = algorithm::normalize_add_relu(values(x), values(addend), domain(x), fixed.mean,
+                                               fixed.invstd, weight, bias, slope);
     normalize_.y = stored(normalize_.y);
     y = normalize_.y;
   }
 
   void schedule() {
     from_zero(x);
-    like(addend, x);
-    like(y, x);
-    per_channel_input(running_mean, x);
-    per_channel_input(running_var, x);
-    per_channel_input(weight, x);
-    per_channel_input(bias, x);
+    like(x, addend, y);
+    per_channel_inputs(x, running_mean, running_var, weight, bias);
     architecture()->elementwise(normalize_, domain(x));
   }
 
  private:
   algorithm::Normalize normalize_;
-  Func mean_{"mean"}, invstd_{"invstd"};
 };
 
 }  // namespace

@@ -21,17 +21,15 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
   Output<Buffer<double, 1>> m2{"m2"};          ///< (c): sum of squared deviations
 
   void configure() {
-    is_data(x);
-    is_data(addend);
-    is_parameter(weight);
-    is_parameter(bias);
+    is_data(x, addend);
+    is_parameter(weight, bias);
     is_data(y);
     add_running_stats();
   }
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    moments_ = algorithm::moments(values(x), d, block_sizes(small, true));
+    moments_ = algorithm::moments(values(x), d, block_sizes(single_pass, true));
     make_statistics(moments_, d.count(), eps);
     normalize_ = algorithm::normalize_add_relu(values(x), values(addend), d, batch_mean,
                                                batch_invstd, weight, bias, slope);
@@ -42,11 +40,9 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
 
   void schedule() {
     from_zero(x);
-    like(addend, x);
-    like(y, x);
-    per_channel_input(weight, x);
-    per_channel_input(bias, x);
-    architecture(small)->train(moments_, normalize_, statistics(mean, invstd, m2, x));
+    like(x, addend, y);
+    per_channel_inputs(x, weight, bias);
+    architecture(single_pass)->train(moments_, normalize_, statistics(mean, invstd, m2, x));
   }
 
  private:
@@ -57,9 +53,10 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormFusedTrain, batch_norm_fused_train)
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_update, batch_norm_fused_train,
-                                {{"updates", "true"}})
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_small, batch_norm_fused_train,
-                                {{"small", "true"}})
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_update_small, batch_norm_fused_train,
-                                {{"updates", "true"}, {"small", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_with_running_stats, batch_norm_fused_train,
+                                {{"with_running_stats", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_single_pass, batch_norm_fused_train,
+                                {{"single_pass", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_fused_train_with_running_stats_single_pass,
+                                batch_norm_fused_train,
+                                {{"with_running_stats", "true"}, {"single_pass", "true"}})

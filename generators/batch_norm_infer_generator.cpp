@@ -1,3 +1,4 @@
+#include "algorithm/running_stats.h"
 #include "operation.h"
 
 namespace {
@@ -19,36 +20,27 @@ class BatchNormInfer : public halnorm::Operation<BatchNormInfer> {
 
   void configure() {
     is_data(x);
-    is_parameter(running_mean);
-    is_parameter(running_var);
-    is_parameter(weight);
-    is_parameter(bias);
+    is_parameter(running_mean, running_var, weight, bias);
     is_data(y);
   }
 
   void generate() {
-    Var c("c");
-    mean_(c) = cast<double>(running_mean(c));
-    invstd_(c) = 1 / sqrt(cast<double>(running_var(c)) + eps);
-    normalize_ = algorithm::normalize(values(x), domain(x), mean_, invstd_, weight, bias);
+    const auto fixed = algorithm::fixed_statistics(running_mean, running_var, eps);
+    normalize_ = algorithm::normalize(values(x), domain(x), fixed.mean, fixed.invstd, weight, bias);
     normalize_.y = stored(normalize_.y);
     y = normalize_.y;
   }
 
   void schedule() {
     from_zero(x);
-    like(y, x);
-    per_channel_input(running_mean, x);
-    per_channel_input(running_var, x);
-    per_channel_input(weight, x);
-    per_channel_input(bias, x);
+    like(x, y);
+    per_channel_inputs(x, running_mean, running_var, weight, bias);
     eps.set_estimate(1e-5);
     architecture()->elementwise(normalize_, domain(x));
   }
 
  private:
   algorithm::Normalize normalize_;
-  Func mean_{"mean"}, invstd_{"invstd"};
 };
 
 }  // namespace

@@ -24,8 +24,7 @@ class BatchNormMoments : public halnorm::Operation<BatchNormMoments> {
 
   void schedule() {
     from_zero(x);
-    per_channel(mean, x);
-    per_channel(m2, x);
+    per_channel(x, mean, m2);
     architecture()->moments(moments_, {mean, m2});
     reads(halnorm::schedule::Reading::in_pieces);
   }
@@ -37,6 +36,6 @@ class BatchNormMoments : public halnorm::Operation<BatchNormMoments> {
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormMoments, batch_norm_moments)
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_moments_stream, batch_norm_moments,
-                                {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_moments_nontemporal, batch_norm_moments,
+                                {{"nontemporal", "true"}})
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_moments_exact, batch_norm_moments, {{"exact", "true"}})

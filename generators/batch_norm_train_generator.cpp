@@ -20,29 +20,27 @@ class BatchNormTrain : public halnorm::TrainOperation<BatchNormTrain> {
 
   void configure() {
     is_data(x);
-    is_parameter(weight);
-    is_parameter(bias);
+    is_parameter(weight, bias);
     is_data(y);
     add_running_stats();
   }
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    moments_ = algorithm::moments(values(x), d, block_sizes(small));
+    moments_ = algorithm::moments(values(x), d, block_sizes(single_pass));
     make_statistics(moments_, d.count(), eps);
     normalize_ = algorithm::normalize(values(x), d, batch_mean, batch_invstd, weight, bias);
-    normalize_.y = laid_out(normalize_.y, normalize_.lines, d);
+    normalize_.y = laid_out(normalize_.y, normalize_.cache_lines, d);
     y = normalize_.y;
     give_statistics(moments_, normalize_, d.count(), mean, invstd, m2);
   }
 
   void schedule() {
     from_zero(x);
-    written(y, x);
-    per_channel_input(weight, x);
-    per_channel_input(bias, x);
+    written(x, y);
+    per_channel_inputs(x, weight, bias);
     eps.set_estimate(1e-5);
-    architecture(small)->train(moments_, normalize_, statistics(mean, invstd, m2, x));
+    architecture(single_pass)->train(moments_, normalize_, statistics(mean, invstd, m2, x));
     reads(halnorm::schedule::Reading::in_pieces);
   }
 
@@ -54,9 +52,12 @@ class BatchNormTrain : public halnorm::TrainOperation<BatchNormTrain> {
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(BatchNormTrain, batch_norm_train)
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_small, batch_norm_train, {{"small", "true"}})
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_update, batch_norm_train, {{"updates", "true"}})
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_update_small, batch_norm_train,
-                                {{"updates", "true"}, {"small", "true"}})
-HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_stream, batch_norm_train, {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_single_pass, batch_norm_train,
+                                {{"single_pass", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_with_running_stats, batch_norm_train,
+                                {{"with_running_stats", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_with_running_stats_single_pass, batch_norm_train,
+                                {{"with_running_stats", "true"}, {"single_pass", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_nontemporal, batch_norm_train,
+                                {{"nontemporal", "true"}})
 HALIDE_REGISTER_GENERATOR_ALIAS(batch_norm_train_exact, batch_norm_train, {{"exact", "true"}})

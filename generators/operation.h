@@ -2,9 +2,9 @@
 
 #include <Halide.h>
 
-#include "algorithm/carrier.h"
 #include "algorithm/layout.h"
-#include "algorithm/lines.h"
+#include "buffer_types.h"
+#include "schedule/aligned_output.h"
 #include "schedule/checks.h"
 #include "schedule/prefetch.h"
 #include "schedule/schedule.h"
@@ -24,15 +24,15 @@ class Operation : public Halide::Generator<Derived> {
       {{"ncl", algorithm::Layout::NCL}, {"nlc", algorithm::Layout::NLC}}};
 
   /// See schedule::Tuning.
-  Halide::GeneratorParam<int> tune_task_elements{"tune_task_elements", 0};
-  Halide::GeneratorParam<int> tune_strip_vectors{"tune_strip_vectors", 0};
-  Halide::GeneratorParam<int> tune_near_elements{"tune_near_elements", 0};
-  Halide::GeneratorParam<int> tune_cached_bytes{"tune_cached_bytes", 0};
+  Halide::GeneratorParam<int> grain_size{"grain_size", 0};
+  Halide::GeneratorParam<int> channel_tile{"channel_tile", 0};
+  Halide::GeneratorParam<int> chunk_elements{"chunk_elements", 0};
+  Halide::GeneratorParam<int> l2_bytes{"l2_bytes", 0};
 
   /// For data beyond the caches, on x86: the kernel prefetches its inputs and writes its output in
-  /// whole cache lines. cmake/streaming.cmake then sets the level of the prefetches and makes the
-  /// stores non-temporal, which Halide 21 cannot.
-  Halide::GeneratorParam<bool> streams{"streams", false};
+  /// whole cache lines. cmake/nontemporal.cmake makes these stores non-temporal, because Halide 21
+  /// has no non-temporal stores.
+  Halide::GeneratorParam<bool> nontemporal{"nontemporal", false};
 
   /// On CPUs: the sums of float32 data are double from the first addition on. For channels of few
   /// values, whose statistics would show the rounding of float32.
@@ -42,7 +42,7 @@ class Operation : public Halide::Generator<Derived> {
   Halide::GeneratorParam<bool> checks{"checks", true};
 
   /// On CUDA: in NCL the partial sums of a warp are added by shuffles, not through shared memory.
-  Halide::GeneratorParam<bool> gpu_lanes{"gpu_lanes", true};
+  Halide::GeneratorParam<bool> warp_shuffle{"warp_shuffle", true};
 
  protected:
   Halide::Pipeline build_pipeline() override {
@@ -52,8 +52,6 @@ class Operation : public Halide::Generator<Derived> {
     }
     return kernel;
   }
-
-  using Vec = Halide::Buffer<void, 1>;
 
   // A medium size, for Halide's autoschedulers and for RunGen; kernels accept every size.
   static constexpr int estimate_l = 512, estimate_c = 256, estimate_n = 64;
@@ -68,101 +66,48 @@ class Operation : public Halide::Generator<Derived> {
 
   [[nodiscard]] int rank() const { return layout == algorithm::Layout::NCL ? 3 : 2; }
 
-  /// The type of weight, bias and running statistics.
-  [[nodiscard]] Halide::Type parameter_type() const {
-    const Halide::Type t = dtype;
-    return t.bits() == 64 ? Halide::Float(64) : Halide::Float(32);
+  [[nodiscard]] BufferTypes types() const { return {dtype, this->get_target()}; }
+
+  // The roles of buffers, for configure().
+
+  template <class... Buffers>
+  void is_data(Buffers&... buffers) const {
+    (has(buffers, types().data(), rank()), ...);
   }
 
-  /// The type of dweight and dbias. On CPUs double, which the runtime rounds. On a device the
-  /// rounding would take another launch.
-  [[nodiscard]] Halide::Type gradient_type() const {
-    return this->get_target().has_gpu_feature() ? parameter_type() : Halide::Float(64);
+  template <class... Buffers>
+  void is_parameter(Buffers&... buffers) const {
+    (has(buffers, types().parameters(), 1), ...);
   }
 
-  /// The type of the data's buffers.
-  [[nodiscard]] Halide::Type data_type() const {
-    return carried() ? Halide::Type(Halide::UInt(16)) : Halide::Type(dtype);
+  template <class... Buffers>
+  void is_gradient(Buffers&... buffers) const {
+    (has(buffers, types().gradients(), 1), ...);
   }
 
-  template <class Buffer>
-  void is_data(Buffer& b) const {
-    b.set_type(data_type());
-    b.set_dimensions(rank());
+  // The computation's view of data, for generate().
+
+  [[nodiscard]] Halide::Func values(const Halide::Func& buffer) const {
+    return types().values(buffer);
   }
 
-  [[nodiscard]] bool on_cuda() const {
-    return this->get_target().has_feature(Halide::Target::CUDA);
-  }
+  [[nodiscard]] Halide::Func stored(const Halide::Func& f) const { return types().stored(f); }
 
-  /// Whether the buffers have the bits of 16-bit numbers as integers: see algorithm/carrier.h.
-  [[nodiscard]] bool carried() const {
-    const Halide::Type t = dtype;
-    return t.bits() == 16 && this->get_target().has_gpu_feature();
-  }
-
-  /// The values of a data buffer.
-  [[nodiscard]] Halide::Func values(const Halide::Func& b) const {
-    if (!carried()) {
-      return b;
-    }
-    Halide::Func f("values");
-    f(Halide::_) = algorithm::from_bits(dtype, b(Halide::_), on_cuda());
-    return f;
-  }
-
-  /// Values of the data's type in the type of the output buffer: a Func of the same variables.
-  [[nodiscard]] Halide::Func stored(const Halide::Func& f) const {
-    if (!carried()) {
-      return f;
-    }
-    Halide::Func bits(f.name() + "_bits");
-    bits(f.args()) = algorithm::to_bits(dtype, f(f.args()), on_cuda());
-    return bits;
-  }
-
-  template <class Buffer>
-  void is_parameter(Buffer& b) const {
-    b.set_type(parameter_type());
-    b.set_dimensions(1);
-  }
-
-  template <class Buffer>
-  void is_gradient(Buffer& b) const {
-    b.set_type(gradient_type());
-    b.set_dimensions(1);
-  }
-
-  /// Buffers start at 0 and have x's extents, so that the kernel computes no other bounds.
-  template <class Buffer, class X>
-  void like(Buffer& b, const X& x) {
-    for (int i = 0; i < rank(); ++i) {
-      b.dim(i).set_min(0).set_extent(x.dim(i).extent()).set_estimate(0, estimate(i));
-    }
-    note_strides(b);
-  }
-
-  /// The Func that writes the data. `lines` is set if it writes whole cache lines.
-  [[nodiscard]] Halide::Func laid_out(const Halide::Func& f, Halide::RDom& lines,
+  /// The Func that writes the data. `cache_lines` is set if it writes whole cache lines.
+  [[nodiscard]] Halide::Func laid_out(const Halide::Func& f, Halide::RDom& cache_lines,
                                       const algorithm::Domain& d) const {
-    if (!streams) {
+    if (!nontemporal) {
       return stored(f);
     }
     const Halide::Type data = dtype;
-    const algorithm::Lines in_lines =
-        algorithm::in_lines(f, d, schedule::line_bytes / data.bytes());
-    lines = in_lines.r;
-    return in_lines.y;
+    const schedule::AlignedOutput aligned =
+        schedule::aligned_output(f, d, schedule::line_bytes / data.bytes());
+    cache_lines = aligned.r;
+    return aligned.y;
   }
 
-  /// A buffer with x's extents that the kernel writes.
-  template <class Buffer, class X>
-  void written(Buffer& b, const X& x) {
-    like(b, x);
-    if (streams) {
-      b.set_host_alignment(schedule::line_bytes);
-    }
-  }
+  // The extents of buffers, for schedule(). All start at 0 and have x's extents, so that the kernel
+  // computes no other bounds.
 
   template <class X>
   void from_zero(X& x) {
@@ -172,22 +117,37 @@ class Operation : public Halide::Generator<Derived> {
     note_strides(x);
   }
 
-  /// One value per channel; inputs may have any stride (0 means one value for all channels).
-  template <class Buffer, class X>
-  void per_channel(Buffer& b, const X& x) const {
-    b.dim(0).set_min(0).set_extent(x.dim(rank() - 2).extent()).set_estimate(0, estimate_c);
+  template <class X, class... Buffers>
+  void like(const X& x, Buffers&... buffers) {
+    (has_extents_of(x, buffers), ...);
   }
-  template <class Buffer, class X>
-  void per_channel_input(Buffer& b, const X& x) {
-    per_channel(b, x);
-    b.dim(0).set_stride(Halide::Expr());
-    strides_.channels.push_back(b.dim(0).stride());
+
+  /// The output of data.
+  template <class X, class Buffer>
+  void written(const X& x, Buffer& b) {
+    like(x, b);
+    if (nontemporal) {
+      b.set_host_alignment(schedule::line_bytes);
+    }
+  }
+
+  /// Contiguous values per channel.
+  template <class X, class... Buffers>
+  void per_channel(const X& x, Buffers&... buffers) const {
+    (has_channels_of(x, buffers), ...);
+  }
+
+  /// Values per channel of any stride; 0 means one value for all channels.
+  template <class X, class... Buffers>
+  void per_channel_inputs(const X& x, Buffers&... buffers) {
+    per_channel(x, buffers...);
+    (has_any_stride(buffers), ...);
   }
 
   /// The last call of a schedule; `order` is the order in which the kernel reads its data.
-  void reads(schedule::Reading reading) {
-    if (streams) {
-      schedule::fetch_ahead(this->get_pipeline(), reading);
+  void reads(schedule::Reading order) {
+    if (nontemporal) {
+      schedule::fetch_ahead(this->get_pipeline(), order);
     }
   }
 
@@ -195,29 +155,60 @@ class Operation : public Halide::Generator<Derived> {
   [[nodiscard]] algorithm::Domain domain(const X& x) const {
     return algorithm::domain_of(x, layout);
   }
-  /// `small`: for channels of few values; see schedule::make_small().
-  [[nodiscard]] std::unique_ptr<schedule::Schedule> architecture(bool small = false) const {
+
+  [[nodiscard]] std::unique_ptr<schedule::Schedule> architecture() const {
     if (this->using_autoscheduler()) {
       return schedule::left_to_halide(this->get_target());
     }
-    if (small) {
-      return schedule::make_small(this->get_target(), strides_, gpu_lanes);
-    }
     return schedule::make(this->get_target(),
-                          {.task_elements = tune_task_elements,
-                           .strip_vectors = tune_strip_vectors,
-                           .near_elements = tune_near_elements,
-                           .cached_bytes = tune_cached_bytes},
-                          strides_, gpu_lanes);
+                          {.grain_size = grain_size,
+                           .channel_tile = channel_tile,
+                           .chunk_elements = chunk_elements,
+                           .l2_bytes = l2_bytes},
+                          strides_, warp_shuffle);
   }
+  /// `single_pass`: for channels of few values; see schedule::make_single_pass().
+  [[nodiscard]] std::unique_ptr<schedule::ReducingSchedule> architecture(bool single_pass) const {
+    if (single_pass && !this->using_autoscheduler()) {
+      return schedule::make_single_pass(this->get_target(), strides_, warp_shuffle);
+    }
+    return architecture();
+  }
+
   /// Fused operations are always exact. Kernels for data beyond the caches are never exact, so that
   /// their bits do not depend on the address of an output.
-  [[nodiscard]] algorithm::BlockSizes block_sizes(bool small = false,
+  [[nodiscard]] algorithm::BlockSizes block_sizes(bool single_pass = false,
                                                   bool always_exact = false) const {
     const Halide::Type data = dtype;
     const bool float32 = data == Halide::Float(32);
-    const bool in_double = small || (float32 && (exact || always_exact));
-    return architecture(small)->block_sizes(layout, data, in_double);
+    const bool in_double = single_pass || (float32 && (exact || always_exact));
+    return architecture(single_pass)->block_sizes(layout, data, in_double);
+  }
+
+ private:
+  template <class Buffer>
+  static void has(Buffer& b, const Halide::Type& type, int dimensions) {
+    b.set_type(type);
+    b.set_dimensions(dimensions);
+  }
+
+  template <class X, class Buffer>
+  void has_extents_of(const X& x, Buffer& b) {
+    for (int i = 0; i < rank(); ++i) {
+      b.dim(i).set_min(0).set_extent(x.dim(i).extent()).set_estimate(0, estimate(i));
+    }
+    note_strides(b);
+  }
+
+  template <class X, class Buffer>
+  void has_channels_of(const X& x, Buffer& b) const {
+    b.dim(0).set_min(0).set_extent(x.dim(rank() - 2).extent()).set_estimate(0, estimate_c);
+  }
+
+  template <class Buffer>
+  void has_any_stride(Buffer& b) {
+    b.dim(0).set_stride(Halide::Expr());
+    strides_.channels.push_back(b.dim(0).stride());
   }
 
   template <class Buffer>
@@ -225,13 +216,11 @@ class Operation : public Halide::Generator<Derived> {
     for (int i = 1; i < rank(); ++i) {
       strides_.rows.push_back(b.dim(i).stride());
     }
-    // The runtime passes only such buffers, and Halide's widest access has this size.
-    if (this->get_target().has_gpu_feature()) {
-      b.set_host_alignment(16);
+    if (types().alignment() > 1) {
+      b.set_host_alignment(types().alignment());
     }
   }
 
- private:
   schedule::Strides strides_;
 };
 

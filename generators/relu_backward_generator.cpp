@@ -14,22 +14,18 @@ class ReluBackward : public halnorm::Operation<ReluBackward> {
 
   Output<Buffer<>> dx{"dx"};  ///< like dy; may be dy itself
 
-  void configure() {
-    is_data(dy);
-    is_data(y);
-    is_data(dx);
-  }
+  void configure() { is_data(dy, y, dx); }
 
   void generate() {
     rectified_ = algorithm::rectified(values(dy), values(y), domain(dy), slope);
-    rectified_.dx = laid_out(rectified_.dx, rectified_.lines, domain(dy));
+    rectified_.dx = laid_out(rectified_.dx, rectified_.cache_lines, domain(dy));
     dx = rectified_.dx;
   }
 
   void schedule() {
     from_zero(dy);
-    like(y, dy);
-    written(dx, dy);
+    like(dy, y);
+    written(dy, dx);
     architecture()->rectified(rectified_, domain(dy));
     reads(halnorm::schedule::Reading::end_to_end);
   }
@@ -41,4 +37,4 @@ class ReluBackward : public halnorm::Operation<ReluBackward> {
 }  // namespace
 
 HALIDE_REGISTER_GENERATOR(ReluBackward, relu_backward)
-HALIDE_REGISTER_GENERATOR_ALIAS(relu_backward_stream, relu_backward, {{"streams", "true"}})
+HALIDE_REGISTER_GENERATOR_ALIAS(relu_backward_nontemporal, relu_backward, {{"nontemporal", "true"}})

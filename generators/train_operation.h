@@ -6,24 +6,24 @@
 
 namespace halnorm {
 
-/// The base of training forwards: the batch statistics. With `updates` the kernel also updates
-/// running statistics, with two more inputs, a scalar and two more outputs.
+/// The base of training forwards: the batch statistics. With `with_running_stats` the kernel also
+/// updates running statistics, with two more inputs, a scalar and two more outputs.
 template <class Derived>
 class TrainOperation : public Operation<Derived> {
  public:
-  /// For few values: see schedule::make_small().
-  Halide::GeneratorParam<bool> small{"small", false};
+  /// For few values: see schedule::make_single_pass().
+  Halide::GeneratorParam<bool> single_pass{"single_pass", false};
   /// For devices, on which a launch takes longer than the update.
-  Halide::GeneratorParam<bool> updates{"updates", false};
+  Halide::GeneratorParam<bool> with_running_stats{"with_running_stats", false};
 
  protected:
   /// The last arguments: running_mean, running_var, factor; new_running_mean, new_running_var,
   /// which may be the old statistics themselves.
   void add_running_stats() {
-    if (!updates) {
+    if (!with_running_stats) {
       return;
     }
-    const Halide::Type type = this->parameter_type();
+    const Halide::Type type = this->types().parameters();
     running_mean_ = this->template add_input<Halide::Buffer<>>("running_mean", type, 1);
     running_var_ = this->template add_input<Halide::Buffer<>>("running_var", type, 1);
     factor_ = this->template add_input<double>("factor");
@@ -47,7 +47,7 @@ class TrainOperation : public Operation<Derived> {
     mean(c) = batch_mean(c);
     invstd(c) = normalize.invstd(c);
     m2(c) = moments.total(c)[1];
-    if (updates) {
+    if (with_running_stats) {
       Halide::Func squares("squares");
       squares(c) = moments.total(c)[1];
       const algorithm::RunningStats r = algorithm::running_stats(
@@ -61,15 +61,10 @@ class TrainOperation : public Operation<Derived> {
   template <class Output, class X>
   [[nodiscard]] schedule::PerChannel statistics(Output& mean, Output& invstd, Output& m2,
                                                 const X& x) {
-    this->per_channel(mean, x);
-    this->per_channel(invstd, x);
-    this->per_channel(m2, x);
+    this->per_channel(x, mean, invstd, m2);
     schedule::PerChannel all{mean, invstd, m2};
-    if (updates) {
-      this->per_channel(*running_mean_, x);
-      this->per_channel(*running_var_, x);
-      this->per_channel(*new_running_mean_, x);
-      this->per_channel(*new_running_var_, x);
+    if (with_running_stats) {
+      this->per_channel(x, *running_mean_, *running_var_, *new_running_mean_, *new_running_var_);
       all.push_back(*new_running_mean_);
       all.push_back(*new_running_var_);
     }

@@ -19,12 +19,7 @@ class UpdateRunningStats : public halnorm::Operation<UpdateRunningStats> {
   Output<Buffer<>> new_running_mean{"new_running_mean"};  ///< (c)
   Output<Buffer<>> new_running_var{"new_running_var"};    ///< (c)
 
-  void configure() {
-    is_parameter(running_mean);
-    is_parameter(running_var);
-    is_parameter(new_running_mean);
-    is_parameter(new_running_var);
-  }
+  void configure() { is_parameter(running_mean, running_var, new_running_mean, new_running_var); }
 
   void generate() {
     const algorithm::RunningStats r =

@@ -99,7 +99,7 @@ class Compiler:
     def _commands(self, library: Path, words: list[str]) -> list[list[str]]:
         """As cmake/add_kernel.cmake compiles a kernel, and then a shared object."""
         operation, base = self.kernel.operation, str(library.with_suffix(""))
-        nontemporal = re.search("(?<!moments)(?<!reduce)_stream$", operation)
+        nontemporal = re.search("(?<!moments)(?<!reduce)_nontemporal$", operation)
         commands = [[
             str(self.generator), "-g", operation, "-f", FUNCTION, "-n", library.stem,
             "-o", str(self.folder), "-e", "assembly" if nontemporal else "object",

@@ -1,7 +1,6 @@
 #include "block_sums.h"
 
-#include "pairs.h"
-#include "walkers.h"
+#include "tuple_math.h"
 
 namespace halnorm::algorithm {
 
@@ -22,18 +21,18 @@ Tuple in_double(const Tuple& t) { return {cast<double>(t[0]), cast<double>(t[1])
 
 /// Defines lane.
 void add_lanes(BlockSums& b, const BlockGrid& g) {
-  b.lane(b.w, b.c, b.jl, b.jn) = sum_in_pairs(
+  b.lane(b.w, b.c, b.jl, b.jn) = pairwise_sum(
       0, g.lanes, [&](int u) { return in_double(Tuple(b.lanes(b.w, u, b.c, b.jl, b.jn))); });
 }
 
 /// The vector tail of a row. The last vector is shifted back to end with the row, and its values
 /// that were added before count 0. So nothing outside of the row is read, and no lane is masked.
-Tuple rest_of_row(const BlockSums& b, const BlockGrid& g, const Terms& terms) {
+Tuple vector_tail_of(const BlockSums& b, const BlockGrid& g, const Terms& terms) {
   const Expr length = g.length_at(b.jl);
-  const Expr start = length / g.step() * g.step() + b.rest.x * g.width;
+  const Expr start = length / g.step() * g.step() + b.vector_tail.x * g.width;
   const Expr last = length - g.width;
   const Expr l = within(g.first_l(b.jl) + min(start, last), g.domain.L - g.width) + b.w;
-  const Tuple t = terms({l, b.c, g.row(b.jn, b.rest.y), b.jl, b.jn});
+  const Tuple t = terms({l, b.c, g.row(b.jn, b.vector_tail.y), b.jl, b.jn});
   const Expr is_new = b.w >= start - last;
   return {select(is_new, t[0], cast(t[0].type(), 0)), select(is_new, t[1], cast(t[1].type(), 0))};
 }
@@ -42,28 +41,29 @@ void sum_rows_of_lanes(BlockSums& b, const BlockGrid& g, const Terms& terms) {
   const Expr length = g.length_at(b.jl);
   const Expr rows = g.domain.N - g.first_n(b.jn);
 
-  b.full = RDom(0, div_up(g.row_length, g.step()), 0, g.rows, "full");
-  b.full.where(b.full.x < length / g.step() && b.full.y < rows);
-  const Expr full_l =
-      within(g.first_l(b.jl) + b.full.x * g.step(), g.domain.L - g.step()) + b.u * g.width + b.w;
-  const Tuple full = terms({full_l, b.c, g.row(b.jn, b.full.y), b.jl, b.jn});
+  b.main = RDom(0, div_up(g.row_length, g.step()), 0, g.rows, "main");
+  b.main.where(b.main.x < length / g.step() && b.main.y < rows);
+  const Expr main_l =
+      within(g.first_l(b.jl) + b.main.x * g.step(), g.domain.L - g.step()) + b.u * g.width + b.w;
+  const Tuple main = terms({main_l, b.c, g.row(b.jn, b.main.y), b.jl, b.jn});
 
-  b.rest = RDom(0, g.lanes, 0, g.rows, "rest");
-  b.rest.where(b.rest.x * g.width < length % g.step() && b.rest.y < rows && length >= g.width);
+  b.vector_tail = RDom(0, g.lanes, 0, g.rows, "vector_tail");
+  b.vector_tail.where(b.vector_tail.x * g.width < length % g.step() && b.vector_tail.y < rows &&
+                      length >= g.width);
 
-  b.few = RDom(0, g.width, "few");
-  b.few.where(b.few.x < length);
-  const Expr few_l = within(g.first_l(b.jl) + b.few.x, g.domain.L - 1);
-  const Tuple few = terms({few_l, b.c, g.row(b.jn, b.row), b.jl, b.jn});
+  b.scalar_tail = RDom(0, g.width, "scalar_tail");
+  b.scalar_tail.where(b.scalar_tail.x < length);
+  const Expr scalar_l = within(g.first_l(b.jl) + b.scalar_tail.x, g.domain.L - 1);
+  const Tuple scalar = terms({scalar_l, b.c, g.row(b.jn, b.row), b.jl, b.jn});
   b.row_sum(b.row, b.c, b.jl, b.jn) = zeros();
-  b.row_sum(b.row, b.c, b.jl, b.jn) = Tuple(b.row_sum(b.row, b.c, b.jl, b.jn)) + in_double(few);
+  b.row_sum(b.row, b.c, b.jl, b.jn) = Tuple(b.row_sum(b.row, b.c, b.jl, b.jn)) + in_double(scalar);
   b.rows = RDom(0, g.rows, "rows");
   b.rows.where(b.rows.x < rows && length < g.width);
 
-  b.lanes(b.w, b.u, b.c, b.jl, b.jn) = zeros_like(full);
-  b.lanes(b.w, b.u, b.c, b.jl, b.jn) = Tuple(b.lanes(b.w, b.u, b.c, b.jl, b.jn)) + full;
-  b.lanes(b.w, b.rest.x, b.c, b.jl, b.jn) =
-      Tuple(b.lanes(b.w, b.rest.x, b.c, b.jl, b.jn)) + rest_of_row(b, g, terms);
+  b.lanes(b.w, b.u, b.c, b.jl, b.jn) = zeros_like(main);
+  b.lanes(b.w, b.u, b.c, b.jl, b.jn) = Tuple(b.lanes(b.w, b.u, b.c, b.jl, b.jn)) + main;
+  b.lanes(b.w, b.vector_tail.x, b.c, b.jl, b.jn) =
+      Tuple(b.lanes(b.w, b.vector_tail.x, b.c, b.jl, b.jn)) + vector_tail_of(b, g, terms);
 
   add_lanes(b, g);
   b.across = RDom(0, g.width, "across");
@@ -77,7 +77,7 @@ void sum_rows_of_lanes(BlockSums& b, const BlockGrid& g, const Terms& terms) {
 /// The terms of `count` rows from row `first` on, at a distance of `apart` rows.
 Tuple sum_of_rows(const BlockSums& b, const BlockGrid& g, const Terms& terms, const Expr& first,
                   int count, const Expr& apart) {
-  return sum_in_pairs(0, count, [&](int i) {
+  return pairwise_sum(0, count, [&](int i) {
     return terms({0, b.c, g.row(b.jn, first + i * apart), b.jl, b.jn});
   });
 }
@@ -86,16 +86,16 @@ void sum_rows_of_channels(BlockSums& b, const BlockGrid& g, const Terms& terms) 
   const Expr rows = g.rows_at(b.jn);
   b.across = RDom(0, div_up(g.rows, g.lanes), "across");
   b.across.where(b.across.x < rows / g.lanes);
-  b.rest = RDom(0, g.lanes, "rest");
-  b.rest.where(b.rest.x < rows % g.lanes);
-  b.together(b.u, b.c, b.jl, b.jn) =
+  b.tail = RDom(0, g.lanes, "tail");
+  b.tail.where(b.tail.x < rows % g.lanes);
+  b.unrolled(b.u, b.c, b.jl, b.jn) =
       sum_of_rows(b, g, terms, b.u * g.group_step(), g.lanes, g.apart(b.jn));
   b.sums(b.c, b.jl, b.jn) = zeros();
   b.sums(b.c, b.jl, b.jn) =
-      Tuple(b.sums(b.c, b.jl, b.jn)) + in_double(Tuple(b.together(b.across.x, b.c, b.jl, b.jn)));
+      Tuple(b.sums(b.c, b.jl, b.jn)) + in_double(Tuple(b.unrolled(b.across.x, b.c, b.jl, b.jn)));
   b.sums(b.c, b.jl, b.jn) =
       Tuple(b.sums(b.c, b.jl, b.jn)) +
-      in_double(sum_of_rows(b, g, terms, rows / g.lanes * g.lanes + b.rest.x, 1, 1));
+      in_double(sum_of_rows(b, g, terms, rows / g.lanes * g.lanes + b.tail.x, 1, 1));
 }
 
 }  // namespace
@@ -108,6 +108,21 @@ Halide::Type sum_type_of(const Halide::Type& data, const BlockSizes& sizes) {
   return sizes.in_double ? Halide::Float(64) : accumulator_of(data);
 }
 
+Expr Place::or_zero(const Expr& value) const {
+  return counts.defined() ? select(counts, value, cast(value.type(), 0)) : value;
+}
+
+BlockSizes BlockSizes::reading(int tensors) const {
+  BlockSizes sizes = *this;
+  if (tensors > 1) {
+    sizes.channels_apart = channels_apart_of_several;
+  }
+  if (device) {
+    sizes.device = device->reading(tensors);
+  }
+  return sizes;
+}
+
 BlockGrid::BlockGrid(const Domain& d, const BlockSizes& sizes)
     : domain(d),
       width(sizes.width),
@@ -115,9 +130,9 @@ BlockGrid::BlockGrid(const Domain& d, const BlockSizes& sizes)
       whole(sizes.whole),
       far_apart(sizes.whole || sizes.channels_apart == 0 ? Expr(false)
                                                          : d.C <= sizes.channels_apart),
-      walkers(sizes.walkers) {
-  if (walkers.warps > 0) {
-    cut_for_walkers(sizes);
+      device(sizes.device) {
+  if (device) {
+    device->cut(*this, sizes);
   } else {
     cut_for_vectors(sizes);
   }
@@ -153,8 +168,8 @@ Expr BlockGrid::rows_at(const Expr& jn) const { return min(rows, domain.N - firs
 
 BlockSums block_sums(const BlockGrid& grid, const Terms& terms) {
   BlockSums b;
-  if (grid.walkers.warps > 0) {
-    sum_by_walkers(b, grid, terms);
+  if (grid.device) {
+    grid.device->sum_block(b, grid, terms);
   } else if (grid.domain.layout == Layout::NCL) {
     sum_rows_of_lanes(b, grid, terms);
   } else {

@@ -1,22 +1,38 @@
 #pragma once
 
 #include <functional>
-#include <vector>
+#include <memory>
 
 #include "layout.h"
-#include "meeting.h"
 
 namespace halnorm::algorithm {
 
-/// Devices: the thread grid that sums a block, at most `warps` warps of `width` threads
-/// ("walkers"). In NCL the threads are side by side along a row, or, if the row has fewer values,
-/// in several rows. In NLC each thread reads the rows of one channel.
-struct Walkers {
-  int width = 1, warps = 0;  ///< 0 warps: no thread grid
-  int together = 1;          ///< unroll: loads of a thread that are in flight at once
-  int piece = 1;             ///< NCL: values of one load, if rows consist of such pieces
-  int channels = 1;          ///< NLC: neighbouring channels of a block
-  bool halving = false;      ///< a warp's sums are reduced by halves, not one by one
+struct BlockGrid;
+struct BlockSizes;
+struct BlockSums;
+struct Place;
+struct Reduction;
+using Terms = std::function<Halide::Tuple(const Place&)>;
+
+/// How the threads of a device sum. The schedule of devices has these sums
+/// (schedule/thread_grid.h); CPUs have the Funcs below.
+class DeviceSums {
+ public:
+  virtual ~DeviceSums() = default;
+
+  /// The same for sums of several tensors, which share the registers.
+  [[nodiscard]] virtual std::shared_ptr<const DeviceSums> reading(int tensors) const = 0;
+  /// Sets the extents of the blocks.
+  virtual void cut(BlockGrid& grid, const BlockSizes& sizes) const = 0;
+  /// Defines b.sums.
+  virtual void sum_block(BlockSums& b, const BlockGrid& grid, const Terms& terms) const = 0;
+  /// The sum over all blocks of a channel, (c).
+  [[nodiscard]] virtual Halide::Func sum_blocks(Reduction& r) const = 0;
+};
+
+/// The Funcs of such sums, for the schedule that has them.
+struct DeviceStages {
+  virtual ~DeviceStages() = default;
 };
 
 /// The block sizes: the number of values that are summed in the data's own precision before double
@@ -30,16 +46,16 @@ struct BlockSizes {
   int block_values = 1;  ///< a block has rows with about this many values in all,
   int min_rows = 1;      ///< NLC: but at least this many rows,
   int max_rows = 1;      ///< and at most this many, because one lane may have to add them all
-  /// NLC: up to this many channels, rows that are summed together are as far apart as their block
+  /// NLC: up to this many channels, rows of a group are as far apart as their block
   /// allows; with more channels they are neighbours. The second limit is for sums of several
   /// tensors.
   int channels_apart = 0, channels_apart_of_several = 0;
   bool whole = false;           ///< a channel is one block, for any number of rows
   bool in_double = false;       ///< sums are double from the first addition on, for every dtype
   bool shift_by_first = false;  ///< the shift is a channel's first value, not one of its middle
-  Walkers walkers{};            ///< devices: the thread grid of a block
-  int blocks = 0;               ///< with a thread grid: the most blocks in all,
-  int most_in_channel = 0;      ///< and of one channel; a block grows until both hold
+  std::shared_ptr<const DeviceSums> device = nullptr;  ///< null on CPUs
+  int blocks = 0;                                      ///< devices: the most blocks in all,
+  int most_in_channel = 0;  ///< and of one channel; a block grows until both hold
 
   /// The sizes for sums of several tensors, which share the registers.
   [[nodiscard]] BlockSizes reading(int tensors) const;
@@ -50,9 +66,9 @@ struct BlockGrid {
   Domain domain;
   int width = 1, lanes = 1;
   bool whole = false;
-  Halide::Expr far_apart;  ///< NLC: whether rows that are summed together are far apart
-  Walkers walkers;
-  Halide::Expr warps;             ///< warps of the thread grid that have values
+  Halide::Expr far_apart;  ///< NLC: whether the rows of a group are far apart
+  std::shared_ptr<const DeviceSums> device;
+  Halide::Expr warps;             ///< devices: warps of a block that have values
   Halide::Expr row_length, rows;  ///< extents of a full block; the last one may be smaller
   Halide::Expr cuts, groups;      ///< blocks along L and along N
 
@@ -63,29 +79,16 @@ struct BlockGrid {
   [[nodiscard]] int step() const { return width * lanes; }
   [[nodiscard]] Halide::Expr first_l(const Halide::Expr& jl) const { return jl * row_length; }
   [[nodiscard]] Halide::Expr first_n(const Halide::Expr& jn) const { return jn * rows; }
-  /// NLC: the distance of rows that are summed together, and of the first rows of groups.
+  /// NLC: the distance of a group's rows, and of the first rows of groups.
   [[nodiscard]] Halide::Expr apart(const Halide::Expr& jn) const;
   [[nodiscard]] Halide::Expr group_step() const;
   /// Row r of a group; r counts existing rows.
   [[nodiscard]] Halide::Expr row(const Halide::Expr& jn, const Halide::Expr& r) const;
   [[nodiscard]] Halide::Expr length_at(const Halide::Expr& jl) const;
   [[nodiscard]] Halide::Expr rows_at(const Halide::Expr& jn) const;
-  /// NCL: whether rows consist of pieces, and the number of values in a thread's access.
-  [[nodiscard]] Halide::Expr in_pieces() const;
-  [[nodiscard]] Halide::Expr piece() const;
-  /// The threads of a channel in a block; those side by side along a row; the rows that they cover
-  /// at once.
-  [[nodiscard]] Halide::Expr count() const;
-  [[nodiscard]] Halide::Expr across() const { return across(row_length / piece()); }
-  [[nodiscard]] Halide::Expr down() const { return down(row_length / piece()); }
-  /// The same for a row of this many pieces.
-  [[nodiscard]] Halide::Expr across(const Halide::Expr& pieces) const;
-  [[nodiscard]] Halide::Expr down(const Halide::Expr& pieces) const;
 
  private:
   void cut_for_vectors(const BlockSizes& sizes);
-  void cut_for_walkers(const BlockSizes& sizes);
-  void cut_for_walkers_along_rows(const BlockSizes& sizes);
 };
 
 /// One element and the block it belongs to.
@@ -110,25 +113,17 @@ struct BlockSums {
   Halide::Func lanes{"lanes"};      ///< NCL, (w, u, c, jl, jn): the partial sums of a block
   Halide::Func lane{"lane"};        ///< NCL, (w, c, jl, jn): the sums over all its vectors
   Halide::Func row_sum{"row_sum"};  ///< NCL, (row, c, jl, jn): a row that is shorter than a vector
-  Halide::Func together{"together"};  ///< NLC, (u, c, jl, jn): a group of rows
+  Halide::Func unrolled{"unrolled"};  ///< NLC, (u, c, jl, jn): the sum of a group of rows
   Halide::Func sums{"sums"};          ///< (c, jl, jn)
-  Halide::RDom full;                  ///< NCL: the main loop over a block's rows
-  Halide::RDom rest;                  ///< NCL: the vector tail of each row; NLC: the remaining rows
-  Halide::RDom few, rows;  ///< NCL: the scalar tail: values of rows without a whole vector
-  Halide::RDom across;     ///< NCL: the values of a vector; NLC: the groups of rows
+  Halide::RDom main;                  ///< NCL: the main loop over a block's rows
+  Halide::RDom vector_tail;           ///< NCL: the vectors of a row after its last whole step
+  Halide::RDom tail;                  ///< NLC: the rows after the last whole group
+  Halide::RDom scalar_tail, rows;     ///< NCL: the values of rows without a whole vector
+  Halide::RDom across;                ///< NCL: the values of a vector; NLC: the groups of rows
 
-  Halide::Var g{"g"}, e{"e"}, t{"t"}, turn{"turn"}, other{"other"};
-  Halide::Func path{"path"};  ///< (w, g, jl, jn): the position of a thread
-  /// Loaded pieces of the tensors, (e, t, w, g, c, jl, jn, turn, other): e is the value in a piece,
-  /// t the piece in a step.
-  std::vector<Halide::Func> pieces;
-  Halide::Func walk{"walk"};         ///< thread grid, (w, g, c, jl, jn): the sums of a thread
-  Halide::Func walked{"walked"};     ///< the same in shared memory
-  std::vector<Halide::Func> halves;  ///< halving: half of a warp's sums, a quarter, ..., 4
-  Meeting meeting;                   ///< the cross-warp reduction, (c, jl, jn)
+  std::shared_ptr<DeviceStages> device;  ///< devices: the Funcs before sums
 };
 
-using Terms = std::function<Halide::Tuple(const Place&)>;
 BlockSums block_sums(const BlockGrid& grid, const Terms& terms);
 
 /// Two values per channel, merged from its blocks one by one in a fixed order.
@@ -144,11 +139,7 @@ struct Reduction {
   Halide::Func total{"total"};    ///< (c): the result, if it is not merged itself
 
   Halide::Func pivot{"pivot"};  ///< (c, jl, jn): devices: the shift, from the kernel of blocks
-
-  Halide::Var w{"w"}, g{"g"};
-  Halide::Func gathering{"gathering"};  ///< thread grid, (w, g, c): partial merges; if defined
-  Halide::Func gathered{"gathered"};    ///< the same in shared memory
-  Meeting met;                          ///< (c): their cross-warp reduction
+  std::shared_ptr<DeviceStages> device;  ///< devices: the Funcs before merged
 };
 
 /// The type in which values of this data are computed.

@@ -1,7 +1,7 @@
 #include "gradients.h"
 
 #include "merge.h"
-#include "narrow.h"
+#include "rounding.h"
 
 namespace halnorm::algorithm {
 
@@ -16,7 +16,7 @@ Rectified rectified(const Func& dy, const Func& y, const Domain& dom, const Expr
   const Expr at = cast(acc, dom.at(y, r.l, r.c, r.n));
   const Expr passes = at > cast(acc, 0) || has_nan_bits(at);
   const Expr given = dom.at(dy, r.l, r.c, r.n);
-  const Expr sloped = narrow(dy.type(), cast(acc, given) * cast(acc, slope));
+  const Expr sloped = round_to(dy.type(), cast(acc, given) * cast(acc, slope));
   const Expr below = Halide::select(slope == 0, cast(dy.type(), 0), sloped);
   const Expr value = Halide::select(passes, given, below);
   if (dom.layout == Layout::NCL) {
@@ -79,7 +79,7 @@ InputGradient input_gradient(const Func& dy, const Func& x, const Domain& dom, c
     // Strict, or the compiler makes dy * (a + a_low) of it.
     rest = Halide::strict_float(gradient * g.a_low(g.c) + rest);
   }
-  const Expr dx = narrow(x.type(), gradient * g.a(g.c) + rest);
+  const Expr dx = round_to(x.type(), gradient * g.a(g.c) + rest);
   if (dom.layout == Layout::NCL) {
     g.dx(g.l, g.c, g.n) = dx;
   } else {
@@ -93,7 +93,7 @@ InputGradient input_gradient_of_fixed_statistics(const Func& dy, const Domain& d
   InputGradient g;
   const Halide::Type acc = accumulator_of(dy.type());
   g.a(g.c) = cast(acc, cast<double>(weight(g.c)) * invstd(g.c));
-  const Expr dx = narrow(dy.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c));
+  const Expr dx = round_to(dy.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c));
   if (dom.layout == Layout::NCL) {
     g.dx(g.l, g.c, g.n) = dx;
   } else {

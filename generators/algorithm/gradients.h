@@ -9,7 +9,7 @@ namespace halnorm::algorithm {
 struct Rectified {
   Halide::Var l{"l"}, c{"c"}, n{"n"};
   Halide::Func dx{"rectified"};  ///< (l, c, n) or (c, n)
-  Halide::RDom lines;            ///< if dx is written in cache lines: see lines.h
+  Halide::RDom cache_lines;      ///< if dx is written in cache lines: see aligned_output.h
 };
 Rectified rectified(const Halide::Func& dy, const Halide::Func& y, const Domain& domain,
                     const Halide::Expr& slope);
@@ -34,7 +34,7 @@ struct InputGradient {
   Halide::Func a{"a"}, b{"b"}, d{"d"};  ///< (c), in the accumulator's type
   Halide::Func a_low{"a_low"};          ///< (c): what a lacks, of float32; otherwise undefined
   Halide::Func dx{"dx"};                ///< (l, c, n) or (c, n)
-  Halide::RDom lines;                   ///< if dx is written in cache lines: see lines.h
+  Halide::RDom cache_lines;             ///< if dx is written in cache lines: see aligned_output.h
 };
 InputGradient input_gradient(const Halide::Func& dy, const Halide::Func& x, const Domain& domain,
                              const Halide::Func& mean, const Halide::Func& invstd,

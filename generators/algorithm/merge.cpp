@@ -1,42 +1,17 @@
 #include "merge.h"
 
-#include "pairs.h"
+#include "tuple_math.h"
 
 namespace halnorm::algorithm {
 
-using Halide::Expr;
-using Halide::Func;
 using Halide::RDom;
 using Halide::Tuple;
 
-namespace {
-
-/// The sum over all blocks of a channel, (c), by the threads of a block. Each thread adds blocks at
-/// a distance of the number of threads.
-Func gather_blocks(Reduction& r) {
-  const BlockGrid& grid = r.grid;
-  const Expr blocks = grid.cuts * grid.groups;
-  const Expr walker = r.g * grid.walkers.width + r.w;
-  // One by one: there are rarely more blocks than threads.
-  RDom turns(0, (blocks + grid.count() - 1) / grid.count(), "turns");
-  const Expr j = turns.x * grid.count() + walker;
-  turns.where(j < blocks);
-  const Expr jl = within(j % grid.cuts, grid.cuts - 1);
-  const Expr jn = within(j / grid.cuts, grid.groups - 1);
-  r.gathering(r.w, r.g, r.c) = zeros();
-  r.gathering(r.w, r.g, r.c) = Tuple(r.gathering(r.w, r.g, r.c)) + Tuple(r.block(r.c, jl, jn));
-  r.gathered(r.w, r.g, r.c) = Tuple(r.gathering(r.w, r.g, r.c));
-  r.met = meet(grid, r.g, {r.c}, grid.walkers.width,
-               [&](const Expr& w, const Expr& g) { return Tuple(r.gathered(w, g, r.c)); });
-  return r.met.all;
-}
-
-}  // namespace
-
 void merge_blocks(Reduction& r) {
-  if (r.grid.walkers.warps > 0) {
+  if (r.grid.device) {
     // One block needs no sum. PoCL 3.1 would add it more than once: see docs/performance.md.
-    r.merged(r.c) = r.grid.whole ? Tuple(r.block(r.c, 0, 0)) : Tuple(gather_blocks(r)(r.c));
+    r.merged(r.c) =
+        r.grid.whole ? Tuple(r.block(r.c, 0, 0)) : Tuple(r.grid.device->sum_blocks(r)(r.c));
     return;
   }
   r.merged(r.c) = zeros();

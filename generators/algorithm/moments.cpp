@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "merge.h"
-#include "narrow.h"
+#include "rounding.h"
 
 namespace halnorm::algorithm {
 
@@ -66,7 +66,7 @@ Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
   merge_blocks(m);
 
   Expr about = cast<double>(m.shift(m.c));
-  if (sizes.walkers.warps > 0) {
+  if (sizes.device) {
     // A device may overwrite x before the blocks are merged.
     m.pivot(m.c, m.jl, m.jn) = cast<double>(shift);
     about = m.pivot(m.c, 0, 0);

@@ -1,7 +1,7 @@
 #include "normalize.h"
 
 #include "block_sums.h"
-#include "narrow.h"
+#include "rounding.h"
 
 namespace halnorm::algorithm {
 
@@ -45,7 +45,7 @@ void set_y(Normalize& s, const Domain& d, const Expr& y) {
 Normalize normalize(const Func& x, const Domain& d, const Func& mean, const Func& invstd,
                     const Func& weight, const Func& bias) {
   Normalize s = coefficients(x, mean, invstd, weight, bias);
-  set_y(s, d, narrow(x.type(), normalized(s, x, d)));
+  set_y(s, d, round_to(x.type(), normalized(s, x, d)));
   return s;
 }
 
@@ -61,7 +61,7 @@ Normalize normalize_add_relu(const Func& x, const Func& addend, const Domain& d,
   const Expr negative = Halide::strict_float(sum < 0);
   // Without a slope an infinity too becomes 0, and no 0 is negative.
   const Expr below = Halide::select(slope == 0, cast(acc, 0), sum * cast(acc, slope));
-  set_y(s, d, narrow(x.type(), Halide::select(negative, below, sum)));
+  set_y(s, d, round_to(x.type(), Halide::select(negative, below, sum)));
   return s;
 }
 

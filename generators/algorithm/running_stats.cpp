@@ -17,4 +17,12 @@ RunningStats running_stats(const Func& running_mean, const Func& running_var, co
   return r;
 }
 
+FixedStatistics fixed_statistics(const Func& running_mean, const Func& running_var,
+                                 const Expr& eps) {
+  FixedStatistics s;
+  s.mean(s.c) = cast<double>(running_mean(s.c));
+  s.invstd(s.c) = 1 / sqrt(cast<double>(running_var(s.c)) + eps);
+  return s;
+}
+
 }  // namespace halnorm::algorithm

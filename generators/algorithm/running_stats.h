@@ -15,4 +15,13 @@ RunningStats running_stats(const Halide::Func& running_mean, const Halide::Func&
                            const Halide::Func& mean, const Halide::Func& m2,
                            const Halide::Expr& count, const Halide::Expr& factor);
 
+/// The statistics of inference, which do not depend on x, in double.
+struct FixedStatistics {
+  Halide::Var c{"c"};
+  Halide::Func mean{"mean"};      ///< (c): running_mean
+  Halide::Func invstd{"invstd"};  ///< (c): 1 / sqrt(running_var + eps)
+};
+FixedStatistics fixed_statistics(const Halide::Func& running_mean, const Halide::Func& running_var,
+                                 const Halide::Expr& eps);
+
 }  // namespace halnorm::algorithm

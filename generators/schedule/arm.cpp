@@ -16,16 +16,16 @@ namespace {
 constexpr Tuning defaults{
     // The least elements of a task: half of x86's, because a core takes twice as long for each and
     // a sleeping thread wakes up in the same time.
-    .task_elements = 8192,
+    .grain_size = 8192,
     // Vectors of channels whose sums are in L1 while a thread reads the rows, NLC: two sums and a
     // shift for 512 channels take 6 KB, and leave 26 of 32 KB for the cache lines of the rows.
-    .strip_vectors = 128,
+    .channel_tile = 128,
     // The contiguous elements of a task, NCL: 64 KB, or 16 pages, so that input and output pages of
     // a row fit in the 32 to 48 entries of a first-level TLB.
-    .near_elements = 16384,
+    .chunk_elements = 16384,
     // The bytes that a task reads twice, NCL: half of an L2 of 512 KB; the other half is for the
     // output.
-    .cached_bytes = 262144,
+    .l2_bytes = 262144,
 };
 
 // The size of a NEON register and of one load.
@@ -95,7 +95,7 @@ void Arm::write_along(Stage y, const Var& l, const Halide::Type& data) const {
 /// Several rows at once, which load a channel's coefficients once. With one row the coefficients
 /// are three of four loads, and a core like Cortex-A72 loads one vector per cycle.
 void Arm::write_across(Stage y, const Var& c, const Var& n, const Halide::Type& data) const {
-  const Var ci("ci"), pair("pair"), together("together");
+  const Var ci("ci"), pair("pair"), unrolled("unrolled");
   // As many rows as there are registers for their pointers, and two registers of values in each,
   // which one instruction loads or stores. With four, a third of bfloat16's values went to the
   // stack.
@@ -105,9 +105,9 @@ void Arm::write_across(Stage y, const Var& c, const Var& n, const Halide::Type& 
       .vectorize(ci)
       .split(c, c, pair, vectors, guarded)
       .unroll(pair)
-      .split(n, n, together, rows, guarded)
-      .reorder(ci, pair, together, c, n)
-      .unroll(together);
+      .split(n, n, unrolled, rows, guarded)
+      .reorder(ci, pair, unrolled, c, n)
+      .unroll(unrolled);
 }
 
 }  // namespace halnorm::schedule

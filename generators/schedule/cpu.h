@@ -8,7 +8,10 @@ namespace halnorm::schedule {
 // an element that is computed twice would be normalized twice.
 inline constexpr auto guarded = Halide::TailStrategy::GuardWithIf;
 
-/// The sums of a block over its rows, one strip of channels after the other, NLC.
+/// The blocks of a task's channels, NCL, in the order of memory: channels innermost.
+void reduce_channels(algorithm::Reduction& r, const Halide::LoopLevel& at);
+
+/// The sums of a block over its rows, one tile of channels after the other, NLC.
 void sum_in_columns(algorithm::Reduction& r, const Halide::LoopLevel& at);
 
 /// A Func of the channel in whole vectors. It gathers only if an input has gaps or one value for
@@ -39,7 +42,7 @@ class Cpu : public Schedule {
   struct Axes {
     Halide::VarOrRVar l, c;
     Halide::Var n;
-    Halide::RDom lines;
+    Halide::RDom cache_lines;
   };
 
   /// `tuned` if it is set, otherwise `own`.
@@ -61,7 +64,7 @@ class Cpu : public Schedule {
   [[nodiscard]] static Halide::Stage loops_of(Halide::Func y, const Axes& v);
   [[nodiscard]] Halide::Expr channels_per_task(const algorithm::Domain& d, int bytes) const;
   [[nodiscard]] Halide::Expr rows_per_task(const algorithm::Domain& d) const;
-  [[nodiscard]] Halide::Expr strip_of(const algorithm::Domain& d, int width) const;
+  [[nodiscard]] Halide::Expr channel_tile_of(const algorithm::Domain& d, int width) const;
   void reduce_rows(algorithm::Reduction& r) const;
   void write_row(Halide::Stage y, const Axes& v, const algorithm::Domain& d,
                  const Halide::Type& data) const;

@@ -1,6 +1,7 @@
 #include "gpu.h"
 
 #include "gpu_sums.h"
+#include "thread_grid.h"
 
 namespace halnorm::schedule {
 
@@ -17,7 +18,7 @@ using Halide::Expr, Halide::Func, Halide::TailStrategy, Halide::Var;
 namespace {
 
 // The threads of a block if each has one channel.
-constexpr int few = 128;
+constexpr int channel_threads = 128;
 
 constexpr auto guarded = TailStrategy::GuardWithIf;
 
@@ -40,15 +41,15 @@ void sum_blocks(Reduction& r, const std::vector<Expr>& strides) {
   const auto arrange = [&](Func f) {
     f.compute_root()
         .bound(r.c, 0, r.grid.domain.C)
-        .split(r.c, co, ci, r.grid.walkers.channels, guarded)
+        .split(r.c, co, ci, threads_of(r.grid).channels, guarded)
         .reorder(ci, co, r.jl, r.jn)
         .gpu_blocks(co, r.jl, r.jn)
         .gpu_threads(ci);
   };
   r.block.bound(r.jl, 0, r.grid.cuts).bound(r.jn, 0, r.grid.groups);
   arrange(r.block);
-  if (r.grid.walkers.piece > 1) {
-    r.block.specialize(aligned(strides, r.grid.domain.L, r.grid.walkers.piece));
+  if (threads_of(r.grid).piece > 1) {
+    r.block.specialize(aligned(strides, r.grid.domain.L, threads_of(r.grid).piece));
   }
   if (r.pivot.defined()) {
     arrange(r.pivot);
@@ -63,7 +64,7 @@ void merge(Reduction& r, const std::vector<Func>& of_channels, const Func& kept)
   for (Func f : of_channels) {
     f.bound(f.args()[0], 0, r.grid.domain.C);  // Halide's own bound is right, but hard to read
   }
-  each_channel(of_channels, r.grid.walkers.channels, co);
+  each_channel(of_channels, threads_of(r.grid).channels, co);
   merge_in_block(r, kept, of_channels.front(), co);
 }
 
@@ -112,18 +113,18 @@ BlockSizes Gpu::block_sizes(Layout layout, Halide::Type data, bool /*in_double*/
   const int threads = along_rows || on_opencl() ? 256 : 512;
   const int channels = along_rows ? 1 : channels_of(data);
   const int width = along_rows ? warp : 8;
-  const algorithm::Walkers walkers{.width = width,
-                                   .warps = threads / channels / width,
-                                   .together = together(data),
-                                   .piece = along_rows ? vector_of(data) : 1,
-                                   .channels = channels,
-                                   .halving = shuffles(layout)};
-  const int step = threads / channels * walkers.together;
+  const ThreadGrid grid{.width = width,
+                        .warps = threads / channels / width,
+                        .unroll = unroll_of(data),
+                        .piece = along_rows ? vector_of(data) : 1,
+                        .channels = channels,
+                        .warp_shuffle = shuffles(layout)};
+  const int step = threads / channels * grid.unroll;
   return {.block_values = step,
           .min_rows = step,
           .in_double = true,
           .shift_by_first = data.bytes() < 8,
-          .walkers = walkers,
+          .device = sums_by(grid),
           .blocks = along_rows ? 512 : 256,
           .most_in_channel = along_rows ? 512 : 128};
 }
@@ -151,6 +152,27 @@ void Gpu::finish(const InputGradient& g, const Written& dx, const BlockGrid& gri
   write_channels(gradients, dx, grid);
 }
 
+/// Two launches. NCL, with 8 warps of 32 threads in a block:
+///
+///     block (jn, jl, c)                               the kernel of `block`
+///       each thread of warp g: path, shift; for main: unroll values: thread_sum; for tail
+///       CUDA: shuffled over 16, 8, 4, 2 lanes; shared_sum of the last two
+///       one thread per warp: warp; one thread: all, sums, block, pivot
+///     block (below, along, column)                    the kernel of y, with the same grid
+///       each thread: for turns: partial of the channel's blocks; shared_partial
+///       one thread per warp: warp; one thread: all, total, invstd_of_channel
+///       each thread: offset, origin, scale; for n: for l: 4 rows of a vector: y
+///       one thread: invstd, m2, mean                  the first block of a channel
+///
+/// NLC: a block has the channels of one memory access, `t` is a thread of a channel:
+///
+///     block (jn, co): thread (t, c): path, shift, thread_sum, shared_sum; then warp, all, sums
+///     block (below, column): thread (t, c): partial, shared_partial; then warp, all, total
+///       thread c: invstd_of_channel, offset, origin, scale
+///       thread (down, across): its channels' values in registers; for n: 4 rows of a vector: y
+///
+/// Each kernel has a second form for rows without vectors. Two launches instead of three, because
+/// each block of y merges the blocks of its channels itself (docs/performance.md).
 void Gpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
   sum_blocks(m, strides_);
   const Written y = written(s, m.grid.domain);
@@ -159,15 +181,26 @@ void Gpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const 
   finish(s, y, m.grid, statistics);
 }
 
+/// One launch. NCL: as many threads as a row has vectors. NLC: about 480 blocks of few channels.
+///
+///     NCL  block tile: thread (down, across)
+///            offset, origin, scale; for again: 4 rows of a vector: y
+///     NLC  block (below, column)
+///            thread c: offset, origin, scale
+///            thread (down, across): its channels' values in registers; for n: 4 rows: y
 void Gpu::elementwise(Normalize& s, const Domain& d) const {
   write_from({s.origin, s.scale, s.offset}, written(s, d));
 }
 
+/// The first launch of train(), then a launch with a block for each channel (NLC: for the channels
+/// of a block): partial, shared_partial, warp, all, total, and mean and m2.
 void Gpu::moments(Reduction& m, const PerChannel& statistics) const {
   sum_blocks(m, strides_);
   merge(m, statistics, m.total);
 }
 
+/// The two launches of train() with the sums of two tensors. Each thread writes dx in
+/// two rows at once.
 void Gpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   Reduction& r = s.about_center;
   sum_blocks(r, strides_);
@@ -190,6 +223,8 @@ void Gpu::rectified(algorithm::Rectified& r, const Domain& d) const {
   write_from({}, {r.dx, r.l, r.c, r.n, d, r.dx.types()[0], strides_});
 }
 
-void Gpu::per_channel(const PerChannel& outputs) const { each_channel(outputs, few, Var("co")); }
+void Gpu::per_channel(const PerChannel& outputs) const {
+  each_channel(outputs, channel_threads, Var("co"));
+}
 
 }  // namespace halnorm::schedule

@@ -1,9 +1,10 @@
 #include "gpu_sums.h"
 
+#include "thread_sums.h"
+
 namespace halnorm::schedule {
 
 using algorithm::BlockGrid;
-using algorithm::BlockSums;
 using algorithm::Layout;
 using algorithm::Reduction;
 using Halide::Func, Halide::Stage, Halide::Var;
@@ -31,16 +32,16 @@ Var share_threads(Stage f, const Var& w, const Var& g, const Var& c, const Block
   }
   const Var t("t");
   f.fuse(w, g, t).reorder(c, t);
-  const Var innermost = one_for_each_channel(f, c, grid.walkers.channels);
+  const Var innermost = one_for_each_channel(f, c, threads_of(grid).channels);
   f.gpu_threads(c, t);
   return innermost;
 }
 
 /// Reduces the sums of a warp in the registers of its lanes, down to two.
-void shuffle(BlockSums& b) {
-  b.walked.reorder(b.w, b.g, b.c).gpu_lanes(b.w).gpu_threads(b.g);
-  for (Func half : b.halves) {
-    half.compute_at(b.walked, b.g)
+void shuffle(ThreadSums& b) {
+  b.shared_sum.reorder(b.w, b.g, b.c).gpu_lanes(b.w).gpu_threads(b.g);
+  for (Func f : b.shuffled) {
+    f.compute_at(b.shared_sum, b.g)
         .store_in(Halide::MemoryType::Register)
         .bound_extent(b.c, 1)
         .bound_extent(b.g, 1)
@@ -49,9 +50,9 @@ void shuffle(BlockSums& b) {
 }
 
 /// Issues all loads of a step before the first value is added.
-void load_pieces(const BlockSums& b, int piece) {
+void load_pieces(const ThreadSums& b, int piece) {
   for (Func f : b.pieces) {
-    f.compute_at(b.walk, b.full.x)
+    f.compute_at(b.thread_sum, b.main.x)
         .store_in(Halide::MemoryType::Register)
         .bound_extent(b.e, piece)
         .vectorize(b.e, piece)
@@ -59,10 +60,10 @@ void load_pieces(const BlockSums& b, int piece) {
   }
 }
 
-void meet_in_block(algorithm::Meeting& m, const Var& g, const Var& c, const Func& at,
-                   const Var& block, const BlockGrid& grid) {
+void sum_across_warps_in_block(CrossWarpSum& m, const Var& g, const Var& c, const Func& at,
+                               const Var& block, const BlockGrid& grid) {
   m.warp.compute_at(at, block).reorder(c, g);
-  one_for_each_channel(m.warp, c, grid.walkers.channels);
+  one_for_each_channel(m.warp, c, threads_of(grid).channels);
   m.warp.gpu_threads(c, g);
   keep_in_block(m.all, at, block, grid);
 }
@@ -74,46 +75,47 @@ void keep_in_block(Func f, const Func& at, const Var& block, const BlockGrid& gr
   // An odd number of floats ends within a double. Halide 21 then allocates too little shared memory
   // for the floats after it.
   f.compute_at(at, block).align_storage(c, 2);
-  one_for_each_channel(f, c, grid.walkers.channels);
+  one_for_each_channel(f, c, threads_of(grid).channels);
   f.gpu_threads(c);
   if (f.has_update_definition()) {
-    one_for_each_channel(f.update(), c, grid.walkers.channels);
+    one_for_each_channel(f.update(), c, threads_of(grid).channels);
     f.update().gpu_threads(c);
   }
 }
 
 void sum_in_block(Reduction& r, const Func& at, const Var& block) {
-  BlockSums& b = r.part;
+  ThreadSums& b = stages_of(r.part);
   if (r.shift.defined() && !r.shift_is_first) {
     keep_in_block(r.shift, at, block, r.grid);
   }
-  b.walked.compute_at(at, block);
-  const bool halving = r.grid.walkers.halving;
+  b.shared_sum.compute_at(at, block);
+  const bool warp_shuffle = threads_of(r.grid).warp_shuffle;
   Var innermost = b.w;
-  if (halving) {
+  if (warp_shuffle) {
     shuffle(b);
   } else {
-    innermost = share_threads(b.walked, b.w, b.g, b.c, r.grid);
+    innermost = share_threads(b.shared_sum, b.w, b.g, b.c, r.grid);
   }
   // The values of one thread are in registers.
-  const Func& walker = halving ? b.halves.front() : b.walked;
-  b.path.compute_at(walker, innermost);
-  b.walk.compute_at(walker, innermost);
-  load_pieces(b, r.grid.walkers.piece);
+  const Func& thread = warp_shuffle ? b.shuffled.front() : b.shared_sum;
+  b.path.compute_at(thread, innermost);
+  b.thread_sum.compute_at(thread, innermost);
+  load_pieces(b, threads_of(r.grid).piece);
   if (r.shift_is_first) {
-    r.shift.compute_at(walker, innermost);
+    r.shift.compute_at(thread, innermost);
   }
-  meet_in_block(b.meeting, b.g, b.c, at, block, r.grid);
-  keep_in_block(b.sums, at, block, r.grid);
+  sum_across_warps_in_block(b.across_warps, b.g, b.c, at, block, r.grid);
+  keep_in_block(r.part.sums, at, block, r.grid);
 }
 
 void merge_in_block(Reduction& r, const Func& kept, const Func& at, const Var& block) {
-  r.gathered.compute_at(at, block);
-  const Var innermost = share_threads(r.gathered, r.w, r.g, r.c, r.grid);
+  ThreadPartials& p = stages_of(r);
+  p.shared_partial.compute_at(at, block);
+  const Var innermost = share_threads(p.shared_partial, p.w, p.g, p.c, r.grid);
   // The sum is in registers, because PoCL 3.1 runs code between two barriers more than once if both
   // are under a condition.
-  r.gathering.compute_at(r.gathered, innermost);
-  meet_in_block(r.met, r.g, r.c, at, block, r.grid);
+  p.partial.compute_at(p.shared_partial, innermost);
+  sum_across_warps_in_block(p.across_warps, p.g, p.c, at, block, r.grid);
   keep_in_block(kept, at, block, r.grid);
 }
 

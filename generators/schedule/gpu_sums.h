@@ -16,7 +16,7 @@ inline int channels_of(const Halide::Type& data) { return 32 / data.bytes(); }
 
 /// The loads of a thread that are in flight at once: as many as its registers allow, to hide the
 /// latency of memory.
-inline int together(const Halide::Type& data) { return data.bytes() == 8 ? 4 : 8; }
+inline int unroll_of(const Halide::Type& data) { return data.bytes() == 8 ? 4 : 8; }
 
 /// Schedules the sums of a block of threads in the loop `block` of `at`, in shared memory. Nothing
 /// is computed twice, so that x may be overwritten afterwards.

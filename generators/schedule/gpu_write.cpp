@@ -1,6 +1,7 @@
 #include "gpu_write.h"
 
 #include "gpu_sums.h"
+#include "thread_grid.h"
 
 namespace halnorm::schedule {
 
@@ -79,10 +80,10 @@ BlockGrid columns_of(const Written& y) {
   constexpr int width = 8;
   constexpr int most = 480;  // with a sixteenth more, an H100 still runs all at once
   const int channels = channels_of(y.data);
-  const int walkers = threads / channels;
+  const int rows = threads / channels;
   return {y.domain,
-          {.min_rows = walkers * vector_of(y.data) * y.rows,
-           .walkers = {.width = width, .warps = walkers / width, .channels = channels},
+          {.min_rows = rows * vector_of(y.data) * y.rows,
+           .device = sums_by({.width = width, .warps = rows / width, .channels = channels}),
            .blocks = most,
            .most_in_channel = most}};
 }
@@ -99,7 +100,7 @@ const Var once("once"), one("one");
 /// which also has loops over blocks of rows.
 template <class Schedule>
 void cut_channels(Schedule& f, const Var& c, const BlockGrid& grid, int size) {
-  const int channels = grid.walkers.channels;
+  const int channels = threads_of(grid).channels;
   if (channels > 1) {
     f.split(c, c, v, size, tail_of(size));
   }
@@ -109,15 +110,15 @@ void cut_channels(Schedule& f, const Var& c, const BlockGrid& grid, int size) {
       .split(of_one, one, of_one, size, tail_of(size));
 }
 
-void walk_rows(Stage f, const Written& y, const BlockGrid& grid, int size) {
+void tile_rows(Stage f, const Written& y, const BlockGrid& grid, int size) {
   const Var u("u"), t("t"), jl("jl"), jn("jn");
   const Expr pieces = max(grid.row_length / size, 1);
   cut_channels(f, y.c, grid, 1);
   f.split(y.l, y.l, e, size, tail_of(size))
       .split(y.l, jl, y.l, pieces, guarded)
-      .split(y.l, y.l, across, grid.across(pieces), guarded)
+      .split(y.l, y.l, across, threads_across(grid, pieces), guarded)
       .split(y.n, jn, y.n, grid.rows, guarded)
-      .split(y.n, y.n, down, grid.down(pieces), guarded)
+      .split(y.n, y.n, down, threads_down(grid, pieces), guarded)
       .split(y.n, y.n, u, y.rows, guarded)
       .reorder(e, u, y.l, y.n, across, down, ci, column, once, jl, one, jn)
       .vectorize(e)
@@ -129,11 +130,11 @@ void walk_rows(Stage f, const Written& y, const BlockGrid& grid, int size) {
       .fuse(one, jn, below);
 }
 
-void walk_columns(Stage f, const Written& y, const BlockGrid& grid, int size) {
+void tile_columns(Stage f, const Written& y, const BlockGrid& grid, int size) {
   const Var u("u"), next("next"), jn("jn");
   cut_channels(f, y.c, grid, size);
   f.split(y.n, jn, y.n, grid.rows, guarded)
-      .split(y.n, y.n, down, grid.count() * size, guarded)
+      .split(y.n, y.n, down, thread_count(grid) * size, guarded)
       .split(down, down, next, size, guarded)
       .split(y.n, y.n, u, y.rows, guarded)
       .reorder(v, u, y.n, ci, next, down, column, once, one, jn)
@@ -150,12 +151,12 @@ void walk_columns(Stage f, const Written& y, const BlockGrid& grid, int size) {
 void write_blocks(const Written& y, const BlockGrid& grid) {
   const bool along_rows = y.domain.layout == Layout::NCL;
   // In NLC the number of threads in a block must be visible to Halide.
-  const int least = along_rows ? vector_of(y.data) : grid.walkers.channels;
+  const int least = along_rows ? vector_of(y.data) : threads_of(grid).channels;
   in_vectors(y, least, [&](Stage f, int size) {
     if (along_rows) {
-      walk_rows(f, y, grid, size);
+      tile_rows(f, y, grid, size);
     } else {
-      walk_columns(f, y, grid, size);
+      tile_columns(f, y, grid, size);
     }
     f.gpu_blocks(column, along, below);
   });
@@ -167,7 +168,7 @@ void write_channels(const std::vector<Func>& outputs, const Written& y, const Bl
     f.compute_root();
     cut_channels(f, c, grid, 1);
     f.rename(once, along).rename(one, below).reorder(ci, column, along, below);
-    if (grid.walkers.channels > 1) {
+    if (threads_of(grid).channels > 1) {
       f.reorder(v, ci);
     }
     f.gpu_threads(ci).gpu_blocks(column, along, below).compute_with(y.f, column);

@@ -1,13 +1,14 @@
 #include "arm.h"
-#include "cpu_small.h"
+#include "cpu_single_pass.h"
 #include "gpu.h"
-#include "gpu_small.h"
+#include "gpu_single_pass.h"
 #include "x86.h"
 
 namespace halnorm::schedule {
 
 namespace {
 
+/// Empty on purpose: an autoscheduler schedules these stages.
 class LeftToHalide final : public Schedule {
  public:
   explicit LeftToHalide(const Halide::Target& target) : architecture_(make(target, {}, {})) {}
@@ -33,9 +34,9 @@ class LeftToHalide final : public Schedule {
 }  // namespace
 
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning,
-                               const Strides& strides, bool gpu_lanes) {
+                               const Strides& strides, bool warp_shuffle) {
   if (target.has_gpu_feature()) {
-    return std::make_unique<Gpu>(target, strides.rows, gpu_lanes);
+    return std::make_unique<Gpu>(target, strides.rows, warp_shuffle);
   }
   switch (target.arch) {
     case Halide::Target::X86:
@@ -47,12 +48,12 @@ std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tunin
   }
 }
 
-std::unique_ptr<Schedule> make_small(const Halide::Target& target, const Strides& strides,
-                                     bool gpu_lanes) {
+std::unique_ptr<ReducingSchedule> make_single_pass(const Halide::Target& target,
+                                                   const Strides& strides, bool warp_shuffle) {
   if (target.has_gpu_feature()) {
-    return std::make_unique<GpuSmall>(target, strides.rows, gpu_lanes);
+    return std::make_unique<GpuSinglePass>(target, strides.rows, warp_shuffle);
   }
-  return std::make_unique<CpuSmall>(make(target, {}, strides), strides);
+  return std::make_unique<CpuSinglePass>(make(target, {}, strides), strides);
 }
 
 std::unique_ptr<Schedule> left_to_halide(const Halide::Target& target) {

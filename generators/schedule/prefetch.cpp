@@ -29,7 +29,7 @@ constexpr int ahead_in_pieces = 1024;
 // The row length from which the next row is too far away.
 constexpr int long_row = 65536;
 // The rows that the sums of NLC read at once: the next data is this many rows further.
-constexpr int rows_together = 8;
+constexpr int unrolled_rows = 8;
 
 /// A vector of the data and its first element.
 struct DataLoad {
@@ -86,7 +86,7 @@ Expr distance(const DataLoad& data, Reading reading) {
   const Expr piece = cast<std::int64_t>(ahead_in_pieces / data.size());
   if (data.load->param.dimensions() == 2) {
     const Expr row = data.field(".stride.1");
-    return row * max(cast<std::int64_t>(rows_together), piece / max(row, 1));
+    return row * max(cast<std::int64_t>(unrolled_rows), piece / max(row, 1));
   }
   const Expr length = data.field(".extent.0");
   const Expr rows = piece / max(length, 1) + 1;

@@ -12,13 +12,13 @@ namespace halnorm::schedule {
 /// The outputs of a kernel with one value per channel.
 using PerChannel = std::vector<Halide::Func>;
 
-/// The constants of a schedule that the generators' `tune_` parameters set. They do not change the
-/// bits of a result. 0 means the architecture's own value.
+/// The constants of a schedule that parameters of the generators set, for ./dev tune. They do not
+/// change the bits of a result. 0 means the architecture's own value.
 struct Tuning {
-  int task_elements = 0;
-  int strip_vectors = 0;
-  int near_elements = 0;
-  int cached_bytes = 0;
+  int grain_size = 0;
+  int channel_tile = 0;
+  int chunk_elements = 0;
+  int l2_bytes = 0;
 };
 
 /// Strides in elements. A schedule needs them to know which vectors are aligned or contiguous.
@@ -27,11 +27,11 @@ struct Strides {
   std::vector<Halide::Expr> channels;  ///< between the values of each per-channel input
 };
 
-/// The schedules of all operations for one architecture. A new architecture is one class in one
-/// file, and one line in make().
-class Schedule {
+/// The schedules of operations that sum and then write in one kernel. The schedules for few values
+/// have only these, so that no other operation can have one without directives.
+class ReducingSchedule {
  public:
-  virtual ~Schedule() = default;
+  virtual ~ReducingSchedule() = default;
 
   /// The block sizes for the architecture's registers and caches, within the limits of accuracy.
   /// `in_double`: for sums that are double from the first addition on.
@@ -39,17 +39,23 @@ class Schedule {
                                                           Halide::Type data,
                                                           bool in_double) const = 0;
 
-  /// Statistics, then y, in one kernel. `statistics` are the per-channel outputs.
+  /// Statistics, then y. `statistics` are the per-channel outputs.
   virtual void train(algorithm::Reduction& m, algorithm::Normalize& s,
                      const PerChannel& statistics) const = 0;
+  /// The sums of a backward pass, then dx.
+  virtual void backward(algorithm::GradientSums& s, algorithm::InputGradient& g,
+                        const PerChannel& gradients) const = 0;
+};
+
+/// The schedules of all operations for one architecture. A new architecture is one class in one
+/// file, and one line in make().
+class Schedule : public ReducingSchedule {
+ public:
   /// y from given statistics.
   virtual void elementwise(algorithm::Normalize& s, const algorithm::Domain& domain) const = 0;
   /// Statistics alone.
   virtual void moments(algorithm::Reduction& m, const PerChannel& statistics) const = 0;
-  /// The sums of a backward pass, then dx, in one kernel.
-  virtual void backward(algorithm::GradientSums& s, algorithm::InputGradient& g,
-                        const PerChannel& gradients) const = 0;
-  /// The sums alone.
+  /// The sums of a backward pass alone.
   virtual void backward_reduce(algorithm::GradientSums& s, const PerChannel& sums) const = 0;
   /// dx from given sums.
   virtual void backward_elementwise(algorithm::InputGradient& g,
@@ -60,17 +66,18 @@ class Schedule {
   virtual void per_channel(const PerChannel& outputs) const = 0;
 };
 
-/// Chooses the architecture. `gpu_lanes`: on CUDA the partial sums of a warp are added by shuffles.
+/// Chooses the architecture. `warp_shuffle`: on CUDA the partial sums of a warp are added by
+/// shuffles.
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning,
-                               const Strides& strides, bool gpu_lanes = false);
+                               const Strides& strides, bool warp_shuffle = false);
 
 /// train() and backward() for few values. On a device one launch, for channels whose values one
 /// block of threads reads twice. On a CPU one loop, for C innermost.
-std::unique_ptr<Schedule> make_small(const Halide::Target& target, const Strides& strides,
-                                     bool gpu_lanes);
+std::unique_ptr<ReducingSchedule> make_single_pass(const Halide::Target& target,
+                                                   const Strides& strides, bool warp_shuffle);
 
-/// The architecture's block sizes, which belong to the algorithm, without directives: for Halide's
-/// autoschedulers.
+/// The architecture's block sizes, which belong to the algorithm, without directives: only for
+/// Halide's autoschedulers, which schedule every stage.
 std::unique_ptr<Schedule> left_to_halide(const Halide::Target& target);
 
 }  // namespace halnorm::schedule

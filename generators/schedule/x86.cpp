@@ -14,18 +14,18 @@ namespace {
 constexpr Tuning defaults{
     // The least elements of a task. With fewer, waking a second thread costs more than it gains (a
     // sleeping thread arrives tens of microseconds late).
-    .task_elements = 16384,
+    .grain_size = 16384,
     // Vectors of channels whose sums are in L1 while a thread reads the rows, NLC: with whole rows
-    // instead of strips of 8 vectors, moments of (4096, 256) 116 to 65 us (Zen 4, 1 thread).
-    .strip_vectors = 64,
+    // instead of tiles of 8 vectors, moments of (4096, 256) 116 to 65 us (Zen 4, 1 thread).
+    .channel_tile = 64,
     // The contiguous elements of a task, NCL: instead of 8192, training (64, 64, 1250) 3.3
     // to 2.6 ms, backward (16, 128, 784) 690 to 490 us (Zen 4, 1 thread). More elements gain
     // nothing.
-    .near_elements = 32768,
+    .chunk_elements = 32768,
     // The bytes that a task reads twice, NCL: with half a megabyte instead of all that
-    // near_elements allows, backward (16, 128, 784) 1060 to 710 us, (32, 512, 300) 3380 to 2280,
+    // chunk_elements allows, backward (16, 128, 784) 1060 to 710 us, (32, 512, 300) 3380 to 2280,
     // training 2010 to 1550 (an Intel Xeon, 2 MB of L2, 1 thread).
-    .cached_bytes = 524288,
+    .l2_bytes = 524288,
 };
 
 // Eight rows at once are eight streams, which the hardware prefetcher follows if they are on

@@ -66,9 +66,9 @@ class Rows;
 
 /// An operation for other data, with the same arguments; null where there is none.
 struct Variants {
-  const Rows* small = nullptr;   ///< few values: see kernel_for()
-  const Rows* exact = nullptr;   ///< channels of few values: see kernel_for()
-  const Rows* stream = nullptr;  ///< data beyond the caches: see plan/nontemporal.h
+  const Rows* single_pass = nullptr;  ///< few values: see kernel_for()
+  const Rows* exact = nullptr;        ///< channels of few values: see kernel_for()
+  const Rows* nontemporal = nullptr;  ///< data beyond the caches: see plan/nontemporal.h
 };
 
 /// The kernels of one operation. Code that runs an operation names its rows, and the linker takes
@@ -114,8 +114,8 @@ namespace rows {
 #undef HALNORM_OPERATION
 }  // namespace rows
 
-/// Null where there is none: not every target has the forms for few values and for data beyond the
-/// caches, nor in every layout and dtype.
+/// Null where there is none: not every target has the variants for few values and for data beyond
+/// the caches, nor in every layout and dtype.
 /// @throws KernelError if HALNORM_TARGET names no target that runs here.
 const Kernel* find_kernel(const Rows& operation, Layout layout, Element element, DeviceType where);
 

@@ -213,8 +213,8 @@ void execute(const char* function, const BackwardElemtOperands& o) {
 }
 
 void execute(const char* function, const BackwardOperands& o) {
-  const Plan plan =
-      o.adds ? plan_kernel(rows::batch_norm_backward_add, o.x) : plan_backward({o.x, o.dy, o.dx});
+  const Plan plan = o.adds ? plan_kernel(rows::batch_norm_backward_accumulate, o.x)
+                           : plan_backward({o.x, o.dy, o.dx});
   execute_in_groups(function, plan, o);
 }
 

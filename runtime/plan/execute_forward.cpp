@@ -236,7 +236,7 @@ void execute(const char* function, const InferOperands& o) {
 void execute(const char* function, const TrainOperands& o) {
   const Plan plan = o.running == nullptr
                         ? plan_train({o.x, o.y}, &rows::batch_norm_train, rows::batch_norm_elemt)
-                        : plan_kernel(rows::batch_norm_train_update, o.x);
+                        : plan_kernel(rows::batch_norm_train_with_running_stats, o.x);
   execute_in_groups(function, plan, o);
 }
 

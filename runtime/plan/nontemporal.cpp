@@ -101,19 +101,20 @@ bool should_stream(const Views& data) {
   // What overwrites its own input finds its lines in cache.
   const bool in_place = std::any_of(
       data.begin(), data.end(), [&](const View& v) { return &v != &out && v.data == out.data; });
-  return !in_place && has_form(rows::batch_norm_elemt_stream, out);
+  return !in_place && has_form(rows::batch_norm_elemt_nontemporal, out);
 }
 
 /// The sums of a training call read half of what the call touches.
 bool should_fetch(const Views& data) {
   const View& x = data.x();
   return x.memory == nullptr && !sums_in_double(x) && data.bytes() > threshold_bytes() / 2 &&
-         !follows_rows(data) && has_form(rows::batch_norm_moments_stream, x);
+         !follows_rows(data) && has_form(rows::batch_norm_moments_nontemporal, x);
 }
 
 const Rows& form_of(const Rows& operation, bool streams) noexcept {
   // Rows are constants of the program. NOLINTNEXTLINE(bugprone-return-const-ref-from-parameter)
-  return streams && operation.variants.stream != nullptr ? *operation.variants.stream : operation;
+  return streams && operation.variants.nontemporal != nullptr ? *operation.variants.nontemporal
+                                                              : operation;
 }
 
 /// The threads of a pool count their tasks by locked instructions, which wait for such stores; the

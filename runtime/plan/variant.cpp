@@ -43,7 +43,7 @@ bool walk_fits(const View& x, std::int64_t tensors) noexcept {
 
 bool is_small(const View& x, const Kernel& small) noexcept {
   if (x.memory == nullptr) {
-    const bool backward = small.operation == Operation::batch_norm_backward_small;
+    const bool backward = small.operation == Operation::batch_norm_backward_single_pass;
     const bool in_lines = small.vector_bytes == line_bytes;
     return !x.in_items() && x.N <= small_rows && x.C <= small_elements &&
            x.N * x.C <= small_elements &&
@@ -68,12 +68,12 @@ bool sums_in_double(const View& x) noexcept {
 const Kernel& kernel_for(const Rows& operation, const View& x) {
   const DeviceType where = x.memory == nullptr ? DeviceType::CPU : x.memory->device().type;
   const Element element = element_of(x.dtype);
-  const auto& [small_form, exact_form, stream_form] = operation.variants;
+  const auto& [single_pass, exact, nontemporal] = operation.variants;
   const Kernel* small =
-      small_form == nullptr ? nullptr : find_kernel(*small_form, x.layout, element, where);
+      single_pass == nullptr ? nullptr : find_kernel(*single_pass, x.layout, element, where);
   const bool takes_small = small != nullptr && is_small(x, *small);
-  const bool takes_exact = !takes_small && exact_form != nullptr && sums_in_double(x);
-  const Rows& form = takes_small ? *small_form : takes_exact ? *exact_form : operation;
+  const bool takes_exact = !takes_small && exact != nullptr && sums_in_double(x);
+  const Rows& form = takes_small ? *single_pass : takes_exact ? *exact : operation;
   return select_kernel(form, x.layout, element, where);
 }
 

@@ -61,7 +61,7 @@ class DeviceBackward : public on_device::Test {
 
   /// The layer's gradients are those that were there and these, which took no kernel of their own.
   void expect_added(Problem& p, const halnorm::nn::BatchNorm& layer, const Tensor& dx) const {
-    EXPECT_TRUE(halnorm::last_kernel().find("backward_add") != std::string::npos)
+    EXPECT_TRUE(halnorm::last_kernel().find("backward_accumulate") != std::string::npos)
         << halnorm::last_kernel();
     const oracle::Statistics batch = oracle::statistics(p.x_values);
     oracle::Gradients truth = oracle::backward(p.dy_values, p.x_values, p.w(), eps);

@@ -1,5 +1,5 @@
 """Assembles the PTX of every CUDA kernel for the GPUs that it is meant for; none may spill, within
-the registers that Halide's runtime allows. So it does for kernels without shuffles (gpu_lanes),
+the registers that Halide's runtime allows. So it does for kernels without shuffles (warp_shuffle),
 which are not built into the library."""
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 SKIPPED = 77
 REGISTERS_ALLOWED = 64  # by Halide's runtime, when it compiles
-NO_LANES = "gpu_lanes=false"
+NO_SHUFFLE = "warp_shuffle=false"
 SPILL = re.compile(r"(\d+) bytes spill stores, (\d+) bytes spill loads")
 REGISTERS = re.compile(r"Used (\d+) registers")
 
@@ -32,18 +32,18 @@ def find_ptxas() -> str | None:
 
 def sums_rows(recipe: list[str]) -> bool:
     """Training forward or backward in NCL."""
-    operation = re.sub("(_update|_add)?(_small)?$", "", recipe[0])
+    operation = re.sub("(_with_running_stats|_accumulate)?(_single_pass)?$", "", recipe[0])
     return operation in ("batch_norm_train", "batch_norm_backward") and recipe[1] == "ncl"
 
 
-def without_lanes(recipes: list[list[str]]) -> list[list[str]]:
+def without_shuffles(recipes: list[list[str]]) -> list[list[str]]:
     """Where the sums of a warp meet otherwise."""
-    return [[*recipe[:-1], f"{recipe[-1]} {NO_LANES}"] for recipe in recipes if sums_rows(recipe)]
+    return [[*recipe[:-1], f"{recipe[-1]} {NO_SHUFFLE}"] for recipe in recipes if sums_rows(recipe)]
 
 
 def device_code(generator: Path, recipe: list[str], folder: Path) -> Path:
     operation, layout, dtype, _, target, words = recipe
-    name = "_".join([operation, layout, dtype, *(["apart"] if NO_LANES in words else [])])
+    name = "_".join([operation, layout, dtype, *(["apart"] if NO_SHUFFLE in words else [])])
     command = [str(generator), "-g", operation, "-n", name, "-f", name, "-o", str(folder)]
     command += ["-e", "device_code", f"target={target}-no_runtime", *words.split()]
     subprocess.run(command, check=True, capture_output=True)
@@ -62,7 +62,7 @@ def assemble(ptxas: str, recipe: list[str], code: Path, architecture: str) -> tu
     ]
     registers = [int(found.group(1)) for found in REGISTERS.finditer(run.stderr)]
     wrong = f"{code.stem} for {architecture}: {spills[0]}" if spills else ""
-    if sums_rows(recipe) and (NO_LANES in recipe[-1]) == ("shfl.sync" in code.read_text()):
+    if sums_rows(recipe) and (NO_SHUFFLE in recipe[-1]) == ("shfl.sync" in code.read_text()):
         wrong = f"{code.stem}: shuffles where there should be none, or none where there should be"
     return len(registers), max(registers, default=0), wrong
 
@@ -78,7 +78,7 @@ def main() -> int:
         return SKIPPED
     with options.recipes.open() as file:
         recipes = [row for row in csv.reader(file, delimiter="\t") if row and row[3] == "cuda"]
-    recipes += without_lanes(recipes)
+    recipes += without_shuffles(recipes)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         make = [pool.submit(device_code, options.generator, r, Path(folder)) for r in recipes]
         jobs = [

@@ -138,7 +138,7 @@ TEST_P(DeviceForward, TrainUpdatesRunningStatisticsOnTheWay) {
     const auto got = F::batch_norm_train_update(there(p.x.tensor()), mean, var, there(p.weight),
                                                 there(p.bias), factor, eps);
     expect_ran_there();
-    expect_ran("batch_norm_train_update");
+    expect_ran("batch_norm_train_with_running_stats");
     expect_trained(p, got);
     expect_updated(p.running(), oracle::statistics(p.x_values), mean, var);
   }
@@ -192,7 +192,7 @@ TEST_P(DeviceForward, FusedAddsAndRectifies) {
     const auto updated =
         F::batch_norm_fused_train_update(there(p.x.tensor()), there(p.addend.tensor()), mean, var,
                                          there(p.weight), there(p.bias), factor, eps, {}, slope);
-    expect_ran("batch_norm_fused_train_update");
+    expect_ran("batch_norm_fused_train_with_running_stats");
     EXPECT_TRUE(same_bits(updated.y.to_vector<double>(), trained.y.to_vector<double>()));
     expect_updated(p.running(), oracle::statistics(p.x_values), mean, var);
     const Tensor inferred = F::batch_norm_fused_infer(

@@ -1,6 +1,6 @@
-"""Which Funcs are kernels of their own in devices' pipelines with sums: the output alone where the
-operation ends in _small, so that a call is one launch, else the blocks' sums and the output. A Func
-has a kernel for each alignment of its rows, of which a call launches one."""
+"""Which Funcs are kernels of their own in devices' pipelines with sums: the output alone if the
+operation ends in _single_pass, so that a call is one launch, else the blocks' sums and the output.
+A Func has a kernel for each alignment of its rows, of which a call launches one."""
 
 import argparse
 import csv
@@ -20,17 +20,17 @@ KERNELS = {
 }
 OUTPUTS = {
     "batch_norm_train": "y",
-    "batch_norm_train_update": "y",
+    "batch_norm_train_with_running_stats": "y",
     "batch_norm_fused_train": "y",
-    "batch_norm_fused_train_update": "y",
+    "batch_norm_fused_train_with_running_stats": "y",
     "batch_norm_backward": "dx",
-    "batch_norm_backward_add": "dx",
+    "batch_norm_backward_accumulate": "dx",
     "batch_norm_backward_infer": "dx",
 }
 
 
 def output_of(recipe: list[str]) -> str | None:
-    return OUTPUTS.get(recipe[0].removesuffix("_small"))
+    return OUTPUTS.get(recipe[0].removesuffix("_single_pass"))
 
 
 def launched(generator: Path, recipe: list[str], folder: Path) -> set[str]:
@@ -40,7 +40,7 @@ def launched(generator: Path, recipe: list[str], folder: Path) -> set[str]:
 
 
 def wanted(recipe: list[str]) -> set[str]:
-    return {output_of(recipe) or ""} | (set() if recipe[0].endswith("_small") else {"block"})
+    return {output_of(recipe) or ""} | (set() if recipe[0].endswith("_single_pass") else {"block"})
 
 
 def main() -> int:

@@ -64,9 +64,9 @@ class DeviceSmall : public on_device::Test {
 
 TEST_P(DeviceSmall, TrainIsTheKernelOfOneLaunchWhereChannelsHaveFewValues) {
   F::batch_norm_train(data({most_values() / 128, 3, 128}), {}, {}, eps);
-  expect_operation("batch_norm_train_small");
+  expect_operation("batch_norm_train_single_pass");
   F::batch_norm_train(data({most_rows(), 3}), {}, {}, eps);
-  expect_operation("batch_norm_train_small");
+  expect_operation("batch_norm_train_single_pass");
   F::batch_norm_train(data({most_values() / 128 + 1, 3, 128}), {}, {}, eps);
   expect_operation("batch_norm_train");
   F::batch_norm_train(data({most_rows() + 1, 3}), {}, {}, eps);
@@ -78,13 +78,14 @@ TEST_P(DeviceSmall, SoIsBackward) {
     const Tensor x = data({rows, 3});
     const auto saved = F::batch_norm_train(x, {}, {}, eps);
     F::batch_norm_backward(x, x, {}, saved.mean, saved.invstd);
-    expect_operation(rows == most_rows() ? "batch_norm_backward_small" : "batch_norm_backward");
+    expect_operation(rows == most_rows() ? "batch_norm_backward_single_pass"
+                                         : "batch_norm_backward");
   }
 }
 
 TEST_P(DeviceSmall, SoAreWhatUpdatesOrAddsAndTheFusedForwards) {
   for (const std::int64_t rows : {most_rows(), most_rows() + 1}) {
-    const std::string form = rows == most_rows() ? "_small" : "";
+    const std::string form = rows == most_rows() ? "_single_pass" : "";
     const Tensor x = data({rows, 3});
     halnorm::nn::BatchNorm1d plain(3);
     halnorm::nn::FusedBatchNorm1d fused(3);
@@ -92,12 +93,12 @@ TEST_P(DeviceSmall, SoAreWhatUpdatesOrAddsAndTheFusedForwards) {
       const std::string name = layer == &plain ? "batch_norm_" : "batch_norm_fused_";
       layer->to(device(), dtype() == halnorm::DType::Float64 ? dtype() : halnorm::DType::Float32);
       (*layer)(x);
-      expect_operation(name + "train_update" + form);
+      expect_operation(name + "train_with_running_stats" + form);
       layer->backward(x);
       expect_operation("batch_norm_backward" + form);
       (*layer)(x);
       layer->backward(x);
-      expect_operation("batch_norm_backward_add" + form);
+      expect_operation("batch_norm_backward_accumulate" + form);
     }
     F::batch_norm_fused_train(x, x, {}, {}, eps);
     expect_operation("batch_norm_fused_train" + form);

@@ -64,12 +64,12 @@ TEST_F(Kernels, EveryOperationHasEveryTarget) {
   std::set<std::string> operations;
   std::size_t count = 0;
   for (const KernelInfo& kernel : halnorm::kernels()) {
-    if (kernel.operation.ends_with("_small")) {  // where they gain; in NCL on devices alone
+    if (kernel.operation.ends_with("_single_pass")) {  // where they gain; in NCL on devices alone
       const bool on_device = kernel.target == "cuda" || kernel.target == "opencl";
       EXPECT_TRUE(on_device || kernel.layout == "nlc") << kernel.name;
       continue;
     }
-    if (kernel.operation.ends_with("_stream")) {  // besides, where a vector can be stored so
+    if (kernel.operation.ends_with("_nontemporal")) {  // besides, where a vector can be stored so
       EXPECT_TRUE(kernel.target.starts_with("avx")) << kernel.name;
       continue;
     }
@@ -92,9 +92,9 @@ TEST_F(Kernels, AreOfTheirOwnForFewValues) {
   for (const std::string& target : halnorm::targets()) {
     halnorm::force_target(target);
     // Where there is none for few values in all, there is one for few of a channel.
-    const std::string form = target == "avx512" || target == "avx2" ? "_small" : "_exact";
-    const std::string in_lines = target == "avx512" ? "_small" : "_exact";
-    const std::string many_rows = target == "avx512" ? "_small" : "";
+    const std::string form = target == "avx512" || target == "avx2" ? "_single_pass" : "_exact";
+    const std::string in_lines = target == "avx512" ? "_single_pass" : "_exact";
+    const std::string many_rows = target == "avx512" ? "_single_pass" : "";
     EXPECT_EQ(trained({64, 96}), "halnorm_batch_norm_train" + form + "_nlc_f32__" + target);
     EXPECT_EQ(trained({100, 160}), "halnorm_batch_norm_train" + in_lines + "_nlc_f32__" + target);
     EXPECT_EQ(trained({103, 160}), "halnorm_batch_norm_train_exact_nlc_f32__" + target);

@@ -181,7 +181,7 @@ std::string writes(const std::string& target, const halnorm::Shape& shape, bool 
 TEST(StreamingThreshold, ChoosesTheKernels) {
   constexpr std::int64_t bytes = std::int64_t{16} * 16 * 64 * 2 * 4;  // x and y
   for (const std::string& target : halnorm::targets()) {
-    const std::string form = target.starts_with("avx") ? "_stream" : "";
+    const std::string form = target.starts_with("avx") ? "_nontemporal" : "";
     const std::string plain = "halnorm_batch_norm_train_ncl_f32__" + target;
     halnorm::set_streaming_threshold(bytes - 1);
     EXPECT_EQ(writes(target, {16, 16, 64}, false),
@@ -205,7 +205,7 @@ TEST(StreamingThreshold, ChoosesTheSums) {
   for (const std::string& target : halnorm::targets()) {
     halnorm::force_target(target);
     const std::string end = "_ncl_f32__" + target;
-    const std::string form = target.starts_with("avx") ? "_stream" : "";
+    const std::string form = target.starts_with("avx") ? "_nontemporal" : "";
     halnorm::set_streaming_threshold(2 * bytes - 1);
     const auto m = F::batch_norm_moments(x);
     EXPECT_EQ(halnorm::last_kernel(), "halnorm_batch_norm_moments" + form + end);
@@ -229,7 +229,7 @@ TEST(StreamingThreshold, ChoosesTheSumsOfRowsByTheCpu) {
     halnorm::force_target(target);
     const auto form = [&](bool follows) {
       const bool fetches = target.starts_with("avx") && !(is_amd() && follows);
-      return (fetches ? "_stream_nlc_f32__" : "_nlc_f32__") + target;
+      return (fetches ? "_nontemporal_nlc_f32__" : "_nlc_f32__") + target;
     };
     const auto expect_sums = [&](std::int64_t channels, bool apart) {
       const Tensor x = Tensor::randn({512, channels}, 1);

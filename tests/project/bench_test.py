@@ -239,7 +239,7 @@ class TunerTest(unittest.TestCase):
 
     def test_the_space_has_the_defaults_of_the_schedule(self) -> None:
         text = (ROOT / "generators/schedule/x86.cpp").read_text()
-        found = {f"tune_{name}": int(n) for name, n in re.findall(r"\.(\w+) = (\d+),\n", text)}
+        found = {name: int(n) for name, n in re.findall(r"\.(\w+) = (\d+),\n", text)}
         space = tune.json.loads((ROOT / "bench/tuning/space.json").read_text())
         for name, constant in space["constants"].items():
             self.assertEqual(found[name], constant["default"])

@@ -1,4 +1,4 @@
-#include "narrow.h"
+#include "rounding.h"
 
 #include <cstdint>
 
@@ -18,7 +18,7 @@ Expr has_nan_bits(const Expr& value) {
   return (bits & Expr(std::uint32_t{0x7fffffff})) > Expr(std::uint32_t{0x7f800000});
 }
 
-Expr narrow(const Halide::Type& data, const Expr& value) {
+Expr round_to(const Halide::Type& data, const Expr& value) {
   if (data.bits() != 16) {
     return cast(data, value);
   }

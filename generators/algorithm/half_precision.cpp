@@ -1,4 +1,4 @@
-#include "carrier.h"
+#include "half_precision.h"
 
 #include <cstdint>
 

@@ -15,12 +15,12 @@ inline Halide::Tuple zeros() { return {Halide::cast<double>(0), Halide::cast<dou
 /// The pairwise sum of value(first) to value(first + count - 1). Each value passes few additions,
 /// and the additions are independent of each other.
 template <class Value>
-Halide::Tuple sum_in_pairs(int first, int count, const Value& value) {
+Halide::Tuple pairwise_sum(int first, int count, const Value& value) {
   if (count == 1) {
     return value(first);
   }
-  return sum_in_pairs(first, count / 2, value) +
-         sum_in_pairs(first + count / 2, count - count / 2, value);
+  return pairwise_sum(first, count / 2, value) +
+         pairwise_sum(first + count / 2, count - count / 2, value);
 }
 
 /// An index that is in range because of a guard, which bounds inference cannot derive.

@@ -6,7 +6,7 @@ namespace halnorm::schedule {
 
 /// train() and backward() in one launch: a block of threads sums a few neighbouring channels, and
 /// writes them while they are in cache. The other operations are not called.
-class GpuSmall final : public Gpu {
+class GpuSinglePass final : public Gpu {
  public:
   using Gpu::Gpu;
 

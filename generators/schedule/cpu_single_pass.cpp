@@ -1,4 +1,4 @@
-#include "cpu_small.h"
+#include "cpu_single_pass.h"
 
 #include "cpu.h"
 
@@ -39,7 +39,7 @@ void sum(Reduction& r, const LoopLevel& at) {
   }
   sum_in_columns(r, each);
   r.part.sums.bound_storage(r.part.c, width);
-  r.part.together.vectorize(r.part.c, width, guarded)
+  r.part.unrolled.vectorize(r.part.c, width, guarded)
       .bound_storage(r.part.c, width)
       .bound_storage(r.part.u, 1);
 }
@@ -59,13 +59,33 @@ void finish(const std::vector<Func>& coefficients, const PerChannel& outputs, co
 
 }  // namespace
 
-void CpuSmall::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
+algorithm::BlockSizes CpuSinglePass::block_sizes(algorithm::Layout layout, Halide::Type data,
+                                                 bool in_double) const {
+  algorithm::BlockSizes sizes = architecture_->block_sizes(layout, data, in_double);
+  sizes.whole = true;
+  return sizes;
+}
+
+/// One serial loop. All Funcs of a vector of channels are on the stack or in registers:
+///
+///     for co: a vector of channels
+///       shift; merged = 0
+///       sums = 0
+///       for group of rows: unrolled = the terms of its rows; sums += unrolled
+///       for row after the last group: sums += its terms
+///       merged += sums; total; invstd, center, offset, scale
+///       for n: y
+///       mean, invstd, m2
+///
+/// Instead of ten loops over all channels: docs/performance.md, "small calls, NLC".
+void CpuSinglePass::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
   write(s.y, s.c, s.n, m.grid.width);
   sum(m, LoopLevel(s.y, Var("co")));
   finish({s.invstd, s.center, s.scale, s.offset}, statistics, s.y, m.grid.width, strides_);
 }
 
-void CpuSmall::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
+/// The same loop: the sums of two tensors, then the coefficients of dx, dx, dweight and dbias.
+void CpuSinglePass::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   const int width = s.about_center.grid.width;
   write(g.dx, g.c, g.n, width);
   sum(s.about_center, LoopLevel(g.dx, Var("co")));

@@ -14,46 +14,40 @@ constexpr int coefficients_in_l1 = 8192;
 
 }  // namespace
 
+void in_vectors(Func f, int width, const Strides& strides) {
+  f.vectorize(f.args()[0], width, guarded);
+  if (strides.channels.empty()) {
+    return;
+  }
+  Expr dense = strides.channels.front() == 1;
+  for (const Expr& step : strides.channels) {
+    dense = dense && step == 1;
+  }
+  f.specialize(dense);
+}
+
 /// The stage with y's loops: for an output in cache lines its update.
-Stage Cpu::loops_of(Func y, const Axes& v) { return v.lines.defined() ? y.update() : Stage(y); }
+Stage Cpu::loops_of(Func y, const Axes& v) {
+  return v.cache_lines.defined() ? y.update() : Stage(y);
+}
 
 Cpu::Axes Cpu::axes_of(Axes v, const Domain& d) {
-  if (v.lines.defined()) {
-    (d.layout == Layout::NCL ? v.l : v.c) = v.lines.y;
+  if (v.cache_lines.defined()) {
+    (d.layout == Layout::NCL ? v.l : v.c) = v.cache_lines.y;
   }
   return v;
 }
 
-/// Channels per task, NCL. They are neighbours, so that a task reads long pieces of memory, and so
-/// few that the data of the second read, `bytes` of each element, is still in L2.
-Expr Cpu::channels_per_task(const Domain& d, int bytes) const {
-  const Expr row = max(d.L, 1), rows = max(d.N, 1);
-  Expr most = min(max(tuning_.near_elements / row, 1), (d.C + 3) / 4);
-  if (bytes > 0) {
-    most = min(most, tuning_.cached_bytes / bytes / row / rows);
-  }
-  return max(most, clamp(tuning_.task_elements / row / rows, 1, 64));
-}
-
 /// Rows per task, NLC.
 Expr Cpu::rows_per_task(const Domain& d) const {
-  return clamp(tuning_.task_elements / max(d.C, 1), 1, 4096);
-}
-
-/// Channels per strip, NLC: all of them up to a limit, otherwise equal shares in whole vectors. A
-/// loop then has at most one vector with a guard, and no empty one, which on AVX-512 costs as much
-/// as ten.
-Expr Cpu::strip_of(const Domain& d, int width) const {
-  const Expr vectors = max((d.C + width - 1) / width, 1);
-  const Expr strips = (vectors + tuning_.strip_vectors - 1) / tuning_.strip_vectors;
-  return (vectors + strips - 1) / strips * width;
+  return clamp(tuning_.grain_size / max(d.C, 1), 1, 4096);
 }
 
 /// The loop along a row.
 void Cpu::write_row(Stage y, const Axes& v, const Domain& d, const Halide::Type& data) const {
-  if (v.lines.defined()) {
+  if (v.cache_lines.defined()) {
     // No two lines share an element, which the compiler cannot derive.
-    y.allow_race_conditions().vectorize(v.lines.x);
+    y.allow_race_conditions().vectorize(v.cache_lines.x);
   } else if (d.layout == Layout::NCL) {
     write_along(y, v.l.var, data);
   } else {
@@ -61,18 +55,27 @@ void Cpu::write_row(Stage y, const Axes& v, const Domain& d, const Halide::Type&
   }
 }
 
-/// Channel groups in parallel, for y or dx in NCL.
+/// Channel groups in parallel, for y or dx in NCL; write_along() splits the loop over l.
+///
+///     parallel co
+///       for n: for ci: for l in vectors: y            a task's channels of a row are contiguous
 void Cpu::write_channels(Func y, const Axes& v, const Domain& d, const Var& co, const Var& ci,
                          const Expr& group) const {
   Stage loops = loops_of(y, v);
   write_row(loops, v, d, y.type());
   loops.split(v.c, co, ci, group, guarded).reorder(v.l, ci, v.n, co).parallel(co);
-  if (v.lines.defined()) {
+  if (v.cache_lines.defined()) {
     loops.never_partition(co);  // otherwise a smaller last group is not written in lines
   }
 }
 
-/// Whole rows in parallel, for y or dx in NLC.
+/// Whole rows in parallel, for y or dx in NLC; write_across() splits the loops over n and c.
+///
+///     parallel no
+///       for n: for c in vectors: y                    if the coefficients stay in L1
+///
+///     parallel no                                     otherwise: write_wide_rows()
+///       for tile: for n: for c in vectors: y
 void Cpu::write_rows(Func y, const Axes& v, const Domain& d) const {
   const Var no("no");
   Stage loops = loops_of(y, v);
@@ -81,24 +84,28 @@ void Cpu::write_rows(Func y, const Axes& v, const Domain& d) const {
   loops.reorder(v.c, v.n, no).parallel(no);
 }
 
-/// A task's rows in strips, if the coefficients of whole rows would not stay in L1: inference on
-/// (128, 4096) 110 to 76 us, backward on (64, 512, 7) 116 to 99 (Zen 4, 1 thread). With smaller
-/// rows the second loop costs a quarter. Called before write_rows(), because a specialization
-/// copies the schedule at the time of the call.
+/// A task's rows in tiles of channels, if the coefficients of whole rows would not stay in L1:
+/// inference on (128, 4096) 110 to 76 us, backward on (64, 512, 7) 116 to 99 (Zen 4, 1 thread).
+/// With smaller rows the second loop costs a quarter. Called before write_rows(), because a
+/// specialization copies the schedule at the time of the call.
 void Cpu::write_wide_rows(Func y, const Axes& v, const Domain& d) const {
-  if (d.layout != Layout::NLC || v.lines.defined()) {
+  if (d.layout != Layout::NLC || v.cache_lines.defined()) {
     return;
   }
-  const Var no("no"), strip("strip");
+  const Var no("no"), tile("tile");
   const Halide::Type data = y.types()[0];
   Stage wide = y.specialize(d.C * algorithm::accumulator_of(data).bytes() > coefficients_in_l1);
   wide.split(v.n, no, v.n, rows_per_task(d), guarded)
-      .split(v.c, strip, v.c, strip_of(d, step_of(data)), guarded);
+      .split(v.c, tile, v.c, channel_tile_of(d, step_of(data)), guarded);
   write_across(wide, v.c.var, v.n, data);
-  wide.reorder(v.c, v.n, strip, no).parallel(no);
+  wide.reorder(v.c, v.n, tile, no).parallel(no);
 }
 
-/// One pass without a reduction: the coefficients first, then rows in parallel.
+/// One pass without a reduction: the coefficients first, then rows in parallel. NCL:
+///
+///     for c in vectors: the coefficients
+///     parallel task: (a group of channels co, a group of rows no)
+///       for ni: for ci: for l in vectors: y
 void Cpu::write_only(Func y, const Axes& v, const Domain& d,
                      const std::vector<Func>& coefficients) const {
   const int step = step_of(y.type());
@@ -112,8 +119,8 @@ void Cpu::write_only(Func y, const Axes& v, const Domain& d,
   }
   const Var co("co"), ci("ci"), no("no"), ni("ni"), task("task");
   const Expr row = max(d.L, 1);
-  const Expr channels = clamp(tuning_.task_elements / row, 1, max(d.C, 1));
-  const Expr rows = clamp(tuning_.task_elements / row / max(d.C, 1), 1, 4096);
+  const Expr channels = clamp(tuning_.grain_size / row, 1, max(d.C, 1));
+  const Expr rows = clamp(tuning_.grain_size / row / max(d.C, 1), 1, 4096);
   Stage loops = loops_of(y, v);
   write_row(loops, v, d, y.type());
   loops.split(v.c, co, ci, channels, guarded)

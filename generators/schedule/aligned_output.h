@@ -1,18 +1,18 @@
 #pragma once
 
-#include "layout.h"
+#include "../algorithm/layout.h"
 
-namespace halnorm::algorithm {
+namespace halnorm::schedule {
 
 /// An output that is written in whole cache lines, for rows that start anywhere in a line:
 /// non-temporal stores need aligned vectors. In the first and last line of a row, elements of other
 /// rows are not written.
-struct Lines {
+struct AlignedOutput {
   Halide::Func y;  ///< the output; its definition is an update
   Halide::RDom r;  ///< x: elements of a line, y: lines of a row
 };
 
 /// y in lines of `length` elements; the first line starts at the output's first element.
-Lines in_lines(const Halide::Func& y, const Domain& domain, int length);
+AlignedOutput aligned_output(const Halide::Func& y, const algorithm::Domain& domain, int length);
 
-}  // namespace halnorm::algorithm
+}  // namespace halnorm::schedule

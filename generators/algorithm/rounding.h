@@ -6,7 +6,7 @@ namespace halnorm::algorithm {
 
 /// Rounds a value of the accumulator's type to the data's type, once, to nearest even. A NaN stays
 /// a NaN.
-Halide::Expr narrow(const Halide::Type& data, const Halide::Expr& value);
+Halide::Expr round_to(const Halide::Type& data, const Halide::Expr& value);
 
 /// Whether a float32 or float64 is a NaN. The function tests the bits, because the compiler may
 /// assume that a comparison of a value with itself is always true.
