@@ -103,7 +103,7 @@ TEST_F(Explain, DataBeyondTheCaches) {
   constexpr std::int64_t bytes = std::int64_t{16} * 16 * 64 * 2 * 4;  // x and y
   for (const std::string& t : halnorm::targets()) {
     halnorm::force_target(t);
-    const std::string form = t.starts_with("avx") ? "_stream" : "";
+    const std::string form = t.starts_with("avx") ? "_nontemporal" : "";
     const Tensor x = Tensor::empty({16, 16, 64});
     halnorm::set_streaming_threshold(bytes);
     EXPECT_EQ(halnorm::explain("batch_norm_train", x), kernel("train_ncl_f32", t));
@@ -114,8 +114,9 @@ TEST_F(Explain, DataBeyondTheCaches) {
     const Tensor nlc = Tensor::empty({16, 64, 16}).transpose(1, 2);
     if (!form.empty()) {
       EXPECT_EQ(halnorm::explain("batch_norm_train", nlc),
-                kernel(is_amd() ? "moments_nlc_f32" : "moments_stream_nlc_f32", t) +
-                    ", then in rows of 1024 columns (" + kernel("elemt_stream_nlc_f32", t) + ")");
+                kernel(is_amd() ? "moments_nlc_f32" : "moments_nontemporal_nlc_f32", t) +
+                    ", then in rows of 1024 columns (" + kernel("elemt_nontemporal_nlc_f32", t) +
+                    ")");
     }
   }
 }

@@ -102,7 +102,7 @@ void KernelTest::expect_kernel(std::string_view operation, const shapes::Extents
   if (wanted != "ncl") {
     any.push_back(std::string(operation) + "_nlc");
     any.push_back(std::string(operation) + "_exact_nlc");
-    any.push_back(std::string(operation) + "_small_nlc");
+    any.push_back(std::string(operation) + "_single_pass_nlc");
   }
   const bool found = std::any_of(any.begin(), any.end(), [&](const std::string& name) {
     return kernel == "halnorm_" + name + tail;
