@@ -112,9 +112,9 @@ bool should_fetch(const Views& data) {
 }
 
 const Rows& form_of(const Rows& operation, bool streams) noexcept {
+  const Rows* variant = operation.variants.nontemporal;
   // Rows are constants of the program. NOLINTNEXTLINE(bugprone-return-const-ref-from-parameter)
-  return streams && operation.variants.nontemporal != nullptr ? *operation.variants.nontemporal
-                                                              : operation;
+  return streams && variant != nullptr ? *variant : operation;
 }
 
 /// The threads of a pool count their tasks by locked instructions, which wait for such stores; the

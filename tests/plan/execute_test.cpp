@@ -49,7 +49,7 @@ class Passes : public KernelTest {
   void expect_streamed() const {
     const bool exists = GetParam().target.starts_with("avx");
     if (!exists || layout() == Layout::Ncl) {
-      EXPECT_EQ(halnorm::last_kernel().find("_stream_") != std::string::npos, exists)
+      EXPECT_EQ(halnorm::last_kernel().find("_nontemporal_") != std::string::npos, exists)
           << halnorm::last_kernel();
     }
   }
