@@ -128,6 +128,7 @@ class Operation : public Halide::Generator<Derived> {
     like(x, b);
     if (nontemporal) {
       b.set_host_alignment(schedule::line_bytes);
+      schedule::mask_edges(this->get_pipeline());
     }
   }
 

@@ -1,15 +1,87 @@
 #include "aligned_output.h"
 
+#include <string>
 #include <vector>
 
 namespace halnorm::schedule {
 
 using Halide::clamp, Halide::likely;
 using Halide::Expr, Halide::Func, Halide::Var;
+using namespace Halide::Internal;
+
+namespace {
+
+constexpr const char* suffix = "_aligned";
+
+/// Removes the clamps from the indices of vectors. A mask excludes the elements that they move.
+class WithoutClamps : public IRMutator {
+ public:
+  /// Whether there was a store to the output.
+  bool found = false;
+
+ protected:
+  using IRMutator::visit;
+
+  Expr visit(const Let* op) override { return mutate(substitute(op->name, op->value, op->body)); }
+
+  Stmt visit(const LetStmt* op) override {
+    return mutate(substitute(op->name, op->value, op->body));
+  }
+
+  Expr visit(const Load* op) override {
+    return Load::make(op->type, op->name, unclamped(op->index), op->image, op->param,
+                      mutate(op->predicate), {});
+  }
+
+  Stmt visit(const Store* op) override {
+    found = found || op->name.find(suffix) != std::string::npos;
+    return Store::make(op->name, mutate(op->value), unclamped(op->index), op->param,
+                       mutate(op->predicate), {});
+  }
+
+  Expr visit(const Max* op) override { return without_bound(op); }
+  Expr visit(const Min* op) override { return without_bound(op); }
+
+ private:
+  Expr unclamped(const Expr& index) {
+    const ScopedValue<bool> inside(in_index_, true);
+    return mutate(index);
+  }
+
+  template <class Clamp>
+  Expr without_bound(const Clamp* op) {
+    const bool bounds = in_index_ && op->b.template as<Broadcast>() != nullptr;
+    return bounds ? mutate(op->a) : IRMutator::visit(op);
+  }
+
+  bool in_index_ = false;
+};
+
+class MaskEdges : public IRMutator {
+ protected:
+  using IRMutator::visit;
+
+  Stmt visit(const IfThenElse* op) override {
+    Expr condition = op->condition;
+    while (const auto* let = condition.as<Let>()) {
+      condition = let->body;
+    }
+    const auto* all = condition.as<VectorReduce>();
+    if (all == nullptr || all->op != VectorReduce::And || !op->else_case.defined()) {
+      return IRMutator::visit(op);
+    }
+    WithoutClamps without_clamps;
+    const Stmt masked = without_clamps.mutate(op->else_case);
+    return without_clamps.found ? common_subexpression_elimination(simplify(masked))
+                                : IRMutator::visit(op);
+  }
+};
+
+}  // namespace
 
 AlignedOutput aligned_output(const Func& y, const algorithm::Domain& d, int length) {
   const std::vector<Var> args = y.args();
-  AlignedOutput aligned{Func(y.name() + "_aligned"), {}};
+  AlignedOutput aligned{Func(y.name() + suffix), {}};
   aligned.y(args) = Halide::undef(y.type());
   const Expr row = d.layout == algorithm::Layout::NCL ? d.L : d.C;
   aligned.r = Halide::RDom(0, length, 0, (row + 2 * length - 2) / length);
@@ -24,7 +96,7 @@ AlignedOutput aligned_output(const Func& y, const algorithm::Domain& d, int leng
     at -= args[i] * aligned.y.output_buffer().dim(static_cast<int>(i)).stride();
   }
   // likely(): whole lines get a separate loop without masks. clamp(): Halide's check of bounds
-  // ignores conditions.
+  // ignores conditions. mask_edges() removes it from masked accesses.
   aligned.r.where(aligned.r.y * length < row + start % length);
   aligned.r.where(likely(0 <= at && at < row));
   std::vector<Expr> element(args.begin(), args.end());
@@ -32,5 +104,7 @@ AlignedOutput aligned_output(const Func& y, const algorithm::Domain& d, int leng
   aligned.y(element) = y(element);
   return aligned;
 }
+
+void mask_edges(Halide::Pipeline kernel) { kernel.add_custom_lowering_pass(new MaskEdges); }
 
 }  // namespace halnorm::schedule

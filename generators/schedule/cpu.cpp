@@ -46,7 +46,7 @@ void Cpu::reduce_and_write(Reduction& r, Func y, const Axes& v,
   if (d.layout == Layout::NLC) {
     reduce_rows(r);
     for (Func f : coefficients) {
-      f.compute_root();
+      f.compute_root().bound(f.args()[0], 0, d.C);
       in_vectors(f, r.grid.width, strides_);
     }
     for (Func f : outputs) {

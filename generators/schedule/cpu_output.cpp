@@ -110,7 +110,7 @@ void Cpu::write_only(Func y, const Axes& v, const Domain& d,
                      const std::vector<Func>& coefficients) const {
   const int step = step_of(y.type());
   for (Func f : coefficients) {
-    f.compute_root();
+    f.compute_root().bound(f.args()[0], 0, d.C);
     in_vectors(f, step, strides_);
   }
   if (d.layout == Layout::NLC) {
