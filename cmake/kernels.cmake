@@ -10,19 +10,17 @@ set(HALNORM_TYPE_f64 float64)
 
 # The operations. A base operation names its groups of HALNORM_OPERATIONS; with a base come its
 # variants, the rows without groups whose names begin like its own, which take the same arguments:
-#   _single_pass  few values: one launch on devices, one loop on the CPUs that gain by it. They have
-#                 masks for what a row has beyond whole vectors; without masks a training call on
-#                 (20, 100) became 1 to 6 % slower.
+#   _single_pass  few values: one launch on devices, one loop on CPUs.
 #   _exact        channels of few values, added up in double: the roundings of float32 would show,
 #                 and double costs little there. float16 and bfloat16 have fewer digits than the
 #                 sums.
-#   _nontemporal  data beyond the caches: decisions 013 and 015. In NLC the statistics come first
-#                 anyway.
+#   _nontemporal  data beyond the caches: decisions 013 and 015.
 # Variants of devices alone save launches: _with_running_stats also updates running statistics,
 # _accumulate adds dweight and dbias to existing gradients.
 #
-# Large calls of training and inference take statistics and elements one after the other, as the
-# split forms do: so training has split's operations too, and inference elemt. Fused training on
+# On CPUs training and backward in NLC, and large calls in NCL, take statistics and elements one
+# after the other, as the split forms do, and large inference takes elemt: so training has split's
+# operations too, and inference elemt. Fused training on
 # CPUs always does. A fused backward is that of relu, then that of batch normalization: in one
 # kernel they read as much, and from memory such a kernel was slower (docs/performance.md).
 #
@@ -33,16 +31,16 @@ set(HALNORM_TYPE_f64 float64)
 # In the columns "any" layout is ncl and nlc, "all" is without a limit, "avx" is avx512 and avx2:
 #    operation | layouts on CPUs | CPUs | layouts on devices | dtypes | first loop | groups
 set(HALNORM_TABLE
-  "batch_norm_train                       | any | all | any | all  | forwards  | training"
-  "batch_norm_train_single_pass           | nlc | avx | any | all  | forwards  | -"
-  "batch_norm_train_exact                 | any | all | -   | f32  | forwards  | -"
+  "batch_norm_train                       | ncl | all | any | all  | forwards  | training"
+  "batch_norm_train_single_pass           | nlc | all | any | all  | forwards  | -"
+  "batch_norm_train_exact                 | ncl | all | -   | f32  | forwards  | -"
   "batch_norm_train_nontemporal           | ncl | avx | -   | all  | forwards  | -"
   "batch_norm_train_with_running_stats    | -   | -   | any | all  | forwards  | -"
   "batch_norm_train_with_running_stats_single_pass | -   | -   | any | all  | forwards  | -"
   "batch_norm_infer                       | any | all | any | all  | side_by_side | inference"
-  "batch_norm_backward                    | any | all | any | all  | forwards  | training fused"
-  "batch_norm_backward_single_pass        | nlc | avx | any | all  | forwards  | -"
-  "batch_norm_backward_exact              | any | all | -   | f32  | forwards  | -"
+  "batch_norm_backward                    | ncl | all | any | all  | forwards  | training fused"
+  "batch_norm_backward_single_pass        | nlc | all | any | all  | forwards  | -"
+  "batch_norm_backward_exact              | ncl | all | -   | f32  | forwards  | -"
   "batch_norm_backward_nontemporal        | ncl | avx | -   | all  | forwards  | -"
   "batch_norm_backward_accumulate         | -   | -   | any | all  | forwards  | -"
   "batch_norm_backward_accumulate_single_pass | -   | -   | any | all  | forwards  | -"

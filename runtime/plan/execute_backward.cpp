@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <cmath>
 
 #include "plan/fold.h"
+#include "plan/invstd.h"
 #include "plan/nontemporal.h"
 #include "plan/partition.h"
 #include "plan/run.h"
@@ -165,9 +165,10 @@ void backward_infer_in_passes(const char* function, const Step& step,
   const Scratch zeros(o.x.C);
   for (std::int64_t c = 0; c < o.x.C; ++c) {
     mean.get()[c] = o.running_mean.at(c);
-    invstd.get()[c] = 1 / std::sqrt(o.running_var.at(c) + o.eps);
+    invstd.get()[c] = o.running_var.at(c);
     zeros.get()[c] = 0;
   }
+  to_invstd({invstd.get(), static_cast<std::size_t>(o.x.C)}, 1, o.eps);
   carry_out(function, step.first(), ReduceOperands{o.dy, o.x, mean.channels(), o.dbias, o.dweight});
   float zero32 = 0;
   double zero64 = 0;

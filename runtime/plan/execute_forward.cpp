@@ -1,7 +1,8 @@
 #include <algorithm>
-#include <cmath>
+#include <span>
 
 #include "plan/fold.h"
+#include "plan/invstd.h"
 #include "plan/nontemporal.h"
 #include "plan/partition.h"
 #include "plan/run.h"
@@ -143,9 +144,9 @@ void run_elemt(const char* function, const Step& step, const ElemtOperands& o) {
 
 void train_in_passes(const char* function, const Step& step, const TrainOperands& o) {
   carry_out(function, step.first(), MomentsOperands{o.x, o.mean, o.m2});
-  for (std::int64_t c = 0; c < o.x.C; ++c) {
-    o.invstd.doubles()[c] = 1 / std::sqrt(o.m2.doubles()[c] / o.x.count() + o.eps);
-  }
+  const std::span<double> invstd(o.invstd.doubles(), static_cast<std::size_t>(o.x.C));
+  std::copy_n(o.m2.doubles(), o.x.C, invstd.begin());
+  to_invstd(invstd, o.x.count(), o.eps);
   carry_out(function, step.second(),
             ElemtOperands{o.x, o.weight, o.bias, o.mean, o.invstd, o.y, o.relu});
 }
@@ -155,8 +156,9 @@ void infer_by_elemt(const char* function, const Step& step, const InferOperands&
   const Scratch invstd(o.x.C);
   for (std::int64_t c = 0; c < o.x.C; ++c) {
     mean.get()[c] = o.running_mean.at(c);
-    invstd.get()[c] = 1 / std::sqrt(o.running_var.at(c) + o.eps);
+    invstd.get()[c] = o.running_var.at(c);
   }
+  to_invstd({invstd.get(), static_cast<std::size_t>(o.x.C)}, 1, o.eps);
   carry_out(function, step.second(),
             ElemtOperands{o.x, o.weight, o.bias, mean.channels(), invstd.channels(), o.y, o.relu});
 }

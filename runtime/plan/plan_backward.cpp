@@ -24,7 +24,7 @@ Plan plan_relu_backward(const Views& data) {
 Plan plan_backward(const Views& data) {
   return plan_in_groups(
       data, should_stream(data), [](Planner& planner, const Views& part, bool streams) {
-        if (!in_passes(part, streams)) {
+        if (!in_passes(rows::batch_norm_backward, part, streams)) {
           return planner.whole(rows::batch_norm_backward, part.x(), streams);
         }
         Step* step = planner.passes();
@@ -42,7 +42,8 @@ Plan plan_backward_infer(const Views& data) {
       data, should_stream(dy_and_dx(data)), [&](Planner& planner, const Views& part, bool streams) {
         const Views elements = dy_and_dx(part);
         const bool in_place = elements.x().data == elements.out().data;
-        if (!in_place && !streams && !in_passes(part, streams)) {
+        if (!in_place && !streams &&
+            !in_passes(rows::batch_norm_backward_infer, part, streams)) {
           return planner.kernel(rows::batch_norm_backward_infer, part.x());
         }
         Step* step = planner.passes();

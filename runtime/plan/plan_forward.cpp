@@ -30,7 +30,7 @@ Plan plan_infer(const Views& data, const Rows& infer, const Rows& elemt) {
 Plan plan_train(const Views& data, const Rows* train, const Rows& elemt) {
   return plan_in_groups(
       data, should_stream(data), [&](Planner& planner, const Views& part, bool streams) {
-        if (train != nullptr && !in_passes(part, streams)) {
+        if (train != nullptr && !in_passes(*train, part, streams)) {
           return planner.whole(*train, part.x(), streams);
         }
         Step* step = planner.passes();

@@ -82,9 +82,9 @@ Step* Planner::whole(const Rows& operation, const View& x, bool streams) {
   return step;
 }
 
-bool in_passes(const Views& data, bool streams) {
+bool in_passes(const Rows& operation, const Views& data, bool streams) {
   const View& x = data.x();
-  return !data.fit_kernel() || should_split(x) || find_fold_for_sums(data) ||
+  return find_kernel_for(operation, x) == nullptr || !data.fit_kernel() || should_split(x) || find_fold_for_sums(data) ||
          (streams && (x.layout == Layout::nlc || sums_in_double(x)));
 }
 

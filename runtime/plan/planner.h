@@ -55,7 +55,7 @@ Step* Planner::groups(const Views& data, MakeStep make) {
 }
 
 /// Whether statistics and output are made one after the other, rather than in one kernel.
-bool in_passes(const Views& data, bool streams);
+bool in_passes(const Rows& operation, const Views& data, bool streams);
 
 /// The plan of an operation that computes statistics and output. Groups write normally, because the
 /// output of a group stays in a cache.

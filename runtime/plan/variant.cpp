@@ -65,7 +65,7 @@ bool sums_in_double(const View& x) noexcept {
   return x.dtype == DType::Float32 && x.memory == nullptr && x.count() <= few_values;
 }
 
-const Kernel& kernel_for(const Rows& operation, const View& x) {
+const Kernel* find_kernel_for(const Rows& operation, const View& x) {
   const DeviceType where = x.memory == nullptr ? DeviceType::CPU : x.memory->device().type;
   const Element element = element_of(x.dtype);
   const auto& [single_pass, exact, nontemporal] = operation.variants;
@@ -74,7 +74,11 @@ const Kernel& kernel_for(const Rows& operation, const View& x) {
   const bool takes_small = small != nullptr && is_small(x, *small);
   const bool takes_exact = !takes_small && exact != nullptr && sums_in_double(x);
   const Rows& form = takes_small ? *single_pass : takes_exact ? *exact : operation;
-  return select_kernel(form, x.layout, element, where);
+  return find_kernel(form, x.layout, element, where);
+}
+
+const Kernel& kernel_for(const Rows& operation, const View& x) {
+  return *find_kernel_for(operation, x);
 }
 
 }  // namespace halnorm::detail

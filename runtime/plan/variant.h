@@ -13,9 +13,13 @@ namespace halnorm::detail {
 /// roundings would show in its statistics. The shape alone decides.
 bool sums_in_double(const View& x) noexcept;
 
-/// The kernel for such data, where it lies. Few values have a form of their own where it is faster:
-/// on devices few per channel, which take one launch; on the CPU few in all, channels innermost,
-/// which take one loop.
+/// The kernel for such data on its device. Few values have a variant of their own: on devices few
+/// per channel, which take one launch; on CPUs few in all, channels innermost, which take one loop.
+/// Null if the operation has no kernel for the data: on CPUs, with channels innermost, statistics
+/// and output take one kernel only for few values.
+const Kernel* find_kernel_for(const Rows& operation, const View& x);
+
+/// The same, of an operation that has a kernel for the data.
 const Kernel& kernel_for(const Rows& operation, const View& x);
 
 }  // namespace halnorm::detail

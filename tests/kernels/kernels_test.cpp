@@ -84,24 +84,25 @@ TEST_F(Kernels, EveryOperationHasEveryTarget) {
     operations.insert(kernel.operation);
   }
   EXPECT_EQ(count, targets.size() * families.size());
-  EXPECT_EQ(families.size(), 11 * 2 * 4 + 2U);  // in every dtype; two running statistics
+  // In every dtype; training and backward in one layout, and two running statistics.
+  EXPECT_EQ(families.size(), (9 * 2 + 2) * 4 + 2U);
   EXPECT_EQ(operations.size(), 12U);
 }
 
 TEST_F(Kernels, AreOfTheirOwnForFewValues) {
   for (const std::string& target : halnorm::targets()) {
     halnorm::force_target(target);
-    // Where there is none for few values in all, there is one for few of a channel.
-    const std::string form = target == "avx512" || target == "avx2" ? "_single_pass" : "_exact";
-    const std::string in_lines = target == "avx512" ? "_single_pass" : "_exact";
-    const std::string many_rows = target == "avx512" ? "_single_pass" : "";
-    EXPECT_EQ(trained({64, 96}), "halnorm_batch_norm_train" + form + "_nlc_f32__" + target);
-    EXPECT_EQ(trained({100, 160}), "halnorm_batch_norm_train" + in_lines + "_nlc_f32__" + target);
-    EXPECT_EQ(trained({103, 160}), "halnorm_batch_norm_train_exact_nlc_f32__" + target);
-    EXPECT_EQ(trained({512, 17}), "halnorm_batch_norm_train" + many_rows + "_nlc_f32__" + target);
-    EXPECT_EQ(trained({513, 17}), "halnorm_batch_norm_train_nlc_f32__" + target);
+    const std::string nlc = "_nlc_f32__" + target;
+    const std::string single_pass = "halnorm_batch_norm_train_single_pass" + nlc;
+    const std::string second_pass = "halnorm_batch_norm_elemt" + nlc;
+    const std::string in_lines = target == "avx512" ? single_pass : second_pass;
+    EXPECT_EQ(trained({64, 96}), single_pass);
+    EXPECT_EQ(trained({100, 160}), in_lines);
+    EXPECT_EQ(trained({103, 160}), second_pass);
+    EXPECT_EQ(trained({512, 17}), in_lines);
+    EXPECT_EQ(trained({513, 17}), second_pass);
     // Its rows share eight sets of a cache.
-    EXPECT_EQ(trained({128, 128}), "halnorm_batch_norm_train_exact_nlc_f32__" + target);
+    EXPECT_EQ(trained({128, 128}), second_pass);
     EXPECT_EQ(trained({1, 128, 256}), "halnorm_batch_norm_train_exact_ncl_f32__" + target);
     EXPECT_EQ(trained({1, 128, 257}), "halnorm_batch_norm_train_ncl_f32__" + target);
   }

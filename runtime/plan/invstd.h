@@ -1,0 +1,11 @@
+#pragma once
+
+#include <span>
+
+namespace halnorm::detail {
+
+/// Replaces each value by 1 / sqrt(value / count + eps): the sums of `count` squared deviations, or
+/// variances with a count of 1.
+void to_invstd(std::span<double> values, double count, double eps) noexcept;
+
+}  // namespace halnorm::detail
