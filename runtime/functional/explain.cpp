@@ -139,7 +139,8 @@ constexpr std::array<Explained, 15> functions{{
      [](const Arguments& a) { return fused_train_of(a).str(); }},
     {"batch_norm_fused_train_update", Operation::batch_norm_fused_train,
      [](const Arguments& a) {
-       return with_update(fused_train_of(a), rows::batch_norm_fused_train_with_running_stats, a.for_sums().x);
+       return with_update(fused_train_of(a), rows::batch_norm_fused_train_with_running_stats,
+                          a.for_sums().x);
      }},
     {"batch_norm_fused_infer", Operation::batch_norm_fused_infer,
      [](const Arguments& a) {
