@@ -19,10 +19,10 @@ set(HALNORM_TYPE_f64 float64)
 # _accumulate adds dweight and dbias to existing gradients.
 #
 # On CPUs training and backward in NLC, and large calls in NCL, take statistics and elements one
-# after the other, as the split forms do, and large inference takes elemt: so training has split's
-# operations too, and inference elemt. Fused training on
-# CPUs always does. A fused backward is that of relu, then that of batch normalization: in one
-# kernel they read as much, and from memory such a kernel was slower (docs/performance.md).
+# after the other, as the split forms do. Large inference takes elemt. So training has split's
+# operations too, and inference elemt. A fused training call on CPUs always takes two kernels. A
+# fused backward is that of relu, then that of batch normalization: in one kernel they read as much,
+# and from memory such a kernel was slower (docs/performance.md).
 #
 # First loop: how a kernel's first loop goes through its tasks. Sums come before what only writes,
 # and left the end of the data in cache. Inference finds nothing there that its own threads left:

@@ -13,7 +13,8 @@ namespace {
 
 constexpr const char* suffix = "_aligned";
 
-/// Removes the clamps from the indices of vectors. A mask excludes the elements that they move.
+/// Removes the clamps from the indices of masked vectors. The mask excludes the elements that they
+/// move.
 class WithoutClamps : public IRMutator {
  public:
   /// Whether there was a store to the output.
@@ -29,14 +30,14 @@ class WithoutClamps : public IRMutator {
   }
 
   Expr visit(const Load* op) override {
-    return Load::make(op->type, op->name, unclamped(op->index), op->image, op->param,
-                      mutate(op->predicate), {});
+    const Expr index = is_const_one(op->predicate) ? mutate(op->index) : unclamped(op->index);
+    return Load::make(op->type, op->name, index, op->image, op->param, mutate(op->predicate), {});
   }
 
   Stmt visit(const Store* op) override {
     found = found || op->name.find(suffix) != std::string::npos;
-    return Store::make(op->name, mutate(op->value), unclamped(op->index), op->param,
-                       mutate(op->predicate), {});
+    const Expr index = is_const_one(op->predicate) ? mutate(op->index) : unclamped(op->index);
+    return Store::make(op->name, mutate(op->value), index, op->param, mutate(op->predicate), {});
   }
 
   Expr visit(const Max* op) override { return without_bound(op); }

@@ -56,9 +56,10 @@ inline constexpr std::int64_t default_streaming_threshold =
 /// The default is default_streaming_threshold. Affects all threads.
 ///
 /// Non-temporal stores need x86 with AVX2, and an output that is not an input, starts at a multiple
-/// of 64 bytes and has rows of one or two KB (any rows in (N, C)); other outputs use normal stores.
-/// Set a smaller value if the last-level cache is small. Set a larger one if the next operation can
-/// read the output from a large cache.
+/// of 64 bytes and has rows of 384 bytes (any rows in (N, C)); other outputs use normal stores.
+/// Rows of two-byte elements need 576 bytes with AVX-512 and 2 KB with AVX2, and all rows only 128
+/// bytes if each starts at a multiple of 64. Set a smaller value if the last-level cache is small.
+/// Set a larger one if the next operation can read the output from a large cache.
 /// @throws ValueError if negative and not default_streaming_threshold.
 void set_streaming_threshold(std::int64_t bytes);
 

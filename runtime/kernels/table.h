@@ -114,8 +114,8 @@ namespace rows {
 #undef HALNORM_OPERATION
 }  // namespace rows
 
-/// Null where there is none: not every target has the variants for few values and for data beyond
-/// the caches, nor in every layout and dtype.
+/// Null if there is none: not every operation and variant has kernels for each target, layout and
+/// dtype.
 /// @throws KernelError if HALNORM_TARGET names no target that runs here.
 const Kernel* find_kernel(const Rows& operation, Layout layout, Element element, DeviceType where);
 

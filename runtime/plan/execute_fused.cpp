@@ -57,8 +57,9 @@ void execute_fused(const char* function, const InferOperands& o) {
 }
 
 void execute_fused(const char* function, const TrainOperands& o) {
-  const Plan plan = o.running == nullptr ? plan_fused_train({o.x, addend_of(o), o.y})
-                                         : plan_kernel(rows::batch_norm_fused_train_with_running_stats, o.x);
+  const Plan plan = o.running == nullptr
+                        ? plan_fused_train({o.x, addend_of(o), o.y})
+                        : plan_kernel(rows::batch_norm_fused_train_with_running_stats, o.x);
   execute_in_groups(function, plan, o);
 }
 

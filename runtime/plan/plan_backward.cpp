@@ -24,10 +24,11 @@ Plan plan_relu_backward(const Views& data) {
 Plan plan_backward(const Views& data) {
   return plan_in_groups(
       data, should_stream(data), [](Planner& planner, const Views& part, bool streams) {
-        if (!in_passes(rows::batch_norm_backward, part, streams)) {
-          return planner.whole(rows::batch_norm_backward, part.x(), streams);
+        Step* step = planner.whole(rows::batch_norm_backward, part, streams);
+        if (step != nullptr) {
+          return step;
         }
-        Step* step = planner.passes();
+        step = planner.passes();
         planner.set_first(step, planner.sums(rows::batch_norm_backward_reduce, part.inputs()));
         planner.set_second(step, planner.elements(rows::batch_norm_backward_elemt, part, streams));
         return step;
@@ -42,11 +43,13 @@ Plan plan_backward_infer(const Views& data) {
       data, should_stream(dy_and_dx(data)), [&](Planner& planner, const Views& part, bool streams) {
         const Views elements = dy_and_dx(part);
         const bool in_place = elements.x().data == elements.out().data;
-        if (!in_place && !streams &&
-            !in_passes(rows::batch_norm_backward_infer, part, streams)) {
-          return planner.kernel(rows::batch_norm_backward_infer, part.x());
+        Step* step = in_place || streams
+                         ? nullptr
+                         : planner.whole(rows::batch_norm_backward_infer, part, false);
+        if (step != nullptr) {
+          return step;
         }
-        Step* step = planner.passes();
+        step = planner.passes();
         planner.set_first(step, planner.sums(rows::batch_norm_backward_reduce, part.inputs()));
         planner.set_second(step, planner.elements(rows::batch_norm_elemt, elements, streams));
         return step;

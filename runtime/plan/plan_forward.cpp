@@ -30,10 +30,11 @@ Plan plan_infer(const Views& data, const Rows& infer, const Rows& elemt) {
 Plan plan_train(const Views& data, const Rows* train, const Rows& elemt) {
   return plan_in_groups(
       data, should_stream(data), [&](Planner& planner, const Views& part, bool streams) {
-        if (train != nullptr && !in_passes(*train, part, streams)) {
-          return planner.whole(*train, part.x(), streams);
+        Step* step = train == nullptr ? nullptr : planner.whole(*train, part, streams);
+        if (step != nullptr) {
+          return step;
         }
-        Step* step = planner.passes();
+        step = planner.passes();
         planner.set_first(step, planner.sums(rows::batch_norm_moments, {part.x()}));
         planner.set_second(step, planner.elements(elemt, part, streams));
         return step;

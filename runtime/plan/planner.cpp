@@ -22,9 +22,10 @@ Step* Planner::add(Way way) {
   return step;
 }
 
-Step* Planner::kernel(const Rows& operation, const View& x) {
+Step* Planner::kernel(const Rows& operation, const View& x, bool nontemporal) {
   Step* step = add(Way::kernel);
-  step->kernel = &kernel_for(operation, x);
+  const Kernel* found = find_kernel_for(form_of(operation, nontemporal), x);
+  step->kernel = found != nullptr ? found : &kernel_for(operation, x);
   return step;
 }
 
@@ -40,11 +41,11 @@ Step* Planner::sums(const Rows& operation, const Views& data) {
     Step* step = columns(*fold);
     set_first(step, sums(operation, fold->folded(data)));
     if (const Views rest = fold->left_over(data); rest.x().N > 0) {
-      set_second(step, kernel(form_of(operation, should_fetch(rest)), rest.x()));
+      set_second(step, kernel(operation, rest.x(), should_fetch(rest)));
     }
     return step;
   }
-  Step* step = kernel(form_of(operation, should_fetch(data)), x);
+  Step* step = kernel(operation, x, should_fetch(data));
   if (!data.fit_kernel()) {
     step->way = Way::boxes;
     step->parts = kernel_boxes(data);
@@ -66,7 +67,7 @@ Step* Planner::elements(const Rows& operation, const Views& data, bool streams) 
     }
     return step;
   }
-  Step* step = kernel(form_of(operation, streams), x);
+  Step* step = kernel(operation, x, streams);
   step->unaligned = &kernel_for(operation, x);
   step->streams = streams;
   if (!data.fit_kernel()) {
@@ -76,16 +77,20 @@ Step* Planner::elements(const Rows& operation, const Views& data, bool streams) 
   return step;
 }
 
-Step* Planner::whole(const Rows& operation, const View& x, bool streams) {
-  Step* step = kernel(form_of(operation, streams), x);
+Step* Planner::whole(const Rows& operation, const Views& data, bool streams) {
+  const View& x = data.x();
+  if (!data.fit_kernel() || should_split(x) || find_fold_for_sums(data) ||
+      (streams && (x.layout == Layout::nlc || sums_in_double(x)))) {
+    return nullptr;
+  }
+  const Kernel* found = find_kernel_for(form_of(operation, streams), x);
+  if (found == nullptr) {
+    return nullptr;
+  }
+  Step* step = add(Way::kernel);
+  step->kernel = found;
   step->streams = streams;
   return step;
-}
-
-bool in_passes(const Rows& operation, const Views& data, bool streams) {
-  const View& x = data.x();
-  return find_kernel_for(operation, x) == nullptr || !data.fit_kernel() || should_split(x) || find_fold_for_sums(data) ||
-         (streams && (x.layout == Layout::nlc || sums_in_double(x)));
 }
 
 Plan plan_kernel(const Rows& operation, const View& x) {

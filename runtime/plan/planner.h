@@ -12,12 +12,13 @@ class Planner {
  public:
   explicit Planner(Plan& plan) noexcept : plan_(plan) {}
 
-  Step* kernel(const Rows& operation, const View& x);
+  /// `nontemporal`: in the variant for data beyond the caches, if there is one.
+  Step* kernel(const Rows& operation, const View& x, bool nontemporal = false);
   Step* sums(const Rows& operation, const Views& data);
   Step* elements(const Rows& operation, const Views& data, bool streams);
 
-  /// The operation in one kernel.
-  Step* whole(const Rows& operation, const View& x, bool streams);
+  /// The operation in one kernel; null if statistics and output are made one after the other.
+  Step* whole(const Rows& operation, const Views& data, bool streams);
 
   /// make(part) is the step of a group of channels; null if there are not several groups.
   template <class MakeStep>
@@ -53,9 +54,6 @@ Step* Planner::groups(const Views& data, MakeStep make) {
   }
   return step;
 }
-
-/// Whether statistics and output are made one after the other, rather than in one kernel.
-bool in_passes(const Rows& operation, const Views& data, bool streams);
 
 /// The plan of an operation that computes statistics and output. Groups write normally, because the
 /// output of a group stays in a cache.
