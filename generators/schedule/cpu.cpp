@@ -97,8 +97,14 @@ void Cpu::elementwise(Normalize& s, const Domain& d) const {
   write_only(s.y, axes, d, {s.invstd, s.center, s.scale, s.offset});
 }
 
-/// The loops of train() down to total. In NCL the task also writes mean and m2 of its channels; in
-/// NLC two serial loops over c do.
+/// NCL: the loops of train() down to total; the task also writes mean and m2 of its channels. NLC, of
+/// which the innermost loops are those of reduce_rows():
+///
+///     for c in vectors: shift
+///     parallel task: (a tile of channels, a block of rows): block
+///     for c in vectors: merged = 0; for each block, for c in vectors: merged += block
+///     for c in vectors: total
+///     for c: mean; for c: m2
 void Cpu::moments(Reduction& m, const PerChannel& statistics) const { reduce_only(m, statistics); }
 
 /// The loops of train() over two tensors. center, a and a_low do not need the sums:
