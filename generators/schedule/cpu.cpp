@@ -97,8 +97,8 @@ void Cpu::elementwise(Normalize& s, const Domain& d) const {
   write_only(s.y, axes, d, {s.invstd, s.center, s.scale, s.offset});
 }
 
-/// NCL: the loops of train() down to total; the task also writes mean and m2 of its channels. NLC, of
-/// which the innermost loops are those of reduce_rows():
+/// NCL: the loops of train() down to total; the task also writes mean and m2 of its channels. NLC,
+/// of which the innermost loops are those of reduce_rows():
 ///
 ///     for c in vectors: shift
 ///     parallel task: (a tile of channels, a block of rows): block
