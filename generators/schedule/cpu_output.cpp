@@ -4,7 +4,7 @@ namespace halnorm::schedule {
 
 using algorithm::Domain;
 using algorithm::Layout;
-using Halide::clamp, Halide::max, Halide::min;
+using Halide::clamp, Halide::max;
 using Halide::Expr, Halide::Func, Halide::Stage, Halide::Var;
 
 namespace {
