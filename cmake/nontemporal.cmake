@@ -1,6 +1,6 @@
 # Rewrites the assembly of a kernel for data beyond the caches, as Halide 21 has no non-temporal
 # stores. Reads `from`, writes `to`. Depends on LLVM's comments, which name a loop, on the name of
-# the loop over whole lines (generators/schedule/aligned_output.h), and on AT&T syntax. When a
+# the loop over whole lines (generators/schedule/cpu/aligned_output.h), and on AT&T syntax. When a
 # later Halide has such stores, only this file and HALNORM_NONTEMPORAL go.
 #
 # In the loop over whole lines an aligned store of a vector becomes a non-temporal store of the same

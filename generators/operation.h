@@ -4,9 +4,9 @@
 
 #include "algorithm/layout.h"
 #include "buffer_types.h"
-#include "schedule/aligned_output.h"
 #include "schedule/checks.h"
-#include "schedule/prefetch.h"
+#include "schedule/cpu/aligned_output.h"
+#include "schedule/cpu/prefetch.h"
 #include "schedule/schedule.h"
 
 namespace halnorm {

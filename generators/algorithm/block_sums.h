@@ -15,7 +15,7 @@ struct Reduction;
 using Terms = std::function<Halide::Tuple(const Place&)>;
 
 /// How the threads of a device sum. The schedule of devices has these sums
-/// (schedule/thread_grid.h); CPUs have the Funcs below.
+/// (schedule/gpu/thread_grid.h); CPUs have the Funcs below.
 class DeviceSums {
  public:
   virtual ~DeviceSums() = default;

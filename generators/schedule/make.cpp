@@ -1,8 +1,8 @@
-#include "arm.h"
-#include "cpu_single_pass.h"
-#include "gpu.h"
-#include "gpu_single_pass.h"
-#include "x86.h"
+#include "cpu/arm.h"
+#include "cpu/single_pass.h"
+#include "cpu/x86.h"
+#include "gpu/gpu.h"
+#include "gpu/single_pass.h"
 
 namespace halnorm::schedule {
 

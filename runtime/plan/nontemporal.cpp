@@ -73,7 +73,7 @@ bool rows_are_long(const View& v, const Kernel& kernel) noexcept {
 }
 
 // Rows of x alone, and of two tensors with so few channels, are added up eight at a time at a
-// distance (generators/schedule/x86.cpp), which are streams on pages of their own. So are
+// distance (generators/schedule/cpu/x86.cpp), which are streams on pages of their own. So are
 // neighbouring rows of a page.
 constexpr std::int64_t channels_apart = 160;
 constexpr std::int64_t page = 4096;

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "../algorithm/tuple_math.h"
+#include "../../algorithm/tuple_math.h"
 #include "thread_grid.h"
 
 namespace halnorm::schedule {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../algorithm/layout.h"
+#include "../../algorithm/layout.h"
 
 namespace halnorm::schedule {
 

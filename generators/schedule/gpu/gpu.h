@@ -1,7 +1,7 @@
 #pragma once
 
-#include "gpu_write.h"
-#include "schedule.h"
+#include "../schedule.h"
+#include "write.h"
 
 namespace halnorm::schedule {
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "schedule.h"
+#include "../schedule.h"
 
 namespace halnorm::schedule {
 

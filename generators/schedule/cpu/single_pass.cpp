@@ -1,4 +1,4 @@
-#include "cpu_single_pass.h"
+#include "single_pass.h"
 
 #include "cpu.h"
 

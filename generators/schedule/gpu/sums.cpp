@@ -1,4 +1,4 @@
-#include "gpu_sums.h"
+#include "sums.h"
 
 #include "thread_sums.h"
 

@@ -3,7 +3,7 @@
 #include <map>
 #include <string>
 
-#include "../algorithm/tuple_math.h"
+#include "../../algorithm/tuple_math.h"
 
 namespace halnorm::schedule {
 

@@ -1,6 +1,6 @@
-#include "gpu_single_pass.h"
+#include "single_pass.h"
 
-#include "gpu_sums.h"
+#include "sums.h"
 #include "thread_grid.h"
 
 namespace halnorm::schedule {

@@ -3,7 +3,7 @@
 #include <functional>
 #include <vector>
 
-#include "../algorithm/block_sums.h"
+#include "../../algorithm/block_sums.h"
 
 namespace halnorm::schedule {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "schedule.h"
+#include "../schedule.h"
 
 namespace halnorm::schedule {
 

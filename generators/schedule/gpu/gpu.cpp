@@ -1,6 +1,6 @@
 #include "gpu.h"
 
-#include "gpu_sums.h"
+#include "sums.h"
 #include "thread_grid.h"
 
 namespace halnorm::schedule {

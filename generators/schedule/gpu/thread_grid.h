@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../algorithm/block_sums.h"
+#include "../../algorithm/block_sums.h"
 
 namespace halnorm::schedule {
 
