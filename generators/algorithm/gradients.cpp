@@ -76,8 +76,12 @@ InputGradient input_gradient(const Func& dy, const Func& x, const Domain& dom, c
     // Only where rounded - low becomes rounded again, or a sum's gradient would not be 0.
     const Expr is_lost = cast<double>(cast(acc, rounded - low)) == rounded;
     g.a_low(g.c) = cast(acc, Halide::select(is_lost, low, Expr(0.0)));
+    // An infinite dy makes dx infinite, but inf * a_low would be NaN where a_low is 0, and dx where
+    // its sign is not that of a. A dy beyond the bound, far outside the range, keeps a's rounding.
+    const Expr bound(0x1p100F);
+    const Expr bounded = Halide::max(Halide::min(gradient, bound), -bound);
     // Strict, or the compiler makes dy * (a + a_low) of it.
-    rest = Halide::strict_float(gradient * g.a_low(g.c) + rest);
+    rest = Halide::strict_float(bounded * g.a_low(g.c) + rest);
   }
   const Expr dx = round_to(x.type(), gradient * g.a(g.c) + rest);
   if (dom.layout == Layout::NCL) {
