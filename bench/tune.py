@@ -41,6 +41,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", help="thread counts, like 1,4; default: 1 and one per core")
     parser.add_argument("--budget", type=float, default=600, help="seconds in all")
     parser.add_argument("--processes", type=int, default=6, help="of the final comparison")
+    parser.add_argument("--bits", action="store_true",
+                        help="also constants of sums, which change the bits of results")  # fmt: skip
     parser.add_argument("--space", type=Path, default=ROOT / "bench/tuning/space.json")
     parser.add_argument("--try", dest="tried", action="append", default=[], metavar="WORDS",
                         help="compares these words to the generator; no search")  # fmt: skip
@@ -98,7 +100,12 @@ def tune(kernel: Kernel, shapes: list[Shape], budget: float, arguments: argparse
     until = time.monotonic() + budget
     space = json.loads(arguments.space.read_text())
     names = space["kernels"][kernel.operation][kernel.layout]
-    constants = {name: space["constants"][name] for name in names}
+    known = {name: space["constants"][name] for name in names}
+    constants = {
+        name: constant
+        for name, constant in known.items()
+        if arguments.bits or not constant.get("changes_bits")
+    }
     folder = arguments.build_dir.parent / "tune"
     compiler = Compiler(arguments.build_dir, folder, kernel)
     places = places_of(shapes, kernel, arguments)

@@ -28,6 +28,12 @@ class Operation : public Halide::Generator<Derived> {
   Halide::GeneratorParam<int> channel_tile{"channel_tile", 0};
   Halide::GeneratorParam<int> chunk_elements{"chunk_elements", 0};
   Halide::GeneratorParam<int> l2_bytes{"l2_bytes", 0};
+  Halide::GeneratorParam<int> sum_vectors{"sum_vectors", 0};
+  Halide::GeneratorParam<int> sum_rows{"sum_rows", 0};
+  Halide::GeneratorParam<int> block_rows{"block_rows", 0};
+
+  /// The distance of prefetches; see schedule::fetch_ahead().
+  Halide::GeneratorParam<int> prefetch_bytes{"prefetch_bytes", schedule::prefetch_bytes};
 
   /// For data beyond the caches, on x86: the kernel prefetches its inputs and writes its output in
   /// whole cache lines. cmake/nontemporal.cmake makes these stores non-temporal, because Halide 21
@@ -148,7 +154,7 @@ class Operation : public Halide::Generator<Derived> {
   /// The last call of a schedule; `order` is the order in which the kernel reads its data.
   void reads(schedule::Reading order) {
     if (nontemporal) {
-      schedule::fetch_ahead(this->get_pipeline(), order);
+      schedule::fetch_ahead(this->get_pipeline(), order, prefetch_bytes);
     }
   }
 
@@ -165,7 +171,10 @@ class Operation : public Halide::Generator<Derived> {
                           {.grain_size = grain_size,
                            .channel_tile = channel_tile,
                            .chunk_elements = chunk_elements,
-                           .l2_bytes = l2_bytes},
+                           .l2_bytes = l2_bytes,
+                           .sum_vectors = sum_vectors,
+                           .sum_rows = sum_rows,
+                           .block_rows = block_rows},
                           strides_, warp_shuffle);
   }
   /// `single_pass`: for channels of few values; see schedule::make_single_pass().

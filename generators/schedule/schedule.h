@@ -12,13 +12,17 @@ namespace halnorm::schedule {
 /// The outputs of a kernel with one value per channel.
 using PerChannel = std::vector<Halide::Func>;
 
-/// The constants of a schedule that parameters of the generators set, for ./dev tune. They do not
-/// change the bits of a result. 0 means the architecture's own value.
+/// The constants of a schedule that parameters of the generators set, for ./dev tune. 0 means the
+/// architecture's own value. Those of sums change the order of additions, and so the bits of a
+/// result; the others do not.
 struct Tuning {
   int grain_size = 0;
   int channel_tile = 0;
   int chunk_elements = 0;
   int l2_bytes = 0;
+  int sum_vectors = 0;  ///< BlockSizes::lanes, NCL
+  int sum_rows = 0;     ///< BlockSizes::lanes, NLC
+  int block_rows = 0;   ///< BlockSizes::max_rows, NLC
 };
 
 /// Strides in elements. A schedule needs them to know which vectors are aligned or contiguous.

@@ -238,8 +238,9 @@ class TunerTest(unittest.TestCase):
         self.assertEqual(search.interval([0.0])[1:], (0.0, math.inf))
 
     def test_the_space_has_the_defaults_of_the_schedule(self) -> None:
-        text = (ROOT / "generators/schedule/cpu/x86.cpp").read_text()
-        found = {name: int(n) for name, n in re.findall(r"\.(\w+) = (\d+),\n", text)}
+        folder = ROOT / "generators/schedule/cpu"
+        text = (folder / "x86.cpp").read_text() + (folder / "prefetch.h").read_text()
+        found = {name: int(n) for name, n in re.findall(r"(\w+) = (\d+)[,;]\n", text)}
         space = tune.json.loads((ROOT / "bench/tuning/space.json").read_text())
         for name, constant in space["constants"].items():
             self.assertEqual(found[name], constant["default"])

@@ -26,6 +26,15 @@ constexpr Tuning defaults{
     // The bytes that a task reads twice, NCL: half of an L2 of 512 KB; the other half is for the
     // output.
     .l2_bytes = 262144,
+    // The registers of a block's sum, NCL. A value takes a subtraction, an addition and a
+    // multiply-add. Four vectors of them keep two pipes busy for 6 cycles, longer than the latency
+    // of an addition or a multiplication, 4 cycles, so that no sum waits for itself. More registers
+    // would only make the tail of a short row longer.
+    .sum_vectors = 4,
+    // The rows at once, NLC: each needs a pointer, and 32-bit code, which has 13, takes half.
+    .sum_rows = 8,
+    // The most rows of a block, NLC: one lane may have to add them all.
+    .block_rows = 256,
 };
 
 // The size of a NEON register and of one load.
@@ -33,12 +42,6 @@ constexpr int vector_bytes = 16;
 
 // The size of a cache line since Cortex-A7. Loops read and write whole lines.
 constexpr int line_bytes = 64;
-
-// The registers of a block's sum, NCL. A value takes a subtraction, an addition and a multiply-add.
-// Four vectors of them keep two pipes busy for 6 cycles, longer than the latency of an addition or
-// a multiplication, 4 cycles, so that no sum waits for itself. More registers would only make the
-// tail of a short row longer.
-constexpr int accumulators = 4;
 
 }  // namespace
 
@@ -53,21 +56,20 @@ BlockSizes Arm::block_sizes(Layout layout, Halide::Type data, bool in_double) co
   const int width = step_of(data);
   const bool shift_by_first = in_double && data.bytes() < 8;
   if (layout == Layout::NLC) {
-    // The rows at once: each needs a pointer, and 32-bit code has 13. Blocks are merged in double,
-    // two channels per vector, about 20 instructions for each: with 128 rows and more this is a
-    // tenth of an instruction per element.
+    // Blocks are merged in double, two channels per vector, about 20 instructions for each: with
+    // 128 rows and more this is a tenth of an instruction per element.
     return {.width = width,
-            .lanes = is_64_bit_ ? 8 : 4,
+            .lanes = is_64_bit_ ? tuning().sum_rows : tuning().sum_rows / 2,
             .row_length = 1,
             .block_values = 65536,
             .min_rows = 128,
-            .max_rows = 256,
+            .max_rows = tuning().block_rows,
             .in_double = in_double,
             .shift_by_first = shift_by_first};
   }
   const int bytes = in_double ? 8 : algorithm::accumulator_of(data).bytes();
   const int registers = width * bytes / vector_bytes;
-  const int lanes = std::max(accumulators / registers, 1);
+  const int lanes = std::max(tuning().sum_vectors / registers, 1);
   // No lane adds more than 64 values.
   return {.width = width,
           .lanes = lanes,

@@ -33,7 +33,10 @@ Cpu::Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own, S
       tuning_{.grain_size = value_or(tuned.grain_size, own.grain_size),
               .channel_tile = value_or(tuned.channel_tile, own.channel_tile),
               .chunk_elements = value_or(tuned.chunk_elements, own.chunk_elements),
-              .l2_bytes = value_or(tuned.l2_bytes, own.l2_bytes)},
+              .l2_bytes = value_or(tuned.l2_bytes, own.l2_bytes),
+              .sum_vectors = value_or(tuned.sum_vectors, own.sum_vectors),
+              .sum_rows = value_or(tuned.sum_rows, own.sum_rows),
+              .block_rows = value_or(tuned.block_rows, own.block_rows)},
       strides_(std::move(strides)) {}
 
 /// Statistics and the pass that uses them; `bytes` of each element are read twice. In NCL one

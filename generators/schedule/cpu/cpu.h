@@ -57,6 +57,7 @@ class Cpu : public Schedule {
   virtual void write_across(Halide::Stage y, const Halide::Var& c, const Halide::Var& n,
                             const Halide::Type& data) const = 0;
 
+  [[nodiscard]] const Tuning& tuning() const { return tuning_; }
   [[nodiscard]] int natural(Halide::Type t) const { return target_.natural_vector_size(t); }
 
  private:

@@ -17,15 +17,6 @@ using namespace Halide::Internal;
 
 namespace {
 
-// The prefetch distance in bytes. The latency of memory is some hundred cycles, in which a loop
-// reads 1 to 2 KB. Inference NLC on (160000, 256) in Float16 with 1, 2 and 4 KB: 0.74, 0.66 and
-// 0.66 of the time without prefetches (an Intel Xeon, 1 thread).
-constexpr int ahead = 2048;
-// The least distance for data in pieces, rounded to whole rows. Along a row of NCL, the prefetches
-// of a piece's last KB would be useless, and its first KB would have none. Training on (64, 256,
-// 3136), rows of 12 KB, took 0.89 of the time without prefetches with 1 KB along the row, and 0.81
-// with the same place in the next row.
-constexpr int ahead_in_pieces = 1024;
 // The row length from which the next row is too far away.
 constexpr int long_row = 65536;
 // The rows that the sums of NLC read at once: the next data is this many rows further.
@@ -78,12 +69,15 @@ class DataLoads : public IRVisitor {
 };
 
 /// The distance in elements from a load to its prefetch, in 64 bits: the address may be far beyond
-/// a tensor's end, and need not be mapped.
-Expr distance(const DataLoad& data, Reading reading) {
+/// a tensor's end, and need not be mapped. Data in pieces has half the distance, and at least whole
+/// rows: along a row of NCL the prefetches of a piece's last KB would be useless, and its first KB
+/// would have none. Training on (64, 256, 3136), rows of 12 KB, took 0.89 of the time without
+/// prefetches with 1 KB along the row, and 0.81 with the same place in the next row.
+Expr distance(const DataLoad& data, Reading reading, int bytes) {
   if (reading == Reading::end_to_end) {
-    return cast<std::int64_t>(ahead / data.size());
+    return cast<std::int64_t>(bytes / data.size());
   }
-  const Expr piece = cast<std::int64_t>(ahead_in_pieces / data.size());
+  const Expr piece = cast<std::int64_t>(bytes / 2 / data.size());
   if (data.load->param.dimensions() == 2) {
     const Expr row = data.field(".stride.1");
     return row * max(cast<std::int64_t>(unrolled_rows), piece / max(row, 1));
@@ -95,7 +89,7 @@ Expr distance(const DataLoad& data, Reading reading) {
 
 class FetchAhead : public IRMutator {
  public:
-  explicit FetchAhead(Reading reading) : reading_(reading) {}
+  FetchAhead(Reading reading, int bytes) : reading_(reading), bytes_(bytes) {}
 
  protected:
   using IRMutator::visit;
@@ -141,7 +135,7 @@ class FetchAhead : public IRMutator {
   /// Halide's own prefetches bypass the caches but the first, which costs more than they gain:
   /// decision 015. These are LLVM's, to read, for all caches, of data.
   [[nodiscard]] Stmt fetch(const DataLoad& data, const Expr& element) const {
-    const Expr there = cast<std::int64_t>(element) + distance(data, reading_);
+    const Expr there = cast<std::int64_t>(element) + distance(data, reading_, bytes_);
     const Expr first = Variable::make(Halide::Handle(), data.load->name);
     const Expr address = reinterpret(Halide::UInt(64), first) +
                          cast<std::uint64_t>(there * Expr(std::int64_t{data.size()}));
@@ -151,13 +145,14 @@ class FetchAhead : public IRMutator {
   }
 
   Reading reading_;
+  int bytes_;                                         ///< of the distance
   std::map<std::string, std::vector<Expr>> fetched_;  ///< in the innermost loop
 };
 
 }  // namespace
 
-void fetch_ahead(Halide::Pipeline kernel, Reading reading) {
-  kernel.add_custom_lowering_pass(new FetchAhead(reading));
+void fetch_ahead(Halide::Pipeline kernel, Reading reading, int bytes) {
+  kernel.add_custom_lowering_pass(new FetchAhead(reading, bytes));
 }
 
 }  // namespace halnorm::schedule

@@ -1,5 +1,6 @@
 #include "x86.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace halnorm::schedule {
@@ -26,6 +27,13 @@ constexpr Tuning defaults{
     // chunk_elements allows, backward (16, 128, 784) 1060 to 710 us, (32, 512, 300) 3380 to 2280,
     // training 2010 to 1550 (an Intel Xeon, 2 MB of L2, 1 thread).
     .l2_bytes = 524288,
+    // The vectors of partial sums, NCL: two sums of this many stay in registers. AVX-512 has 32
+    // registers, others have 16.
+    .sum_vectors = 4,
+    // The rows that are summed in registers before they are added to a tile's sums, NLC.
+    .sum_rows = 8,
+    // The most rows of a block, NLC: one lane may have to add them all.
+    .block_rows = 256,
 };
 
 // Eight rows at once are eight streams, which the hardware prefetcher follows if they are on
@@ -49,19 +57,20 @@ BlockSizes X86::block_sizes(Layout layout, Halide::Type data, bool in_double) co
   const bool shift_by_first = in_double && data.bytes() < 8;
   if (layout == Layout::NLC) {
     return {.width = width,
-            .lanes = 8,
+            .lanes = tuning().sum_rows,
             .row_length = 1,
             .block_values = 65536,
             .min_rows = 64,
-            .max_rows = 256,
+            .max_rows = tuning().block_rows,
             .channels_apart = all_channels,
             .channels_apart_of_several = few_channels,
             .in_double = in_double,
             .shift_by_first = shift_by_first};
   }
-  // No lane adds more than 32 values, for any width of vectors.
-  // Two sums of this many vectors stay in registers: AVX-512 has 32, others have 16.
-  const int lanes = in_double && natural(Halide::Float(32)) < 16 ? 2 : 4;
+  // No lane adds more than 32 values, for any width of vectors. A sum in double takes twice the
+  // registers.
+  const bool halves = in_double && natural(Halide::Float(32)) < 16;
+  const int lanes = halves ? std::max(tuning().sum_vectors / 2, 1) : tuning().sum_vectors;
   const int step = lanes * width;
   return {.width = width,
           .lanes = lanes,
