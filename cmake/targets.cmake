@@ -58,7 +58,8 @@ function(halnorm_host_targets out)
     HALNORM_HOST_RAN HALNORM_HOST_COMPILED
     SOURCES "${PROJECT_SOURCE_DIR}/cmake/host_targets.cpp"
             "${PROJECT_SOURCE_DIR}/runtime/kernels/cpu_features.cpp"
-    CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${PROJECT_SOURCE_DIR}/runtime"
+    CMAKE_FLAGS
+      "-DINCLUDE_DIRECTORIES=${PROJECT_SOURCE_DIR}/runtime;${PROJECT_SOURCE_DIR}/include"
     CXX_STANDARD 20
     RUN_OUTPUT_VARIABLE names
     ARGS ${ARGN}

@@ -12,7 +12,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 /// A finished operation. The string views are valid while the sink runs.
 struct CallReport {
@@ -37,6 +37,6 @@ struct CallReport {
 /// It may not be changed while another thread is in a call. Its exceptions are ignored.
 void set_call_sink(std::function<void(const CallReport&)> sink);
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI
 
 #pragma GCC visibility pop

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "halnorm/version.h"
+
 /// @file
 /// Work in a CUDA program's own context and stream. This header needs no header of CUDA, and
 /// nothing links libcuda: halnorm loads the driver when a device is first used.
@@ -7,7 +9,7 @@
 #pragma GCC visibility push(default)
 
 /// A CUDA program's own context and stream.
-namespace halnorm::cuda {
+namespace halnorm::HALNORM_ABI::cuda {
 
 /// During its lifetime, the calls of this thread on CUDA tensors use the given context and enqueue
 /// their work in the given stream. Only copies from or to the host wait. Guards may be nested.
@@ -45,6 +47,6 @@ class StreamGuard {
 ///         if context is null.
 void release(void* context);
 
-}  // namespace halnorm::cuda
+}  // namespace halnorm::HALNORM_ABI::cuda
 
 #pragma GCC visibility pop

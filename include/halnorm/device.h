@@ -10,12 +10,14 @@
 #include <string>
 #include <string_view>
 
+#include "halnorm/version.h"
+
 /// @file
 /// Devices: the CPU, and CUDA and OpenCL devices.
 
 #pragma GCC visibility push(default)
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 /// The kinds of device that a tensor can be on.
 enum class DeviceType : std::uint8_t { CPU, CUDA, OpenCL };
@@ -61,6 +63,6 @@ bool is_available(DeviceType type);
 /// @throws DeviceError if the device cannot be used.
 void synchronize(Device device);
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI
 
 #pragma GCC visibility pop

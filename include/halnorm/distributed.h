@@ -18,7 +18,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 /// How ranks exchange bytes. halnorm/mpi.h makes one from an MPI communicator; a user can implement
 /// one on another engine. Every rank calls the same members in the same order. An exception that a
@@ -125,6 +125,6 @@ class Sbp {
   std::int64_t axis_;
 };
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI
 
 #pragma GCC visibility pop

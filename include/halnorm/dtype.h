@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <string_view>
 
+#include "halnorm/version.h"
+
 /// @file
 /// Element types.
 
 #pragma GCC visibility push(default)
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 /// Element types of a Tensor. Float16 is IEEE binary16, BFloat16 the upper half of a float32.
 enum class DType : std::uint8_t { Float16, BFloat16, Float32, Float64, Int64 };
@@ -68,6 +70,6 @@ struct DTypeOf<std::int64_t> {
   static constexpr DType value = DType::Int64;  ///< the dtype
 };
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI
 
 #pragma GCC visibility pop

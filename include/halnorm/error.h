@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "halnorm/version.h"
+
 /// @file
 /// The exceptions of the library. Each message names the function (or the module's path), the value
 /// it got and the value it wanted. If a function or a single layer throws, it has changed nothing.
@@ -11,7 +13,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 /// Base of all halnorm exceptions.
 class Error : public std::runtime_error {
@@ -76,6 +78,6 @@ class MemoryError : public std::bad_alloc {
   std::runtime_error message_;  ///< copying it cannot fail
 };
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI
 
 #pragma GCC visibility pop

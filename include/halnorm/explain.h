@@ -11,7 +11,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 /// The plan of a call of halnorm/functional.h or functional_fused.h for x, as text; nothing is
 /// computed. For example explain("batch_norm_train", x) returns
@@ -36,6 +36,6 @@ namespace halnorm {
 ///         operation that the build leaves out) as the function does
 std::string explain(std::string_view function, const Tensor& x, const Tensor& out = {});
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI
 
 #pragma GCC visibility pop

@@ -55,7 +55,7 @@
 
 /// Batch normalization as stateless functions. halnorm/functional.h describes their common rules:
 /// shapes, dtypes, range, aliasing, determinism and errors.
-namespace halnorm::functional {
+namespace halnorm::HALNORM_ABI::functional {
 
 /// The result of a training forward.
 struct BatchNormForward {
@@ -177,6 +177,6 @@ FusedWeights fuse_linear_bn_weights(const Tensor& linear_w, const Tensor& linear
                                     const Tensor& bn_rm, const Tensor& bn_rv, double bn_eps,
                                     const Tensor& bn_w, const Tensor& bn_b);
 
-}  // namespace halnorm::functional
+}  // namespace halnorm::HALNORM_ABI::functional
 
 #pragma GCC visibility pop

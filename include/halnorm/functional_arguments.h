@@ -14,7 +14,7 @@
 ///
 /// functional.h and functional_fused.h document the arguments, the results and the errors.
 
-namespace halnorm::functional {
+namespace halnorm::HALNORM_ABI::functional {
 
 // Without an initializer GCC warns of each call that leaves the member out.
 // NOLINTBEGIN(readability-redundant-member-init)
@@ -161,4 +161,4 @@ inline BatchNormFusedBackward batch_norm_fused_backward_infer(
 
 // NOLINTEND(readability-redundant-member-init)
 
-}  // namespace halnorm::functional
+}  // namespace halnorm::HALNORM_ABI::functional

@@ -16,7 +16,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm::functional {
+namespace halnorm::HALNORM_ABI::functional {
 
 /// Gradients with respect to x, addend, weight and bias.
 struct BatchNormFusedBackward {
@@ -61,6 +61,6 @@ BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const T
                                                        const Tensor& running_var, double eps,
                                                        Tensor out = {}, double slope = 0);
 
-}  // namespace halnorm::functional
+}  // namespace halnorm::HALNORM_ABI::functional
 
 #pragma GCC visibility pop

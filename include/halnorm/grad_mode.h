@@ -1,11 +1,13 @@
 #pragma once
 
+#include "halnorm/version.h"
+
 /// @file
 /// Forwards without a backward.
 
 #pragma GCC visibility push(default)
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 /// Whether a forward on this thread keeps the record that its backward needs. True by default.
 bool grad_enabled() noexcept;
@@ -24,6 +26,6 @@ class NoGradGuard {
   bool previous_;
 };
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI
 
 #pragma GCC visibility pop

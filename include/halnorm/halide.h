@@ -13,7 +13,7 @@
 /// Tensors as Halide buffers, for pipelines of the caller. This header is compiled with the
 /// caller's Halide headers. halnorm's own Halide runtime is private to halnorm.
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -67,4 +67,4 @@ inline std::int32_t halide_extent(const Tensor& tensor, std::int64_t value) {
                                    static_cast<int>(dimensions.size()), dimensions.data());
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -14,7 +14,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 /// One generated kernel.
 struct KernelInfo {
@@ -63,6 +63,6 @@ inline constexpr std::int64_t default_streaming_threshold =
 /// @throws ValueError if negative and not default_streaming_threshold.
 void set_streaming_threshold(std::int64_t bytes);
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI
 
 #pragma GCC visibility pop

@@ -3,12 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "halnorm/version.h"
+
 /// @file
 /// The cache of host memory for tensors. docs/embedding.md lists the memory of a process at rest.
 
 #pragma GCC visibility push(default)
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 /// The default of set_cache_limit(): 512 MB, or 64 MB with 32-bit addresses.
 inline constexpr std::int64_t default_cache_limit = std::int64_t{1}
@@ -29,6 +31,6 @@ std::int64_t cached_bytes() noexcept;
 /// Tensors are not affected.
 void empty_cache() noexcept;
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI
 
 #pragma GCC visibility pop

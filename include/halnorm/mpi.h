@@ -14,7 +14,7 @@
 #pragma GCC visibility push(default)
 
 /// Ranks connected by MPI.
-namespace halnorm::mpi {
+namespace halnorm::HALNORM_ABI::mpi {
 
 /// Settings of a communicator.
 struct Options {
@@ -42,6 +42,6 @@ struct Options {
 ///         above 0; CommunicationError if MPI is not ready or reports an error.
 std::shared_ptr<Communicator> communicator(MPI_Comm comm, const Options& options = {});
 
-}  // namespace halnorm::mpi
+}  // namespace halnorm::HALNORM_ABI::mpi
 
 #pragma GCC visibility pop

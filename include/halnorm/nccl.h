@@ -13,7 +13,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm::nccl {
+namespace halnorm::HALNORM_ABI::nccl {
 
 /// Options of communicator().
 struct Options {
@@ -37,6 +37,6 @@ struct Options {
 std::shared_ptr<Communicator> communicator(ncclComm_t comm, cudaStream_t stream,
                                            const Options& options = {});
 
-}  // namespace halnorm::nccl
+}  // namespace halnorm::HALNORM_ABI::nccl
 
 #pragma GCC visibility pop

@@ -16,7 +16,7 @@ extern "C" int omp_get_max_threads();  ///< OpenMP's: the threads of the next re
 /// @file
 /// For hosts that compute with OpenMP. A header alone: the library does not link OpenMP.
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -37,4 +37,4 @@ inline void run_with_openmp(const ParallelLoop& loop) {
 /// call from inside a parallel region stays on its thread, also if the host has regions nest.
 inline void use_openmp() { set_parallel_for(&detail::run_with_openmp); }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

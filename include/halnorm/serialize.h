@@ -19,7 +19,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 /// A map from names to tensors in the order of insertion, and string metadata. A copy shares the
 /// tensors.
@@ -137,6 +137,6 @@ StateDict load(std::istream& stream, LoadOptions options = {});
 /// Reads from memory.
 StateDict load(std::span<const std::byte> bytes, LoadOptions options = {});
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI
 
 #pragma GCC visibility pop

@@ -8,7 +8,7 @@
 /// @file
 /// For hosts that compute with oneTBB. A header alone: the library does not link TBB.
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -25,4 +25,4 @@ inline void run_with_tbb(const ParallelLoop& loop) {
 /// tasks.
 inline void use_tbb() { set_parallel_for(&detail::run_with_tbb); }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -17,7 +17,7 @@
 #pragma GCC visibility push(default)
 
 /// Everything of halnorm.
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 class Placement;
 class Sbp;
@@ -227,6 +227,6 @@ class Parameter {
   std::shared_ptr<Impl> impl_;
 };
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI
 
 #pragma GCC visibility pop

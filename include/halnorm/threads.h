@@ -2,13 +2,15 @@
 
 #include <functional>
 
+#include "halnorm/version.h"
+
 /// @file
 /// The threads that kernels run on: how many of halnorm's own pool, or those of a host application
 /// instead.
 
 #pragma GCC visibility push(default)
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 /// Sets the number of threads that one call may use, the calling thread included. 0 restores the
 /// default: the environment variable HL_NUM_THREADS if it is a number from 1 to 256, otherwise one
@@ -65,6 +67,6 @@ class ParallelLoop {
 /// index out of range.
 void set_parallel_for(std::function<void(const ParallelLoop& loop)> run);
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI
 
 #pragma GCC visibility pop

@@ -7,7 +7,7 @@
 #include <map>
 #include <mutex>
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -46,4 +46,4 @@ std::byte* range_of(void* handle, std::uintptr_t bytes) {
   return range.first;
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

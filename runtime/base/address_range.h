@@ -3,11 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "halnorm/version.h"
+
 /// @file
 /// Ranges of numbers that replace addresses for OpenCL memory, which has no addresses. They let
 /// overlaps be detected in the same way as on the host.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// A range that is disjoint from the ranges of all other memory.
 std::byte* next_range(std::uintptr_t bytes);
@@ -16,4 +18,4 @@ std::byte* next_range(std::uintptr_t bytes);
 /// address space allows.
 std::byte* range_of(void* handle, std::uintptr_t bytes);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

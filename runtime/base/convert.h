@@ -12,7 +12,7 @@
 /// The element types as C++ types, and the conversions between them. Every conversion rounds once,
 /// to nearest even; toward zero for Int64.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// IEEE binary16, as bits.
 struct Half {
@@ -154,4 +154,4 @@ decltype(auto) visit_dtype(DType dtype, Visitor&& visitor) {
   return visitor(std::int64_t{});
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

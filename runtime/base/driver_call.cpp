@@ -10,7 +10,7 @@
 
 #include "halnorm/error.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -84,4 +84,4 @@ void finish_at_exit(void (*finish)()) {
   }
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

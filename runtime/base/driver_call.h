@@ -2,13 +2,15 @@
 
 #include <new>
 
+#include "halnorm/version.h"
+
 /// @file
 /// Driver calls and the end of the process. Drivers have static destructors, and a driver that
 /// still works while they run crashes the process (PoCL compiles kernels in its own threads). So
 /// the process first waits for calls that have begun and for their queued work, and later calls
 /// fail.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// The scope in which this thread uses a device's driver.
 class DriverCall {
@@ -33,4 +35,4 @@ class DriverCall {
 /// std::quick_exit() and _Exit(), which run no destructors of drivers. @throws std::bad_alloc
 void finish_at_exit(void (*finish)());
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

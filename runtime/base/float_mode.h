@@ -4,13 +4,15 @@
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
+
+#include "halnorm/version.h"
 #endif
 
 /// @file
 /// The floating-point mode of a thread: rounding, flush-to-zero, traps. The bits of results depend
 /// on it, so that a task has to run in the mode of the thread that made the call.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 #if defined(__x86_64__)
 inline constexpr std::uint64_t float_mode_bits = 0xffc0;  // below: flags of past exceptions
@@ -65,4 +67,4 @@ class InFloatMode {
   bool differs_;
 };
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <string_view>
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -57,4 +57,4 @@ std::string to_string(DType dtype) {
 
 std::string python_bool(bool value) { return value ? "True" : "False"; }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -4,7 +4,7 @@
 
 #include "halnorm/dtype.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// A number as Python prints a float: the shortest text that reads back as the same number,
 /// scientific for exponents below -4 or above 15 ("1e-05", "0.0001", "1.0", "inf").
@@ -16,4 +16,4 @@ std::string to_string(DType dtype);
 /// "True" or "False".
 std::string python_bool(bool value);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -3,10 +3,12 @@
 #include <atomic>
 #include <memory>
 
+#include "halnorm/version.h"
+
 /// @file
 /// Values that are constructed at their first use.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// The value is constructed by the first call of get(). Threads that call at the same time may each
 /// construct one, and the first one is kept; this needs no lock, which a fork could find held. The
@@ -35,4 +37,4 @@ class Lazy {
   std::atomic<const T*> made_{nullptr};
 };
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -6,7 +6,7 @@
 
 #include "halnorm/error.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -216,4 +216,4 @@ std::vector<Axis> walk_axes(const Shape& shape, const Strides& target, const Str
   return merged;
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

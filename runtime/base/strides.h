@@ -13,7 +13,7 @@
 /// @file
 /// Arithmetic on extents and strides, and the walk over two strided blocks of one shape.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 using Strides = std::vector<std::int64_t>;
 
@@ -116,4 +116,4 @@ void for_each_row(std::vector<Axis>& axes, Row row) {
   }
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace halnorm::detail {
+#include "halnorm/version.h"
+
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Counts the writes to a block of memory through the API. The counter is at the start of the
 /// block, so that it needs no allocation.
@@ -22,4 +24,4 @@ class WriteCount {
 /// A number that changes with every write to a tensor, and with every set_data().
 using Version = std::uint64_t;
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

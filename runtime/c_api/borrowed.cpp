@@ -8,7 +8,7 @@
 
 #include "base/strides.h"
 
-namespace halnorm::c_api {
+namespace halnorm::HALNORM_ABI::c_api {
 
 /// A cache of blocks that no call uses. A thread takes a block and puts it back by one atomic
 /// exchange each: there is no lock that another thread could hold during a fork. Cached blocks are
@@ -130,4 +130,4 @@ Tensor Borrowed::view(const DLTensor& given, void* data, DType dtype) {
   return detail::TensorAccess::borrow(*place.fields);
 }
 
-}  // namespace halnorm::c_api
+}  // namespace halnorm::HALNORM_ABI::c_api

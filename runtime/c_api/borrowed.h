@@ -14,7 +14,7 @@
 /// tensor, which take as long as the kernel of a small call. These tensors reuse the memory of
 /// earlier calls.
 
-namespace halnorm::c_api {
+namespace halnorm::HALNORM_ABI::c_api {
 
 /// Storage for the tensors of one call. The tensors and all views of them end with it.
 class Borrowed {
@@ -52,4 +52,4 @@ class Borrowed {
   std::size_t used_ = 0;
 };
 
-}  // namespace halnorm::c_api
+}  // namespace halnorm::HALNORM_ABI::c_api

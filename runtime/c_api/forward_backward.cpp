@@ -1,6 +1,6 @@
 #include "c_api/forward_backward.h"
 
-namespace halnorm::c_api {
+namespace halnorm::HALNORM_ABI::c_api {
 
 TrainTensors train_tensors(Call& call, const TrainArguments& given) {
   TrainTensors t;
@@ -41,4 +41,4 @@ BackwardTensors backward_tensors(Call& call, const BackwardArguments& given) {
   return t;
 }
 
-}  // namespace halnorm::c_api
+}  // namespace halnorm::HALNORM_ABI::c_api

@@ -8,7 +8,7 @@
 /// called C++ function is an argument: a program that calls no fused function links no kernel of
 /// one.
 
-namespace halnorm::c_api {
+namespace halnorm::HALNORM_ABI::c_api {
 
 struct InferArguments {
   const DLTensor *x, *addend, *running_mean, *running_var, *weight, *bias, *y;
@@ -78,4 +78,4 @@ halnorm_status backward(const char* function, const BackwardArguments& given, Ru
   });
 }
 
-}  // namespace halnorm::c_api
+}  // namespace halnorm::HALNORM_ABI::c_api

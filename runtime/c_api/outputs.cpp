@@ -8,7 +8,7 @@
 #include "halnorm/error.h"
 #include "tensor/overlap.h"
 
-namespace halnorm::c_api {
+namespace halnorm::HALNORM_ABI::c_api {
 
 namespace {
 
@@ -207,4 +207,4 @@ void store(const Tensor& result, const Tensor& output) {
   }
 }
 
-}  // namespace halnorm::c_api
+}  // namespace halnorm::HALNORM_ABI::c_api

@@ -9,7 +9,7 @@
 /// Outputs other than `out`: results that are computed first and stored last. An output that the
 /// caller does not want is NULL, here an undefined tensor.
 
-namespace halnorm::c_api {
+namespace halnorm::HALNORM_ABI::c_api {
 
 /// The number of channels that a tensor has to have, and its device.
 struct Channels {
@@ -53,4 +53,4 @@ void check_any_apart(const Call& call, std::initializer_list<Output> outputs);
 /// Never fails on the CPU, except for data_output(): running statistics may have changed already.
 void store(const Tensor& result, const Tensor& output);
 
-}  // namespace halnorm::c_api
+}  // namespace halnorm::HALNORM_ABI::c_api

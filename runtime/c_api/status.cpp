@@ -10,7 +10,7 @@
 
 #include "halnorm/error.h"
 
-namespace halnorm::c_api {
+namespace halnorm::HALNORM_ABI::c_api {
 
 namespace {
 
@@ -108,7 +108,7 @@ halnorm_status report(const Call& call) noexcept {
   }
 }
 
-}  // namespace halnorm::c_api
+}  // namespace halnorm::HALNORM_ABI::c_api
 
 const char* halnorm_last_error(void) { return halnorm::c_api::last_error.text(); }
 

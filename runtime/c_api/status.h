@@ -1,11 +1,12 @@
 #pragma once
 
 #include "halnorm/halnorm_c.h"
+#include "halnorm/version.h"
 
 /// @file
 /// The boundary between C and C++: no exception crosses it.
 
-namespace halnorm::c_api {
+namespace halnorm::HALNORM_ABI::c_api {
 
 class Borrowed;
 
@@ -33,4 +34,4 @@ halnorm_status guarded(const Call& call, Body body) noexcept {
   }
 }
 
-}  // namespace halnorm::c_api
+}  // namespace halnorm::HALNORM_ABI::c_api

@@ -10,7 +10,7 @@
 
 #include "halnorm/error.h"
 
-namespace halnorm::c_api {
+namespace halnorm::HALNORM_ABI::c_api {
 
 namespace {
 
@@ -190,4 +190,4 @@ RunningStats optional_running(Call& call, const DLTensor* mean, const DLTensor* 
   return running;
 }
 
-}  // namespace halnorm::c_api
+}  // namespace halnorm::HALNORM_ABI::c_api

@@ -7,7 +7,7 @@
 /// @file
 /// Tensors on the caller's memory.
 
-namespace halnorm::c_api {
+namespace halnorm::HALNORM_ABI::c_api {
 
 /// guarded() for calls with tensors, which end before it returns.
 template <class Body>
@@ -37,4 +37,4 @@ struct RunningStats {
 /// @throws ValueError also if only one of them is defined.
 RunningStats optional_running(Call& call, const DLTensor* mean, const DLTensor* var);
 
-}  // namespace halnorm::c_api
+}  // namespace halnorm::HALNORM_ABI::c_api

@@ -15,7 +15,7 @@
 #include "kernels/memory/block_cache.h"
 #include "kernels/memory/workspace.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -264,4 +264,4 @@ void empty_cache() noexcept {
   }
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -12,7 +12,7 @@
 /// driver's allocations, which wait for the device. Halide's cache has only 32 blocks, and a
 /// network in training has hundreds. The cache holds at most 64 MB, or twice the largest use.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// A block of device memory with the context and stream of the calls that used it. Only in the same
 /// stream is a later use ordered after the earlier ones.
@@ -36,4 +36,4 @@ void cache_device_block(const DeviceBlock& block) noexcept;
 /// Frees the cached blocks of a CUcontext. To be called under a guard of the context.
 void free_cached_blocks(const void* context);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

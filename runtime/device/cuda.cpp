@@ -11,7 +11,7 @@
 #include "halnorm/error.h"
 #include "kernels/call.h"
 
-namespace halnorm::cuda {
+namespace halnorm::HALNORM_ABI::cuda {
 
 namespace {
 
@@ -48,9 +48,9 @@ void release(void* context) {
   give_back("cuda::release");
 }
 
-}  // namespace halnorm::cuda
+}  // namespace halnorm::HALNORM_ABI::cuda
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 Guarded guarded() noexcept { return cuda::current; }
 
@@ -88,4 +88,4 @@ void free_in_context(std::uint64_t address) noexcept {
 
 void wait_for_stream(const char* what) { cuda::wait(what); }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

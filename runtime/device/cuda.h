@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace halnorm::detail {
+#include "halnorm/version.h"
+
+namespace halnorm::HALNORM_ABI::detail {
 
 /// The CUcontext and the CUstream of a thread's cuda::StreamGuard. Without a guard both are null,
 /// and calls use the context that Halide makes.
@@ -51,4 +53,4 @@ void fill_in_stream(const char* what, const void* to, const void* value, std::si
 /// Waits until the guard's stream is empty. @throws as copy_in_stream().
 void wait_for_stream(const char* what);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -10,7 +10,7 @@
 #include "halnorm/error.h"
 #include "kernels/call.h"
 
-namespace halnorm::cuda {
+namespace halnorm::HALNORM_ABI::cuda {
 
 using detail::guarded;
 
@@ -186,4 +186,4 @@ void give_back(const char* what) {
   check(what, code);
 }
 
-}  // namespace halnorm::cuda
+}  // namespace halnorm::HALNORM_ABI::cuda

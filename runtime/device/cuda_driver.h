@@ -3,12 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "halnorm/version.h"
+
 /// @file
 /// Calls of the CUDA driver in this thread's context and stream (see cuda.h). Each throws a
 /// DeviceError that names `what`, if the driver reports an error. A build without CUDA has
 /// no_cuda.cpp instead.
 
-namespace halnorm::cuda {
+namespace halnorm::HALNORM_ABI::cuda {
 
 /// Makes Halide use this thread's context and stream.
 /// @throws DeviceError in a build without cuda.
@@ -27,4 +29,4 @@ void free(std::uint64_t address);
 /// Frees everything that is kept in the context, as far as possible if the context has failed.
 void give_back(const char* what);
 
-}  // namespace halnorm::cuda
+}  // namespace halnorm::HALNORM_ABI::cuda

@@ -4,7 +4,7 @@
 
 #include "halnorm/error.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -58,4 +58,4 @@ std::string Device::str() const {
   return type == DeviceType::CPU ? text : text + ":" + std::to_string(index);
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

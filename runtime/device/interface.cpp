@@ -15,7 +15,7 @@
 #include "halnorm_devices.inc"
 #undef HALNORM_DEVICE
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -217,4 +217,4 @@ void synchronize(Device device) {
   }
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

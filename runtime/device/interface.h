@@ -4,7 +4,7 @@
 
 #include "halnorm/device.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// The interface of Halide's runtime for a device type; null if this build has no kernels for it.
 const halide_device_interface_t* interface_of(DeviceType type) noexcept;
@@ -13,4 +13,4 @@ const halide_device_interface_t* interface_of(DeviceType type) noexcept;
 /// of each type: the one that is used first.
 void require_device(const char* function, Device device);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -9,7 +9,7 @@
 
 // This list names all operations: a program that calls kernels() links every kernel.
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -48,4 +48,4 @@ std::vector<KernelInfo> kernels() {
   return all;
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -11,7 +11,7 @@
 #include "halnorm/error.h"
 #include "kernels/call.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -270,4 +270,4 @@ void DeviceMemory::copy(const void* to, const DeviceMemory& source, const void* 
                            target_part.get()));
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -18,7 +18,7 @@
 /// Memory on a CUDA or OpenCL device, through Halide's runtime, which loads a driver at its first
 /// use.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// One allocation on a device, owned or wrapped.
 class DeviceMemory final : public KernelMemory {
@@ -85,4 +85,4 @@ class DeviceMemory final : public KernelMemory {
   mutable WriteCount writes_;
 };
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -4,7 +4,7 @@
 /// @file
 /// A build without cuda. It has no tensor on a CUDA device, and so calls install() alone.
 
-namespace halnorm::cuda {
+namespace halnorm::HALNORM_ABI::cuda {
 
 void copy(const char* /*what*/, void* /*to*/, const void* /*from*/, std::size_t /*bytes*/) {}
 
@@ -21,4 +21,4 @@ void install() {
 
 void give_back(const char* /*what*/) {}
 
-}  // namespace halnorm::cuda
+}  // namespace halnorm::HALNORM_ABI::cuda

@@ -5,7 +5,7 @@
 #include "halnorm/error.h"
 #include "kernels/call.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 extern "C" {
 int halide_acquire_cl_context(void* user_context, void** context, void** queue, bool create);
@@ -85,4 +85,4 @@ void fill_in_queue(const char* what, ClPart to, const void* value, std::size_t s
   });
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

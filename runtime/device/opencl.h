@@ -4,7 +4,9 @@
 
 #include <cstddef>
 
-namespace halnorm::detail {
+#include "halnorm/version.h"
+
+namespace halnorm::HALNORM_ABI::detail {
 
 /// A part of a buffer on an OpenCL device; in bytes.
 struct ClPart {
@@ -21,4 +23,4 @@ void copy_in_queue(const char* what, ClPart to, ClPart from, std::size_t bytes);
 void fill_in_queue(const char* what, ClPart to, const void* value, std::size_t size,
                    std::size_t count);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

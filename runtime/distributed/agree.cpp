@@ -10,7 +10,7 @@
 #include "distributed/exchange.h"
 #include "halnorm/error.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -250,4 +250,4 @@ void agree_and_gather(const Placement& placement, const std::string& operation,
   Agreement(placement, operation).run(prepare);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -9,7 +9,7 @@
 /// @file
 /// The check before each exchange of a call. `operation` appears in messages.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Properties that have to be the same on all ranks, one "name: value" per line.
 class Terms {
@@ -55,4 +55,4 @@ class SharedSums {
 void agree_and_gather(const Placement& placement, const std::string& operation,
                       const std::function<std::vector<SharedSums*>(Terms&)>& prepare);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

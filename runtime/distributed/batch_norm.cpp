@@ -12,7 +12,7 @@
 #include "halnorm/error.h"
 #include "halnorm/functional_fused.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -200,4 +200,4 @@ Tensor invstd_of(const Tensor& var, double eps) {
   return invstd.to(var.device());
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -15,7 +15,7 @@
 /// one exchange between them, which agree_and_gather() makes. Parts are merged in the order of
 /// ranks, so that all ranks have the same bits.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// One forward on this rank's part of a batch; running statistics are updated if `factor` has a
 /// value.
@@ -91,4 +91,4 @@ class GlobalGradient : public SharedSums {
 /// 1 / sqrt(var + eps) in Float64.
 Tensor invstd_of(const Tensor& var, double eps);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -5,7 +5,7 @@
 
 #include "halnorm/error.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -77,4 +77,4 @@ void PendingGather::wait(const Placement& placement, const std::string& operatio
   }
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

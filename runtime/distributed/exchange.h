@@ -11,7 +11,7 @@
 /// @file
 /// Exchanges between the ranks of a placement. `operation` appears in messages.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Gathers the bytes of each rank in `all`, in the order of ranks. A group of one exchanges
 /// nothing.
@@ -44,4 +44,4 @@ class PendingGather {
   std::size_t bytes_ = 0;
 };
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -9,7 +9,7 @@
 #include "halnorm/distributed.h"
 #include "halnorm/error.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -94,4 +94,4 @@ std::string Placement::str() const {
   return "placement(type=\"" + name_of(type_) + "\", ranks=" + list(ranks_) + ")";
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

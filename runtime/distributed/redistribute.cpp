@@ -12,7 +12,7 @@
 #include "distributed/exchange.h"
 #include "halnorm/error.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -175,4 +175,4 @@ void check_axis(const Sbp& sbp, std::int64_t rank) {
   }
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -5,7 +5,7 @@
 #include "halnorm/distributed.h"
 #include "tensor/impl.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// A global tensor with another distribution on the same ranks: the handle itself if nothing
 /// changes, otherwise each rank receives the whole tensor and keeps its part. Collective.
@@ -22,4 +22,4 @@ bool is_distributed_alike(const Distribution& a, const Distribution& b);
 /// @throws ValueError unless a tensor of this rank has the axis of a split.
 void check_axis(const Sbp& sbp, std::int64_t rank);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -8,7 +8,7 @@
 #include "halnorm/error.h"
 #include "tensor/impl.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 using detail::Distribution;
 using detail::TensorAccess;
@@ -105,4 +105,4 @@ Tensor Tensor::to_global(const Placement& placement, const Sbp& sbp) const {
                                    std::make_shared<const Distribution>(std::move(how)));
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -5,7 +5,7 @@
 #include "tensor/constants.h"
 #include "tensor/impl.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -50,4 +50,4 @@ std::optional<Epilogue> Addend::epilogue(const ViewOf& view, const View& x) cons
   return Epilogue{row, relu_->slope};
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

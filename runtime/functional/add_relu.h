@@ -6,7 +6,7 @@
 /// @file
 /// The epilogue of a fused forward: addend and relu.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// y = relu(v + addend) of the normalized v, where relu(v) = v < 0 ? slope * v : v. The functions
 /// are those of fused.cpp: a program that calls none of them links no kernels of fused operations.
@@ -38,4 +38,4 @@ class Addend {
   Tensor zeros_;  ///< if the constant row is too short, and on devices
 };
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

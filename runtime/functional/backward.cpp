@@ -15,7 +15,7 @@
 #include "halnorm/functional.h"
 #include "plan/execute.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace functional {
 
@@ -273,4 +273,4 @@ functional::BatchNormBackward detail::backward_infer(const BackwardCall& call) {
       gradient_dtype(weight, x));
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -3,7 +3,7 @@
 #include "functional/arguments/channel_pair.h"
 #include "halnorm/functional.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// A backward whose arguments are checked; the batch may be empty.
 struct BackwardCall {
@@ -22,4 +22,4 @@ functional::BatchNormBackward backward(const BackwardCall& call);
 /// The same with running statistics.
 functional::BatchNormBackward backward_infer(const BackwardCall& call);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

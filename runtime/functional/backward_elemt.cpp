@@ -10,7 +10,7 @@
 #include "halnorm/functional.h"
 #include "plan/execute.h"
 
-namespace halnorm::functional {
+namespace halnorm::HALNORM_ABI::functional {
 
 using detail::Extents;
 using detail::GradientFallback;
@@ -110,4 +110,4 @@ Tensor batch_norm_backward_elemt(const Tensor& dy_arg, const Tensor& x_arg, cons
   return run_in_range(function, dy_arg, x_arg, c, out);
 }
 
-}  // namespace halnorm::functional
+}  // namespace halnorm::HALNORM_ABI::functional

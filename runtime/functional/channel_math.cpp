@@ -10,7 +10,7 @@
 #include "tensor/constants.h"
 #include "tensor/impl.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -103,4 +103,4 @@ Tensor multiply_channels(const Tensor& a, const Tensor& b) {
   return y;
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -9,7 +9,7 @@
 /// waits for the device. It uses batch_norm_elemt: with the right operands, (x - mean) * invstd *
 /// weight + bias is a sum, a product or a rounding.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// The values in another dtype. On a device, a dtype that no kernel writes goes through the host.
 Tensor channels_to(const Tensor& values, DType dtype);
@@ -27,4 +27,4 @@ void add_channels(const Tensor& sum, const Tensor& addend);
 /// a * b in Float64.
 Tensor multiply_channels(const Tensor& a, const Tensor& b);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

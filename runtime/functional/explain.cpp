@@ -9,7 +9,7 @@
 #include "halnorm/error.h"
 #include "plan/plan.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -181,4 +181,4 @@ std::string explain(std::string_view function, const Tensor& x, const Tensor& ou
   return e.numel() == 0 ? "nothing: x is empty" : f.plan({x, out});
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -4,7 +4,7 @@
 #include "functional/train.h"
 #include "halnorm/functional.h"
 
-namespace halnorm::functional {
+namespace halnorm::HALNORM_ABI::functional {
 
 using detail::Extents;
 using detail::RunningUpdate;
@@ -72,4 +72,4 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
   return batch_norm_train(x, weight, bias, eps, std::move(out)).y;
 }
 
-}  // namespace halnorm::functional
+}  // namespace halnorm::HALNORM_ABI::functional

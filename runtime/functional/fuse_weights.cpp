@@ -6,7 +6,7 @@
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
 
-namespace halnorm::functional {
+namespace halnorm::HALNORM_ABI::functional {
 
 namespace {
 
@@ -109,4 +109,4 @@ FusedWeights fuse_linear_bn_weights(const Tensor& linear_w, const Tensor& linear
               bn_eps, bn_w, bn_b, 0);
 }
 
-}  // namespace halnorm::functional
+}  // namespace halnorm::HALNORM_ABI::functional

@@ -11,7 +11,7 @@
 /// @file
 /// The forwards of functional_fused.h: those of functional.h with an AddRelu.
 
-namespace halnorm::functional {
+namespace halnorm::HALNORM_ABI::functional {
 
 using detail::AddRelu;
 using detail::Extents;
@@ -111,4 +111,4 @@ Tensor batch_norm_fused_infer(const Tensor& x, const Tensor& addend, const Tenso
   return detail::infer({function, x, running_mean, running_var, weight, bias, eps, out, &relu});
 }
 
-}  // namespace halnorm::functional
+}  // namespace halnorm::HALNORM_ABI::functional

@@ -11,7 +11,7 @@
 /// The backwards of functional_fused.h: the backward of relu, whose result is the addend's
 /// gradient, then the backward of batch normalization.
 
-namespace halnorm::functional {
+namespace halnorm::HALNORM_ABI::functional {
 
 using detail::ChannelPair;
 using detail::Extents;
@@ -91,4 +91,4 @@ BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const T
                       daddend);
 }
 
-}  // namespace halnorm::functional
+}  // namespace halnorm::HALNORM_ABI::functional

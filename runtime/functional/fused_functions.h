@@ -7,14 +7,14 @@
 /// BatchNorm's code calls the fused functions through these pointers, which a fused layer passes
 /// with each forward. So a layer without an epilogue links none of the fused kernels.
 
-namespace halnorm::functional {
+namespace halnorm::HALNORM_ABI::functional {
 
 /// The gradient of v, for y = relu(v): shapes, dtypes and devices of dy and y are the same.
 Tensor relu_backward(const Tensor& dy, const Tensor& y, double slope);
 
-}  // namespace halnorm::functional
+}  // namespace halnorm::HALNORM_ABI::functional
 
-namespace halnorm::nn::detail {
+namespace halnorm::HALNORM_ABI::nn::detail {
 
 struct FusedFunctions {
   functional::BatchNormForward (*train)(const Tensor& x, const Tensor& addend, const Tensor& weight,
@@ -39,4 +39,4 @@ struct FusedFunctions {
   Tensor (*relu_backward)(const Tensor& dy, const Tensor& y, double slope);
 };
 
-}  // namespace halnorm::nn::detail
+}  // namespace halnorm::HALNORM_ABI::nn::detail

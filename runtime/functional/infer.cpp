@@ -13,7 +13,7 @@
 /// @file
 /// y from given statistics: the running ones, or those of a batch.
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace functional {
 
@@ -188,4 +188,4 @@ Tensor detail::infer(const InferCall& call) {
   return narrowed(functional::run_infer(wide), call.x, call.out);
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -3,7 +3,7 @@
 #include "functional/add_relu.h"
 #include "halnorm/tensor.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// An inference forward whose arguments are checked, of a batch that is not empty.
 struct InferCall {
@@ -18,4 +18,4 @@ struct InferCall {
 /// Channels that leave float32's range are computed again in float64.
 Tensor infer(const InferCall& call);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 
-namespace halnorm::detail {
+#include "halnorm/version.h"
+
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Moments of one sample for each channel, on the host.
 struct HostMoments {
@@ -14,4 +16,4 @@ struct HostMoments {
 /// `a` becomes the moments of both samples. The values of an empty sample are ignored.
 void merge_into(HostMoments& a, const HostMoments& b, std::int64_t channels);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -9,7 +9,7 @@
 #include "halnorm/functional.h"
 #include "plan/execute.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Chan et al. 1979, equation 2.1.
 void merge_into(HostMoments& a, const HostMoments& b, std::int64_t channels) {
@@ -31,9 +31,9 @@ void merge_into(HostMoments& a, const HostMoments& b, std::int64_t channels) {
   a.count += b.count;
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail
 
-namespace halnorm::functional {
+namespace halnorm::HALNORM_ABI::functional {
 
 using detail::Extents;
 using detail::Layout;
@@ -131,4 +131,4 @@ void update_running_stats(const Tensor& running_mean, const Tensor& running_var,
   detail::RunningUpdate(running_mean, running_var, factor).run(function, mean, m2, count);
 }
 
-}  // namespace halnorm::functional
+}  // namespace halnorm::HALNORM_ABI::functional

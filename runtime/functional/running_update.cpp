@@ -4,7 +4,7 @@
 #include "functional/arguments/parameter_types.h"
 #include "plan/execute.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 std::optional<RunningStatistics> RunningUpdate::statistics_for(
     const Tensor& x, std::initializer_list<const Tensor*> others) const {
@@ -40,4 +40,4 @@ void RunningUpdate::run(const char* function, const Tensor& batch_mean, const Te
   }
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

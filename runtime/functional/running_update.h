@@ -8,7 +8,7 @@
 #include "halnorm/tensor.h"
 #include "plan/execute.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Running statistics that a training forward updates. They are checked, and do not overlap.
 class RunningUpdate {
@@ -44,4 +44,4 @@ inline std::optional<RunningStatistics> statistics_for(
   return update == nullptr ? std::nullopt : update->statistics_for(x, others);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

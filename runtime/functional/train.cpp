@@ -8,7 +8,7 @@
 #include "kernels/call.h"
 #include "tensor/impl.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -165,4 +165,4 @@ functional::BatchNormForward empty_train_result(const Tensor& x, const Tensor& o
           Tensor::zeros({channels}, DType::Float64, x.device())};
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -5,7 +5,7 @@
 #include "functional/train_statistics.h"
 #include "halnorm/functional.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// A training forward whose arguments are checked, of a batch that is not empty.
 struct TrainCall {
@@ -34,4 +34,4 @@ functional::BatchNormForward train_and_update(const TrainCall& call);
 /// y and the statistics of an empty batch, which are zeros.
 functional::BatchNormForward empty_train_result(const Tensor& x, const Tensor& out);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

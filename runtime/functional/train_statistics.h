@@ -2,7 +2,7 @@
 
 #include "halnorm/functional.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -25,4 +25,4 @@ BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_
 
 }  // namespace functional
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -12,7 +12,7 @@
 #include "halnorm/error.h"
 #include "io/temporary_file.h"
 
-namespace halnorm::safetensors {
+namespace halnorm::HALNORM_ABI::safetensors {
 
 namespace {
 
@@ -247,4 +247,4 @@ void OutputFile::commit() {
   }
 }
 
-}  // namespace halnorm::safetensors
+}  // namespace halnorm::HALNORM_ABI::safetensors

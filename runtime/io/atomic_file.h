@@ -7,7 +7,9 @@
 #include <string>
 #include <utility>
 
-namespace halnorm::safetensors {
+#include "halnorm/version.h"
+
+namespace halnorm::HALNORM_ABI::safetensors {
 
 /// Owns a file descriptor.
 class Descriptor {
@@ -65,4 +67,4 @@ class OutputFile {
   Descriptor file_;        ///< the file that is written
 };
 
-}  // namespace halnorm::safetensors
+}  // namespace halnorm::HALNORM_ABI::safetensors

@@ -2,7 +2,9 @@
 
 #include <ios>
 
-namespace halnorm::detail {
+#include "halnorm/version.h"
+
+namespace halnorm::HALNORM_ABI::detail {
 
 /// During its lifetime a stream throws no exceptions, also if its user has set an exception mask.
 class NoIosExceptions {
@@ -26,4 +28,4 @@ class NoIosExceptions {
   std::ios::iostate mask_;
 };
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
-namespace halnorm::safetensors {
+namespace halnorm::HALNORM_ABI::safetensors {
 
 namespace {
 
@@ -45,4 +45,4 @@ std::string conversion_from(const std::filesystem::path& path) {
   return {};
 }
 
-}  // namespace halnorm::safetensors
+}  // namespace halnorm::HALNORM_ABI::safetensors

@@ -16,7 +16,7 @@
 /// JSON object {"__metadata__": {name: text}, name: {"dtype", "shape", "data_offsets": [begin,
 /// end]}}; then the tensors' elements, row-major and little-endian, offsets counted from there.
 
-namespace halnorm::safetensors {
+namespace halnorm::HALNORM_ABI::safetensors {
 
 static_assert(std::endian::native == std::endian::little, "elements are written as they lie");
 
@@ -81,4 +81,4 @@ struct Layout {
 /// @throws ValueError as halnorm::save.
 Layout lay_out(const StateDict& state);
 
-}  // namespace halnorm::safetensors
+}  // namespace halnorm::HALNORM_ABI::safetensors

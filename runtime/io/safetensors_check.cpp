@@ -6,7 +6,7 @@
 #include "halnorm/error.h"
 #include "io/safetensors.h"
 
-namespace halnorm::safetensors {
+namespace halnorm::HALNORM_ABI::safetensors {
 
 namespace {
 
@@ -115,4 +115,4 @@ Header checked_header(const std::string& source, std::string_view json, std::uin
   return header;
 }
 
-}  // namespace halnorm::safetensors
+}  // namespace halnorm::HALNORM_ABI::safetensors

@@ -8,7 +8,7 @@
 #include "halnorm/error.h"
 #include "io/safetensors.h"
 
-namespace halnorm::safetensors {
+namespace halnorm::HALNORM_ABI::safetensors {
 
 namespace {
 
@@ -291,4 +291,4 @@ Header read_header(const std::string& source, std::string_view json) {
   return std::move(reader.header);
 }
 
-}  // namespace halnorm::safetensors
+}  // namespace halnorm::HALNORM_ABI::safetensors

@@ -12,7 +12,7 @@
 #include "io/other_formats.h"
 #include "io/safetensors.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -211,4 +211,4 @@ StateDict load(const std::filesystem::path& path, LoadOptions options) {
   }
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

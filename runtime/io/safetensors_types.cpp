@@ -5,7 +5,7 @@
 
 #include "io/safetensors.h"
 
-namespace halnorm::safetensors {
+namespace halnorm::HALNORM_ABI::safetensors {
 
 namespace {
 
@@ -67,4 +67,4 @@ std::string_view type_name(DType dtype) noexcept {
   return found->name;
 }
 
-}  // namespace halnorm::safetensors
+}  // namespace halnorm::HALNORM_ABI::safetensors

@@ -9,7 +9,7 @@
 #include "io/ios_exceptions.h"
 #include "io/safetensors.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace safetensors {
 
@@ -146,4 +146,4 @@ void save(const StateDict& state, std::ostream& stream) {
   }
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -4,7 +4,7 @@
 #include "halnorm/error.h"
 #include "halnorm/serialize.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -107,4 +107,4 @@ void StateDict::set_version(std::string_view module_path, std::int64_t version) 
   metadata_[version_key(module_path)] = std::to_string(version);
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -11,7 +11,7 @@
 #include <memory>
 #include <string_view>
 
-namespace halnorm::safetensors {
+namespace halnorm::HALNORM_ABI::safetensors {
 
 namespace {
 
@@ -84,4 +84,4 @@ void remove_abandoned(int folder, const std::string& prefix) {
   }
 }
 
-}  // namespace halnorm::safetensors
+}  // namespace halnorm::HALNORM_ABI::safetensors

@@ -9,7 +9,7 @@
 /// that file's name, the process and a number. The writer holds a lock (flock) on its file, so that
 /// files of killed processes can be recognized and removed.
 
-namespace halnorm::safetensors {
+namespace halnorm::HALNORM_ABI::safetensors {
 
 /// The beginning of the names of temporary files for `name`.
 std::string temporary_prefix(const std::string& name);
@@ -20,4 +20,4 @@ Descriptor make_temporary(int folder, const std::string& prefix, mode_t mode, st
 /// Removes the temporary files in the folder that no process has locked.
 void remove_abandoned(int folder, const std::string& prefix);
 
-}  // namespace halnorm::safetensors
+}  // namespace halnorm::HALNORM_ABI::safetensors

@@ -13,7 +13,7 @@
 #include "kernels/threads/parallel.h"
 #include "kernels/threads/task_loop.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -66,4 +66,4 @@ void run_kernel(const char* function, const Kernel& kernel,
   }
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

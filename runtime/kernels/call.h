@@ -12,7 +12,7 @@
 /// @file
 /// The call of a kernel: its buffers, and the errors of Halide's runtime.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Device memory, for a kernel's buffer.
 class KernelMemory {
@@ -90,4 +90,4 @@ void forget_message() noexcept;
 void run_kernel(const char* function, const Kernel& kernel,
                 std::initializer_list<const void*> arguments);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -7,7 +7,7 @@
 /// @file
 /// The operations that HALNORM_OPERATIONS chose for this build, and those that it left out.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 inline constexpr const char* chosen_groups =
 #include "halnorm_groups.inc"
@@ -26,4 +26,4 @@ constexpr const char* missing_groups(Operation operation) noexcept {
   }
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

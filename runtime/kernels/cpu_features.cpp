@@ -8,7 +8,7 @@
 #include <sys/auxv.h>
 #endif
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 #if defined(__x86_64__)
 
@@ -113,4 +113,4 @@ std::int64_t last_level_cache() noexcept { return 0; }
 
 #endif
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <string_view>
 
-namespace halnorm::detail {
+#include "halnorm/version.h"
+
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Whether this CPU and the operating system support a target.
 bool cpu_runs(std::string_view target) noexcept;
@@ -15,4 +17,4 @@ bool is_amd() noexcept;
 /// The size in bytes of the last-level cache that a core uses; 0 if the CPU does not report it.
 std::int64_t last_level_cache() noexcept;
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -1,6 +1,6 @@
 #include "kernels/data_types.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 std::string data_dtype_names() {
   std::string text;
@@ -11,4 +11,4 @@ std::string data_dtype_names() {
   return text;
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -11,7 +11,7 @@
 /// @file
 /// The dtypes of the list in cmake/kernels.cmake, and those that data may have in this build.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 #define HALNORM_DTYPE(name, type) name,
 enum class Element : std::uint8_t {
@@ -64,4 +64,4 @@ constexpr DType parameter_dtype(DType data) noexcept {
 /// "float32 or float64", for messages.
 std::string data_dtype_names();
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <exception>
 
-namespace halnorm::detail {
+#include "halnorm/version.h"
+
+namespace halnorm::HALNORM_ABI::detail {
 
 struct Kernel;
 
@@ -45,4 +47,4 @@ class KeepThrown {
   std::exception_ptr* outer_;
 };
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

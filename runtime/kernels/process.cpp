@@ -11,7 +11,7 @@
 #include "kernels/memory/workspace.h"
 #include "kernels/threads/thread_pool.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -75,4 +75,4 @@ bool prepare_for_forks() noexcept {
   return prepared.load(std::memory_order_relaxed);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

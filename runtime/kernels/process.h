@@ -1,10 +1,12 @@
 #pragma once
 
+#include "halnorm/version.h"
+
 /// @file
 /// fork() and the end of the process. A child process has only the thread that forked. A mutex that
 /// another thread held during the fork would stay locked in the child, and its data inconsistent.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// A mutex that no thread holds while the process forks: fork() locks all of them first. Nothing
 /// may be allocated while it is held, because fork() may hold the allocator's locks at that time.
@@ -22,4 +24,4 @@ class ForkMutex {
 /// threads. The first call is made when the program starts. False if memory ran out in each call.
 bool prepare_for_forks() noexcept;
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -9,7 +9,7 @@
 /// Each has the arguments of the generated kernels of its name, and may write over the same inputs
 /// as these. Every buffer holds float64, on the host. They run on one thread and return 0.
 
-namespace halnorm::detail::scalar_f64 {
+namespace halnorm::HALNORM_ABI::detail::scalar_f64 {
 
 int batch_norm_train(void** arguments);
 int batch_norm_infer(void** arguments);
@@ -58,4 +58,4 @@ constexpr const Kernel* if_known(const Kernel& kernel) noexcept {
   return kernel.run == nullptr ? nullptr : &kernel;
 }
 
-}  // namespace halnorm::detail::scalar_f64
+}  // namespace halnorm::HALNORM_ABI::detail::scalar_f64

@@ -5,10 +5,12 @@
 #include <cmath>
 #include <cstdint>
 
+#include "halnorm/version.h"
+
 /// @file
 /// The arguments of the operations in scalar_f64.h, and the code that forwards and backwards share.
 
-namespace halnorm::detail::scalar_f64 {
+namespace halnorm::HALNORM_ABI::detail::scalar_f64 {
 
 /// The elements of a buffer (l, c, n); in a buffer (c, n), l is 0.
 class Data {
@@ -77,4 +79,4 @@ void normalize(const Data& x, const Data& y, std::int64_t c, double mean, double
 
 inline double as_is(double value, std::int64_t /*n*/, std::int64_t /*l*/) { return value; }
 
-}  // namespace halnorm::detail::scalar_f64
+}  // namespace halnorm::HALNORM_ABI::detail::scalar_f64

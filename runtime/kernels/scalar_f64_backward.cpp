@@ -1,7 +1,7 @@
 #include "kernels/scalar_f64.h"
 #include "kernels/scalar_f64_arguments.h"
 
-namespace halnorm::detail::scalar_f64 {
+namespace halnorm::HALNORM_ABI::detail::scalar_f64 {
 
 namespace {
 
@@ -130,4 +130,4 @@ int relu_backward(void** arguments) {
   return 0;
 }
 
-}  // namespace halnorm::detail::scalar_f64
+}  // namespace halnorm::HALNORM_ABI::detail::scalar_f64

@@ -1,7 +1,7 @@
 #include "kernels/scalar_f64.h"
 #include "kernels/scalar_f64_arguments.h"
 
-namespace halnorm::detail::scalar_f64 {
+namespace halnorm::HALNORM_ABI::detail::scalar_f64 {
 
 namespace {
 
@@ -126,4 +126,4 @@ int batch_norm_fused_elemt(void** arguments) {
   return 0;
 }
 
-}  // namespace halnorm::detail::scalar_f64
+}  // namespace halnorm::HALNORM_ABI::detail::scalar_f64

@@ -14,7 +14,7 @@
 #include "kernels/cpu_features.h"
 #include "kernels/launch.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -145,4 +145,4 @@ std::string last_kernel() {
   return last == nullptr ? "" : last->name;
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -14,7 +14,7 @@
 /// (operation, layout, dtype) -> the kernel that runs: the fastest this CPU executes, or the forced
 /// one.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 #define HALNORM_OPERATION(name) name,
 /// The operations and their variants: the rows of the table in cmake/kernels.cmake.
@@ -123,4 +123,4 @@ const Kernel* find_kernel(const Rows& operation, Layout layout, Element element,
 const Kernel& select_kernel(const Rows& operation, Layout layout, Element element,
                             DeviceType where = DeviceType::CPU);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

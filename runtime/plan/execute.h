@@ -12,7 +12,7 @@
 /// and the sums are dense Float64; weight, bias and running statistics have the kernel's parameter
 /// dtype. y may be x, and dx may be dy. `function` names the caller in a KernelError.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Running statistics, one dense value per channel in the dtype of the kernel's parameters, and the
 /// factor of the batch's.
@@ -132,4 +132,4 @@ void execute_fused(const char* function, const InferOperands& o);
 void execute_fused(const char* function, const TrainOperands& o);
 void execute(const char* function, const ReluBackwardOperands& o);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -9,7 +9,7 @@
 #include "plan/steps.h"
 #include "plan/watch.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 using Way = Step::Way;
 
@@ -224,4 +224,4 @@ void execute(const char* function, const BackwardInferOperands& o) {
   execute_in_groups(function, plan, o);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

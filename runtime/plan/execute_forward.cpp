@@ -10,7 +10,7 @@
 #include "plan/steps.h"
 #include "plan/watch.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 using Way = Step::Way;
 
@@ -242,4 +242,4 @@ void execute(const char* function, const TrainOperands& o) {
   execute_in_groups(function, plan, o);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

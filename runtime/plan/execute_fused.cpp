@@ -3,7 +3,7 @@
 #include "plan/steps.h"
 #include "plan/watch.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 ReluBackwardOperands ReluBackwardOperands::part(const Box& b) const noexcept {
   return {dy.part(b), y.part(b), slope, dx.part(b)};
@@ -68,4 +68,4 @@ void execute(const char* function, const ReluBackwardOperands& o) {
   watched(function, plan, o.dy, [&] { carry_out(function, plan.root(), o); });
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

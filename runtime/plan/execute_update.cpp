@@ -2,7 +2,7 @@
 #include "plan/run.h"
 #include "plan/watch.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 void execute(const char* function, const UpdateOperands& o) {
   const Channels& mean = o.running_mean;
@@ -22,4 +22,4 @@ void execute(const char* function, const UpdateOperands& o) {
   });
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -5,7 +5,7 @@
 
 #include "base/strides.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -214,4 +214,4 @@ void add_columns(const Fold& fold, const double* columns, double* channels) {
   }
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -10,7 +10,7 @@
 /// L becomes N rows of C * L columns, and (N, C) with few channels N / k rows of k * C columns. A
 /// column has values of one channel. The statistics of a channel are merged from its columns.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 struct Fold {
   std::int64_t channels;  ///< C
@@ -73,4 +73,4 @@ void merge_columns(const Fold& fold, double rows, const double* column_mean,
 /// The sum of each channel's columns.
 void add_columns(const Fold& fold, const double* columns, double* channels);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

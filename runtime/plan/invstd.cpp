@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 // Compiled without errno, which no sqrt of a vector sets. In place, because the compiler then needs
 // no test for an overlap.
@@ -12,4 +12,4 @@ void to_invstd(std::span<double> values, double count, double eps) noexcept {
   }
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -11,7 +11,7 @@
 #include "plan/fold.h"
 #include "plan/variant.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -153,4 +153,4 @@ void set_streaming_threshold(std::int64_t bytes) {
   detail::threshold.store(bytes == 0 ? detail::never : bytes, std::memory_order_relaxed);
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -7,7 +7,7 @@
 /// costs as much again as the store: output goes past the caches (decision 013). Memory answers
 /// late: input is fetched ahead (decision 015).
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Whether a call on such data leaves nothing of its output in a CPU's caches anyway, and there is
 /// a kernel with streaming stores for such an output.
@@ -26,4 +26,4 @@ const Rows& form_of(const Rows& operation, bool streams) noexcept;
 /// What was stored so is there for every thread that is told of it from here on.
 void finish_streaming() noexcept;
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -1,6 +1,6 @@
 #include "plan/partition.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -22,4 +22,4 @@ double count_before(const View& x, const Box& b) noexcept {
          static_cast<double>(b.first_l) * static_cast<double>(b.n);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -14,7 +14,7 @@
 /// on shapes, strides, dtypes, the device and the streaming threshold. It also depends on whether
 /// an output starts at a cache line, and whether it is an input.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// A step of a plan. The plan's array has the parts of a step after the step.
 struct Step {
@@ -78,4 +78,4 @@ Plan plan_backward_infer(const Views& data);  ///< {x, dy, dx}
 /// A plan of one kernel for any data, as on devices.
 Plan plan_kernel(const Rows& operation, const View& x);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -1,7 +1,7 @@
 #include "plan/nontemporal.h"
 #include "plan/planner.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 Plan plan_backward_reduce(const Views& data) {
   Plan plan;
@@ -56,4 +56,4 @@ Plan plan_backward_infer(const Views& data) {
       });
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -1,7 +1,7 @@
 #include "plan/nontemporal.h"
 #include "plan/planner.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 Plan plan_moments(const Views& data) {
   Plan plan;
@@ -41,4 +41,4 @@ Plan plan_train(const Views& data, const Rows* train, const Rows& elemt) {
       });
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -2,7 +2,7 @@
 
 #include "plan/plan.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -52,4 +52,4 @@ std::string text_of(const Step& step) {
 
 std::string Plan::str() const { return text_of(root()); }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

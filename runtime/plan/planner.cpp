@@ -6,7 +6,7 @@
 #include "plan/partition.h"
 #include "plan/variant.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 using Way = Step::Way;
 
@@ -99,4 +99,4 @@ Plan plan_kernel(const Rows& operation, const View& x) {
   return plan;
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

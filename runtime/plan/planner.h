@@ -5,7 +5,7 @@
 /// @file
 /// The construction of plans, for the functions of plan.h.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Appends steps to a plan; each function returns the one that it has added.
 class Planner {
@@ -68,4 +68,4 @@ Plan plan_in_groups(const Views& data, bool streams, MakeStep make) {
   return plan;
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

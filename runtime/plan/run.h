@@ -7,7 +7,7 @@
 #include "kernels/call.h"
 #include "plan/view.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// The argument of a kernel for an operand: a buffer for views and channels, a scalar's address.
 template <class Operand>
@@ -38,4 +38,4 @@ void run(const char* function, const Kernel& kernel, const Operands&... operands
   std::apply([&](auto&... each) { run_kernel(function, kernel, {each.get()...}); }, arguments);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -6,7 +6,7 @@
 #include "kernels/memory/workspace.h"
 #include "plan/view.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Workspace for Float64 values per channel.
 class Scratch {
@@ -24,4 +24,4 @@ class Scratch {
   std::int64_t count_;
 };
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -12,7 +12,7 @@
 /// @file
 /// The execution of a plan's steps: the part that forwards and backwards share.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 void carry_out(const char* function, const Step& step, const MomentsOperands& o);
 void carry_out(const char* function, const Step& step, const ElemtOperands& o);
@@ -75,4 +75,4 @@ void run_elements(const Step& step, const Operands& o, Run run) {
   finish(step);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

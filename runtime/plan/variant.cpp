@@ -6,7 +6,7 @@
 
 #include "device/memory.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -85,4 +85,4 @@ const Kernel& kernel_for(const Rows& operation, const View& x) {
   return *find_kernel_for(operation, x);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -7,7 +7,7 @@
 /// The choice among an operation's kernels: the variant for few values, for channels of few values,
 /// or for all others. Data beyond the caches is nontemporal.h's.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Whether float32 sums of such data are added up in double: where a channel has few values, their
 /// roundings would show in its statistics. The shape alone decides.
@@ -22,4 +22,4 @@ const Kernel* find_kernel_for(const Rows& operation, const View& x);
 /// The same, of an operation that has a kernel for the data.
 const Kernel& kernel_for(const Rows& operation, const View& x);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -5,7 +5,7 @@
 
 #include "device/memory.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -150,4 +150,4 @@ Boxes kernel_boxes(const Views& data) {
   return {data.x(), 1};
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

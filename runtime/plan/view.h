@@ -15,7 +15,7 @@
 /// @file
 /// Non-owning views of data and of per-channel values, as the kernels see them, and their parts.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 inline constexpr std::int64_t line_bytes = 64;  ///< of a cache
 
@@ -144,4 +144,4 @@ class Boxes {
 /// in a kernel's indices.
 Boxes kernel_boxes(const Views& data);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -13,7 +13,7 @@
 
 #include "halnorm/call_report.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -86,4 +86,4 @@ void set_call_sink(std::function<void(const CallReport&)> run) {
   state.store(then, std::memory_order_release);
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -5,7 +5,7 @@
 #include "plan/plan.h"
 #include "plan/view.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Whether calls are reported, to the sink or to the standard error stream.
 bool is_watched() noexcept;
@@ -26,4 +26,4 @@ void watched(const char* function, const Plan& plan, const View& x, Run run) {
   report(function, plan, x, taken.count());
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -9,7 +9,7 @@
 #include "device/cuda.h"
 #include "tensor/impl.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -81,4 +81,4 @@ Tensor zeros(std::int64_t count, const Tensor& x) {
   return all.back().narrow(0, 0, count);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

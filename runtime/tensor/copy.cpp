@@ -7,7 +7,7 @@
 #include "tensor/overlap.h"
 #include "tensor/planned_write.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -132,4 +132,4 @@ template std::vector<float> Tensor::to_vector<float>() const;
 template std::vector<double> Tensor::to_vector<double>() const;
 template std::vector<std::int64_t> Tensor::to_vector<std::int64_t>() const;
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -5,7 +5,7 @@
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -83,4 +83,4 @@ void Tensor::copy_across(const Tensor& source) {
   }
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

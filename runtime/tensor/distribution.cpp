@@ -7,7 +7,7 @@
 /// @file
 /// The placement and sbp of a global tensor, which messages of all rooms above name.
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -47,4 +47,4 @@ Sbp Tensor::sbp() const {
   return self.distribution->sbp;
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -11,7 +11,7 @@
 #include "kernels/memory/workspace.h"
 #include "tensor/impl.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -239,4 +239,4 @@ Tensor Tensor::to(Device device) const {
   return result;
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -10,7 +10,7 @@
 /// Fields of new tensors. A thread keeps those of tensors that ended, with the memory of shape and
 /// strides, so that a small output costs no allocation but that of its elements.
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -83,4 +83,4 @@ std::shared_ptr<Tensor::Impl> Tensor::Impl::fresh(const Shape& extents, bool cha
   return {&place->fields, Ends(), CountAllocator<Impl>(place)};
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

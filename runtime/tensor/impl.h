@@ -9,7 +9,7 @@
 #include "halnorm/distributed.h"
 #include "halnorm/tensor.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -127,4 +127,4 @@ inline const DeviceMemory* memory_of(const Tensor& tensor) noexcept {
 
 }  // namespace detail
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

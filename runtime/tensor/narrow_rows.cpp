@@ -15,7 +15,7 @@
 #include "base/float_mode.h"
 #endif
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -151,4 +151,4 @@ void convert_row(float* to, const BFloat* from, std::int64_t count) noexcept {
   }
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

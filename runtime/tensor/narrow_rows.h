@@ -8,11 +8,11 @@
 /// Rows of neighbouring elements between float32 and the 16-bit formats: the bits of convert() in
 /// any floating-point mode, as fast as memory.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 void convert_row(Half* to, const float* from, std::int64_t count) noexcept;
 void convert_row(float* to, const Half* from, std::int64_t count) noexcept;
 void convert_row(BFloat* to, const float* from, std::int64_t count) noexcept;
 void convert_row(float* to, const BFloat* from, std::int64_t count) noexcept;
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

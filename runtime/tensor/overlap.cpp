@@ -8,7 +8,7 @@
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -120,4 +120,4 @@ bool may_overlap(const Tensor& a, const Tensor& b) {
   return meet(first, second, 0, second.start - first.start);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

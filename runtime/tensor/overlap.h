@@ -2,7 +2,7 @@
 
 #include "halnorm/tensor.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Whether two tensors may share a byte. The test is exact for views of one contiguous block, which
 /// may interleave (for example the two halves of each row). For others it compares ranges of
@@ -12,4 +12,4 @@ bool may_overlap(const Tensor& a, const Tensor& b);
 /// Whether no two elements share memory.
 bool elements_apart(const Tensor& t);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

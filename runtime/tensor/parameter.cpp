@@ -7,7 +7,7 @@
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -129,4 +129,4 @@ void Parameter::set_requires_grad(bool flag) const {
   impl_->requires_grad = flag;
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

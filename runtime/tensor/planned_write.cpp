@@ -9,7 +9,7 @@
 #include "tensor/impl.h"
 #include "tensor/narrow_rows.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -90,4 +90,4 @@ void run_all(std::vector<PlannedWrite>& writes) {
   }
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -8,7 +8,7 @@
 /// @file
 /// Writes to several tensors: all of them, or none.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// A planned write to a tensor. It has allocated its memory, so that run() cannot fail on the host.
 class PlannedWrite {
@@ -29,4 +29,4 @@ class PlannedWrite {
 /// @throws DeviceError if a device reports an error; the writes before it are then done.
 void run_all(std::vector<PlannedWrite>& writes);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

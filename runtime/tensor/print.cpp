@@ -14,7 +14,7 @@
 /// @file
 /// A tensor as text. Formats, widths and line breaks are those of PyTorch's _tensor_str.py.
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -222,4 +222,4 @@ std::ostream& operator<<(std::ostream& stream, const Tensor& tensor) {
 }
 #pragma GCC visibility pop
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

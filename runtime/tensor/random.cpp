@@ -8,7 +8,7 @@
 #include "halnorm/error.h"
 #include "tensor/impl.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -92,4 +92,4 @@ Tensor Tensor::randn(Shape shape, std::uint64_t seed, DType dtype, Device device
   return result;
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -4,7 +4,7 @@
 #include "halnorm/error.h"
 #include "tensor/impl.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -69,4 +69,4 @@ Tensor Tensor::narrow(std::int64_t axis, std::int64_t start, std::int64_t length
   return Tensor(self.view_of(first, std::move(shape), self.strides));
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -6,7 +6,7 @@
 #include "halnorm/error.h"
 #include "tensor/impl.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -136,4 +136,4 @@ void Tensor::set_data(const Tensor& other) {
   self = std::move(copy);
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

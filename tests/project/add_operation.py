@@ -41,7 +41,7 @@ def add_operation(tree: Path, blocks: dict[str, str]) -> Path:
         if name == "cmake/kernels.cmake":
             insert(file, code, ")\nset(HALNORM_KNOWN_GROUPS ")
         elif name == "include/halnorm/functional.h":
-            insert(file, code + "\n", "}  // namespace halnorm::functional")
+            insert(file, code + "\n", "}  // namespace halnorm::HALNORM_ABI::functional")
         elif file.exists():
             raise SystemExit(f"{PAGE} replaces {name}")
         else:

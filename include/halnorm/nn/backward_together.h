@@ -10,7 +10,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 /// The backwards of global layers of which none needs another's result, such as those of parallel
 /// branches. Results and bits are those of `layers[i]->backward(grad_outputs[i])` in this order.
@@ -25,6 +25,6 @@ namespace halnorm::nn {
 std::vector<FusedGradients> backward_together(const std::vector<BatchNorm*>& layers,
                                               const std::vector<Tensor>& grad_outputs);
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn
 
 #pragma GCC visibility pop

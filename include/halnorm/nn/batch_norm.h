@@ -17,7 +17,7 @@
 #pragma GCC visibility push(default)
 
 /// Modules: layers, containers, and their base class Module.
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace detail {
 class LayerCall;
@@ -191,6 +191,6 @@ class BatchNorm3d : public Typed<BatchNorm3d, BatchNorm> {
   [[nodiscard]] std::shared_ptr<Module> new_instance() const override;
 };
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn
 
 #pragma GCC visibility pop

@@ -17,7 +17,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 /// A list of modules named "0", "1", .... It has no forward.
 class ModuleList : public Typed<ModuleList> {
@@ -123,6 +123,6 @@ class ModuleDict : public Typed<ModuleDict> {
   }
 };
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn
 
 #pragma GCC visibility pop

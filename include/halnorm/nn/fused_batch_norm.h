@@ -14,7 +14,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 /// The gradients with respect to the two inputs of a fused layer.
 struct FusedGradients {
@@ -102,6 +102,6 @@ class FusedBatchNorm3d : public Typed<FusedBatchNorm3d, FusedBatchNorm> {
   [[nodiscard]] std::shared_ptr<Module> new_instance() const override;
 };
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn
 
 #pragma GCC visibility pop

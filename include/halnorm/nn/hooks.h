@@ -14,7 +14,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 class Module;
 
@@ -52,6 +52,6 @@ class HookHandle {
   std::uint64_t id_ = 0;
 };
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn
 
 #pragma GCC visibility pop

@@ -13,7 +13,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 /// Options of Module::load_state_dict().
 struct LoadStateOptions {
@@ -57,6 +57,6 @@ class LoadState {
   std::vector<std::pair<Tensor, Tensor>> copies_;  ///< target, and the value in its dtype
 };
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn
 
 #pragma GCC visibility pop

@@ -25,7 +25,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace detail {
 struct ModuleImpl;
@@ -275,7 +275,7 @@ class Module {
   std::unique_ptr<detail::ModuleImpl> impl_;
 };
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn
 
 #pragma GCC visibility pop
 

@@ -5,12 +5,14 @@
 #include <utility>
 #include <vector>
 
+#include "halnorm/version.h"
+
 /// @file
 /// The lists that Module returns.
 
 #pragma GCC visibility push(default)
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 class Module;
 
@@ -38,6 +40,6 @@ class ModuleSnapshot : public std::vector<Entry> {
 template <class M>
 using NamedModules = ModuleSnapshot<std::pair<std::string, M*>>;
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn
 
 #pragma GCC visibility pop

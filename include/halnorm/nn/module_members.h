@@ -14,7 +14,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 template <class M>
 std::shared_ptr<M> Module::register_module(const std::string& name, std::shared_ptr<M> child) {
@@ -36,7 +36,7 @@ auto Module::named_members(GetMembers get_members, const std::string& prefix, bo
   return found;
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn
 
 #pragma GCC visibility pop
 

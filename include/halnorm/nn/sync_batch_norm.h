@@ -12,7 +12,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 struct FusedGradients;
 
@@ -46,6 +46,6 @@ class SyncBatchNorm : public Typed<SyncBatchNorm, BatchNorm> {
 std::shared_ptr<Module> convert_sync_batchnorm(std::shared_ptr<Module> module,
                                                const Placement& placement);
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn
 
 #pragma GCC visibility pop

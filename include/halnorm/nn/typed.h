@@ -11,7 +11,7 @@
 
 #pragma GCC visibility push(default)
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 /// A base class between a class and its own base class, by default Module. Members that return
 /// *this return a Derived&, and clone() returns a Derived. All layers of the library use it. In
@@ -62,6 +62,6 @@ class Typed : public Base {
   static Derived& typed(Module& self) { return static_cast<Derived&>(self); }
 };
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn
 
 #pragma GCC visibility pop

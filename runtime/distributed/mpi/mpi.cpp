@@ -11,7 +11,7 @@
 
 #include "halnorm/error.h"
 
-namespace halnorm::mpi {
+namespace halnorm::HALNORM_ABI::mpi {
 
 namespace {
 
@@ -278,4 +278,4 @@ std::shared_ptr<Communicator> communicator(MPI_Comm comm, const Options& options
   return std::make_shared<MpiCommunicator>(own, options);
 }
 
-}  // namespace halnorm::mpi
+}  // namespace halnorm::HALNORM_ABI::mpi

@@ -5,7 +5,7 @@
 
 #include "halnorm/error.h"
 
-namespace halnorm::nccl {
+namespace halnorm::HALNORM_ABI::nccl {
 
 namespace {
 
@@ -160,4 +160,4 @@ std::shared_ptr<Communicator> communicator(ncclComm_t comm, cudaStream_t stream,
   return std::make_shared<NcclCommunicator>(comm, stream, options);
 }
 
-}  // namespace halnorm::nccl
+}  // namespace halnorm::HALNORM_ABI::nccl

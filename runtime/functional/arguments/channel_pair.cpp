@@ -6,7 +6,7 @@
 #include "functional/channel_math.h"
 #include "tensor/overlap.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 bool ChannelPair::kernel_can_update(const Tensor& x,
                                     std::initializer_list<const Tensor*> others) const {
@@ -19,4 +19,4 @@ bool ChannelPair::kernel_can_update(const Tensor& x,
          });
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -6,7 +6,7 @@
 #include "halnorm/functional_fused.h"
 #include "halnorm/tensor.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -39,4 +39,4 @@ BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor&
 
 }  // namespace functional
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -10,7 +10,7 @@
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -288,4 +288,4 @@ bool check_pair(const char* function, const Tensor& running_mean, const Tensor& 
   return running_mean.defined();
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

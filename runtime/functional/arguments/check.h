@@ -12,7 +12,7 @@
 /// throws an exception with the function's name, the value that it got and the value that it
 /// wanted.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 [[noreturn]] void throw_left_out(const char* function, const char* groups);
 
@@ -88,4 +88,4 @@ double check_count(const char* function, const Tensor& count);
 double check_update(const char* function, const Tensor& running_mean, const Tensor& running_var,
                     const functional::Moments& moments, double factor);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

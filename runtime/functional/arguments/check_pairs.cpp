@@ -3,7 +3,7 @@
 /// @file
 /// Checks of two per-channel arguments.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 void check_affine(const char* function, const Tensor& x, const Extents& e, const Tensor& weight,
                   const Tensor& bias) {
@@ -19,4 +19,4 @@ void check_running(const char* function, const Tensor& x, const Extents& e,
   check_same_dtype(function, "running_mean", running_mean, "running_var", running_var);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -7,7 +7,7 @@
 #include "tensor/constants.h"
 #include "tensor/impl.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -203,4 +203,4 @@ Channels bias_channels(const Tensor& bias, std::int64_t channels, const Tensor& 
   return channels_or(bias, channels, data, zero32, zero64);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

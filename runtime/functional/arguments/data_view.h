@@ -12,7 +12,7 @@
 /// @file
 /// Kernels see a tensor as (n, c, l) with L innermost (NCL), or as rows of C values (NLC).
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// N, C and L of a data tensor: L is the product of all axes after the second.
 struct Extents {
@@ -80,4 +80,4 @@ inline Channels channels_of(const Tensor& values) {
 Channels weight_channels(const Tensor& weight, std::int64_t channels, const Tensor& data);
 Channels bias_channels(const Tensor& bias, std::int64_t channels, const Tensor& data);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

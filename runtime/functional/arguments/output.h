@@ -4,7 +4,7 @@
 
 #include "functional/arguments/data_view.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// The tensor that kernels write: the caller's `out` if they can use it in place, otherwise a new
 /// one.
@@ -40,4 +40,4 @@ inline Tensor empty_result(const Tensor& x, const Tensor& out) {
   return out.defined() ? out : empty_in_layout(x, Layout::ncl);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

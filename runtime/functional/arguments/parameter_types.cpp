@@ -6,7 +6,7 @@
 #include "functional/arguments/data_view.h"
 #include "tensor/impl.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -83,4 +83,4 @@ void store_channels(const Tensor& target, const Tensor& source) {
   });
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -10,7 +10,7 @@
 /// are converted before the kernel, C values in each call. Float64 ones widen the call: the data is
 /// copied to Float64, and y or dx is rounded once.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// One value per channel in the kernel's parameter dtype: the caller's tensor, or a copy.
 class LoadedParameter {
@@ -46,4 +46,4 @@ DType kernel_gradient_dtype(const Tensor& x) noexcept;
 /// it allocates nothing, so that it cannot fail between two tensors that are written together.
 void store_channels(const Tensor& target, const Tensor& source);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

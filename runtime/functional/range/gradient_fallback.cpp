@@ -3,7 +3,7 @@
 #include "functional/arguments/data_view.h"
 #include "plan/execute.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 std::pair<Tensor, Tensor> gradient_sums(const char* function, const Tensor& dy_arg,
                                         const Tensor& x_arg, const Tensor& mean_arg) {
@@ -45,4 +45,4 @@ Tensor GradientFallback::keep(const char* function, const Tensor& dy, const Tens
   return overwritten_ ? dy : dy.clone();
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

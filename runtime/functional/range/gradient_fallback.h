@@ -10,7 +10,7 @@
 /// @file
 /// The range fallback of backward passes, whose sums show which channels are extreme.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// sum(dy) and sum(dy * (x - mean)) in Float64, by the kernel for x. Arguments are checked, and the
 /// batch is not empty.
@@ -45,4 +45,4 @@ class GradientFallback {
   bool overwritten_ = false;
 };
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

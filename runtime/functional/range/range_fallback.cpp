@@ -9,7 +9,7 @@
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -220,4 +220,4 @@ void store_channel(const Tensor& target, std::int64_t channel, const Tensor& res
   channel_of(target, channel).copy_(result);
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

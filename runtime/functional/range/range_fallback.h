@@ -14,7 +14,7 @@
 /// A list of channels is empty if the data is Float64, or if it is on a device, whose statistics
 /// the host does not read. A channel with NaN statistics is not in it, except in training.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// 1 / sqrt(var + eps) of each channel, made of invstds or of variances and eps.
 class InvstdOrVar {
@@ -67,4 +67,4 @@ Tensor range_fallback_channel(const Tensor& t, std::int64_t channel);
 /// Rounds the range fallback's result for one channel into its place in `target`.
 void store_channel(const Tensor& target, std::int64_t channel, const Tensor& result);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -16,7 +16,7 @@
 #include "halnorm/memory.h"
 #include "kernels/process.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -228,4 +228,4 @@ std::int64_t cached_bytes() noexcept {
   return static_cast<std::int64_t>(detail::cache.kept);
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

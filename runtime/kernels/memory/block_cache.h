@@ -2,11 +2,13 @@
 
 #include <cstddef>
 
+#include "halnorm/version.h"
+
 /// @file
 /// Memory of large tensors. Freed blocks are cached for tensors of about the same size
 /// (halnorm/memory.h).
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Smaller blocks come from the allocator. For larger ones the C library may return freed memory to
 /// the system, and new pages are slow: docs/embedding.md, *Memory at rest*.
@@ -31,4 +33,4 @@ bool drop_blocks() noexcept;
 /// Empties the cache for good, when the library is unloaded or the process ends.
 void stop_keeping_blocks() noexcept;
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

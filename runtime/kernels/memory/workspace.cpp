@@ -14,7 +14,7 @@
 
 #include "kernels/memory/block_cache.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -214,4 +214,4 @@ void lend_memory_to_kernels() noexcept {
   halide_set_custom_free([](void* /*context*/, void* memory) { give_memory(memory); });
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -3,11 +3,13 @@
 #include <cstddef>
 #include <memory>
 
+#include "halnorm/version.h"
+
 /// @file
 /// The workspace of a call, and the memory of small tensors. Each thread keeps the blocks that it
 /// frees, up to a limit, so that its next call allocates nothing.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// A block of at least this size, aligned for any vector; null if memory runs out.
 void* take_memory(std::size_t bytes) noexcept;
@@ -68,4 +70,4 @@ struct WorkspaceAllocator {
 /// Makes kernels take their workspace from here, unless a halide_malloc was set.
 void lend_memory_to_kernels() noexcept;
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

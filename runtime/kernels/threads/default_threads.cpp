@@ -14,7 +14,7 @@
 #include <optional>
 #include <string_view>
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -177,4 +177,4 @@ int default_threads() noexcept {
   return count;
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

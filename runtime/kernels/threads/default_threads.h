@@ -1,6 +1,8 @@
 #pragma once
 
-namespace halnorm::detail {
+#include "halnorm/version.h"
+
+namespace halnorm::HALNORM_ABI::detail {
 
 /// The default number of threads: the environment variable HL_NUM_THREADS if it is a number from 1
 /// to 256, otherwise the CPUs of the affinity mask, limited by the CPU quota of the control groups.
@@ -11,4 +13,4 @@ int default_threads() noexcept;
 /// /proc/self/cgroup, `root` the mount point of the control groups.
 int cgroup_cpus(const char* groups, const char* root) noexcept;
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

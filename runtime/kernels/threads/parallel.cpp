@@ -13,7 +13,7 @@
 #include "kernels/threads/default_threads.h"
 #include "kernels/threads/task_loop.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -116,4 +116,4 @@ int get_num_threads() {
   return count != 0 ? count : detail::default_threads();
 }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -7,10 +7,12 @@
 #include <functional>
 #include <string>
 
+#include "halnorm/version.h"
+
 /// @file
 /// Parallel loops: on the library's own threads, or on those of the host (halnorm/threads.h).
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Runs a kernel's parallel loop. Halide's runtime calls it instead of its own thread pool.
 int run_tasks(void* context, halide_task_t task, int first, int count, std::uint8_t* closure);
@@ -23,4 +25,4 @@ void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& t
 [[noreturn]] void throw_failure(const std::exception_ptr& thrown, const std::string& what,
                                 int code);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -10,7 +10,7 @@
 #include "kernels/threads/thread_pool.h"
 #include "kernels/threads/work_ranges.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace detail {
 
@@ -163,4 +163,4 @@ int ParallelLoop::count() const noexcept { return loop_.count(); }
 
 void ParallelLoop::run(int index) const noexcept { loop_.run_chosen(index); }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

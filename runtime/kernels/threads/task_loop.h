@@ -15,7 +15,7 @@
 /// @file
 /// The parallel loops of kernels, and the transfer of their errors to the thread of the call.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Halide's error handler.
 void keep_message(void* context, const char* text) noexcept;
@@ -56,4 +56,4 @@ class TaskLoop {
   std::exception_ptr thrown_;
 };
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

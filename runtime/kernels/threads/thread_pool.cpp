@@ -8,7 +8,7 @@
 #include <atomic>
 #include <mutex>
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -200,4 +200,4 @@ void forget_pool_threads() noexcept {
   pool.one_is_starting = false;
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

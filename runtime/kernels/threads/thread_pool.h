@@ -1,10 +1,12 @@
 #pragma once
 
+#include "halnorm/version.h"
+
 /// @file
 /// The thread pool for parallel loops. Its threads start with the first loop that needs them, and
 /// end with the program or when the library is unloaded.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Calls work(argument) on this thread and on up to `helpers` threads of the pool, fewer if they
 /// are busy, and returns after all calls have returned. So work() on this thread may have to do
@@ -20,4 +22,4 @@ void lock_pool() noexcept;
 void unlock_pool() noexcept;
 void forget_pool_threads() noexcept;
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

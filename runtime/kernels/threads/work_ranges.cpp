@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -72,4 +72,4 @@ int TaskRanges::take() noexcept {
   return -1;
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

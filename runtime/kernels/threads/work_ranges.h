@@ -3,12 +3,14 @@
 #include <array>
 #include <cstdint>
 
+#include "halnorm/version.h"
+
 /// @file
 /// The assignment of a loop's tasks to threads. Neighbouring tasks have neighbouring memory. If any
 /// free thread took the next task, two cores would write to the same cache line, and the next loop
 /// over the same data would find the data in another core's cache.
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// The tasks of a loop, with a range of neighbouring tasks for each thread. A thread runs its own
 /// range in order, and then takes tasks of other ranges from their far ends.
@@ -39,4 +41,4 @@ class TaskRanges {
   unsigned caller_;
 };
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -6,7 +6,7 @@
 #include "functional/channel_math.h"
 #include "tensor/impl.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -73,4 +73,4 @@ void accumulate_together(const std::vector<Summand>& summands) {
   }
 }
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -4,7 +4,7 @@
 
 #include "halnorm/tensor.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 /// Adds to the gradients of a layer's two parameters: to both or, if memory runs out, to neither.
 /// Parameters that are undefined or do not require a gradient are skipped. The others have the
@@ -20,4 +20,4 @@ struct Summand {
 /// Adds all of them or, if memory runs out, none.
 void accumulate_together(const std::vector<Summand>& summands);
 
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail

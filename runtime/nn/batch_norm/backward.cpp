@@ -12,7 +12,7 @@
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -215,4 +215,4 @@ void detail::LayerCall::throw_no_forward() const {
                    std::to_string(saved_.capacity()) + " that were not yet differentiated");
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

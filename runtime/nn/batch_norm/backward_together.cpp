@@ -9,7 +9,7 @@
 #include "halnorm/nn/sync_batch_norm.h"
 #include "nn/batch_norm/layer_call.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -82,4 +82,4 @@ std::vector<FusedGradients> backward_together(const std::vector<BatchNorm*>& lay
   return results;
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

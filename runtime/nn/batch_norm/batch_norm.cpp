@@ -15,7 +15,7 @@
 #include "nn/module/call_frame.h"
 #include "tensor/planned_write.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -145,4 +145,4 @@ void BatchNorm::set_momentum(std::optional<double> momentum) {
   options_.momentum = momentum;
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

@@ -15,7 +15,7 @@
 /// @file
 /// The forward of a layer.
 
-namespace halnorm::nn::detail {
+namespace halnorm::HALNORM_ABI::nn::detail {
 
 Tensor kept_input(const Tensor& x, const Tensor& out) {
   return out.defined() && halnorm::detail::may_overlap(x, out) ? x.clone() : x;
@@ -184,4 +184,4 @@ Tensor LayerCall::normalize_by_running(const Tensor& x, const Tensor& out, const
   return y;
 }
 
-}  // namespace halnorm::nn::detail
+}  // namespace halnorm::HALNORM_ABI::nn::detail

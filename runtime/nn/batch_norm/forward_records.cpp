@@ -4,7 +4,7 @@
 #include <mutex>
 #include <utility>
 
-namespace halnorm::nn::detail {
+namespace halnorm::HALNORM_ABI::nn::detail {
 
 namespace {
 
@@ -145,4 +145,4 @@ void SavedForwards::keep(halnorm::detail::TrainStatistics& buffers) noexcept {
   move_if_free(buffers_.m2, buffers.m2);
 }
 
-}  // namespace halnorm::nn::detail
+}  // namespace halnorm::HALNORM_ABI::nn::detail

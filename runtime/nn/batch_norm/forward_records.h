@@ -11,7 +11,7 @@
 #include "kernels/process.h"
 #include "tensor/impl.h"
 
-namespace halnorm::nn::detail {
+namespace halnorm::HALNORM_ABI::nn::detail {
 
 struct FusedFunctions;
 
@@ -108,4 +108,4 @@ void check_backward(const BatchNorm& layer, const SavedForward& saved, const Ten
 /// The gradients of a local forward.
 functional::BatchNormFusedBackward local_gradients(const SavedForward& saved, const Tensor& dy);
 
-}  // namespace halnorm::nn::detail
+}  // namespace halnorm::HALNORM_ABI::nn::detail

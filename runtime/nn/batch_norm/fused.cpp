@@ -9,7 +9,7 @@
 #include "nn/batch_norm/layer_call.h"
 #include "nn/module/output_copy.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -126,4 +126,4 @@ std::shared_ptr<Module> FusedBatchNorm3d::new_instance() const {
   return std::make_shared<FusedBatchNorm3d>(num_features(), options(), slope());
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

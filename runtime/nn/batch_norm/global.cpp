@@ -16,7 +16,7 @@
 /// @file
 /// Forward of a global layer.
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -174,4 +174,4 @@ Tensor LayerCall::normalize_by_all(const Tensor& x, const Tensor& out, const Epi
   return as_global_result(result.y, out, how);
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

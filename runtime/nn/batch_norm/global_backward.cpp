@@ -15,7 +15,7 @@
 /// @file
 /// Backward of global layers.
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 using detail::as_global;
 using detail::check_alike;
@@ -170,4 +170,4 @@ std::vector<BatchNorm::InputGradients> detail::LayerCall::differentiate_global(
   }
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

@@ -10,7 +10,7 @@
 /// @file
 /// The parts of global tensors in a layer, and the checks of both passes.
 
-namespace halnorm::nn::detail {
+namespace halnorm::HALNORM_ABI::nn::detail {
 
 using How = std::shared_ptr<const halnorm::detail::Distribution>;
 
@@ -39,4 +39,4 @@ void check_member(const std::string& layer, const char* name, const Tensor& tens
 void check_alike(const std::string& layer, const char* name, const Tensor& tensor,
                  const halnorm::detail::Distribution& how);
 
-}  // namespace halnorm::nn::detail
+}  // namespace halnorm::HALNORM_ABI::nn::detail

@@ -1,6 +1,6 @@
 #include "halnorm/grad_mode.h"
 
-namespace halnorm {
+namespace halnorm::HALNORM_ABI {
 
 namespace {
 
@@ -14,4 +14,4 @@ NoGradGuard::NoGradGuard() noexcept : previous_(grad_is_enabled) { grad_is_enabl
 
 NoGradGuard::~NoGradGuard() { grad_is_enabled = previous_; }
 
-}  // namespace halnorm
+}  // namespace halnorm::HALNORM_ABI

@@ -9,11 +9,11 @@
 #include "nn/batch_norm/forward_records.h"
 #include "nn/module/impl.h"
 
-namespace halnorm::detail {
+namespace halnorm::HALNORM_ABI::detail {
 class Terms;
-}  // namespace halnorm::detail
+}  // namespace halnorm::HALNORM_ABI::detail
 
-namespace halnorm::nn::detail {
+namespace halnorm::HALNORM_ABI::nn::detail {
 
 /// The operation after the normalization in the same pass: nothing, or y = relu(y + addend).
 struct Epilogue {
@@ -74,4 +74,4 @@ class LayerCall {
   SavedForwards& saved_;
 };
 
-}  // namespace halnorm::nn::detail
+}  // namespace halnorm::HALNORM_ABI::nn::detail

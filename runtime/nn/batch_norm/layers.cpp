@@ -8,7 +8,7 @@
 #include "halnorm/functional.h"
 #include "halnorm/nn/batch_norm.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 std::string BatchNorm::extra_repr() const {
   using halnorm::detail::python_bool;
@@ -96,4 +96,4 @@ std::shared_ptr<Module> BatchNorm3d::new_instance() const {
   return std::make_shared<BatchNorm3d>(num_features(), options());
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

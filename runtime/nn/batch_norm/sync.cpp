@@ -9,7 +9,7 @@
 #include "halnorm/error.h"
 #include "tensor/impl.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 SyncBatchNorm::SyncBatchNorm(std::int64_t num_features, const BatchNormOptions& options)
     : Typed("SyncBatchNorm", num_features, options) {}
@@ -119,4 +119,4 @@ std::shared_ptr<Module> convert_sync_batchnorm(std::shared_ptr<Module> module,
   return module;
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

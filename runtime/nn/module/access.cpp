@@ -4,7 +4,7 @@
 #include "halnorm/error.h"
 #include "nn/module/impl.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 using detail::ModuleImpl;
 
@@ -188,4 +188,4 @@ std::vector<std::string> Module::member_names() const {
   return names;
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

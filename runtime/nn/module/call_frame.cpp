@@ -6,7 +6,7 @@
 #include "halnorm/error.h"
 #include "halnorm/nn/module.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -104,4 +104,4 @@ void rethrow_with_path(const std::string& path) {
   }
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

@@ -6,7 +6,7 @@
 
 #include "nn/module/erased_modules.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 /// To be called in a catch block: rethrows the current exception. An exception of the library keeps
 /// its type and gets "<path>: " before its message.
@@ -41,4 +41,4 @@ class CallFrame {
   ErasedModules erased_;
 };
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

@@ -1,6 +1,7 @@
 #include "nn/module/class_name.h"
 
 #include <memory>
+#include <string_view>
 
 #if __has_include(<cxxabi.h>)
 #include <cxxabi.h>
@@ -8,7 +9,11 @@
 #include <cstdlib>
 #endif
 
-namespace halnorm::nn {
+// The text of an expanded macro.
+#define HALNORM_TEXT_OF(name) #name
+#define HALNORM_TEXT(name) HALNORM_TEXT_OF(name)
+
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -28,6 +33,17 @@ std::size_t end_of_identifier(const std::string& name) {
   return name.size();
 }
 
+/// A user writes halnorm::nn, not the inline namespace in it.
+std::string without_abi(std::string name) {
+  constexpr std::string_view ours = "halnorm::";
+  constexpr std::string_view with_abi =
+      "halnorm::" HALNORM_TEXT(HALNORM_ABI_OF(HALNORM_VERSION_MAJOR, HALNORM_VERSION_MINOR)) "::";
+  for (std::size_t at = 0; (at = name.find(with_abi, at)) != std::string::npos;) {
+    name.replace(at, with_abi.size(), ours);
+  }
+  return name;
+}
+
 }  // namespace
 
 std::string full_class_name(const std::type_info& type) {
@@ -36,7 +52,7 @@ std::string full_class_name(const std::type_info& type) {
   const std::unique_ptr<char, void (*)(void*)> demangled(
       abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free);
   if (status == 0) {
-    return demangled.get();
+    return without_abi(demangled.get());
   }
 #endif
   return type.name();
@@ -49,4 +65,4 @@ std::string class_name(const std::type_info& type) {
   return colons == std::string::npos ? name : name.substr(colons + 2);
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

@@ -9,7 +9,7 @@
 #include "nn/module/impl.h"
 #include "nn/module/tree.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 using detail::ModuleImpl;
 
@@ -235,4 +235,4 @@ class ModuleCloner {
 
 std::shared_ptr<Module> Module::clone() const { return ModuleCloner(*this).clone(*this); }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

@@ -6,7 +6,7 @@
 #include "halnorm/error.h"
 #include "nn/module/call_frame.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -151,4 +151,4 @@ std::vector<std::string> ModuleDict::keys() const {
   return keys;
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

@@ -11,7 +11,7 @@
 #include "nn/module/tree.h"
 #include "tensor/impl.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -153,4 +153,4 @@ Module& Module::to(Device device, DType dtype) {
 
 Module& Module::to(const Tensor& like) { return to(like.device(), like.dtype()); }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

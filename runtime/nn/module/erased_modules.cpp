@@ -1,6 +1,6 @@
 #include "nn/module/erased_modules.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -26,4 +26,4 @@ void ErasedModules::keep(const std::shared_ptr<Module>& module) {
   }
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

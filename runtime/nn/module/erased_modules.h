@@ -5,7 +5,7 @@
 
 #include "halnorm/nn/module.h"  // not declared here: the header makes the class visible
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 /// During its lifetime, modules that are erased or replaced on its thread stay alive, because a
 /// call or a walk further up the stack may use them.
@@ -23,4 +23,4 @@ class ErasedModules {
   std::vector<std::shared_ptr<Module>> kept_;
 };
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

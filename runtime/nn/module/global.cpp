@@ -12,7 +12,7 @@
 /// @file
 /// Modules that become global, and local again.
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -127,4 +127,4 @@ void Module::load(std::istream& stream) {
   load_state_dict(dict);
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

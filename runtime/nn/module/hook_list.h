@@ -8,7 +8,7 @@
 
 #include "halnorm/nn/hooks.h"
 
-namespace halnorm::nn::detail {
+namespace halnorm::HALNORM_ABI::nn::detail {
 
 class HookStore {
  public:
@@ -47,4 +47,4 @@ class HookList : public HookStore {
   std::uint64_t next_id_ = 0;
 };
 
-}  // namespace halnorm::nn::detail
+}  // namespace halnorm::HALNORM_ABI::nn::detail

@@ -2,7 +2,7 @@
 
 #include "nn/module/hook_list.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 void HookHandle::remove() {
   if (const auto store = store_.lock()) {
@@ -11,4 +11,4 @@ void HookHandle::remove() {
   store_.reset();
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

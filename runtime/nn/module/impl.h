@@ -7,7 +7,7 @@
 #include "nn/module/hook_list.h"
 #include "nn/module/registry.h"
 
-namespace halnorm::nn::detail {
+namespace halnorm::HALNORM_ABI::nn::detail {
 
 class SavedForwards;
 
@@ -53,4 +53,4 @@ struct ModuleImpl {
   std::unique_ptr<SavedForwards> saved;  ///< null for a class that keeps no records
 };
 
-}  // namespace halnorm::nn::detail
+}  // namespace halnorm::HALNORM_ABI::nn::detail

@@ -6,7 +6,7 @@
 #include "nn/module/impl.h"
 #include "nn/module/tree.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -225,4 +225,4 @@ std::int64_t Module::parameter_bytes() const {
   return bytes;
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

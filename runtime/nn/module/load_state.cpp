@@ -7,7 +7,7 @@
 #include "halnorm/nn/load_state.h"
 #include "tensor/planned_write.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -108,4 +108,4 @@ void LoadState::commit(const std::string& class_name) {
   halnorm::detail::run_all(writes);
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

@@ -12,7 +12,7 @@
 #include "nn/module/output_copy.h"
 #include "tensor/planned_write.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 using detail::ModuleImpl;
 
@@ -170,4 +170,4 @@ std::shared_ptr<Module> Module::new_instance() const {
   throw Error(name() + ".clone: got a class without new_instance(), wanted one that overrides it");
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

@@ -7,7 +7,7 @@
 #include "nn/module/impl.h"
 #include "nn/module/tree.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 using detail::ModuleImpl;
 
@@ -89,4 +89,4 @@ void ModuleImpl::adopt(Module& child) {
   of_child.has_parent = true;
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

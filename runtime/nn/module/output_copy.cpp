@@ -6,7 +6,7 @@
 #include "halnorm/error.h"
 #include "tensor/overlap.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 using halnorm::detail::to_string;
 
@@ -35,4 +35,4 @@ Tensor copied_into(const Tensor& out, const Tensor& result) {
   return target;
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

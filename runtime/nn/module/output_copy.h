@@ -5,7 +5,7 @@
 /// @file
 /// Writes a result to the caller's tensor, for code that returns a new one.
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 /// The tensor, or a copy of it if writing to `out` would change it.
 Tensor apart_from(const Tensor& out, const Tensor& tensor);
@@ -15,4 +15,4 @@ Tensor apart_from(const Tensor& out, const Tensor& tensor);
 ///         has its shape, dtype and device.
 Tensor copied_into(const Tensor& out, const Tensor& result);
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

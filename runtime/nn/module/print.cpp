@@ -6,7 +6,7 @@
 #include "halnorm/error.h"
 #include "nn/module/tree.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -99,4 +99,4 @@ std::ostream& operator<<(std::ostream& stream, const Module& module) {
 }
 #pragma GCC visibility pop
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

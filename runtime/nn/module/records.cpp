@@ -4,7 +4,7 @@
 #include "nn/batch_norm/forward_records.h"
 #include "nn/module/impl.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 using detail::ModuleImpl;
 
@@ -41,4 +41,4 @@ void Module::set_max_saved_forwards(std::size_t count) {
   }
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

@@ -6,7 +6,7 @@
 #include "nn/module/erased_modules.h"
 #include "nn/module/impl.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 using detail::ModuleImpl;
 
@@ -205,4 +205,4 @@ void Module::unregister_module(std::string_view name) {
   }
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

@@ -17,7 +17,7 @@
 /// @file
 /// The entries of a module, and its rank among modules.
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 /// A number above all that were given out before.
 std::int64_t next_rank() noexcept;
@@ -156,4 +156,4 @@ struct Registry {
   }
 };
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

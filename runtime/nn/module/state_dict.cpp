@@ -10,7 +10,7 @@
 #include "nn/module/impl.h"
 #include "nn/module/tree.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -147,4 +147,4 @@ void Module::load_from_state_dict(LoadState& load, const std::string& prefix) {
 
 void Module::save(std::ostream& stream) const { halnorm::save(state_dict(), stream); }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

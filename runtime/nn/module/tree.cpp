@@ -5,7 +5,7 @@
 #include "nn/module/erased_modules.h"
 #include "nn/module/impl.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 namespace {
 
@@ -64,4 +64,4 @@ Module::~Module() {
   releasing = nullptr;
 }
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn

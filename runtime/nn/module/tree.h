@@ -9,7 +9,7 @@
 
 #include "halnorm/nn/module.h"
 
-namespace halnorm::nn {
+namespace halnorm::HALNORM_ABI::nn {
 
 /// Depth-first walks over a module and all modules below it. A walk has its own stack, because a
 /// tree may be deeper than the thread's stack allows.
@@ -84,4 +84,4 @@ class ModuleTree {
   }
 };
 
-}  // namespace halnorm::nn
+}  // namespace halnorm::HALNORM_ABI::nn
