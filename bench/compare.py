@@ -15,96 +15,60 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from results import programs, tables
-from results.measurements import KEYS, OURS, parse_name
-from results.programs import ROOT, Program
-from run import common_arguments, options_of, parse, select, warn_if_busy
+from results.measurements import KEYS, OURS, suite_shapes
+from results.programs import ROOT, Program, cached
+from run import common_arguments, parse, select, warn_if_busy
 from scipy.stats import gmean
 
 LEAST_CHANGE = 1.02
-SIDES = ("base", "new", "again")  # again: the same program as new
 SAME = ("CMAKE_BUILD_TYPE", "CMAKE_CXX_COMPILER", "HALNORM_TARGETS", "HalideHelpers_DIR")
 
 
-def _git(*words: str) -> str:
-    command = ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(*command: str | Path) -> str:
+    """A command's output, with the tools of .venv; ends the comparison if it fails."""
+    path = f"{ROOT / '.venv/bin'}:{os.environ['PATH']}"
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
+    )
     if done.returncode != 0:
-        sys.exit(f"git {' '.join(words)}: {done.stderr}")
+        words = " ".join(str(word) for word in command)
+        sys.exit(f"{words}\nfailed: {done.stdout[-4000:]}{done.stderr[-4000:]}")
     return done.stdout.strip()
-
-
-def _cached(build: Path, name: str) -> str:
-    """What the build was configured with."""
-    text = (build / "CMakeCache.txt").read_text()
-    found = re.search(rf"^{name}:\w+=(.*)$", text, re.MULTILINE)
-    return found.group(1) if found else ""
-
-
-def _source_of(commit: str, home: Path) -> Path:
-    source, unfinished = home / "source", home / "unfinished"
-    if not source.exists():
-        unfinished.mkdir(parents=True, exist_ok=True)
-        archive = home / "source.tar"
-        _git("archive", f"--output={archive}", commit)
-        subprocess.run(["tar", "-xf", str(archive), "-C", str(unfinished)], check=True)
-        archive.unlink()
-        unfinished.rename(source)
-    return source
 
 
 def build_base(revision: str, build: Path) -> Program:
     """Builds the revision in a folder of its own, for the same targets as this build."""
-    commit = _git("rev-parse", "--verify", f"{revision}^{{commit}}")
+    git = ["git", "-c", f"safe.directory={ROOT}", "-C", ROOT]
+    commit = _run(*git, "rev-parse", "--verify", f"{revision}^{{commit}}")
     home = ROOT / "build/compare" / commit[:12]
-    source, there, tools = _source_of(commit, home), home / "build", ROOT / ".venv/bin"
-    options = {name: _cached(build, name) for name in SAME}
+    source, there = home / "source", home / "build"
+    if not source.exists():
+        # Forced: also if build/ was removed and git still knows the folder.
+        _run(*git, "worktree", "add", "--force", "--detach", source, commit)
+    options = {name: cached(build, name) for name in SAME}
     options |= {f"HALNORM_{name}": "OFF" for name in ("TESTS", "EXAMPLES", "INSTALL")}
     given = [f"-D{name}={value}" for name, value in options.items() if value]
-    configure = [str(tools / "cmake"), "-S", str(source), "-B", str(there), "-G", "Ninja", *given]
-    make = [str(tools / "cmake"), "--build", str(there), "--target", "halnorm_bench"]
     print(f"building {revision} ({commit[:12]})", flush=True)
-    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
-    for command in (configure, make):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        if done.returncode != 0:
-            sys.exit(f"{revision} does not build:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
-    return Program("base", (str(there / "bench/halnorm_bench"),))
+    _run("cmake", "-S", source, "-B", there, "-G", "Ninja", *given)
+    _run("cmake", "--build", there, "--target", "halnorm_bench")
+    return programs.ours(there)
 
 
-def measure(
-    sides: dict[str, Program], selected: dict, arguments: argparse.Namespace
-) -> list[dict[str, object]]:
-    """A row for each case, side and round."""
-    rows = []
-    for turn in range(arguments.rounds):
-        first = turn % len(SIDES)
-        for count, (shape, pattern) in enumerate(selected.items(), 1):
-            where = f"round {turn + 1}/{arguments.rounds}, shape {count}/{len(selected)}"
-            print(f"{where}: {shape.name}", flush=True)
-            # The floor is left out: both sides move the same memory.
-            options = options_of(shape, f"{pattern}.*/{OURS}", arguments)
-            for side in SIDES[first:] + SIDES[:first]:
-                for entry in sides[side].measure(options, arguments.min_time)["benchmarks"]:
-                    sample = {"side": side, "round": turn, "ns": entry["best_ns"]}
-                    rows.append(parse_name(entry["name"]) | sample)
-    return rows
-
-
-def changes(rows: list[dict[str, object]]) -> pd.DataFrame:
+def changes(samples: pd.DataFrame) -> pd.DataFrame:
     """For each case that all sides have: times, the ratio base / new, above 1 if we are faster, and
     the noise: the largest ratio of ours to ours, either way."""
-    frame = pd.DataFrame(rows).pivot(index=[*KEYS, "round"], columns="side", values="ns").dropna()
+    frame = samples.pivot(index=[*KEYS, "round"], columns="program", values="ns").dropna()
     frame["ratio"] = frame["base"] / frame["new"]
     frame["noise"] = np.exp(np.abs(np.log(frame["again"] / frame["new"])))
-    cases = frame.groupby(KEYS)
+    cases = frame.groupby(KEYS, observed=True)
     result = cases[["base", "new", "ratio"]].median()
     result["low"], result["high"] = cases["ratio"].min(), cases["ratio"].max()
     result["noise"] = cases["noise"].max()
@@ -148,13 +112,15 @@ def main() -> None:
     )
     parser.add_argument("--compare", metavar="BASE", required=True, help="a git revision")
     arguments = parse(parser, 6)
-    ours = programs.ours(arguments.build_dir)
+    new = programs.ours(arguments.build_dir)
     base = build_base(arguments.compare, arguments.build_dir)
-    known = {shape.name for shape in base.shapes()}
-    selected = select([shape for shape in ours.shapes() if shape.name in known], arguments)
+    selected = select(suite_shapes(), arguments)
     warn_if_busy()
-    rows = measure({"base": base, "new": ours, "again": ours}, selected, arguments)
-    sys.exit(report(changes(rows)))
+    # The floor is left out: both sides move the same memory.
+    patterns = {shape: f"{pattern}.*/{OURS}" for shape, pattern in selected.items()}
+    sides = [replace(base, name="base"), replace(new, name="new"), replace(new, name="again")]
+    results = programs.run_rounds(sides, patterns, arguments, turning=True)
+    sys.exit(report(changes(results.samples())))
 
 
 if __name__ == "__main__":

@@ -4,54 +4,64 @@
 #
 #   bench/gpu_report.sh [cuda:0|opencl:0] [--quick]
 #
-# PYTHON names a python that has torch; cuDNN is taken from its packages, or from CUDNN and CUDA,
-# folders that hold include and lib.
+# --quick: shapes that a slow device can do. PYTHON names a python that has torch; cuDNN is taken
+# from its packages, or from CUDNN and CUDA, folders that hold include and lib.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 device=${1:-cuda:0}
-quick=${2-}
 preset=cuda
 [[ $device == cuda* ]] || preset=opencl
-out=build/$preset/bench/device
+out=build/$preset/bench
 python=${PYTHON:-python3}
+shapes=$(sed '1d; s/,.*//' bench/suite/shapes.csv | paste -sd ,)
+[[ ${2-} != --quick ]] || shapes=20x100,128x1024,4096x256,8x512x64,64x512x7,16x128x784,64x3x4096
 
 # The folder of a package of NVIDIA's, as pip installs it.
 package() {
   "$python" -c "import nvidia; print(list(nvidia.__path__)[0] + '/$1')" 2>/dev/null
 }
 
+measure() {
+  local name=$1
+  shift
+  echo "measure $name"
+  "$@" "--shape=$shapes" --dtypes=f32,f16,bf16 --threads=1 --benchmark_repetitions=7 \
+    --benchmark_min_time=0.01 --benchmark_filter='^(train|infer|backward)/' \
+    "--benchmark_out=$out/$name.json"
+  figures+=("$out/$name.json")
+}
+
 bench_cudnn() {
   local cudnn=${CUDNN:-$(package cudnn)} cuda=${CUDA:-$(package cu13)}
   [[ -d $cudnn/include && -d $cuda/include ]] || { echo "no cuDNN found: see CUDNN" && return 0; }
-  "${CXX:-g++}" -std=c++20 -O2 -Wno-deprecated-declarations -isystem "$cudnn/include" \
-    -isystem "$cuda/include" bench/device/cudnn_bench.cpp -o "$out/cudnn_bench" \
-    -L"$cudnn/lib" -L"$cuda/lib" -l:libcudnn.so.9 -l:libcudnn_ops.so.9 -l:libcudart.so.13 \
-    "-Wl,-rpath,$cudnn/lib:$cuda/lib"
-  echo "measure cuDNN"
-  "$out/cudnn_bench" ${quick:+"$quick"} | tee "$out/cudnn.jsonl"
-  figures+=("$out/cudnn.jsonl")
+  "${CXX:-g++}" -std=c++20 -O2 -fopenmp -Wno-deprecated-declarations -Iinclude \
+    -isystem "$cudnn/include" -isystem "$cuda/include" bench/device/cudnn_bench.cpp \
+    -o "$out/cudnn_bench" "$out/libhalnorm_bench_suite.a" "build/$preset/runtime/libhalnorm.a" \
+    "build/$preset/generators/libhalnorm_kernels.a" -lbenchmark -ldl -L"$cudnn/lib" -L"$cuda/lib" \
+    -l:libcudnn.so.9 -l:libcudnn_ops.so.9 -l:libcudart.so.13 "-Wl,-rpath,$cudnn/lib:$cuda/lib"
+  measure cudnn "$out/cudnn_bench"
 }
 
 bench_torch() {
   "$python" -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null ||
     { echo "$python has no torch that sees a GPU: see PYTHON" && return 0; }
   echo "measure PyTorch"
-  "$python" bench/peers/torch_device_peer.py --device "$device" <"$out/halnorm.jsonl" |
-    tee "$out/torch.jsonl"
-  figures+=("$out/torch.jsonl")
+  "$python" bench/peers/torch_device_peer.py --device "$device" <"$out/halnorm.json" \
+    >"$out/torch.json"
+  figures+=("$out/torch.json")
 }
 
-./dev build --target "$preset" halnorm_device_tests halnorm_device_bench
+./dev build --target "$preset" halnorm_device_tests halnorm_bench
 ./dev test --target "$preset"
-echo "measure $device"
-"$out/halnorm_device_bench" "$device" ${quick:+"$quick"} | tee "$out/halnorm.jsonl"
-figures=("$out/halnorm.jsonl")
+figures=()
+measure halnorm "$out/halnorm_bench" "--device=$device"
 if [[ $device == cuda* ]]; then
   bench_cudnn
   bench_torch
 fi
 name=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1 || true)
-.venv/bin/python bench/device/report.py --title "${name:-$device}" "${figures[@]}" >"$out/gpu.md"
+PYTHONPATH=bench .venv/bin/python bench/device/report.py --title "${name:-$device}" \
+  "${figures[@]}" >"$out/gpu.md"
 [[ $device != cuda* ]] || cp "$out/gpu.md" docs/benchmarks/gpu.md
 echo "$out/gpu.md has the figures"

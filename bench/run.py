@@ -12,12 +12,12 @@ import json
 import os
 import re
 import sys
-import time
 from pathlib import Path
 
+import pandas as pd
 from results import growth, page, programs, tables
-from results.measurements import DTYPE_BYTES, LAYOUTS, OPERATIONS, Measurements, Shape
-from results.programs import PEERS, ROOT, Program
+from results.measurements import DTYPE_BYTES, LAYOUTS, OPERATIONS, Measurements, Shape, suite_shapes
+from results.programs import PEERS, ROOT
 
 BUFFERS = {"plain": 3, "split": 3, "fused": 5}  # tensors of the shape's size that a program holds
 BUSY_LOAD = 0.5  # runnable threads of others, beside which several threads cannot be measured
@@ -39,11 +39,9 @@ def list_of(*known: str) -> object:
 
 def shape_of(text: str) -> Shape:
     """N,C or N,C,L."""
-    words = text.split(",")
-    if len(words) not in (2, 3) or not all(word.isdigit() and int(word) > 0 for word in words):
+    if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*){1,2}", text):
         raise argparse.ArgumentTypeError(f"'{text}' is not N,C or N,C,L")
-    n, c, length = (int(word) for word in [*words, "1"][:3])
-    return Shape("x".join(words), n, c, length, len(words), True, "asked for")
+    return Shape(text.replace(",", "x"))
 
 
 def common_arguments(rounds: str) -> argparse.ArgumentParser:
@@ -113,37 +111,11 @@ def select(shapes: list[Shape], arguments: argparse.Namespace) -> dict[Shape, st
     return selected
 
 
-def options_of(shape: Shape, pattern: str, arguments: argparse.Namespace) -> list[str]:
-    options = [f"--shape={shape.name}", f"--benchmark_filter={pattern}"]
-    if arguments.threads:
-        options.append(f"--threads={arguments.threads}")
-    return [*options, f"--dtypes={','.join(arguments.dtypes)}"]
-
-
 def warn_if_busy() -> None:
     load = os.getloadavg()[0]
     if load > BUSY_LOAD:
         print(f"warning: the load is {load:.1f} before the start; figures with several threads")
         print("are worth little on a busy machine, those of peers that spin least of all")
-
-
-def run_rounds(
-    running: list[Program], selected: dict[Shape, str], arguments: argparse.Namespace
-) -> Measurements:
-    results = Measurements(list(selected))
-    started = time.monotonic()
-    for turn in range(1, arguments.rounds + 1):
-        for count, (shape, pattern) in enumerate(selected.items(), 1):
-            where = f"round {turn}/{arguments.rounds}, shape {count}/{len(selected)}"
-            print(f"[{time.monotonic() - started:4.0f} s] {where}: {shape.name}", flush=True)
-            options = options_of(shape, pattern, arguments)
-            for program in running:
-                output = program.measure(options, arguments.min_time)
-                results.context |= output.get("context", {})
-                for entry in output["benchmarks"]:
-                    results.add(entry["name"], entry["best_ns"], entry.get("label", ""))
-    print(f"[{time.monotonic() - started:4.0f} s] done\n")
-    return results
 
 
 def measure_calls(results: Measurements, arguments: argparse.Namespace) -> None:
@@ -167,7 +139,7 @@ def write_json(path: Path, results: Measurements) -> None:
 
 
 def write_report(
-    results: Measurements, arguments: argparse.Namespace, grown: growth.Growth | None
+    results: Measurements, arguments: argparse.Namespace, grown: pd.DataFrame | None
 ) -> None:
     program = programs.ours(arguments.build_dir)
     ceilings = growth.measure_ceilings(program, results, arguments)
@@ -177,7 +149,7 @@ def write_report(
     large = [shape for shape in results.shapes if shape.tensor_bytes("f32") >= BEYOND_CACHE]
     narrow = Measurements([])
     if large:
-        narrow = run_rounds([program], select(large, every_dtype), every_dtype)
+        narrow = programs.run_rounds([program], select(large, every_dtype), every_dtype)
     command = " ".join(["./dev bench", *words])
     report = page.Report(results, command, ceilings, grown, narrow)
     for path in page.write(report, arguments.report):
@@ -190,14 +162,14 @@ def main() -> None:
     if not program.found:
         sys.exit(f"not built: {program.command[0]}")
     running = [program, *programs.present_peers(arguments.build_dir, arguments.peers)]
-    selected = select(program.shapes(), arguments)
+    selected = select(suite_shapes(), arguments)
     warn_if_busy()
-    results = run_rounds(running, selected, arguments)
+    results = programs.run_rounds(running, selected, arguments)
     measure_calls(results, arguments)
     print(tables.text(results))
     write_json(arguments.json or arguments.build_dir / "bench/results.json", results)
     grown = growth.measure(program, arguments) if arguments.growth else None
-    if grown:
+    if grown is not None:
         print(tables.growth(grown))
     if arguments.report:
         write_report(results, arguments, grown)

@@ -16,8 +16,7 @@ import re
 import time
 from pathlib import Path
 
-from results import programs
-from results.measurements import Shape
+from results.measurements import Shape, suite_shapes
 from results.programs import ROOT
 from run import warn_if_busy
 from tuning import file
@@ -151,7 +150,7 @@ def main() -> None:
     if not kernels:
         raise SystemExit("no kernel of the build, and of bench/tuning/space.json, is meant")
     warn_if_busy()
-    shapes = programs.ours(arguments.build_dir).shapes()
+    shapes = suite_shapes()
     until = time.monotonic() + arguments.budget
     for index, kernel in enumerate(kernels):
         left = max(0.0, until - time.monotonic()) / (len(kernels) - index)

@@ -1,4 +1,4 @@
-"""Writes the figures of bench/device/device_bench.cpp, and of peers, as a page in Markdown."""
+"""Writes the figures of the programs that measured a device, ours and the peers, as a page."""
 
 from __future__ import annotations
 
@@ -7,39 +7,38 @@ import json
 from pathlib import Path
 
 import pandas as pd
+from results import tables
+from results.measurements import FLOOR, OPERATIONS, Measurements, suite_shapes
 from scipy.stats import gmean
-from tabulate import tabulate
 
-# Bytes that an operation has to move, in those of x: what it reads and what it writes. Training
-# reads x twice, backward x and dy.
-MOVED = {"copy": 2, "train": 3, "infer": 2, "backward": 5}
-OPERATIONS = ("train", "infer", "backward")
-PEERS = {"cudnn": "cuDNN", "persistent": "cuDNN, persistent", "torch": "PyTorch's own"}
+PEERS = {
+    "times the better of cuDNN's two modes": ["cudnn", "persistent"],
+    "times PyTorch's own": ["torch"],
+}
 LARGE = 64e6
 
 
-def read(paths: list[Path]) -> pd.DataFrame:
-    """Our rows in the order of the files, with the share of the speed at which the device copies a
-    tensor of this size, and each peer's time."""
-    lines = [line for path in paths for line in path.read_text().splitlines()]
-    rows = pd.DataFrame([json.loads(line) for line in lines if line.startswith("{")])
-    rows["shape"] += " " + rows["layout"]
-    rows["text"] = [f"{r.us:.1f} ({r.least:.1f} to {r.most:.1f})" for r in rows.itertuples()]
-    case = ["shape", "dtype", "operation"]
-    ours = rows[rows["peer"] == "halnorm"].drop(columns="peer")
-    copies = ours[ours["operation"] == "copy"].set_index(["shape", "dtype"])["us"] / MOVED["copy"]
-    ours = ours.join(copies.rename("copy"), on=["shape", "dtype"])
-    ours["of copy"] = ours["copy"] * ours["operation"].map(MOVED) / ours["us"]
-    for peer, own in rows[rows["peer"].isin(PEERS)].groupby("peer"):
-        times = own.set_index(case)[["us", "text"]].add_prefix(f"{peer} ")
-        ours = ours.join(times, on=case)
-    return ours[ours["operation"] != "copy"]
+def read(paths: list[Path]) -> Measurements:
+    """A round for each run of a case."""
+    results = Measurements(suite_shapes())
+    for run in (run for path in paths for run in json.loads(path.read_text())["benchmarks"]):
+        if run["run_type"] != "iteration" or run["real_time"] == 0:
+            continue  # a peer does not take every shape
+        name, ns = run["name"], run["real_time"]
+        if "/copy/" not in name:
+            results.add(name, ns)
+            continue
+        # The floor is a copy of as many bytes: it has moved two tensors.
+        for operation in ("train", "infer", "backward"):
+            case = name.replace("infer", operation).replace("copy", FLOOR)
+            results.add(case, ns * OPERATIONS[operation].tensors / 2)
+    return results
 
 
-def times_faster(rows: pd.DataFrame, peers: tuple[str, ...]) -> str:
+def times_faster(cases: pd.DataFrame, peers: list[str]) -> str:
     """The geometric mean, the least, and where we are slower by more than a twentieth."""
-    known = [f"{peer} us" for peer in peers if f"{peer} us" in rows]
-    ratios = (rows[known].min(axis=1) / rows["us"]).dropna() if known else []
+    known = [f"x {peer}" for peer in peers if f"x {peer}" in cases]
+    ratios = cases[known].min(axis=1).dropna() if known else []
     if not len(ratios):
         return "-"
     slower = int((ratios < 1 / 1.05).sum())
@@ -47,24 +46,17 @@ def times_faster(rows: pd.DataFrame, peers: tuple[str, ...]) -> str:
     return f"{gmean(ratios):.2f} ({range_}), slower in {slower} of {len(ratios)}"
 
 
-def summary(rows: pd.DataFrame) -> str:
-    header = ["", f"of the copy, from {LARGE / 1e6:.0f} MB on"]
-    header += ["times the better of cuDNN's two modes", "times PyTorch's own"]
-    lines = []
-    for (dtype, operation), own in rows.groupby(["dtype", "operation"], sort=False):
-        large = own.loc[own["bytes"] >= LARGE, "of copy"]
+def summary(results: Measurements) -> str:
+    cases = results.cases().xs("median", axis=1, level=1)
+    rows = []
+    for (dtype, operation), own in cases.groupby(["dtype", "operation"], observed=True):
+        sizes = {shape.name: shape.tensor_bytes(dtype) for shape in results.shapes}
+        names = own.index.get_level_values("shape").astype(str)
+        large = own.loc[names.map(sizes) >= LARGE, "of floor"]
         share = f"{gmean(large):.2f} ({large.min():.2f} at the least)" if len(large) else "-"
-        cells = [times_faster(own, peers) for peers in (("cudnn", "persistent"), ("torch",))]
-        lines.append([f"{operation}, {dtype}", share, *cells])
-    return tabulate(lines, header, "github", disable_numparse=True)
-
-
-def table(rows: pd.DataFrame) -> str:
-    rows = rows.assign(**{"of copy": rows["of copy"].map("{:.2f}".format)})
-    shown = {"shape": "shape", "text": "halnorm", "of copy": "of copy"}
-    shown |= {f"{peer} text": name for peer, name in PEERS.items() if f"{peer} text" in rows}
-    lines = rows[list(shown)].fillna("-").to_numpy().tolist()
-    return tabulate(lines, list(shown.values()), "github", disable_numparse=True)
+        row = {"": f"{operation}, {dtype}", f"of floor, from {LARGE / 1e6:.0f} MB on": share}
+        rows.append(row | {title: times_faster(own, peers) for title, peers in PEERS.items()})
+    return tables.table(pd.DataFrame(rows), markdown=True)
 
 
 def main() -> None:
@@ -72,13 +64,10 @@ def main() -> None:
     parser.add_argument("--title", default="GPU")
     parser.add_argument("figures", type=Path, nargs="+")
     options = parser.parse_args()
-    rows = read(options.figures)
+    results = read(options.figures)
     print(f"# {options.title}\n")
     print((Path(__file__).parent / "page.md").read_text())
-    print(f"{summary(rows)}\n\n## Every shape\n")
-    print("Microseconds a call: the median of seven runs, the least and the most.")
-    for (dtype, operation), own in rows.groupby(["dtype", "operation"], sort=False):
-        print(f"\n### {operation}, {dtype}\n\n{table(own)}")
+    print(f"{summary(results)}\n## Every shape\n\n{tables.groups(results, markdown=True)}")
 
 
 if __name__ == "__main__":

@@ -61,19 +61,16 @@ struct Peer {
 };
 
 dnnl::batch_normalization_forward::primitive_desc forward_description(const Peer& peer,
-                                                                      Operation operation) {
-  auto kind = prop_kind::forward_training;
+                                                                      bool infer) {
+  const auto kind = infer ? prop_kind::forward_inference : prop_kind::forward_training;
   auto flags = normalization_flags::use_scale_shift;
-  if (operation == Operation::Infer) {
-    kind = prop_kind::forward_inference;
-    flags = flags | normalization_flags::use_global_stats;
-  }
+  if (infer) flags = flags | normalization_flags::use_global_stats;
   return {{kind, peer.data, static_cast<float>(eps), flags}, peer.engine};
 }
 
 void run_forward(benchmark::State& state, const Case& item, Problem& problem, Peer& peer) {
-  const auto description = forward_description(peer, item.info.operation);
-  const bool infer = item.info.operation == Operation::Infer;
+  const bool infer = item.info.name == "infer";
+  const auto description = forward_description(peer, infer);
   peer.arguments = {
       {DNNL_ARG_SRC, peer.tensor(problem.x)},
       {DNNL_ARG_DST, peer.tensor(problem.out)},
@@ -82,17 +79,14 @@ void run_forward(benchmark::State& state, const Case& item, Problem& problem, Pe
       {DNNL_ARG_VARIANCE, peer.channels(infer ? problem.running_var : peer.variance)}};
   const dnnl::batch_normalization_forward primitive(description);
   peer.run(primitive);
-  if (infer) {
-    problem.verify_infer(item.layout, tolerance_of(item.dtype));
-  } else {
-    problem.verify_train(item.layout, tolerance_of(item.dtype));
-  }
+  const Check check{item.layout, tolerance_of(item.dtype)};
+  infer ? problem.verify_infer(check) : problem.verify_train(check);
   measure(state, [&] { peer.run(primitive); });
   state.SetLabel(description.impl_info_str());
 }
 
 void run_backward(benchmark::State& state, const Case& item, Problem& problem, Peer& peer) {
-  const auto forward = forward_description(peer, Operation::Train);
+  const auto forward = forward_description(peer, false);
   peer.arguments = {{DNNL_ARG_SRC, peer.tensor(problem.x)},
                     {DNNL_ARG_DST, peer.tensor(problem.out)},
                     {DNNL_ARG_SCALE_SHIFT, peer.channels(peer.scale_shift)},
@@ -110,11 +104,10 @@ void run_backward(benchmark::State& state, const Case& item, Problem& problem, P
                          {DNNL_ARG_DIFF_SCALE_SHIFT, peer.channels(peer.diff_scale_shift)}});
   const dnnl::batch_normalization_backward primitive(description);
   peer.run(primitive);
-  const auto row = [&](std::int64_t i) {
-    return peer.diff_scale_shift.narrow(0, i, 1).to_vector<double>();
-  };
-  problem.verify_gradients(item.layout, row(0), row(1), tolerance_of(item.dtype));
-  problem.verify_dx(item.layout, tolerance_of(item.dtype));
+  const Check check{item.layout, tolerance_of(item.dtype)};
+  const Tensor& gradients = peer.diff_scale_shift;
+  problem.verify_gradients(check, gradients.narrow(0, 0, 1), gradients.narrow(0, 1, 1));
+  problem.verify_dx(check);
   measure(state, [&] { peer.run(primitive); });
   state.SetLabel(description.impl_info_str());
 }
@@ -123,11 +116,8 @@ void run_onednn(benchmark::State& state, const Case& item, Problem& problem) {
   omp_set_num_threads(item.threads);
   problem.spoil();
   Peer peer(problem, item);
-  if (item.info.operation == Operation::Backward) {
-    run_backward(state, item, problem, peer);
-  } else {
-    run_forward(state, item, problem, peer);
-  }
+  const auto run = item.info.name == "backward" ? run_backward : run_forward;
+  run(state, item, problem, peer);
 }
 
 }  // namespace
@@ -139,9 +129,10 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("onednn_version", std::to_string(version->major) + "." +
                                                     std::to_string(version->minor) + "." +
                                                     std::to_string(version->patch));
-  const auto has = [](const OperationInfo& info, halnorm::DType dtype) {
-    const bool bf16 = dtype == halnorm::DType::BFloat16 && __builtin_cpu_supports("avx512bw") != 0;
-    return info.operation <= Operation::Backward && (bf16 || dtype == halnorm::DType::Float32);
+  const auto has = [](const Case& item) {
+    const bool bf16 =
+        item.dtype == halnorm::DType::BFloat16 && __builtin_cpu_supports("avx512bw") != 0;
+    return item.info.group == "plain" && (bf16 || item.dtype == halnorm::DType::Float32);
   };
   return run_program(argc, argv, {{"onednn", run_onednn, has}});
 }

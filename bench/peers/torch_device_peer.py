@@ -1,49 +1,35 @@
-"""PyTorch's batch normalization on a GPU, by its own kernels, on the same shapes: lines like those
-of bench/device/device_bench.cpp. cuDNN, which it may use instead, is measured without it."""
+"""PyTorch's batch normalization on a GPU, by its own kernels, on the cases that our program has
+measured: runs like those of its JSON. cuDNN, which it may use instead, is measured without it."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
-import time
 from collections.abc import Callable
 
 import torch
 from torch.nn import functional
+from torch.utils.benchmark import Timer
 
 EPS = 1e-5
 RUNS = 7
 SECONDS_PER_RUN = 0.01
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 
 
-def wait(device: str) -> None:
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
+def times(call: Callable[[], object]) -> list[float]:
+    """Nanoseconds a call in each run; the timer waits for the device before and after one."""
+    timer = Timer("call()", globals={"call": call})
+    timer.timeit(3)
+    count = min(max(int(SECONDS_PER_RUN / timer.timeit(3).mean), 1), 10000)
+    return [timer.timeit(count).mean * 1e9 for _ in range(RUNS)]
 
 
-def seconds_of(call: Callable[[], object], count: int, device: str) -> float:
-    wait(device)
-    start = time.perf_counter()
-    for _ in range(count):
-        call()
-    wait(device)
-    return time.perf_counter() - start
-
-
-def times(call: Callable[[], object], device: str) -> list[float]:
-    seconds_of(call, 3, device)
-    count = min(max(int(SECONDS_PER_RUN / (seconds_of(call, 3, device) / 3)), 1), 10000)
-    return sorted(seconds_of(call, count, device) / count * 1e6 for _ in range(RUNS))
-
-
-def batch(shape: tuple[int, ...], layout: str, dtype: torch.dtype, device: str) -> torch.Tensor:
-    x = torch.randn(shape, dtype=torch.float32, device=device).to(dtype)
-    if len(shape) == 2:
-        return x
-    if layout == "ncl":
+def batch(shape: str, layout: str, dtype: torch.dtype, device: str) -> torch.Tensor:
+    extents = [int(extent) for extent in shape.split("x")]
+    x = torch.randn(extents, dtype=torch.float32, device=device).to(dtype)
+    if len(extents) == 2 or layout == "ncl":
         return x
     # Three axes have no channels-last format of their own.
     return x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
@@ -53,12 +39,9 @@ def calls(x: torch.Tensor) -> dict[str, Callable[[], object]]:
     channels = x.shape[1]
     weight, bias = (torch.randn(channels, device=x.device) for _ in range(2))
     mean, var = torch.zeros(channels, device=x.device), torch.ones(channels, device=x.device)
-    given = x.detach().requires_grad_(True)
-    scale = weight.detach().requires_grad_(True)
-    shift = bias.detach().requires_grad_(True)
-    y = functional.batch_norm(given, None, None, scale, shift, True, 0.1, EPS)
+    inputs = [tensor.detach().requires_grad_(True) for tensor in (x, weight, bias)]
+    y = functional.batch_norm(inputs[0], None, None, *inputs[1:], True, 0.1, EPS)
     dy = torch.randn_like(y)
-    inputs = (given, scale, shift)
     return {
         "train": lambda: functional.batch_norm(x, None, None, weight, bias, True, 0.1, EPS),
         "infer": lambda: functional.batch_norm(x, mean, var, weight, bias, False, 0.1, EPS),
@@ -66,26 +49,23 @@ def calls(x: torch.Tensor) -> dict[str, Callable[[], object]]:
     }
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda:0")
     options = parser.parse_args()
-    for line in sys.stdin:
-        case = json.loads(line)
-        if case["operation"] != "train":
+    runs = []
+    names = dict.fromkeys(run["name"] for run in json.load(sys.stdin)["benchmarks"])
+    for name in names:
+        operation, layout, dtype, shape, threads, series = name.split("/")[:6]
+        if operation != "train" or series != "halnorm":
             continue
-        shape = tuple(int(extent) for extent in case["shape"].split("x"))
-        x = batch(shape, case["layout"], DTYPES[case["dtype"]], options.device)
         with torch.backends.cudnn.flags(enabled=False):
-            for operation, call in calls(x).items():
-                all_times = times(call, options.device)
-                row = {key: case[key] for key in ("shape", "layout", "dtype", "bytes")}
-                row |= {"peer": "torch", "operation": operation}
-                row |= {"us": statistics.median(all_times)}
-                row |= {"least": all_times[0], "most": all_times[-1]}
-                print(json.dumps(row), flush=True)
-    return 0
+            for kind, call in calls(batch(shape, layout, DTYPES[dtype], options.device)).items():
+                case = f"{kind}/{layout}/{dtype}/{shape}/{threads}/torch"
+                row = {"name": case, "run_type": "iteration"}
+                runs += [row | {"real_time": time} for time in times(call)]
+    json.dump({"benchmarks": runs}, sys.stdout)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -14,12 +14,12 @@ from scipy.stats import gmean
 mpl.use("svg")
 from matplotlib import pyplot
 from matplotlib.figure import Figure
-from results.growth import AXES, Growth
-from results.measurements import DTYPE_BYTES, OPERATIONS, OURS, Measurements
+from results.growth import AXES
+from results.measurements import DTYPE_BYTES, FLOOR, OPERATIONS, OURS, Measurements
 
 COLORS = dict(zip(OPERATIONS, mpl.color_sequences["tab10"], strict=True))
 MARKERS = {"ncl": "o", "nlc": "s"}
-LINES = {"ncl": "-", "nlc": "--", "any": ":"}
+LINES = {"ncl": "-", "nlc": "--"}
 SHIFT = {"ncl": 1 / 1.04, "nlc": 1.04}  # moves the layouts apart, whose intensity is equal
 
 
@@ -113,17 +113,20 @@ def heat_map(results: Measurements, path: Path) -> None:
         picture.convert("RGB").quantize(64).save(path, optimize=True)
 
 
-def growth(grown: Growth, path: Path) -> None:
+def growth(grown: pd.DataFrame, path: Path) -> None:
     figure, panels = pyplot.subplots(
         1, len(AXES), figsize=(11, 4), sharey=True, layout="constrained"
     )
     for name, axis in zip(AXES, panels, strict=True):
-        own = grown.times[grown.times["axis"] == name]
-        for (operation, layout), curve in own.groupby(["operation", "layout"], sort=False):
-            end = "floor" if layout == "any" else layout.upper()
-            label = f"{OPERATIONS[operation].title}, {end}"
-            style = {"linestyle": LINES[layout], "color": COLORS[operation], "linewidth": 1}
-            axis.plot(curve["bytes"], curve["ns"] / 1e3, label=label, **style)
+        own = grown[grown["axis"] == name]
+        for (operation, layout), curve in own.groupby(["operation", "layout"], observed=True):
+            title = OPERATIONS[operation].title
+            style = {"color": COLORS[operation], "linewidth": 1}
+            line = {"label": f"{title}, {layout.upper()}", "linestyle": LINES[layout]}
+            axis.plot(curve["bytes"], curve[OURS] / 1e3, **style, **line)
+            if layout == "nlc":  # the floor is one for both
+                line = {"label": f"{title}, floor", "linestyle": ":"}
+                axis.plot(curve["bytes"], curve[FLOOR] / 1e3, **style, **line)
         axis.set(xscale="log", yscale="log", xlabel="bytes of a tensor")
         axis.minorticks_off()
         axis.set_title(f"{name} grows, the others are 16", fontsize=10)

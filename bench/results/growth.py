@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections.abc import Iterator
 
 import pandas as pd
-from results.measurements import FLOOR, Measurements, parse_name
-from results.programs import Program
+from results.measurements import FLOOR, OURS, Measurements, Shape
+from results.programs import Program, run_rounds
 
 BUFFERS = 3  # tensors of the shape's size that the program holds
-ELEMENT_BYTES = 4  # float32
 FIXED = 16  # the two extents that stay; the third grows from 1: 1 KB
 STEP = 4
 LARGEST = 1 << 30  # bytes of a tensor
@@ -23,47 +21,31 @@ MEMORY_FACTOR = 4
 PLAIN = "^(train|infer|backward)/"
 
 
-class Growth:
-    """Fastest times while one extent grows, on all cores; the floor has the layout "any"."""
-
-    def __init__(self, rows: list[dict[str, object]]) -> None:
-        keys = ["operation", "layout", "axis", "bytes"]
-        self.times = pd.DataFrame(rows).groupby(keys, as_index=False, sort=False)["ns"].min()
-
-    def of_floor(self) -> pd.DataFrame:
-        floor = self.times[self.times["layout"] == "any"].drop(columns="layout")
-        ours = self.times[self.times["layout"] != "any"]
-        keys = ["operation", "axis", "bytes"]
-        merged = ours.merge(floor.rename(columns={"ns": "floor"}), on=keys)
-        merged["of floor"] = merged["floor"] / merged["ns"]
-        return merged
-
-
-def extents(axis: str, memory_limit: float) -> Iterator[tuple[str, int]]:
-    """The shapes in which this axis grows, each with the bytes of a tensor."""
+def shapes_of(axis: str, memory_limit: float) -> Iterator[Shape]:
+    """The shapes in which this axis grows."""
     extent = 1
     while True:
-        n, c, length = (extent if name == axis else FIXED for name in AXES)
-        size = n * c * length * ELEMENT_BYTES
+        shape = Shape("x".join(str(extent if name == axis else FIXED) for name in AXES))
+        size = shape.tensor_bytes("f32")
         if size > LARGEST or BUFFERS * size > memory_limit * 1e9:
             return
-        yield f"{n}x{c}x{length}", size
+        yield shape
         extent *= STEP
 
 
-def measure(program: Program, arguments: argparse.Namespace) -> Growth:
-    rows: list[dict[str, object]] = []
-    started = time.monotonic()
-    for turn in range(1, arguments.rounds + 1):
-        for axis in AXES:
-            print(f"[{time.monotonic() - started:4.0f} s] growth {turn}, {axis}", flush=True)
-            for shape, size in extents(axis, arguments.memory_limit):
-                options = [f"--shape={shape}", f"--benchmark_filter={PLAIN}"]
-                options.append(f"--threads={os.cpu_count()}")
-                for entry in program.measure(options, arguments.min_time)["benchmarks"]:
-                    case = parse_name(entry["name"])
-                    rows.append(case | {"axis": axis, "bytes": size, "ns": entry["best_ns"]})
-    return Growth(rows)
+def measure(program: Program, arguments: argparse.Namespace) -> pd.DataFrame:
+    """Fastest times in ns while one extent grows, on all cores, and those of the floor."""
+    axes = {axis: list(shapes_of(axis, arguments.memory_limit)) for axis in AXES}
+    selected = {shape: PLAIN for shapes in axes.values() for shape in shapes}
+    options = {**vars(arguments), "dtypes": ["f32"], "threads": str(os.cpu_count())}
+    results = run_rounds([program], selected, argparse.Namespace(**options))
+    fastest = results.cases().xs("min", axis=1, level=1)[[OURS, FLOOR]].reset_index()
+    rows = pd.DataFrame(
+        {"axis": axis, "shape": shape.name, "bytes": shape.tensor_bytes("f32")}
+        for axis, shapes in axes.items()
+        for shape in shapes
+    )
+    return rows.merge(fastest, on="shape")
 
 
 def _ceiling_sizes(results: Measurements, threads: int) -> dict[str, int]:
@@ -84,7 +66,8 @@ def measure_ceilings(
     rows = []
     for threads in sorted(results.samples()["threads"].unique()):
         for place, size in _ceiling_sizes(results, int(threads)).items():
-            options = [f"--shape={size // ELEMENT_BYTES // FIXED}x{FIXED}", f"--threads={threads}"]
+            rows_of_floats = size // (4 * FIXED)
+            options = [f"--shape={rows_of_floats}x{FIXED}", f"--threads={threads}"]
             options.append(f"--benchmark_filter=^infer/any/.*/{FLOOR}")
             runs = [
                 program.measure(options, arguments.min_time)["benchmarks"][0]["best_ns"]

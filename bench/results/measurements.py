@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from scipy.stats import gmean
@@ -43,22 +46,28 @@ HALVES = {
 
 @dataclass(frozen=True)
 class Shape:
-    """One shape of the suite, as `halnorm_bench --shapes` prints it."""
+    """NxC or NxCxL; (N, C) is measured as channels-last only."""
 
     name: str
-    n: int
-    c: int
-    l: int  # noqa: E741  the project's own name for the axis
-    rank: int
-    quick: bool
-    reason: str
+    quick: bool = True  # part of the short run
+    reason: str = "asked for"
+
+    @property
+    def extents(self) -> list[int]:
+        return [int(extent) for extent in self.name.split("x")]
 
     def tensor_bytes(self, dtype: str) -> int:
-        return DTYPE_BYTES[dtype] * self.n * self.c * self.l
+        return DTYPE_BYTES[dtype] * math.prod(self.extents)
 
     @property
     def layouts(self) -> tuple[str, ...]:
-        return LAYOUTS if self.rank == 3 else ("nlc",)
+        return LAYOUTS if len(self.extents) == 3 else ("nlc",)
+
+
+def suite_shapes() -> list[Shape]:
+    """The shapes of the suite, small to large within each kind."""
+    rows = pd.read_csv(Path(__file__).parents[1] / "suite/shapes.csv")
+    return [Shape(*row) for row in rows.itertuples(index=False)]
 
 
 def parse_name(name: str) -> dict[str, object]:
@@ -83,12 +92,20 @@ class Measurements:
         self.calls: dict[str, list[float]] = {}
         self._samples: list[dict[str, object]] = []
 
-    def add(self, name: str, best_ns: float, label: str = "") -> None:
-        self._samples.append(parse_name(name) | {"ns": best_ns, "label": label})
+    def add_all(self, program: str, output: dict[str, Any]) -> None:
+        """Google Benchmark's JSON of one run of a program."""
+        self.context |= output.get("context", {})
+        for entry in output["benchmarks"]:
+            self.add(entry["name"], entry["best_ns"], entry.get("label", ""), program)
+
+    def add(self, name: str, ns: float, label: str = "", program: str = "") -> None:
+        sample = {"ns": ns, "label": label, "program": program}
+        self._samples.append(parse_name(name) | sample)
 
     def samples(self) -> pd.DataFrame:
         """A row for each sample; sorted, operations and shapes have the order of their lists."""
-        frame = pd.DataFrame(self._samples, columns=[*KEYS, "series", "ns", "label"])
+        columns = [*KEYS, "series", "ns", "label", "program"]
+        frame = pd.DataFrame(self._samples, columns=columns)
         orders = {
             "dtype": list(DTYPE_BYTES),
             "operation": list(OPERATIONS),
@@ -96,7 +113,8 @@ class Measurements:
         }
         for key, order in orders.items():
             frame[key] = pd.Categorical(frame[key], order, ordered=True)
-        frame["round"] = frame.groupby(["series", *KEYS], observed=True).cumcount()
+        cases = frame.groupby(["program", "series", *KEYS], observed=True)
+        frame["round"] = cases.cumcount()
         return frame
 
     def peers(self) -> list[str]:

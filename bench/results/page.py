@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 from results import charts, tables
-from results.growth import Growth
 from results.measurements import LAYOUTS, OPERATIONS, OURS, Measurements
 from results.tables import ratio, spread, us
 from tuning.file import cpu_facts
@@ -48,7 +47,7 @@ class Report:
     results: Measurements
     command: str
     ceilings: pd.DataFrame
-    growth: Growth | None
+    growth: pd.DataFrame | None
     every_dtype: Measurements  # on shapes beyond the caches
 
 
@@ -130,7 +129,7 @@ def _draw(report: Report, folder: Path, name: str) -> dict[str, Path]:
     if report.results.peers():
         plots["Times as fast as the peers"] = folder / f"{name}-peers.svg"
         charts.peers(report.results, plots["Times as fast as the peers"])
-    if report.growth:
+    if report.growth is not None:
         plots["Time against N, C and L"] = folder / f"{name}-growth.svg"
         charts.growth(report.growth, plots["Time against N, C and L"])
     return plots

@@ -1,23 +1,28 @@
-"""The programs that measure: ours, and one for each peer."""
+"""The programs that measure, ours and one for each peer, and the rounds in which they run."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from results.measurements import OURS, Shape
+from results.measurements import OURS, Measurements, Shape
 
 ROOT = Path(__file__).resolve().parents[2]
-PEERS = ("onednn", "torch", "oneflow")
-# Peers in Python have a virtual environment each, made by ./dev.
-PYTHON_PEERS = {"torch": "torch_peer.py", "oneflow": "oneflow_peer.py"}
-
-Options = list[str]
+# The peers, and what a user has to do for one that is missing. Those in Python have a virtual
+# environment each, made by ./dev.
+PEERS = {
+    "onednn": "libdnnl-dev was not found when the project was configured",
+    "torch": "`./dev bench --peers torch` installs it",
+    "oneflow": "`./dev bench --peers oneflow` installs it",
+}
 
 
 @dataclass(frozen=True)
@@ -32,32 +37,27 @@ class Program:
     def found(self) -> bool:
         return all(Path(part).exists() for part in self.command)
 
-    def run(self, options: Options) -> str:
-        """The program's standard output; ends the benchmark if the program failed."""
+    def measure(self, options: list[str], min_time: float) -> dict[str, Any]:
+        """What the program prints; ends the benchmark if the program failed."""
+        command = [*self.command, *options, f"--benchmark_min_time={min_time}"]
         done = subprocess.run(
-            [*self.command, *options],
+            [*command, "--benchmark_format=json"],
             capture_output=True,
             text=True,
             check=False,
             env={**os.environ, **self.environment},
         )
         if done.returncode != 0:
-            words = " ".join([self.name, *options])
-            sys.exit(f"{words}\nfailed ({done.returncode}): {done.stderr}")
-        return done.stdout
-
-    def measure(self, options: Options, min_time: float) -> dict[str, Any]:
-        output = self.run([*options, f"--benchmark_min_time={min_time}", "--benchmark_format=json"])
+            sys.exit(f"{' '.join(command)}\nfailed ({done.returncode}): {done.stderr}")
         # No benchmark matched: a peer need not have every dtype.
-        return json.loads(output) if output.strip() else {"benchmarks": []}
+        return json.loads(done.stdout) if done.stdout.strip() else {"benchmarks": []}
 
-    def shapes(self) -> list[Shape]:
-        shapes = []
-        for line in self.run(["--shapes"]).splitlines():
-            name, n, c, length, rank, kind, reason = line.split("\t")
-            quick = kind == "quick"
-            shapes.append(Shape(name, int(n), int(c), int(length), int(rank), quick, reason))
-        return shapes
+
+def cached(build: Path, name: str) -> str:
+    """What the build was configured with."""
+    text = (build / "CMakeCache.txt").read_text()
+    found = re.search(rf"^{name}:\w+=(.*)$", text, re.MULTILINE)
+    return found.group(1) if found else ""
 
 
 def built(build: Path, name: str, file: str) -> Program:
@@ -69,29 +69,45 @@ def ours(build: Path) -> Program:
 
 
 def peer(build: Path, name: str) -> Program:
-    if name not in PYTHON_PEERS:
-        return built(build, name, f"halnorm_bench_{name}")
+    if name == "onednn":
+        return built(build, name, "halnorm_bench_onednn")
     home = ROOT / "build/peers" / name
     # OneFlow's wheel is linked against CUDA's libraries and does not say where they are.
     libraries = sorted(str(path) for path in home.glob("lib/python*/site-packages/nvidia/*/lib"))
     environment = {"LD_LIBRARY_PATH": ":".join(libraries)} if name == "oneflow" else {}
-    script = ROOT / "bench/peers" / PYTHON_PEERS[name]
+    script = ROOT / f"bench/peers/{name}_peer.py"
     return Program(name, (str(home / "bin/python"), str(script)), environment)
 
 
 def present_peers(build: Path, names: list[str]) -> list[Program]:
     """The named peers that are installed; says which are not."""
-    present = []
-    for name in names:
-        program = peer(build, name)
-        if program.found:
-            present.append(program)
-        else:
-            print(f"no {name}: {_how_to_get(name)}")
-    return present
+    wanted = [peer(build, name) for name in names]
+    for program in wanted:
+        if not program.found:
+            print(f"no {program.name}: {PEERS[program.name]}")
+    return [program for program in wanted if program.found]
 
 
-def _how_to_get(name: str) -> str:
-    if name in PYTHON_PEERS:
-        return f"`./dev bench --peers {name}` installs it"
-    return "libdnnl-dev was not found when the project was configured"
+def run_rounds(
+    running: list[Program],
+    selected: dict[Shape, str],
+    arguments: argparse.Namespace,
+    turning: bool = False,
+) -> Measurements:
+    """Measures each shape by each program, with the benchmarks that match the shape's pattern, in
+    each round anew. `turning`: the order of the programs turns from round to round."""
+    results = Measurements(list(selected))
+    started = time.monotonic()
+    for turn in range(arguments.rounds):
+        first = turn % len(running) if turning else 0
+        for count, (shape, pattern) in enumerate(selected.items(), 1):
+            where = f"round {turn + 1}/{arguments.rounds}, shape {count}/{len(selected)}"
+            print(f"[{time.monotonic() - started:4.0f} s] {where}: {shape.name}", flush=True)
+            options = [f"--shape={shape.name}", f"--benchmark_filter={pattern}"]
+            options.append(f"--dtypes={','.join(arguments.dtypes)}")
+            if arguments.threads:
+                options.append(f"--threads={arguments.threads}")
+            for program in running[first:] + running[:first]:
+                results.add_all(program.name, program.measure(options, arguments.min_time))
+    print(f"[{time.monotonic() - started:4.0f} s] done\n")
+    return results

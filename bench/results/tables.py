@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pandas as pd
-from results.growth import Growth
 from results.measurements import FLOOR, KEYS, OPERATIONS, OURS, Measurements
 from tabulate import tabulate
 
@@ -30,7 +29,7 @@ def spread(cases: pd.DataFrame, figure: str) -> pd.Series:
     return cases[figure, "min"].map(show) + ".." + cases[figure, "max"].map(show)
 
 
-def _groups(results: Measurements) -> str:
+def groups(results: Measurements, markdown: bool) -> str:
     """One table for each dtype, operation, layout and thread count."""
     cases = results.cases()
     lines = pd.DataFrame({"shape": cases.index.get_level_values("shape")}, index=cases.index)
@@ -49,7 +48,8 @@ def _groups(results: Measurements) -> str:
         dtype, operation, layout, threads = key
         title = f"{OPERATIONS[operation].title}, {layout.upper()}, {dtype}, threads: {threads}"
         measured = group.loc[:, ~group.isin(["-", "-..-"]).all()]  # not each peer has each case
-        blocks.append(f"{title}\n\n{table(measured, markdown=False)}")
+        mark = "### " if markdown else ""
+        blocks.append(f"{mark}{title}\n\n{table(measured, markdown)}")
     return "\n".join(blocks)
 
 
@@ -84,18 +84,18 @@ def against_float32(results: Measurements, markdown: bool) -> str:
     return table(frame, markdown)
 
 
-def growth(grown: Growth) -> str:
+def growth(grown: pd.DataFrame) -> str:
     """For each size of a tensor the time, and the share of the floor's speed."""
-    frame = grown.of_floor()
-    frame["us"] = frame["ns"].map(us)
-    frame["of floor"] = frame["of floor"].map(ratio)
+    frame = grown.sort_values(["operation", "layout"], kind="stable")
+    frame["us"] = frame[OURS].map(us)
+    frame["of floor"] = (frame[FLOOR] / frame[OURS]).map(ratio)
     frame["KB"] = frame["bytes"] // 1024
     return table(frame[["operation", "layout", "axis", "KB", "us", "of floor"]], markdown=False)
 
 
 def text(results: Measurements) -> str:
     parts = [
-        _groups(results),
+        groups(results, markdown=False),
         "geometric means over the shapes (of floor: floor / ours; x peer: peer / ours)\n",
         summary(results, markdown=False),
     ]

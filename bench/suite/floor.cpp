@@ -1,12 +1,107 @@
 #include "floor.h"
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
+#include <string>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 namespace halnorm::bench {
 namespace {
 
-constexpr std::size_t line_words = 64 / sizeof(Word);
+/// One cache line. This file is compiled for the machine that runs it; for narrower vectors the
+/// compiler splits the operations.
+using Line __attribute__((vector_size(64), aligned(4), may_alias)) = Word;
+constexpr std::size_t lane_count = sizeof(Line) / sizeof(Word);
+constexpr std::size_t unroll = 4;
+
+/// y must be aligned to a cache line.
+void write_nontemporal(Word* y, const Line& value) {
+#if defined(__AVX512F__)
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(y), _mm512_loadu_si512(&value));
+#elif defined(__AVX__)
+  const auto* from = reinterpret_cast<const __m256i*>(&value);
+  for (std::size_t i = 0; i < 2; ++i) {
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(y) + i, _mm256_loadu_si256(from + i));
+  }
+#elif defined(__SSE2__)
+  const auto* from = reinterpret_cast<const __m128i*>(&value);
+  for (std::size_t i = 0; i < 4; ++i) {
+    _mm_stream_si128(reinterpret_cast<__m128i*>(y) + i, _mm_loadu_si128(from + i));
+  }
+#else
+  *reinterpret_cast<Line*>(y) = value;
+#endif
+}
+
+/// Adds the elements of x, and of dy if Both: a reference, because vectors have no common ABI.
+template <bool Both, class Element>
+void add_to(Element& total, const Word* x, const Word* dy, std::size_t i) {
+  total += reinterpret_cast<const Element&>(x[i]);
+  if constexpr (Both) total += reinterpret_cast<const Element&>(dy[i]);
+}
+
+template <bool Both>
+Word read_lines(const Word* x, const Word* dy, std::size_t count) {
+  Line total[unroll] = {};
+  std::size_t i = 0;
+  for (; i + unroll * lane_count <= count; i += unroll * lane_count) {
+    for (std::size_t u = 0; u < unroll; ++u) add_to<Both>(total[u], x, dy, i + u * lane_count);
+  }
+  Word sum = 0;
+  for (; i < count; ++i) add_to<Both>(sum, x, dy, i);
+  const Line lanes = (total[0] + total[1]) + (total[2] + total[3]);
+  for (std::size_t lane = 0; lane < lane_count; ++lane) sum += lanes[lane];
+  return sum;
+}
+
+template <bool Both>
+void write_lines(const Word* x, const Word* dy, Word* y, std::size_t count, bool nontemporal) {
+  const auto write_words = [=](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      Word value = 0;
+      add_to<Both>(value, x, dy, i);
+      y[i] = value;
+    }
+  };
+  const auto offset = reinterpret_cast<std::uintptr_t>(y) / sizeof(Word) % lane_count;
+  const std::size_t head = std::min(count, (lane_count - offset) % lane_count);
+  write_words(0, head);
+  std::size_t i = head;
+  for (; i + lane_count <= count; i += lane_count) {
+    Line value = {};
+    add_to<Both>(value, x, dy, i);
+    if (nontemporal) {
+      write_nontemporal(y + i, value);
+    } else {
+      *reinterpret_cast<Line*>(y + i) = value;
+    }
+  }
+  write_words(i, count);
+#if defined(__SSE2__)
+  if (nontemporal) _mm_sfence();  // makes the stores visible before later synchronization
+#endif
+}
+
+/// Reads x, and dy unless it is null; returns a sum, so that the reads cannot be removed.
+Word read(const Word* x, const Word* dy, std::size_t count) {
+  return dy != nullptr ? read_lines<true>(x, dy, count) : read_lines<false>(x, dy, count);
+}
+
+/// y = x, or y = x + dy, for which Store::Library writes like Store::Plain.
+void write(const Word* x, const Word* dy, Word* y, std::size_t count, Store store) {
+  const bool nontemporal = store == Store::Nontemporal;
+  if (dy != nullptr) {
+    write_lines<true>(x, dy, y, count, nontemporal);
+  } else if (store == Store::Library) {
+    std::memcpy(y, x, count * sizeof(Word));
+  } else {
+    write_lines<false>(x, dy, y, count, nontemporal);
+  }
+}
 
 Word* words_of(const Tensor& t) { return static_cast<Word*>(t.raw_data()); }
 
@@ -14,12 +109,10 @@ Word move_part(const OperationInfo& info, Store store, const FloorTensors& t, st
                std::size_t count) {
   Word sum = 0;
   for (std::size_t i = 0; i < info.summed; i += 2) {
-    const bool both = i + 1 < info.summed;
-    sum += read(t.inputs[i] + begin, both ? t.inputs[i + 1] + begin : nullptr, count);
+    sum += read(t.input(i, info.summed, begin), t.input(i + 1, info.summed, begin), count);
   }
   for (std::size_t i = 0; i < info.written; ++i) {
-    const bool both = 2 * i + 1 < info.read;
-    write(t.inputs[2 * i] + begin, both ? t.inputs[2 * i + 1] + begin : nullptr,
+    write(t.input(2 * i, info.read, begin), t.input(2 * i + 1, info.read, begin),
           t.outputs[i] + begin, count, store);
   }
   return sum;
@@ -37,41 +130,28 @@ FloorTensors::FloorTensors(const OperationInfo& info, Problem& problem)
   if (info.written == 2) outputs.push_back(words_of(problem.second_out()));
 }
 
-std::vector<FloorLoop> floor_loops(int threads) {
-  std::vector<FloorLoop> loops;
-  for (const bool serial : {true, false}) {
-    if (!serial && threads == 1) continue;
-    const std::string end = serial ? ", 1 thread" : ", all threads";
-    loops.push_back({"memcpy" + end, Store::Library, serial});
-    loops.push_back({"plain" + end, Store::Plain, serial});
-    loops.push_back({"non-temporal" + end, Store::Nontemporal, serial});
-  }
-  return loops;
-}
-
-Word run_floor(const FloorLoop& loop, const OperationInfo& info, const FloorTensors& tensors,
-               int threads) {
-  if (loop.serial) return move_part(info, loop.store, tensors, 0, tensors.words);
+Word run_floor(Store store, int threads, const OperationInfo& info, const FloorTensors& tensors) {
+  if (threads == 1) return move_part(info, store, tensors, 0, tensors.words);
   const auto members = static_cast<std::size_t>(threads);
   // Whole cache lines for each member, so that no two members write to one.
-  const std::size_t lines = (tensors.words + line_words - 1) / line_words;
-  const std::size_t share = (lines + members - 1) / members * line_words;
+  const std::size_t lines = (tensors.words + lane_count - 1) / lane_count;
+  const std::size_t share = (lines + members - 1) / members * lane_count;
   Word sum = 0;
 #pragma omp parallel for num_threads(threads) schedule(static) reduction(+ : sum)
   for (std::size_t member = 0; member < members; ++member) {
     const std::size_t begin = std::min(tensors.words, member * share);
     const std::size_t count = std::min(share, tensors.words - begin);
-    sum += move_part(info, loop.store, tensors, begin, count);
+    sum += move_part(info, store, tensors, begin, count);
   }
   return sum;
 }
 
 void verify_floor(const OperationInfo& info, const FloorTensors& t) {
   for (std::size_t output = 0; output < info.written; ++output) {
-    const Word* x = t.inputs[2 * output];
-    const Word* dy = 2 * output + 1 < info.read ? t.inputs[2 * output + 1] : nullptr;
     for (std::size_t i = 0; i < t.words; ++i) {
-      if (t.outputs[output][i] != (dy != nullptr ? x[i] + dy[i] : x[i])) {
+      const Word* x = t.input(2 * output, info.read, i);
+      const Word* dy = t.input(2 * output + 1, info.read, i);
+      if (t.outputs[output][i] != (dy != nullptr ? *x + *dy : *x)) {
         throw std::runtime_error("wrong floor: " + std::string(info.name) + " at " +
                                  std::to_string(i));
       }

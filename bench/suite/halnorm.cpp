@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "measure.h"
@@ -33,10 +36,10 @@ constexpr const char* compiler = "GCC " __VERSION__;
 #endif
 
 /// Whether this library has kernels of the dtype.
-bool is_linked(const OperationInfo& /*info*/, DType dtype) {
+bool is_linked(const Case& item) {
   return std::ranges::any_of(kernels(), [&](const KernelInfo& kernel) {
     return std::ranges::any_of(dtypes, [&](const auto& known) {
-      return known.first == kernel.dtype && known.second == dtype;
+      return known.first == kernel.dtype && known.second == item.dtype;
     });
   });
 }
@@ -47,136 +50,129 @@ struct Call {
   std::function<void()> verify;
 };
 
+/// A call whose results are kept for the check.
+template <class Run, class Verify>
+Call keeping(const Run& run, const Verify& verify) {
+  const auto last = std::make_shared<decltype(run())>();
+  return {[=] {
+            *last = {};  // the new results take the memory of the old ones
+            *last = run();
+          },
+          [=] { verify(*last); }};
+}
+
 /// The tensors of a case, and the calls on them.
 class Calls {
  public:
   Calls(const Case& item, Problem& problem)
       : p_(problem),
-        layout_(item.layout),
-        tolerance_(tolerance_of(item.dtype)),
-        x_(problem.view(problem.x, layout_)),
-        dy_(problem.view(problem.dy, layout_)),
-        out_(problem.view(problem.out, layout_)),
+        check_{item.layout, tolerance_of(item.dtype)},
+        fused_{item.layout, check_.tolerance, true},
+        x_(problem.view(problem.x, item.layout)),
+        dy_(problem.view(problem.dy, item.layout)),
+        out_(problem.view(problem.out, item.layout)),
         forward_(F::batch_norm_train(x_, p_.weight, p_.bias, eps, out_)) {}
 
-  Call of(Operation operation) {
-    if (operation >= Operation::FusedTrain) return fused(operation);
-    return operation >= Operation::Moments ? split(operation) : plain(operation);
+  Call of(const OperationInfo& info) {
+    if (info.group == "fused") return fused(info.name);
+    return info.group == "split" ? split(info.name) : plain(info.name);
   }
 
   /// The calls that a fused operation replaces.
-  Call replaced(Operation operation);
+  Call replaced(std::string_view operation);
 
  private:
-  Call plain(Operation operation);
-  Call split(Operation operation);
-  Call fused(Operation operation);
-  Call moments();
-  Call reduce();
+  Call plain(std::string_view operation);
+  Call split(std::string_view operation);
+  Call fused(std::string_view operation);
+  template <class Moments>
+  void verify_moments(const Moments& got) const;
   template <class Gradients>
-  void verify_gradients(const Gradients& g, bool fused) const {
-    p_.verify_gradients(layout_, g->dweight.template to_vector<double>(),
-                        g->dbias.template to_vector<double>(), tolerance_, fused);
-    p_.verify_dx(layout_, tolerance_, fused);
+  void verify_gradients(const Check& check, const Gradients& got) const {
+    p_.verify_gradients(check, got.dweight, got.dbias);
+    p_.verify_dx(check);
   }
 
   Problem& p_;
-  Layout layout_;
-  double tolerance_;
+  Check check_, fused_;
   Tensor x_, dy_, out_, addend_;
   F::BatchNormForward forward_;
 };
 
-Call Calls::plain(Operation operation) {
-  if (operation == Operation::Train) {
+Call Calls::plain(std::string_view operation) {
+  if (operation == "train") {
     return {[this] { F::batch_norm_train(x_, p_.weight, p_.bias, eps, out_); },
-            [this] { p_.verify_train(layout_, tolerance_); }};
+            [this] { p_.verify_train(check_); }};
   }
-  if (operation == Operation::Infer) {
+  if (operation == "infer") {
     return {[this] {
               F::batch_norm_infer(x_, p_.running_mean, p_.running_var, p_.weight, p_.bias, eps,
                                   out_);
             },
-            [this] { p_.verify_infer(layout_, tolerance_); }};
+            [this] { p_.verify_infer(check_); }};
   }
-  const auto last = std::make_shared<F::BatchNormBackward>();
-  return {[this, last] {
-            *last = {};  // the new results take the memory of the old ones
-            *last =
-                F::batch_norm_backward(dy_, x_, p_.weight, forward_.mean, forward_.invstd, out_);
-          },
-          [this, last] { verify_gradients(last, false); }};
+  return keeping(
+      [this] {
+        return F::batch_norm_backward(dy_, x_, p_.weight, forward_.mean, forward_.invstd, out_);
+      },
+      [this](const auto& got) { verify_gradients(check_, got); });
 }
 
-Call Calls::moments() {
-  const auto last = std::make_shared<F::Moments>();
-  return {[this, last] {
-            *last = {};
-            *last = F::batch_norm_moments(x_);
-          },
-          [this, last] {
-            const ChannelSums& wanted = p_.sums(layout_);
-            auto m2 = wanted.invstd;
-            const auto count = static_cast<double>(p_.shape().per_channel());
-            for (double& v : m2) v = (1 / (v * v) - eps) * count;
-            p_.verify_channels("mean", last->mean.to_vector<double>(), wanted.mean, tolerance_);
-            p_.verify_channels("m2", last->m2.to_vector<double>(), m2, tolerance_);
-          }};
+template <class Moments>
+void Calls::verify_moments(const Moments& got) const {
+  const ChannelSums& wanted = p_.sums(check_.layout);
+  const auto count = static_cast<double>(p_.shape().per_channel());
+  auto m2 = wanted.invstd;
+  for (double& v : m2) v = (1 / (v * v) - eps) * count;
+  p_.verify_channels("mean", got.mean, wanted.mean, wanted.mean, check_.tolerance);
+  p_.verify_channels("m2", got.m2, m2, m2, check_.tolerance);
 }
 
-Call Calls::reduce() {
-  const auto last = std::make_shared<F::BackwardReduce>();
-  return {[this, last] {
-            *last = {};
-            *last =
-                F::batch_norm_backward_reduce(dy_, x_, forward_.mean, forward_.invstd, p_.weight);
-          },
-          [this, last] {
-            p_.verify_gradients(layout_, last->dweight.to_vector<double>(),
-                                last->dbias.to_vector<double>(), tolerance_);
-          }};
-}
-
-Call Calls::split(Operation operation) {
-  if (operation == Operation::Moments) return moments();
-  if (operation == Operation::BackwardReduce) return reduce();
-  if (operation == Operation::Elemt) {
+Call Calls::split(std::string_view operation) {
+  const auto reduce = [this] {
+    return F::batch_norm_backward_reduce(dy_, x_, forward_.mean, forward_.invstd, p_.weight);
+  };
+  if (operation == "moments") {
+    return keeping([this] { return F::batch_norm_moments(x_); },
+                   [this](const auto& got) { verify_moments(got); });
+  }
+  if (operation == "backward_reduce") {
+    return keeping(
+        reduce, [this](const auto& got) { p_.verify_gradients(check_, got.dweight, got.dbias); });
+  }
+  if (operation == "elemt") {
     return {[this] {
               F::batch_norm_elemt(x_, p_.weight, p_.bias, forward_.mean, forward_.invstd, out_);
             },
-            [this] { p_.verify_train(layout_, tolerance_); }};
+            [this] { p_.verify_train(check_); }};
   }
-  const auto sums =
-      F::batch_norm_backward_reduce(dy_, x_, forward_.mean, forward_.invstd, p_.weight);
-  const Tensor count = F::batch_norm_moments(x_).count;
-  return {[this, sums, count] {
+  return {[this, sums = reduce(), count = F::batch_norm_moments(x_).count] {
             F::batch_norm_backward_elemt(dy_, x_, forward_.mean, forward_.invstd, p_.weight,
                                          sums.sum_dy, sums.sum_dy_xmu, count, out_);
           },
-          [this] { p_.verify_dx(layout_, tolerance_); }};
+          [this] { p_.verify_dx(check_); }};
 }
 
-Call Calls::fused(Operation operation) {
-  addend_ = p_.view(p_.addend(), layout_);
-  if (operation == Operation::FusedTrain) {
+Call Calls::fused(std::string_view operation) {
+  addend_ = p_.view(p_.addend(), check_.layout);
+  if (operation == "fused_train") {
     return {[this] { F::batch_norm_fused_train(x_, addend_, p_.weight, p_.bias, eps, out_); },
-            [this] { p_.verify_train(layout_, tolerance_, true); }};
+            [this] { p_.verify_train(fused_); }};
   }
-  if (operation == Operation::FusedInfer) {
+  if (operation == "fused_infer") {
     return {[this] {
               F::batch_norm_fused_infer(x_, addend_, p_.running_mean, p_.running_var, p_.weight,
                                         p_.bias, eps, out_);
             },
-            [this] { p_.verify_infer(layout_, tolerance_, true); }};
+            [this] { p_.verify_infer(fused_); }};
   }
   // The addend stands for y: its sign is the mask.
-  const auto last = std::make_shared<F::BatchNormFusedBackward>();
-  return {[this, last] {
-            *last = {};
-            *last = F::batch_norm_fused_backward(dy_, x_, addend_, p_.weight, forward_.mean,
-                                                 forward_.invstd, out_);
-          },
-          [this, last] { verify_gradients(last, true); }};
+  return keeping(
+      [this] {
+        return F::batch_norm_fused_backward(dy_, x_, addend_, p_.weight, forward_.mean,
+                                            forward_.invstd, out_);
+      },
+      [this](const auto& got) { verify_gradients(fused_, got); });
 }
 
 /// A loop over float32 elements on OpenMP's threads.
@@ -188,64 +184,91 @@ std::function<void()> in_parallel(std::int64_t total, Loop loop) {
   };
 }
 
-Call Calls::replaced(Operation operation) {
+Call Calls::replaced(std::string_view operation) {
   const auto* addend = p_.addend().data<float>();
-  if (operation == Operation::FusedBackward) {
+  if (operation == "fused_backward") {
     const auto* dy = p_.dy.data<float>();
     auto* dz = p_.second_out().data<float>();
     const auto mask = in_parallel(p_.x.numel(), [=](std::int64_t i) {
       const float gradient = dy[i];  // read in any case: without a branch
       dz[i] = addend[i] > 0 ? gradient : 0;
     });
-    const Tensor masked = p_.view(p_.second_out(), layout_);
+    const Tensor masked = p_.view(p_.second_out(), check_.layout);
     return {[this, mask, masked] {
               mask();
               F::batch_norm_backward(masked, x_, p_.weight, forward_.mean, forward_.invstd, out_);
             },
-            [this] { p_.verify_dx(layout_, tolerance_, true); }};
+            [this] { p_.verify_dx(fused_); }};
   }
   auto* y = p_.out.data<float>();
   const auto add_and_relu = in_parallel(p_.x.numel(), [=](std::int64_t i) {
     const float sum = y[i] + addend[i];
     y[i] = sum > 0 ? sum : 0;
   });
-  const bool train = operation == Operation::FusedTrain;
-  const Call first = plain(train ? Operation::Train : Operation::Infer);
-  return {[first, add_and_relu] {
+  const bool train = operation == "fused_train";
+  return {[first = plain(train ? "train" : "infer"), add_and_relu] {
             first.run();
             add_and_relu();
           },
-          [this, train] {
-            if (train) p_.verify_train(layout_, tolerance_, true);
-            if (!train) p_.verify_infer(layout_, tolerance_, true);
-          }};
+          [this, train] { train ? p_.verify_train(fused_) : p_.verify_infer(fused_); }};
 }
 
-void time(benchmark::State& state, Problem& problem, const Call& call) {
-  problem.spoil();
-  call.run();
-  const std::string kernel = last_kernel();
-  call.verify();
-  measure(state, call.run);
-  state.SetLabel(kernel);
+void time(benchmark::State& state, const Case& item, Problem& problem, const Call& call) {
+  // Google Benchmark asks for one iteration first, and then again for more.
+  if (state.max_iterations == 1) {
+    problem.spoil();
+    call.run();
+    call.verify();
+  }
+  if (item.device == Device::cpu()) {
+    measure(state, call.run);
+  } else {
+    measure_queued(state, call.run, [&] { synchronize(item.device); });
+  }
+  state.SetLabel(last_kernel());
 }
 
 /// Times all of the floor's loops, a sample of each in turn; the fastest is the floor.
 void run_floors(benchmark::State& state, const Case& item, Problem& problem) {
-  const std::vector<FloorLoop> loops = floor_loops(item.threads);
   const FloorTensors tensors(item.info, problem);
+  std::vector<std::string> names;
   std::vector<std::function<void()>> runs;
-  for (const FloorLoop& loop : loops) {
-    runs.emplace_back(
-        [&] { benchmark::DoNotOptimize(run_floor(loop, item.info, tensors, item.threads)); });
-    problem.spoil();
-    runs.back()();
-    verify_floor(item.info, tensors);
+  // One thread is best for small tensors.
+  for (const int threads : std::set{1, item.threads}) {
+    for (const auto& [name, store] : {std::pair{"memcpy", Store::Library},
+                                      {"plain", Store::Plain},
+                                      {"non-temporal", Store::Nontemporal}}) {
+      names.push_back(std::string(name) + (threads == 1 ? ", 1 thread" : ", all threads"));
+      runs.emplace_back([=, &item, &tensors] {
+        benchmark::DoNotOptimize(run_floor(store, threads, item.info, tensors));
+      });
+      problem.spoil();
+      runs.back()();
+      verify_floor(item.info, tensors);
+    }
   }
   const std::vector<double> all = best_in_turn(state, runs);
   const auto best = std::ranges::min_element(all);
   state.counters.insert_or_assign("best_ns", *best);
-  state.SetLabel(loops[static_cast<std::size_t>(best - all.begin())].name);
+  state.SetLabel(names[static_cast<std::size_t>(best - all.begin())]);
+}
+
+void run_ours(benchmark::State& state, const Case& item, Problem& problem) {
+  set_num_threads(item.threads);
+  time(state, item, problem, Calls(item, problem).of(item.info));
+}
+
+/// OpenMP's threads for both calls: two pools that spin would wait for each other's cores.
+void run_replaced(benchmark::State& state, const Case& item, Problem& problem) {
+  omp_set_num_threads(item.threads);
+  use_openmp();
+  time(state, item, problem, Calls(item, problem).replaced(item.info.name));
+  set_parallel_for({});
+}
+
+/// On a device, a copy of x on it.
+void run_copy(benchmark::State& state, const Case& item, Problem& problem) {
+  time(state, item, problem, {[&] { problem.out.copy_(problem.x); }, [] {}});
 }
 
 }  // namespace
@@ -258,24 +281,17 @@ int main(int argc, char** argv) {
                               std::to_string(HALNORM_VERSION_PATCH);
   benchmark::AddCustomContext("halnorm_version", version);
   benchmark::AddCustomContext("compiler", compiler);
-  const auto ours = [](auto& state, const Case& item, Problem& problem) {
-    halnorm::set_num_threads(item.threads);
-    Calls calls(item, problem);
-    time(state, problem, calls.of(item.info.operation));
+  const auto on_cpu = [](const Case& item) { return item.device == halnorm::Device::cpu(); };
+  const auto has_floor = [=](const Case& item) { return on_cpu(item) && is_linked(item); };
+  const auto is_fused = [=](const Case& item) {
+    return on_cpu(item) && item.info.group == "fused" && item.dtype == halnorm::DType::Float32;
   };
-  const auto replaced = [](auto& state, const Case& item, Problem& problem) {
-    // OpenMP's threads for both calls: two pools that spin would wait for each other's cores.
-    omp_set_num_threads(item.threads);
-    halnorm::use_openmp();
-    Calls calls(item, problem);
-    time(state, problem, calls.replaced(item.info.operation));
-    halnorm::set_parallel_for({});
-  };
-  const auto is_fused = [](const OperationInfo& info, halnorm::DType dtype) {
-    return info.operation >= Operation::FusedTrain && dtype == halnorm::DType::Float32;
+  const auto has_copy = [=](const Case& item) {
+    return !on_cpu(item) && item.info.name == "infer";
   };
   return run_program(argc, argv,
-                     {{"halnorm", ours, is_linked},
-                      {"floor", run_floors, is_linked, true},
-                      {"two_calls", replaced, is_fused}});
+                     {{"halnorm", run_ours, is_linked},
+                      {"floor", run_floors, has_floor, true},
+                      {"two_calls", run_replaced, is_fused},
+                      {"copy", run_copy, has_copy, true}});
 }

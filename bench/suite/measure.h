@@ -36,7 +36,6 @@ class Sampler {
 
   [[nodiscard]] double best_ns() const { return best_ * 1e9; }  ///< of one call
   [[nodiscard]] int samples() const { return samples_; }
-  [[nodiscard]] int repeats() const { return repeats_; }  ///< calls in a sample
 
  private:
   double run() {
@@ -74,6 +73,18 @@ std::vector<double> best_in_turn(benchmark::State& state, const std::vector<Call
 template <class Call>
 void measure(benchmark::State& state, const Call& call) {
   state.counters.insert_or_assign("best_ns", best_in_turn(state, std::vector<Call>{call}).front());
+}
+
+/// Times calls that are queued back to back on a device, as an engine would, and waited for once.
+template <class Call, class Wait>
+void measure_queued(benchmark::State& state, const Call& call, const Wait& wait) {
+  call();  // compiles kernels and fills pools of memory
+  wait();
+  const auto start = std::chrono::steady_clock::now();
+  for ([[maybe_unused]] auto step : state) call();
+  wait();
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+  state.SetIterationTime(spent.count());
 }
 
 }  // namespace halnorm::bench

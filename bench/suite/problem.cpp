@@ -42,10 +42,11 @@ void for_each_element(const BenchShape& shape, Layout layout, Visit visit) {
   }
 }
 
-/// The elements as float32, whatever the dtype.
+/// The elements as float32 on the CPU, whatever the dtype and the device.
 class Values {
  public:
-  explicit Values(const Tensor& t) : t_(t.to(DType::Float32)), values_(t_.data<float>()) {}
+  explicit Values(const Tensor& t)
+      : t_(t.to(Device::cpu()).to(DType::Float32)), values_(t_.data<float>()) {}
   double operator[](std::int64_t index) const { return static_cast<double>(values_[index]); }
 
  private:
@@ -66,23 +67,23 @@ void require_close(const BenchShape& shape, std::string_view what, std::int64_t 
 
 }  // namespace
 
-Problem::Problem(const BenchShape& shape, DType dtype)
-    : x(uniforms(shape.numel(), 1, 0.5F, 2).to(dtype)),
-      dy(uniforms(shape.numel(), 2, 0, 1).to(dtype)),
-      out(Tensor::zeros({shape.numel()}, dtype)),
-      weight(uniforms(shape.c, 3, 1, 0.5F)),
-      bias(uniforms(shape.c, 4, 0, 1)),
-      running_mean(uniforms(shape.c, 5, 0, 1)),
-      running_var(uniforms(shape.c, 6, 1.5F, 1)),
+Problem::Problem(const BenchShape& shape, DType dtype, Device device)
+    : x(uniforms(shape.numel(), 1, 0.5F, 2).to(dtype).to(device)),
+      dy(uniforms(shape.numel(), 2, 0, 1).to(dtype).to(device)),
+      out(Tensor::zeros({shape.numel()}, dtype, device)),
+      weight(uniforms(shape.c, 3, 1, 0.5F).to(device)),
+      bias(uniforms(shape.c, 4, 0, 1).to(device)),
+      running_mean(uniforms(shape.c, 5, 0, 1).to(device)),
+      running_var(uniforms(shape.c, 6, 1.5F, 1).to(device)),
       shape_(shape) {}
 
 const Tensor& Problem::addend() {
-  if (!addend_.defined()) addend_ = uniforms(shape_.numel(), 7, 0, 1).to(dtype());
+  if (!addend_.defined()) addend_ = uniforms(shape_.numel(), 7, 0, 1).to(dtype()).to(x.device());
   return addend_;
 }
 
 const Tensor& Problem::second_out() {
-  if (!second_out_.defined()) second_out_ = Tensor::zeros({shape_.numel()}, dtype());
+  if (!second_out_.defined()) second_out_ = Tensor::zeros(x.shape(), dtype(), x.device());
   return second_out_;
 }
 
@@ -94,92 +95,87 @@ Tensor Problem::view(const Tensor& flat, Layout layout) const {
 
 void Problem::spoil() { out.fill_(std::numeric_limits<double>::quiet_NaN()); }
 
-std::unique_ptr<ChannelSums> Problem::compute_sums(Layout layout, bool fused) {
+ChannelSums Problem::compute_sums(Layout layout, bool fused) {
   const Values data(x), gradients(dy), mask(fused ? addend() : dy);
   const auto count = static_cast<double>(shape_.per_channel());
   const std::vector<double> zeros(static_cast<std::size_t>(shape_.c));
-  auto sums = std::make_unique<ChannelSums>(ChannelSums{zeros, zeros, zeros, zeros, zeros, zeros});
-  for_each_element(shape_, layout, [&](auto i, auto c) { sums->mean[c] += data[i]; });
-  for (double& mean : sums->mean) mean /= count;
+  ChannelSums sums{zeros, zeros, zeros, zeros, zeros, zeros};
+  for_each_element(shape_, layout, [&](auto i, auto c) { sums.mean[c] += data[i]; });
+  for (double& mean : sums.mean) mean /= count;
   for_each_element(shape_, layout, [&](auto i, auto c) {
-    const double centered = data[i] - sums->mean[c];
+    const double centered = data[i] - sums.mean[c];
     const double gradient = fused && mask[i] <= 0 ? 0 : gradients[i];
-    sums->invstd[c] += centered * centered;
-    sums->dbias[c] += gradient;
-    sums->dbias_scale[c] += std::abs(gradient);
-    sums->dweight[c] += gradient * centered;
-    sums->dweight_scale[c] += std::abs(gradient * centered);
+    sums.invstd[c] += centered * centered;
+    sums.dbias[c] += gradient;
+    sums.dbias_scale[c] += std::abs(gradient);
+    sums.dweight[c] += gradient * centered;
+    sums.dweight_scale[c] += std::abs(gradient * centered);
   });
   for (std::size_t c = 0; c < zeros.size(); ++c) {
-    sums->invstd[c] = 1.0 / std::sqrt(sums->invstd[c] / count + eps);
-    sums->dweight[c] *= sums->invstd[c];
-    sums->dweight_scale[c] *= sums->invstd[c];
+    sums.invstd[c] = 1.0 / std::sqrt(sums.invstd[c] / count + eps);
+    sums.dweight[c] *= sums.invstd[c];
+    sums.dweight_scale[c] *= sums.invstd[c];
   }
   return sums;
 }
 
 const ChannelSums& Problem::sums(Layout layout, bool fused) {
   auto& cached = sums_.at(static_cast<std::size_t>(layout) * 2 + (fused ? 1 : 0));
-  if (!cached) cached = compute_sums(layout, fused);
+  if (!cached) cached = std::make_unique<ChannelSums>(compute_sums(layout, fused));
   return *cached;
 }
 
-void Problem::verify_y(Layout layout, const Scale& mean, const Scale& invstd, double tolerance,
-                       bool fused) {
-  const Values data(x), got(out), scale(weight), shift(bias), added(fused ? addend() : x);
-  for_each_element(shape_, layout, [&](auto i, auto c) {
+void Problem::verify_y(const Check& check, const Scale& mean, const Scale& invstd) {
+  const Values data(x), got(out), scale(weight), shift(bias), added(check.fused ? addend() : x);
+  for_each_element(shape_, check.layout, [&](auto i, auto c) {
     const auto channel = static_cast<std::int64_t>(c);
     const double xhat = (data[i] - mean[c]) * invstd[c];
     double wanted = xhat * scale[channel] + shift[channel];
-    if (fused) wanted = std::max(0.0, wanted + added[i]);
+    if (check.fused) wanted = std::max(0.0, wanted + added[i]);
     const double magnitude = 1.0 + std::abs(xhat) + std::abs(mean[c]) * invstd[c];
-    require_close(shape_, "y", i, got[i], wanted, tolerance * magnitude);
+    require_close(shape_, "y", i, got[i], wanted, check.tolerance * magnitude);
   });
 }
 
-void Problem::verify_train(Layout layout, double tolerance, bool fused) {
-  const ChannelSums& channel = sums(layout);
-  verify_y(layout, channel.mean, channel.invstd, tolerance, fused);
+void Problem::verify_train(const Check& check) {
+  const ChannelSums& channel = sums(check.layout);
+  verify_y(check, channel.mean, channel.invstd);
 }
 
-void Problem::verify_infer(Layout layout, double tolerance, bool fused) {
+void Problem::verify_infer(const Check& check) {
   auto invstd = running_var.to_vector<double>();
   for (double& value : invstd) value = 1.0 / std::sqrt(value + eps);
-  verify_y(layout, running_mean.to_vector<double>(), invstd, tolerance, fused);
+  verify_y(check, running_mean.to_vector<double>(), invstd);
 }
 
-void Problem::verify_dx(Layout layout, double tolerance, bool fused) {
-  const ChannelSums& channel = sums(layout, fused);
+void Problem::verify_dx(const Check& check) {
+  const ChannelSums& channel = sums(check.layout, check.fused);
   const auto count = static_cast<double>(shape_.per_channel());
-  const Values data(x), gradients(dy), got(out), factor(weight), mask(fused ? addend() : dy);
-  for_each_element(shape_, layout, [&](auto i, auto c) {
+  const Values data(x), gradients(dy), got(out), factor(weight), mask(check.fused ? addend() : dy);
+  for_each_element(shape_, check.layout, [&](auto i, auto c) {
     const double xhat = (data[i] - channel.mean[c]) * channel.invstd[c];
-    const double gradient = fused && mask[i] <= 0 ? 0 : gradients[i];
+    const double gradient = check.fused && mask[i] <= 0 ? 0 : gradients[i];
     const double scale = factor[static_cast<std::int64_t>(c)] * channel.invstd[c];
     const double wanted =
         scale * (gradient - channel.dbias[c] / count - xhat * channel.dweight[c] / count);
-    const double bound = tolerance * scale * (1.0 + std::abs(gradient) + std::abs(xhat));
+    const double bound = check.tolerance * scale * (1.0 + std::abs(gradient) + std::abs(xhat));
     require_close(shape_, "dx", i, got[i], wanted, bound);
   });
 }
 
-void Problem::verify_gradients(Layout layout, const std::vector<double>& dweight,
-                               const std::vector<double>& dbias, double tolerance, bool fused) {
-  const ChannelSums& channel = sums(layout, fused);
-  for (std::size_t c = 0; c < dbias.size(); ++c) {
-    const auto at = static_cast<std::int64_t>(c);
-    require_close(shape_, "dbias", at, dbias[c], channel.dbias[c],
-                  tolerance * (1.0 + channel.dbias_scale[c]));
-    require_close(shape_, "dweight", at, dweight[c], channel.dweight[c],
-                  tolerance * (1.0 + channel.dweight_scale[c]));
-  }
+void Problem::verify_gradients(const Check& check, const Tensor& dweight, const Tensor& dbias) {
+  const ChannelSums& all = sums(check.layout, check.fused);
+  verify_channels("dbias", dbias, all.dbias, all.dbias_scale, check.tolerance);
+  verify_channels("dweight", dweight, all.dweight, all.dweight_scale, check.tolerance);
 }
 
-void Problem::verify_channels(std::string_view what, const std::vector<double>& got,
-                              const std::vector<double>& wanted, double tolerance) const {
+void Problem::verify_channels(std::string_view what, const Tensor& got,
+                              const std::vector<double>& wanted, const std::vector<double>& scale,
+                              double tolerance) const {
+  const auto values = got.to_vector<double>();
   for (std::size_t c = 0; c < wanted.size(); ++c) {
-    require_close(shape_, what, static_cast<std::int64_t>(c), got.at(c), wanted[c],
-                  tolerance * (1.0 + std::abs(wanted[c])));
+    require_close(shape_, what, static_cast<std::int64_t>(c), values.at(c), wanted[c],
+                  tolerance * (1.0 + std::abs(scale[c])));
   }
 }
 

@@ -4,15 +4,28 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "shapes.h"
-
 namespace halnorm::bench {
+
+/// (N, C) has length 1 and `rank` 2; it is measured as channels-last only.
+struct BenchShape {
+  std::int64_t n, c, l;
+  int rank;
+
+  [[nodiscard]] constexpr std::int64_t numel() const { return n * c * l; }
+  [[nodiscard]] constexpr std::int64_t per_channel() const { return n * l; }
+
+  /// "128x1024" or "8x512x64".
+  [[nodiscard]] std::string name() const {
+    const std::string base = std::to_string(n) + "x" + std::to_string(c);
+    return rank == 2 ? base : base + "x" + std::to_string(l);
+  }
+};
 
 enum class Layout : std::uint8_t { Ncl, Nlc };
 
@@ -36,11 +49,18 @@ struct ChannelSums {
   std::vector<double> dbias_scale, dweight_scale;  ///< the same sums of absolute values
 };
 
+/// What a result is compared with.
+struct Check {
+  Layout layout;
+  double tolerance;    ///< of an error, times the magnitude of the terms
+  bool fused = false;  ///< the addend and relu follow, or in backward a mask precedes
+};
+
 /// The tensors of one shape, and the judge of the results. Data is one row of elements, the same
 /// in both layouts; view() gives it a layout.
 class Problem {
  public:
-  Problem(const BenchShape& shape, DType dtype);
+  Problem(const BenchShape& shape, DType dtype, Device device = Device::cpu());
 
   [[nodiscard]] const BenchShape& shape() const { return shape_; }
   [[nodiscard]] DType dtype() const { return x.dtype(); }
@@ -51,29 +71,28 @@ class Problem {
   /// Of fused operations alone, and so allocated with the first use.
   const Tensor& addend();
   const Tensor& second_out();
+  std::shared_ptr<void> copies;  ///< a peer's own of the tensors
 
   /// Makes `out` NaN: an element that a call leaves out is then seen.
   void spoil();
 
-  /// Each compares `out` with the float64 result. `fused`: the addend and relu follow, or in
-  /// backward a mask precedes. @throws std::runtime_error that names the shape, the element and
-  /// both values if an error exceeds `tolerance` times the magnitude of the terms.
-  void verify_train(Layout layout, double tolerance, bool fused = false);
-  void verify_infer(Layout layout, double tolerance, bool fused = false);
-  void verify_dx(Layout layout, double tolerance, bool fused = false);
-  void verify_gradients(Layout layout, const std::vector<double>& dweight,
-                        const std::vector<double>& dbias, double tolerance, bool fused = false);
-  void verify_channels(std::string_view what, const std::vector<double>& got,
-                       const std::vector<double>& wanted, double tolerance) const;
+  /// Each compares `out` with the float64 result. @throws std::runtime_error that names the shape,
+  /// the element and both values.
+  void verify_train(const Check& check);
+  void verify_infer(const Check& check);
+  void verify_dx(const Check& check);
+  void verify_gradients(const Check& check, const Tensor& dweight, const Tensor& dbias);
+  /// The same of one value per channel, which is the sum of terms of the magnitude `scale`.
+  void verify_channels(std::string_view what, const Tensor& got, const std::vector<double>& wanted,
+                       const std::vector<double>& scale, double tolerance) const;
 
   /// The float64 statistics of x in this layout, and the sums of dy, masked if `fused`.
   const ChannelSums& sums(Layout layout, bool fused = false);
 
  private:
   using Scale = std::vector<double>;
-  void verify_y(Layout layout, const Scale& mean, const Scale& invstd, double tolerance,
-                bool fused);
-  std::unique_ptr<ChannelSums> compute_sums(Layout layout, bool fused);
+  void verify_y(const Check& check, const Scale& mean, const Scale& invstd);
+  ChannelSums compute_sums(Layout layout, bool fused);
 
   BenchShape shape_;
   Tensor addend_, second_out_;

@@ -18,6 +18,7 @@ struct Case {
   OperationInfo info;
   Layout layout;
   int threads;
+  Device device;
 };
 
 /// One series of measurements of a program.
@@ -26,15 +27,15 @@ struct Series {
   /// Prepares, verifies and then times one case on the problem's buffers.
   std::function<void(benchmark::State&, const Case&, Problem&)> body;
   /// Whether it has the operation in the dtype.
-  std::function<bool(const OperationInfo&, DType)> has;
+  std::function<bool(const Case&)> has;
   bool any_layout = false;  ///< measured once for both layouts, under the name "any"
 };
 
 /// The main function of every program. Arguments, before Google Benchmark's own:
-///   --shapes             prints the suite, one shape a line, and stops
-///   --shape=NAME         measures this shape alone: one of the suite, or any NxC or NxCxL
-///   --dtypes=f32,f16     the dtypes; default: f32
-///   --threads=1,2        the thread counts; default: 1 and one per core
+///   --shape=8x512x64,20x100    the shapes, NxC or NxCxL; those of the suite are in shapes.csv
+///   --dtypes=f32,f16           the dtypes; default: f32
+///   --threads=1,2              the thread counts; default: 1 and one per core
+///   --device=cuda:0            where our own program runs; default: cpu
 /// Benchmarks are named operation/layout/dtype/shape/threads:T/series. Returns 1, with the message
 /// on stderr, if a result is wrong or an argument is not understood.
 int run_program(int argc, char** argv, const std::vector<Series>& all);

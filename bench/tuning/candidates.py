@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from results.programs import ROOT
+from results.programs import ROOT, cached
 
 COMPILE_SECONDS = 60  # a generator that takes longer has met a schedule that explodes
 DEVICES = ("cuda", "opencl")  # their schedules have none of these constants
@@ -58,18 +58,11 @@ class Compiler:
         self.fingerprint = hashlib.sha256(self.generator.read_bytes()).hexdigest()[:16]
         self.folder = folder / self.fingerprint / kernel.name
         self.kernel = kernel
-        cache = (build / "CMakeCache.txt").read_text()
-
-        def tool(name: str, otherwise: str) -> str:
-            found = re.search(rf"^{name}:\w+=(.*)$", cache, re.MULTILINE)
-            return found.group(1) if found else otherwise
-
-        self.linker = tool("CMAKE_CXX_COMPILER", "c++")
-        self.cmake = tool("CMAKE_COMMAND", "cmake")
-        self.objcopy = tool("CMAKE_OBJCOPY", "objcopy")
+        self.linker = cached(build, "CMAKE_CXX_COMPILER") or "c++"
+        self.cmake = cached(build, "CMAKE_COMMAND") or "cmake"
+        self.objcopy = cached(build, "CMAKE_OBJCOPY") or "objcopy"
         self.symbols = build / "generated/private_runtime/symbols.map"
-        halide = tool("HalideHelpers_DIR", "").partition("/cmake/")[0]
-        self.plugins = Path(halide)
+        self.plugins = Path(cached(build, "HalideHelpers_DIR").partition("/cmake/")[0])
 
     def compile(self, words: list[str]) -> Candidate | str:
         """With these words to the generator; a text says why it does not compile."""

@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "../suite/measure.h"
-#include "../suite/shapes.h"
+#include "../suite/problem.h"
 
 namespace halnorm::bench {
 namespace {
@@ -163,8 +163,7 @@ std::vector<Candidate> working(const std::vector<Candidate>& candidates, Argumen
 
 void run(const std::vector<std::string>& words) {
   if (words.size() < 6) throw std::invalid_argument("wants: N C L THREADS SECONDS LIBRARY...");
-  const BenchShape shape =
-      ncl(std::stoll(words[0]), std::stoll(words[1]), std::stoll(words[2]), false, "");
+  const BenchShape shape{std::stoll(words[0]), std::stoll(words[1]), std::stoll(words[2]), 3};
   std::vector<Candidate> candidates;
   for (std::size_t i = 5; i < words.size(); ++i) candidates.push_back(load(words[i]));
   Arguments arguments(*candidates.front().metadata, shape);

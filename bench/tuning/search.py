@@ -166,8 +166,9 @@ class Search:
 
     def ratios(self, place: Place, candidates: list[Candidate], seconds: float) -> list[float]:
         """Of the candidates' times to the default's, from one process that times all in turn."""
-        shape, libraries = place.shape, [self.default.library, *(c.library for c in candidates)]
-        words = [shape.n, shape.c, shape.l, place.threads, f"{seconds:.4f}", *libraries]
+        libraries = [self.default.library, *(c.library for c in candidates)]
+        extents = [*place.shape.extents, 1][:3]
+        words = [*extents, place.threads, f"{seconds:.4f}", *libraries]
         command = [str(word) for word in [self.driver, *words]]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:

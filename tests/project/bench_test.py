@@ -14,14 +14,20 @@ import optuna
 import peer_suite
 import tune
 from results import growth, page, tables
-from results.measurements import OPERATIONS, OURS, Measurements, Shape, parse_name
+from results.measurements import (
+    FLOOR,
+    LAYOUTS,
+    OPERATIONS,
+    OURS,
+    Measurements,
+    Shape,
+    parse_name,
+    suite_shapes,
+)
 from results.programs import ROOT
 from tuning import candidates, file, search
 
-SHAPES = [
-    Shape("20x100", 20, 100, 1, 2, True, "small"),
-    Shape("8x512x64", 8, 512, 64, 3, True, "large"),
-]
+SHAPES = [Shape("20x100", True, "small"), Shape("8x512x64", True, "large")]
 CACHES = [
     {"level": 1, "type": "Data", "size": 32 << 10, "num_sharing": 1},
     {"level": 1, "type": "Instruction", "size": 32 << 10, "num_sharing": 1},
@@ -90,9 +96,17 @@ class MeasurementsTest(unittest.TestCase):
 
     def test_the_programs_know_the_same_operations(self) -> None:
         text = (ROOT / "bench/suite/floor.h").read_text()
-        rows = re.findall(r'\{Operation::\w+, "(\w+)", (\d), (\d), (\d)\}', text)
-        tensors = {name: sum(map(int, counts)) for name, *counts in rows}
-        self.assertEqual(tensors, {name: kind.tensors for name, kind in OPERATIONS.items()})
+        rows = re.findall(r'\{"(\w+)", "(\w+)", (\d), (\d), (\d)\}', text)
+        known = {name: (group, sum(map(int, counts))) for name, group, *counts in rows}
+        wanted = {name: (kind.group, kind.tensors) for name, kind in OPERATIONS.items()}
+        self.assertEqual(known, wanted)
+
+    def test_shapes_of_the_suite(self) -> None:
+        shapes = {shape.name: shape for shape in suite_shapes()}
+        self.assertEqual(shapes["20x100"].layouts, ("nlc",))
+        self.assertEqual(shapes["8x512x64"].extents, [8, 512, 64])
+        self.assertTrue(shapes["8x512x64"].quick)
+        self.assertEqual(sum(shape.quick for shape in shapes.values()), 11)
 
 
 class PageTest(unittest.TestCase):
@@ -101,15 +115,15 @@ class PageTest(unittest.TestCase):
         ceilings = page.pd.DataFrame(
             [("L1", 2, 100.0), ("memory", 2, 20.0)], columns=["copy in", "threads", "GB/s"]
         )
+        times = {"axis": "N", OURS: 10.0, FLOOR: 5.0}
         rows = [
-            {"axis": "N", "operation": operation, "layout": layout, "bytes": size, "ns": 10.0}
+            times | {"operation": operation, "layout": layout, "bytes": size}
             for operation in PLAIN
-            for layout in ("any", "ncl", "nlc")
+            for layout in LAYOUTS
             for size in (1024, 4096)
         ]
-        report = page.Report(
-            results, "./dev bench", ceilings, growth.Growth(rows), narrow_measurements()
-        )
+        grown = page.pd.DataFrame(rows)
+        report = page.Report(results, "./dev bench", ceilings, grown, narrow_measurements())
         with tempfile.TemporaryDirectory() as folder:
             written = page.write(report, Path(folder))
             text = written[0].read_text()
@@ -137,21 +151,18 @@ class NarrowTest(unittest.TestCase):
 
 class GrowthTest(unittest.TestCase):
     def test_one_axis_grows_and_memory_is_kept(self) -> None:
-        shapes = list(growth.extents("L", memory_limit=0.001))
-        self.assertEqual(shapes[0], ("16x16x1", 1024))
-        self.assertEqual(shapes[1], ("16x16x4", 4096))
-        self.assertLessEqual(3 * shapes[-1][1], 1e6)
+        shapes = list(growth.shapes_of("L", memory_limit=0.001))
+        self.assertEqual([shape.name for shape in shapes[:2]], ["16x16x1", "16x16x4"])
+        self.assertLessEqual(3 * shapes[-1].tensor_bytes("f32"), 1e6)
 
 
 class CompareTest(unittest.TestCase):
     def change(self, base: list[float], new: list[float], again: list[float]) -> compare.pd.Series:
-        case = parse_name("train/ncl/f32/8x512x64/threads:1/halnorm")
-        rows = [
-            case | {"side": side, "round": turn, "ns": ns}
-            for side, times in (("base", base), ("new", new), ("again", again))
-            for turn, ns in enumerate(times)
-        ]
-        return compare.changes(rows).iloc[0]
+        results = Measurements(SHAPES)
+        for side, times in (("base", base), ("new", new), ("again", again)):
+            for ns in times:
+                results.add("train/ncl/f32/8x512x64/threads:1/halnorm", ns, program=side)
+        return compare.changes(results.samples()).iloc[0]
 
     def test_slower_in_every_round_counts(self) -> None:
         change = self.change([100, 101, 99], [120, 121, 119], [121, 120, 119])
