@@ -12,28 +12,32 @@
 namespace halnorm::bench {
 namespace {
 
-/// One cache line. This file is compiled for the machine that runs it; for narrower vectors the
-/// compiler splits the operations.
-using Line __attribute__((vector_size(64), aligned(4), may_alias)) = Word;
-constexpr std::size_t lane_count = sizeof(Line) / sizeof(Word);
+/// A vector of the machine that runs this, for which this file is compiled: wider ones would be
+/// split, with detours through memory.
+#if defined(__AVX512F__)
+constexpr std::size_t vector_bytes = 64;
+#elif defined(__AVX__)
+constexpr std::size_t vector_bytes = 32;
+#else
+constexpr std::size_t vector_bytes = 16;
+#endif
+using Vector __attribute__((vector_size(vector_bytes), aligned(4), may_alias)) = Word;
+constexpr std::size_t lane_count = vector_bytes / sizeof(Word);
+constexpr std::size_t line_words = 64 / sizeof(Word);
 constexpr std::size_t unroll = 4;
 
-/// y must be aligned to a cache line.
-void write_nontemporal(Word* y, const Line& value) {
+/// y must be aligned to a vector.
+void write_nontemporal(Word* y, const Vector& value) {
 #if defined(__AVX512F__)
   _mm512_stream_si512(reinterpret_cast<__m512i*>(y), _mm512_loadu_si512(&value));
 #elif defined(__AVX__)
   const auto* from = reinterpret_cast<const __m256i*>(&value);
-  for (std::size_t i = 0; i < 2; ++i) {
-    _mm256_stream_si256(reinterpret_cast<__m256i*>(y) + i, _mm256_loadu_si256(from + i));
-  }
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(y), _mm256_loadu_si256(from));
 #elif defined(__SSE2__)
   const auto* from = reinterpret_cast<const __m128i*>(&value);
-  for (std::size_t i = 0; i < 4; ++i) {
-    _mm_stream_si128(reinterpret_cast<__m128i*>(y) + i, _mm_loadu_si128(from + i));
-  }
+  _mm_stream_si128(reinterpret_cast<__m128i*>(y), _mm_loadu_si128(from));
 #else
-  *reinterpret_cast<Line*>(y) = value;
+  *reinterpret_cast<Vector*>(y) = value;
 #endif
 }
 
@@ -46,14 +50,14 @@ void add_to(Element& total, const Word* x, const Word* dy, std::size_t i) {
 
 template <bool Both>
 Word read_lines(const Word* x, const Word* dy, std::size_t count) {
-  Line total[unroll] = {};
+  Vector total[unroll] = {};
   std::size_t i = 0;
   for (; i + unroll * lane_count <= count; i += unroll * lane_count) {
     for (std::size_t u = 0; u < unroll; ++u) add_to<Both>(total[u], x, dy, i + u * lane_count);
   }
   Word sum = 0;
   for (; i < count; ++i) add_to<Both>(sum, x, dy, i);
-  const Line lanes = (total[0] + total[1]) + (total[2] + total[3]);
+  const Vector lanes = (total[0] + total[1]) + (total[2] + total[3]);
   for (std::size_t lane = 0; lane < lane_count; ++lane) sum += lanes[lane];
   return sum;
 }
@@ -72,12 +76,12 @@ void write_lines(const Word* x, const Word* dy, Word* y, std::size_t count, bool
   write_words(0, head);
   std::size_t i = head;
   for (; i + lane_count <= count; i += lane_count) {
-    Line value = {};
+    Vector value = {};
     add_to<Both>(value, x, dy, i);
     if (nontemporal) {
       write_nontemporal(y + i, value);
     } else {
-      *reinterpret_cast<Line*>(y + i) = value;
+      *reinterpret_cast<Vector*>(y + i) = value;
     }
   }
   write_words(i, count);
@@ -134,8 +138,8 @@ Word run_floor(Store store, int threads, const OperationInfo& info, const FloorT
   if (threads == 1) return move_part(info, store, tensors, 0, tensors.words);
   const auto members = static_cast<std::size_t>(threads);
   // Whole cache lines for each member, so that no two members write to one.
-  const std::size_t lines = (tensors.words + lane_count - 1) / lane_count;
-  const std::size_t share = (lines + members - 1) / members * lane_count;
+  const std::size_t lines = (tensors.words + line_words - 1) / line_words;
+  const std::size_t share = (lines + members - 1) / members * line_words;
   Word sum = 0;
 #pragma omp parallel for num_threads(threads) schedule(static) reduction(+ : sum)
   for (std::size_t member = 0; member < members; ++member) {
