@@ -17,70 +17,49 @@ if sys.version_info[:2] not in ((3, 9), (3, 10)):
 import numpy as np
 import oneflow
 import peer_suite
-from peer_suite import EPS, Case, Data, Judge, Result
+from peer_suite import EPS, Case, Data, check
 
 MOMENTUM = 0.1
 
 
-class Problem:
-    def __init__(self, case: Case, data: Data) -> None:
-        shape = [case.n, case.c, case.length][: case.rank]
-        self.x = oneflow.tensor(data.x.reshape(shape))
-        self.dy = oneflow.tensor(data.dy.reshape(shape))
-        self.weight, self.bias = oneflow.tensor(data.weight), oneflow.tensor(data.bias)
-        self.running_mean = oneflow.tensor(data.running_mean)
-        self.running_var = oneflow.tensor(data.running_var)
-        self.inputs = [self.x, self.weight, self.bias]
-
-    def batch_norm(self, training: bool) -> oneflow.Tensor:
-        return oneflow._C.normalization(
-            self.x,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            axis=1,
-            epsilon=EPS,
-            momentum=MOMENTUM,
-            is_training=training,
-        )
-
-
-def _finish() -> None:
+def synchronized(call: Callable[[], object]) -> Callable[[], object]:
     """Calls return before the work is done."""
-    oneflow._oneflow_internal.eager.Sync()
 
-
-def _synchronized(call: Callable[[], object]) -> Callable[[], object]:
     def run() -> None:
         call()
-        _finish()
+        oneflow._oneflow_internal.eager.Sync()
 
     return run
 
 
-def measure(case: Case, data: Data, min_time: float) -> tuple[str, float] | None:
-    if case.rank == 3 and case.layout == "nlc":
-        return None
+def prepare(case: Case, data: Data) -> dict[str, Callable[[], object]]:
+    if len(case.extents) == 3 and case.layout == "nlc":
+        return {}
     oneflow.set_num_threads(case.threads)
-    problem = Problem(case, data)
-    judge = Judge(case, data, data.x, data.dy)
+    x, dy = (oneflow.tensor(values.reshape(case.extents)) for values in (data.x, data.dy))
+    weight, bias = oneflow.tensor(data.weight), oneflow.tensor(data.bias)
+    running = oneflow.tensor(data.running_mean), oneflow.tensor(data.running_var)
+    names = {"axis": 1, "epsilon": EPS, "momentum": MOMENTUM}
+
+    def forward() -> oneflow.Tensor:
+        training = case.operation != "infer"
+        return oneflow._C.normalization(x, *running, weight, bias, is_training=training, **names)
+
     if case.operation != "backward":
-        training = case.operation == "train"
-        judge.check(Result(problem.batch_norm(training).numpy()))
-        calls = {"normalization": _synchronized(lambda: problem.batch_norm(training))}
-        return peer_suite.fastest(calls, min_time)
-    for tensor in problem.inputs:
+        check(case, data, (data.x, data.dy), forward().numpy())
+        return {"normalization": synchronized(forward)}
+    inputs = [x, weight, bias]
+    for tensor in inputs:
         tensor.requires_grad = True
-    y = problem.batch_norm(True)
+    y = forward()
 
     def backward() -> list[oneflow.Tensor]:
-        return oneflow.autograd.grad([y], problem.inputs, [problem.dy], retain_graph=True)
+        return oneflow.autograd.grad([y], inputs, [dy], retain_graph=True)
 
-    dx, dweight, dbias = (np.asarray(tensor.numpy()) for tensor in backward())
-    judge.check(Result(dx, dweight, dbias))
-    return peer_suite.fastest({"autograd": _synchronized(backward)}, min_time)
+    results = (np.asarray(tensor.numpy()) for tensor in backward())
+    check(case, data, (data.x, data.dy), *results)
+    return {"autograd": synchronized(backward)}
 
 
 if __name__ == "__main__":
-    peer_suite.main("oneflow", {"oneflow_version": oneflow.__version__}, ("f32",), measure)
+    peer_suite.main("oneflow", {"oneflow_version": oneflow.__version__}, ("f32",), prepare)

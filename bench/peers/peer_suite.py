@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import os
 import re
 import sys
@@ -16,14 +17,13 @@ import time
 import timeit
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 EPS = 1e-5
 SHORTEST_SAMPLE = 20e-6  # as in bench/suite/measure.h
 FEWEST_SAMPLES = 3
-CHUNK = 1 << 22  # elements that are judged at a time
+CHUNK = 1 << 22  # elements that are made or judged at a time
 TOLERANCE = 1e-3  # peers sum in float32; this has to catch a wrong operation, layout or argument
 ROUNDING = {"f32": 2.0**-24, "f16": 2.0**-11, "bf16": 2.0**-8}
 OPERATIONS = ("train", "infer", "backward")
@@ -34,23 +34,15 @@ class Case:
     operation: str
     layout: str
     dtype: str
-    n: int
-    c: int
-    length: int
-    rank: int
+    extents: tuple[int, ...]  # N, C and perhaps L
     threads: int
-
-    @property
-    def shape_name(self) -> str:
-        extents = [self.n, self.c, self.length][: self.rank]
-        return "x".join(str(extent) for extent in extents)
 
     @property
     def cut(self) -> tuple[int, int, int]:
         """The tensor in memory order as (outer, C, inner)."""
-        if self.layout == "ncl":
-            return self.n, self.c, self.length
-        return self.n * self.length, self.c, 1
+        n, c, *rest = self.extents
+        length = math.prod(rest)
+        return (n, c, length) if self.layout == "ncl" else (n * length, c, 1)
 
 
 def uniform(count: int, seed: int) -> np.ndarray:
@@ -68,99 +60,61 @@ def uniform(count: int, seed: int) -> np.ndarray:
 class Data:
     """The inputs of one shape: float32, in memory order."""
 
-    def __init__(self, case: Case) -> None:
-        count = case.n * case.c * case.length
+    def __init__(self, extents: tuple[int, ...]) -> None:
+        count, c = math.prod(extents), extents[1]
         self.x = np.float32(0.5) + np.float32(2.0) * uniform(count, 1)
         self.dy = uniform(count, 2)
-        self.weight = np.float32(1.0) + np.float32(0.5) * uniform(case.c, 3)
-        self.bias = uniform(case.c, 4)
-        self.running_mean = uniform(case.c, 5)
-        self.running_var = np.float32(1.5) + uniform(case.c, 6)
+        self.weight = np.float32(1.0) + np.float32(0.5) * uniform(c, 3)
+        self.bias = uniform(c, 4)
+        self.running_mean = uniform(c, 5)
+        self.running_var = np.float32(1.5) + uniform(c, 6)
 
 
-@dataclass
-class Result:
-    """What a peer computed, in memory order; the gradients only of backward."""
+def check(
+    case: Case,
+    data: Data,
+    given: tuple[np.ndarray, np.ndarray],
+    out: np.ndarray,
+    *gradients: np.ndarray,
+) -> None:
+    """Compares what a peer computed with float64, element by element. `given`: x and dy as the peer
+    has them; tensors in memory order. `gradients`: of backward, those of weight and bias."""
+    outer, channels, inner = case.cut
+    tensors = [tensor.reshape(case.cut) for tensor in (*given, out)]
+    columns = [data.weight, data.bias, data.running_mean, data.running_var, *gradients]
+    # Some channels at a time, so that the copies in float64 are small.
+    step = max(1, CHUNK // (outer * inner))
+    for part in (slice(start, start + step) for start in range(0, channels, step)):
+        own = [values[part, None].astype(np.float64) for values in columns]
+        _check_channels(case, [tensor[:, part].astype(np.float64) for tensor in tensors], own)
 
-    out: np.ndarray
-    dweight: np.ndarray | None = None
-    dbias: np.ndarray | None = None
 
+def _check_channels(case: Case, tensors: list[np.ndarray], columns: list[np.ndarray]) -> None:
+    tolerance, count = TOLERANCE + 4 * ROUNDING[case.dtype], case.cut[0] * case.cut[2]
 
-class Judge:
-    """Compares with float64, element by element. x and dy are what the peer was given."""
-
-    def __init__(self, case: Case, data: Data, x: np.ndarray, dy: np.ndarray) -> None:
-        self.case, self.data = case, data
-        self.x, self.dy = x.reshape(case.cut), dy.reshape(case.cut)
-        self.count = case.cut[0] * case.cut[2]
-        self.tolerance = TOLERANCE + 4 * ROUNDING[case.dtype]
-        self.mean = self._sum(lambda rows: self._x(rows)) / self.count
-        square = self._sum(lambda rows: (self._x(rows) - self._c(self.mean)) ** 2)
-        self.invstd = 1 / np.sqrt(square / self.count + EPS)
-
-    def check(self, result: Result) -> None:
-        if self.case.operation == "infer":
-            self.mean = self.data.running_mean.astype(np.float64)
-            self.invstd = 1 / np.sqrt(self.data.running_var.astype(np.float64) + EPS)
-        if self.case.operation == "backward":
-            self._check_backward(result)
-        else:
-            self._check_elements(result.out, self._y)
-
-    def _rows(self) -> list[slice]:
-        step = max(1, CHUNK // (self.case.cut[1] * self.case.cut[2]))
-        return [slice(start, start + step) for start in range(0, self.case.cut[0], step)]
-
-    def _c(self, values: np.ndarray) -> np.ndarray:
-        return values.astype(np.float64)[:, None]
-
-    def _x(self, rows: slice) -> np.ndarray:
-        return self.x[rows].astype(np.float64)
-
-    def _xhat(self, rows: slice) -> np.ndarray:
-        return (self._x(rows) - self._c(self.mean)) * self._c(self.invstd)
-
-    def _sum(self, terms: Callable[[slice], np.ndarray]) -> np.ndarray:
-        return sum((terms(rows).sum(axis=(0, 2)) for rows in self._rows()), np.zeros(1))
-
-    def _y(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
-        xhat = self._xhat(rows)
-        wanted = xhat * self._c(self.data.weight) + self._c(self.data.bias)
-        return wanted, 1 + np.abs(xhat) + np.abs(self._c(self.mean) * self._c(self.invstd))
-
-    def _check_backward(self, result: Result) -> None:
-        dy, count = self.dy, self.count
-        dbias = self._sum(lambda rows: dy[rows].astype(np.float64))
-        dweight = self._sum(lambda rows: dy[rows] * self._xhat(rows))
-        scale = self._sum(lambda rows: np.abs(dy[rows] * self._xhat(rows)))
-        assert result.dweight is not None
-        assert result.dbias is not None
-        self._compare("dbias", result.dbias, dbias, 1 + self._sum(lambda rows: np.abs(dy[rows])))
-        self._compare("dweight", result.dweight, dweight, 1 + scale)
-
-        def dx(rows: slice) -> tuple[np.ndarray, np.ndarray]:
-            xhat, gradient = self._xhat(rows), dy[rows].astype(np.float64)
-            factor = self._c(self.data.weight) * self._c(self.invstd)
-            mean = self._c(dbias) / count + xhat * self._c(dweight) / count
-            return factor * (gradient - mean), factor * (1 + np.abs(gradient) + np.abs(xhat))
-
-        self._check_elements(result.out, dx)
-
-    def _check_elements(
-        self, out: np.ndarray, wanted: Callable[[slice], tuple[np.ndarray, np.ndarray]]
-    ) -> None:
-        got = out.reshape(self.case.cut)
-        for rows in self._rows():
-            self._compare(self.case.operation, got[rows], *wanted(rows))
-
-    def _compare(
-        self, what: str, got: np.ndarray, wanted: np.ndarray, magnitude: np.ndarray
-    ) -> None:
+    def compare(what: str, got: np.ndarray, wanted: np.ndarray, scale: np.ndarray) -> None:
         # A NaN fails too: only a number within the bound passes.
-        good = np.abs(got.astype(np.float64) - wanted) <= self.tolerance * magnitude
-        if not good.all():
-            sys.exit(f"wrong result: {what} of {self.case.shape_name}, {self.case.layout}")
+        if not (np.abs(got - wanted) <= tolerance * scale).all():
+            sys.exit(f"wrong result: {what} of {case}")
+
+    def total(values: np.ndarray) -> np.ndarray:
+        return values.sum(axis=(0, 2))[:, None]
+
+    x, dy, got = tensors
+    weight, bias, mean, var, *gradients = columns
+    if case.operation != "infer":
+        mean = total(x) / count
+        var = total((x - mean) ** 2) / count
+    invstd = 1 / np.sqrt(var + EPS)
+    xhat = (x - mean) * invstd
+    if case.operation != "backward":
+        compare("y", got, xhat * weight + bias, 1 + np.abs(xhat) + np.abs(mean * invstd))
+        return
+    sums = {"dweight": dy * xhat, "dbias": dy}
+    for (name, terms), gradient in zip(sums.items(), gradients):  # noqa: B905  since Python 3.10
+        compare(name, gradient, total(terms), 1 + total(np.abs(terms)))
+    dx = weight * invstd * (dy - total(dy) / count - xhat * total(dy * xhat) / count)
+    compare("dx", got, dx, weight * invstd * (1 + np.abs(dy) + np.abs(xhat)))
 
 
 def fastest(calls: dict[str, Callable[[], object]], min_time: float) -> tuple[str, float]:
@@ -181,13 +135,14 @@ def fastest(calls: dict[str, Callable[[], object]], min_time: float) -> tuple[st
     return name, best[name] * 1e9
 
 
-if TYPE_CHECKING:  # Python 3.9 has no |, and OneFlow runs there
-    Measure = Callable[[Case, Data, float], tuple[str, float] | None]
-
-
-def main(program: str, context: dict[str, str], dtypes: tuple[str, ...], measure: Measure) -> None:
-    """`measure` prepares a case, has its result judged, and returns a label and ns per call, or
-    None if the peer cannot do it."""
+def main(
+    program: str,
+    context: dict[str, str],
+    dtypes: tuple[str, ...],
+    prepare: Callable[[Case, Data], dict[str, Callable[[], object]]],
+) -> None:
+    """`prepare` has the results of a case judged, and returns the ways to call it by their names:
+    none if the peer cannot do it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--shape", required=True)
     parser.add_argument("--dtypes", default="f32")
@@ -199,19 +154,17 @@ def main(program: str, context: dict[str, str], dtypes: tuple[str, ...], measure
     # Standard output is for the JSON alone; libraries print to it as they please.
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    extents = [int(extent) for extent in arguments.shape.split("x")]
-    rank = len(extents)
-    n, c, length = (*extents, 1)[:3]
+    extents = tuple(int(extent) for extent in arguments.shape.split("x"))
+    data = Data(extents)
     benchmarks = []
-    data: Data | None = None
     wanted = [dtype for dtype in arguments.dtypes.split(",") if dtype in dtypes]
     for dtype, operation, threads, layout in itertools.product(
-        wanted, OPERATIONS, arguments.threads.split(","), ("nlc", "ncl")[: rank - 1]
+        wanted, OPERATIONS, arguments.threads.split(","), ("nlc", "ncl")[: len(extents) - 1]
     ):
-        case = Case(operation, layout, dtype, n, c, length, rank, int(threads))
         name = f"{operation}/{layout}/{dtype}/{arguments.shape}/threads:{threads}/{program}"
-        if re.search(arguments.benchmark_filter, name):
-            data = data or Data(case)
-            if done := measure(case, data, arguments.benchmark_min_time):
-                benchmarks.append({"name": name, "best_ns": done[1], "label": done[0]})
+        if not re.search(arguments.benchmark_filter, name):
+            continue
+        if calls := prepare(Case(operation, layout, dtype, extents, int(threads)), data):
+            label, ns = fastest(calls, arguments.benchmark_min_time)
+            benchmarks.append({"name": name, "best_ns": ns, "label": label})
     print(json.dumps({"context": context, "benchmarks": benchmarks}), file=output)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import peer_suite
 import torch
-from peer_suite import EPS, Case, Data, Judge, Result
+from peer_suite import EPS, Case, Data, check
 
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 MOMENTUM = 0.1
@@ -19,31 +19,29 @@ MOMENTUM = 0.1
 
 def tensor_of(values: np.ndarray, case: Case) -> torch.Tensor:
     flat = torch.from_numpy(values).to(DTYPES[case.dtype], copy=True)
-    if case.rank == 2:
-        return flat.view(case.n, case.c)
-    if case.layout == "ncl":
-        return flat.view(case.n, case.c, case.length)
-    return flat.view(case.n, case.length, 1, case.c).permute(0, 3, 2, 1)
+    if len(case.extents) == 2 or case.layout == "ncl":
+        return flat.view(case.extents)
+    n, c, length = case.extents
+    return flat.view(n, length, 1, c).permute(0, 3, 2, 1)
 
 
-def in_memory_order(tensor: torch.Tensor, case: Case) -> np.ndarray:
+def in_memory_order(tensor: torch.Tensor) -> np.ndarray:
     if tensor.dim() == 4:
         tensor = tensor.permute(0, 3, 2, 1)
     if not tensor.is_contiguous():
-        raise SystemExit(f"torch gave another layout for {case}")
+        raise SystemExit("torch gave another layout")
     return tensor.reshape(-1).to(torch.float32).numpy()
 
 
 class Problem:
     def __init__(self, case: Case, data: Data) -> None:
-        self.case = case
         self.x, self.dy = tensor_of(data.x, case), tensor_of(data.dy, case)
         self.out = torch.empty_like(self.x)
         self.weight, self.bias = torch.from_numpy(data.weight), torch.from_numpy(data.bias)
         # Copies: training writes to them.
         self.running_mean = torch.from_numpy(data.running_mean.copy())
         self.running_var = torch.from_numpy(data.running_var.copy())
-        self.mean, self.invstd = torch.empty(case.c), torch.empty(case.c)
+        self.mean, self.invstd = (torch.empty_like(self.weight) for _ in range(2))
 
     def batch_norm(self, training: bool) -> torch.Tensor:
         """As torch.nn.functional runs it: allocates y."""
@@ -66,28 +64,27 @@ class Problem:
         )
 
 
-def measure(case: Case, data: Data, min_time: float) -> tuple[str, float]:
+def prepare(case: Case, data: Data) -> dict[str, Callable[[], object]]:
     torch.set_num_threads(case.threads)
     problem = Problem(case, data)
-    judge = Judge(case, data, in_memory_order(problem.x, case), in_memory_order(problem.dy, case))
-    calls: dict[str, Callable[[], object]]
+    given = in_memory_order(problem.x), in_memory_order(problem.dy)
     if case.operation == "backward":
         problem.batch_norm_out(True)
         dx, dweight, dbias = problem.backward()
-        result = Result(in_memory_order(dx, case), dweight.float().numpy(), dbias.float().numpy())
-        judge.check(result)
-        calls = {"native_batch_norm_backward": problem.backward}
-    else:
-        training = case.operation == "train"
-        ways = {"batch_norm": problem.batch_norm, "native_batch_norm.out": problem.batch_norm_out}
-        calls = {}
-        for name, way in ways.items():
-            judge.check(Result(in_memory_order(way(training), case)))
-            calls[name] = lambda way=way: way(training)
-    return peer_suite.fastest(calls, min_time)
+        gradients = dweight.float().numpy(), dbias.float().numpy()
+        check(case, data, given, in_memory_order(dx), *gradients)
+        return {"native_batch_norm_backward": problem.backward}
+    training = case.operation == "train"
+    calls = {
+        "batch_norm": lambda: problem.batch_norm(training),
+        "native_batch_norm.out": lambda: problem.batch_norm_out(training),
+    }
+    for call in calls.values():
+        check(case, data, given, in_memory_order(call()))
+    return calls
 
 
 if __name__ == "__main__":
     with torch.inference_mode():
         context = {"torch_version": torch.__version__}
-        peer_suite.main("torch", context, tuple(DTYPES), measure)
+        peer_suite.main("torch", context, tuple(DTYPES), prepare)

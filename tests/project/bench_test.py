@@ -6,6 +6,7 @@ import math
 import re
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import compare
@@ -276,8 +277,7 @@ class JudgeTest(unittest.TestCase):
     """Results that numpy computes in another way pass, and wrong ones do not."""
 
     def setUp(self) -> None:
-        self.case = peer_suite.Case("train", "ncl", "f32", 4, 3, 5, 3, 1)
-        self.data = peer_suite.Data(self.case)
+        self.data = peer_suite.Data((4, 3, 5))
 
     def y(self, layout: str) -> np.ndarray:
         x = self.data.x.astype(np.float64).reshape((4, 3, 5) if layout == "ncl" else (4, 5, 3))
@@ -287,24 +287,41 @@ class JudgeTest(unittest.TestCase):
         y = xhat * self.data.weight[None, :, None] + self.data.bias[None, :, None]
         return np.ascontiguousarray(y if layout == "ncl" else y.transpose(0, 2, 1))
 
-    def judge(self, layout: str) -> peer_suite.Judge:
-        case = peer_suite.Case("train", layout, "f32", 4, 3, 5, 3, 1)
-        return peer_suite.Judge(case, self.data, self.data.x, self.data.dy)
+    def check(self, layout: str, operation: str, *results: np.ndarray) -> None:
+        case = peer_suite.Case(operation, layout, "f32", (4, 3, 5), 1)
+        peer_suite.check(case, self.data, (self.data.x, self.data.dy), *results)
 
     def test_right_results_pass(self) -> None:
         for layout in ("ncl", "nlc"):
-            self.judge(layout).check(peer_suite.Result(self.y(layout)))
+            self.check(layout, "train", self.y(layout))
+
+    def test_channels_are_judged_part_by_part(self) -> None:
+        with unittest.mock.patch.object(peer_suite, "CHUNK", 40):
+            self.check("ncl", "train", self.y("ncl"))
 
     def test_one_wrong_element_is_found(self) -> None:
         for wrong in (0.01, float("nan")):
             y = self.y("ncl")
             y[3, 2, 4] += wrong
             with self.assertRaises(SystemExit):
-                self.judge("ncl").check(peer_suite.Result(y))
+                self.check("ncl", "train", y)
 
     def test_the_other_layout_is_found(self) -> None:
         with self.assertRaises(SystemExit):
-            self.judge("nlc").check(peer_suite.Result(self.y("ncl")))
+            self.check("nlc", "train", self.y("ncl"))
+
+    def test_gradients(self) -> None:
+        # dx is 0 where dy is constant, and so is dweight.
+        self.data.dy[:] = 1
+        dx, dweight, dbias = np.zeros((4, 3, 5)), np.zeros(3), np.full(3, 20.0)
+        self.check("ncl", "backward", dx, dweight, dbias)
+        for wrong in (
+            (dx + 0.1, dweight, dbias),
+            (dx, dweight + 0.1, dbias),
+            (dx, dweight, dbias + 1),
+        ):
+            with self.assertRaises(SystemExit):
+                self.check("ncl", "backward", *wrong)
 
 
 if __name__ == "__main__":
