@@ -38,13 +38,16 @@ using halnorm::Placement;
 using halnorm::Sbp;
 using halnorm::Shape;
 using halnorm::Tensor;
-using Clock = std::chrono::steady_clock;
 
 constexpr int warm_up = 10;
 constexpr int repetitions = 100;
 
-double microseconds(Clock::duration time) {
-  return std::chrono::duration<double, std::micro>(time).count();
+/// The microseconds of a call.
+double timed(const std::function<void()>& call) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  call();
+  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
 }
 
 /// Adds up the time that exchanges take.
@@ -55,15 +58,13 @@ class Timed : public halnorm::Communicator {
   [[nodiscard]] int rank() const override { return inner_->rank(); }
   [[nodiscard]] int size() const override { return inner_->size(); }
   void all_gather(const void* mine, void* all, std::size_t bytes) override {
-    const auto start = Clock::now();
-    inner_->all_gather(mine, all, bytes);
-    spent_ += Clock::now() - start;
+    spent_ += timed([&] { inner_->all_gather(mine, all, bytes); });
   }
-  Clock::duration take() { return std::exchange(spent_, {}); }
+  double take() { return std::exchange(spent_, 0); }
 
  private:
   std::shared_ptr<halnorm::Communicator> inner_;
-  Clock::duration spent_{};
+  double spent_ = 0;
 };
 
 /// Rank 0 of many that all have its values.
@@ -84,58 +85,56 @@ class Echo : public halnorm::Communicator {
   int size_;
 };
 
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
-
-double of_slowest(double mine) {
-  double slowest = 0;
-  MPI_Allreduce(&mine, &slowest, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
-  return slowest;
-}
-
-/// Each call gives a row of times; returns the median of each column.
-std::vector<double> measure(const std::function<std::vector<double>()>& call) {
+/// Each call gives a row of times. Prints the median of each column, which the slowest rank has.
+void report(const std::string& what, int ranks, const std::function<std::vector<double>()>& call) {
   std::vector<std::vector<double>> columns;
   for (int repetition = 0; repetition < warm_up + repetitions; ++repetition) {
     MPI_Barrier(MPI_COMM_WORLD);
-    const auto times = call();
+    auto times = call();
+    MPI_Allreduce(MPI_IN_PLACE, times.data(), static_cast<int>(times.size()), MPI_DOUBLE, MPI_MAX,
+                  MPI_COMM_WORLD);
     columns.resize(times.size());
     for (std::size_t i = 0; i < times.size() && repetition >= warm_up; ++i) {
-      columns[i].push_back(of_slowest(times[i]));
+      columns[i].push_back(times[i]);
     }
   }
-  std::vector<double> medians;
-  for (const auto& column : columns) {
-    medians.push_back(median(column));
+  int rank = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  if (rank != 0) {
+    return;
   }
-  return medians;
-}
-
-void print(bool first, const std::string& what, int ranks, const std::vector<double>& times) {
-  if (first) {
-    std::printf("%s,%d", what.c_str(), ranks);
-    for (const double time : times) {
-      std::printf(",%.2f", time);
-    }
-    std::printf("\n");
-    std::fflush(stdout);
+  std::printf("%s,%d", what.c_str(), ranks);
+  for (auto& column : columns) {
+    std::ranges::sort(column);
+    std::printf(",%.2f", column[column.size() / 2]);
   }
+  std::printf("\n");
+  std::fflush(stdout);
 }
 
 /// Forward and backward.
 std::vector<double> step(halnorm::nn::BatchNorm1d& layer, const Tensor& x, const Tensor& dy) {
-  const auto start = Clock::now();
-  const Tensor y = layer(x);
-  const auto between = Clock::now();
-  const Tensor dx = layer.backward(dy);
-  return {microseconds(between - start), microseconds(Clock::now() - between)};
+  const double forward = timed([&] { layer(x); });
+  return {forward, timed([&] { layer.backward(dy); })};
 }
 
+/// A layer on all ranks, and each rank's part of its x and dy.
+struct Layer {
+  std::unique_ptr<halnorm::nn::BatchNorm1d> module;
+  Tensor x, dy;
+
+  Layer(const Placement& all, const Shape& own, std::uint64_t seed)
+      : module(std::make_unique<halnorm::nn::BatchNorm1d>(own[1])),
+        x(Tensor::randn(own, seed).to_global(all, Sbp::split(0))),
+        dy(Tensor::randn(own, seed + 1).to_global(all, Sbp::split(0))) {
+    module->to_global(all, Sbp::broadcast());
+  }
+};
+
 /// This rank's part of a batch.
-Shape own_rows(Shape shape, int ranks, int rank) {
-  shape[0] = shape[0] / ranks + (rank < shape[0] % ranks ? 1 : 0);
+Shape own_rows(Shape shape, const halnorm::Communicator& world) {
+  const int ranks = world.size();
+  shape[0] = shape[0] / ranks + (world.rank() < shape[0] % ranks ? 1 : 0);
   return shape;
 }
 
@@ -149,44 +148,36 @@ std::string name_of(const Shape& shape) {
 
 void measure_step(const std::shared_ptr<Timed>& world, const Shape& shape) {
   const Placement all(world, halnorm::DeviceType::CPU);
-  halnorm::nn::BatchNorm1d layer(shape[1]);
-  layer.to_global(all, Sbp::broadcast());
-  const Shape own = own_rows(shape, world->size(), world->rank());
-  const Tensor x = Tensor::randn(own, 1).to_global(all, Sbp::split(0));
-  const Tensor dy = Tensor::randn(own, 2).to_global(all, Sbp::split(0));
-  const auto times = measure([&] {
+  const Layer layer(all, own_rows(shape, *world), 1);
+  report("step," + name_of(shape), world->size(), [&] {
     static_cast<void>(world->take());
-    auto row = step(layer, x, dy);
-    row.push_back(microseconds(world->take()));
+    auto row = step(*layer.module, layer.x, layer.dy);
+    row.push_back(world->take());
     return row;
   });
-  print(world->rank() == 0, "step," + name_of(shape), world->size(), times);
 }
 
 /// Layers of which none needs another's result.
 struct Branches {
-  std::vector<std::unique_ptr<halnorm::nn::BatchNorm1d>> layers;
-  std::vector<halnorm::nn::BatchNorm*> pointers;
-  std::vector<Tensor> x, dy;
+  std::vector<Layer> layers;
+  std::vector<halnorm::nn::BatchNorm*> modules;
+  std::vector<Tensor> dy;
 
   Branches(const Placement& all, const Shape& own) {
-    constexpr std::uint64_t count = 4;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      layers.push_back(std::make_unique<halnorm::nn::BatchNorm1d>(own[1]));
-      layers.back()->to_global(all, Sbp::broadcast());
-      pointers.push_back(layers.back().get());
-      x.push_back(Tensor::randn(own, 2 * i).to_global(all, Sbp::split(0)));
-      dy.push_back(Tensor::randn(own, 2 * i + 1).to_global(all, Sbp::split(0)));
+    for (std::uint64_t i = 0; i < 4; ++i) {
+      layers.emplace_back(all, own, 2 * i);
+      modules.push_back(layers.back().module.get());
+      dy.push_back(layers.back().dy);
     }
   }
-  void forward() {
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      (*layers[i])(x[i]);
+  void forward() const {
+    for (const Layer& layer : layers) {
+      (*layer.module)(layer.x);
     }
   }
-  void backward() {
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      layers[i]->backward(dy[i]);
+  void backward() const {
+    for (const Layer& layer : layers) {
+      layer.module->backward(layer.dy);
     }
   }
 };
@@ -194,68 +185,78 @@ struct Branches {
 void measure_overlap(const Shape& shape) {
   std::vector<Branches> engines;
   int ranks = 0;
-  int rank = 0;
-  MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   for (const bool overlap : {false, true}) {
-    const Placement all(halnorm::mpi::communicator(MPI_COMM_WORLD, {.overlap = overlap}),
-                        halnorm::DeviceType::CPU);
-    engines.emplace_back(all, own_rows(shape, ranks, rank));
+    const auto world = halnorm::mpi::communicator(MPI_COMM_WORLD, {.overlap = overlap});
+    engines.emplace_back(Placement(world, halnorm::DeviceType::CPU), own_rows(shape, *world));
+    ranks = world->size();
   }
-  print(rank == 0, "overlap," + name_of(shape), ranks, measure([&] {
-          std::vector<double> times;
-          const auto timed = [&](const std::function<void()>& call) {
-            MPI_Barrier(MPI_COMM_WORLD);
-            const auto start = Clock::now();
-            call();
-            times.push_back(microseconds(Clock::now() - start));
-          };
-          for (Branches& branches : engines) {
-            timed([&] { branches.forward(); });
-            timed([&] { branches.backward(); });
-            timed([&] {
-              branches.forward();
-              halnorm::nn::backward_together(branches.pointers, branches.dy);
-            });
-          }
-          return times;
-        }));
+  report("overlap," + name_of(shape), ranks, [&] {
+    std::vector<double> times;
+    const auto add = [&](const std::function<void()>& call) {
+      MPI_Barrier(MPI_COMM_WORLD);
+      times.push_back(timed(call));
+    };
+    for (const Branches& branches : engines) {
+      add([&] { branches.forward(); });
+      add([&] { branches.backward(); });
+      add([&] {
+        branches.forward();
+        halnorm::nn::backward_together(branches.modules, branches.dy);
+      });
+    }
+    return times;
+  });
 }
 
 void measure_exchange(Timed& world, std::size_t bytes) {
   const std::vector<char> mine(bytes);
   std::vector<char> all(bytes * static_cast<std::size_t>(world.size()));
-  const auto times = measure([&]() -> std::vector<double> {
-    static_cast<void>(world.take());
-    world.all_gather(mine.data(), all.data(), bytes);
-    return {microseconds(world.take())};
+  report("exchange," + std::to_string(bytes), world.size(), [&]() -> std::vector<double> {
+    return {timed([&] { world.all_gather(mine.data(), all.data(), bytes); })};
   });
-  print(world.rank() == 0, "exchange," + std::to_string(bytes), world.size(), times);
 }
 
 void measure_messages(int rank, int count) {
   std::vector<double> sent(static_cast<std::size_t>(count));
   std::vector<double> received(sent.size());
-  const auto times = measure([&]() -> std::vector<double> {
+  const auto exchange = [&] {
     std::vector<MPI_Request> requests;
-    const auto start = Clock::now();
     for (std::size_t i = 0; i < sent.size(); ++i) {
       MPI_Irecv(&received[i], 1, MPI_DOUBLE, 1 - rank, 0, MPI_COMM_WORLD, &requests.emplace_back());
       MPI_Isend(&sent[i], 1, MPI_DOUBLE, 1 - rank, 0, MPI_COMM_WORLD, &requests.emplace_back());
     }
     MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE);
-    return {microseconds(Clock::now() - start)};
-  });
-  print(rank == 0, "messages," + std::to_string(count), 2, times);
+  };
+  report("messages," + std::to_string(count), 2,
+         [&]() -> std::vector<double> { return {timed(exchange)}; });
 }
 
 void measure_merge(std::int64_t channels, int ranks) {
   const Placement all(std::make_shared<Echo>(ranks), halnorm::DeviceType::CPU);
-  halnorm::nn::BatchNorm1d layer(channels);
-  layer.to_global(all, Sbp::broadcast());
-  const Tensor x = Tensor::randn({2, channels}, 1).to_global(all, Sbp::split(0));
-  print(true, "merge," + std::to_string(channels), ranks,
-        measure([&] { return step(layer, x, x); }));
+  const Layer layer(all, {2, channels}, 1);
+  report("merge," + std::to_string(channels), ranks,
+         [&] { return step(*layer.module, layer.x, layer.x); });
+}
+
+void measure_all(const std::shared_ptr<Timed>& world, const std::vector<Shape>& shapes) {
+  for (const Shape& shape : shapes) {
+    measure_step(world, shape);
+  }
+  for (const std::size_t bytes : {8U, 1024U, 4096U, 65536U}) {
+    measure_exchange(*world, bytes);
+  }
+  for (const int count : {1, 16, 128}) {
+    if (world->size() == 2) {
+      measure_messages(world->rank(), count);
+    }
+  }
+  for (const std::int64_t channels : {64, 256}) {
+    for (const int ranks : {1, 10, 100, 1000}) {
+      if (world->size() == 1) {
+        measure_merge(channels, ranks);
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -272,25 +273,8 @@ int main(int argc, char** argv) {
     measure_overlap(shapes[0]);
     measure_overlap(shapes[1]);
   } else {
-    const auto world = std::make_shared<Timed>(halnorm::mpi::communicator(MPI_COMM_WORLD));
-    for (const Shape& shape : shapes) {
-      measure_step(world, shape);
-    }
-    for (const std::size_t bytes : {8U, 1024U, 4096U, 65536U}) {
-      measure_exchange(*world, bytes);
-    }
-    for (const int count : {1, 16, 128}) {
-      if (world->size() == 2) {
-        measure_messages(world->rank(), count);
-      }
-    }
-    if (world->size() == 1) {
-      for (const std::int64_t channels : {64, 256}) {
-        for (const int ranks : {1, 10, 100, 1000}) {
-          measure_merge(channels, ranks);
-        }
-      }
-    }
+    measure_all(std::make_shared<Timed>(halnorm::mpi::communicator(MPI_COMM_WORLD)),
+                {std::begin(shapes), std::end(shapes)});
   }
   MPI_Finalize();
   return 0;

@@ -23,7 +23,7 @@ LINES = {"ncl": "-", "nlc": "--"}
 SHIFT = {"ncl": 1 / 1.04, "nlc": 1.04}  # moves the layouts apart, whose intensity is equal
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     # The same measurements make the same file; text stays text, which is smaller.
     with mpl.rc_context({"svg.hashsalt": OURS, "svg.fonttype": "none"}):
         figure.savefig(path, metadata={"Date": None})
@@ -59,7 +59,7 @@ def roofline(results: Measurements, ceilings: pd.DataFrame, path: Path) -> None:
     figure.legend(fontsize=7, loc="outside right upper")
     title = f"Each shape's speed under what copying reaches, threads: {threads}"
     axis.set_title(title, fontsize=10)
-    _save(figure, path)
+    save(figure, path)
 
 
 def peers(results: Measurements, path: Path) -> None:
@@ -83,7 +83,7 @@ def peers(results: Measurements, path: Path) -> None:
     axis.set(ylabel=None)
     axis.legend(fontsize=8)
     axis.set_title(f"Against the peers, threads: {threads}", fontsize=10)
-    _save(figure, path)
+    save(figure, path)
 
 
 def heat_map(results: Measurements, path: Path) -> None:
@@ -132,4 +132,4 @@ def growth(grown: pd.DataFrame, path: Path) -> None:
         axis.set_title(f"{name} grows, the others are 16", fontsize=10)
     panels[0].set_ylabel("microseconds")
     panels[0].legend(fontsize=7)
-    _save(figure, path)
+    save(figure, path)
