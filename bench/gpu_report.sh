@@ -46,10 +46,7 @@ bench_cudnn() {
 bench_torch() {
   "$python" -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null ||
     { echo "$python has no torch that sees a GPU: see PYTHON" && return 0; }
-  echo "measure PyTorch"
-  "$python" bench/peers/torch_device_peer.py --device "$device" <"$out/halnorm.json" \
-    >"$out/torch.json"
-  figures+=("$out/torch.json")
+  measure torch "$python" bench/peers/torch_peer.py "--device=$device"
 }
 
 ./dev build --target "$preset" halnorm_device_tests halnorm_bench

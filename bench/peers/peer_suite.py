@@ -7,7 +7,7 @@ bench/run.py reads it. The inputs are those of bench/suite/problem.cpp, judged i
 from __future__ import annotations
 
 import argparse
-import itertools
+import functools
 import json
 import math
 import os
@@ -15,15 +15,17 @@ import re
 import sys
 import time
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 
 EPS = 1e-5
 SHORTEST_SAMPLE = 20e-6  # as in bench/suite/measure.h
 FEWEST_SAMPLES = 3
-CHUNK = 1 << 22  # elements that are made or judged at a time
+CHUNK = 1 << 22  # elements that are judged at a time
 TOLERANCE = 1e-3  # peers sum in float32; this has to catch a wrong operation, layout or argument
 ROUNDING = {"f32": 2.0**-24, "f16": 2.0**-11, "bf16": 2.0**-8}
 OPERATIONS = ("train", "infer", "backward")
@@ -36,6 +38,12 @@ class Case:
     dtype: str
     extents: tuple[int, ...]  # N, C and perhaps L
     threads: int
+    device: str = "cpu"
+
+    @property
+    def name(self) -> str:
+        shape = "x".join(str(extent) for extent in self.extents)
+        return f"{self.operation}/{self.layout}/{self.dtype}/{shape}/threads:{self.threads}"
 
     @property
     def cut(self) -> tuple[int, int, int]:
@@ -46,15 +54,9 @@ class Case:
 
 
 def uniform(count: int, seed: int) -> np.ndarray:
-    """bench/suite/problem.cpp's uniform(), float32 in [-1, 1)."""
-    result = np.empty(count, np.float32)
-    for start in range(0, count, CHUNK):
-        index = np.arange(start, min(start + CHUNK, count), dtype=np.uint64)
-        bits = (index + np.uint64(seed)) * np.uint64(0x9E3779B97F4A7C15)
-        bits ^= bits >> np.uint64(32)
-        bits *= np.uint64(0xD6E8FEB86659FD93)
-        result[start : start + CHUNK] = (bits.view(np.int64) >> 40).astype(np.float32) * 2.0**-23
-    return result
+    """bench/suite/problem.cpp's uniforms(), float32 in [-1, 1)."""
+    bits = np.random.RandomState(seed).randint(0, 1 << 32, count, np.uint32)
+    return (bits >> 8).astype(np.float32) * np.float32(2.0**-23) - np.float32(1)
 
 
 class Data:
@@ -135,36 +137,53 @@ def fastest(calls: dict[str, Callable[[], object]], min_time: float) -> tuple[st
     return name, best[name] * 1e9
 
 
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--shape", required=True)
+    parser.add_argument("--dtypes", default="f32")
+    parser.add_argument("--threads", default=",".join({"1": 0, str(os.cpu_count()): 0}))
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--benchmark_filter", default="")
+    parser.add_argument("--benchmark_min_time", type=float, default=0.1)
+    parser.add_argument("--benchmark_out")
+    return parser.parse_known_args()[0]
+
+
+def cases_of(arguments: argparse.Namespace, dtypes: tuple[str, ...]) -> Iterator[Case]:
+    wanted = [dtype for dtype in arguments.dtypes.split(",") if dtype in dtypes]
+    threads = [int(count) for count in arguments.threads.split(",")]
+    for shape in arguments.shape.split(","):
+        extents = tuple(int(extent) for extent in shape.split("x"))
+        layouts = ("nlc", "ncl")[: len(extents) - 1]
+        for dtype, operation, count, layout in product(wanted, OPERATIONS, threads, layouts):
+            yield Case(operation, layout, dtype, extents, count, arguments.device)
+
+
 def main(
     program: str,
     context: dict[str, str],
     dtypes: tuple[str, ...],
     prepare: Callable[[Case, Data], dict[str, Callable[[], object]]],
+    queued: Callable[[Callable[[], object], float], list[float]] | None = None,
 ) -> None:
     """`prepare` has the results of a case judged, and returns the ways to call it by their names:
-    none if the peer cannot do it."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--shape", required=True)
-    parser.add_argument("--dtypes", default="f32")
-    parser.add_argument("--threads", default=",".join({"1": 0, str(os.cpu_count()): 0}))
-    parser.add_argument("--benchmark_filter", default="")
-    parser.add_argument("--benchmark_min_time", type=float, default=0.1)
-    parser.add_argument("--benchmark_format", choices=["json"], default="json")
-    arguments = parser.parse_args()
+    none if the peer cannot do it. `queued`: of a peer that runs on devices, the ns per call of
+    several runs, each of which takes the given seconds."""
+    arguments = parse_arguments()
     # Standard output is for the JSON alone; libraries print to it as they please.
-    output = os.fdopen(os.dup(1), "w")
+    output = Path(arguments.benchmark_out or f"/dev/fd/{os.dup(1)}")
     os.dup2(2, 1)
-    extents = tuple(int(extent) for extent in arguments.shape.split("x"))
-    data = Data(extents)
-    benchmarks = []
-    wanted = [dtype for dtype in arguments.dtypes.split(",") if dtype in dtypes]
-    for dtype, operation, threads, layout in itertools.product(
-        wanted, OPERATIONS, arguments.threads.split(","), ("nlc", "ncl")[: len(extents) - 1]
-    ):
-        name = f"{operation}/{layout}/{dtype}/{arguments.shape}/threads:{threads}/{program}"
+    benchmarks, data_of = [], functools.lru_cache(1)(Data)
+    for case in cases_of(arguments, dtypes):
+        name = f"{case.name}/{program}"
         if not re.search(arguments.benchmark_filter, name):
             continue
-        if calls := prepare(Case(operation, layout, dtype, extents, int(threads)), data):
+        calls = prepare(case, data_of(case.extents))
+        if calls and case.device == "cpu":
             label, ns = fastest(calls, arguments.benchmark_min_time)
             benchmarks.append({"name": name, "best_ns": ns, "label": label})
-    print(json.dumps({"context": context, "benchmarks": benchmarks}), file=output)
+        elif calls:
+            runs = queued(next(iter(calls.values())), arguments.benchmark_min_time)
+            run = {"name": name, "run_type": "iteration"}
+            benchmarks += [run | {"real_time": ns} for ns in runs]
+    output.write_text(json.dumps({"context": context, "benchmarks": benchmarks}))

@@ -1,4 +1,5 @@
-"""PyTorch's batch normalization on the CPU, on the same shapes, inputs and threads.
+"""PyTorch's batch normalization on the same shapes, inputs and threads, or on a GPU by its own
+kernels, not by cuDNN.
 
 (N, C) is given to it as such, NCL as (N, C, L), and NLC as (N, C, 1, L) in channels-last memory
 format, for which it has code of its own; three dimensions with strides take a slower way.
@@ -12,6 +13,7 @@ import numpy as np
 import peer_suite
 import torch
 from peer_suite import EPS, Case, Data, check
+from torch.utils.benchmark import Timer
 
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 MOMENTUM = 0.1
@@ -35,12 +37,14 @@ def in_memory_order(tensor: torch.Tensor) -> np.ndarray:
 
 class Problem:
     def __init__(self, case: Case, data: Data) -> None:
-        self.x, self.dy = tensor_of(data.x, case), tensor_of(data.dy, case)
+        tensors = tensor_of(data.x, case), tensor_of(data.dy, case)
+        # Copies: training writes to the running statistics.
+        columns = (data.weight, data.bias, data.running_mean, data.running_var)
+        columns = (torch.from_numpy(values.copy()) for values in columns)
+        self.x, self.dy, self.weight, self.bias, self.running_mean, self.running_var = (
+            tensor.to(case.device) for tensor in (*tensors, *columns)
+        )
         self.out = torch.empty_like(self.x)
-        self.weight, self.bias = torch.from_numpy(data.weight), torch.from_numpy(data.bias)
-        # Copies: training writes to them.
-        self.running_mean = torch.from_numpy(data.running_mean.copy())
-        self.running_var = torch.from_numpy(data.running_var.copy())
         self.mean, self.invstd = (torch.empty_like(self.weight) for _ in range(2))
 
     def batch_norm(self, training: bool) -> torch.Tensor:
@@ -67,12 +71,16 @@ class Problem:
 def prepare(case: Case, data: Data) -> dict[str, Callable[[], object]]:
     torch.set_num_threads(case.threads)
     problem = Problem(case, data)
-    given = in_memory_order(problem.x), in_memory_order(problem.dy)
+
+    def judge(out: torch.Tensor, *gradients: torch.Tensor) -> None:
+        if case.device == "cpu":
+            given = in_memory_order(problem.x), in_memory_order(problem.dy)
+            gradients = (gradient.float().numpy() for gradient in gradients)
+            check(case, data, given, in_memory_order(out), *gradients)
+
     if case.operation == "backward":
         problem.batch_norm_out(True)
-        dx, dweight, dbias = problem.backward()
-        gradients = dweight.float().numpy(), dbias.float().numpy()
-        check(case, data, given, in_memory_order(dx), *gradients)
+        judge(*problem.backward())
         return {"native_batch_norm_backward": problem.backward}
     training = case.operation == "train"
     calls = {
@@ -80,11 +88,19 @@ def prepare(case: Case, data: Data) -> dict[str, Callable[[], object]]:
         "native_batch_norm.out": lambda: problem.batch_norm_out(training),
     }
     for call in calls.values():
-        check(case, data, given, in_memory_order(call()))
+        judge(call())
     return calls
+
+
+def queued(call: Callable[[], object], seconds: float) -> list[float]:
+    """Calls back to back; the timer waits for the device before and after a run."""
+    timer = Timer("call()", globals={"call": call})
+    timer.timeit(3)
+    count = max(1, int(seconds / timer.timeit(3).mean))
+    return [timer.timeit(count).mean * 1e9 for _ in range(7)]
 
 
 if __name__ == "__main__":
     with torch.inference_mode():
         context = {"torch_version": torch.__version__}
-        peer_suite.main("torch", context, tuple(DTYPES), prepare)
+        peer_suite.main("torch", context, tuple(DTYPES), prepare, queued)

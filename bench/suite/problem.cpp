@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <random>
+#include <span>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -10,20 +12,12 @@
 namespace halnorm::bench {
 namespace {
 
-/// Uniform in [-1, 1): the upper bits of a multiplicative hash. bench/peers/peer_suite.py has the
-/// same.
-float uniform(std::uint64_t index, std::uint64_t seed) {
-  std::uint64_t bits = (index + seed) * 0x9E3779B97F4A7C15ULL;
-  bits ^= bits >> 32U;
-  bits *= 0xD6E8FEB86659FD93ULL;
-  return static_cast<float>(static_cast<std::int64_t>(bits) >> 40) * 0x1p-23F;
-}
-
-Tensor uniforms(std::int64_t count, std::uint64_t seed, float offset, float scale) {
+/// Uniform in [offset - scale, offset + scale). bench/peers/peer_suite.py has the same.
+Tensor uniforms(std::int64_t count, std::uint32_t seed, float offset, float scale) {
+  std::mt19937 random(seed);
   const Tensor t = Tensor::empty({count});
-  auto* values = t.data<float>();
-  for (std::int64_t i = 0; i < count; ++i) {
-    values[i] = offset + scale * uniform(static_cast<std::uint64_t>(i), seed);
+  for (float& value : std::span(t.data<float>(), static_cast<std::size_t>(count))) {
+    value = offset + scale * (static_cast<float>(random() >> 8U) * 0x1p-23F - 1);
   }
   return t;
 }
