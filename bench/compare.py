@@ -23,9 +23,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from results import programs, tables
-from results.measurements import KEYS, OURS, suite_shapes
+from results.measurements import KEYS, OURS, Shape
 from results.programs import ROOT, Program, cached
-from run import common_arguments, parse, select, warn_if_busy
 from scipy.stats import gmean
 
 LEAST_CHANGE = 1.02
@@ -81,15 +80,14 @@ def changes(samples: pd.DataFrame) -> pd.DataFrame:
 
 def text_of(changed: pd.DataFrame) -> str:
     lines = changed.sort_values("ratio").reset_index()
-    case = lines["operation"] + "/" + lines["layout"] + "/" + lines["dtype"] + "/" + lines["shape"]
-    lines["case"] = case + ", threads: " + lines["threads"].astype(str)
     for name in ("base", "new"):
         lines[f"{name} us"] = lines[name].map(tables.us)
     lines["base / new"] = lines["ratio"].map(tables.ratio)
     lines["min..max"] = lines["low"].map(tables.ratio) + ".." + lines["high"].map(tables.ratio)
     lines["noise"] = lines["noise"].map(tables.ratio)
-    columns = ["case", "base us", "new us", "base / new", "min..max", "noise"]
-    return tables.table(lines[columns], markdown=False)
+    case = ["operation", "layout", "dtype", "shape", "threads"]
+    figures = ["base us", "new us", "base / new", "min..max", "noise"]
+    return tables.table(lines[case + figures], markdown=False)
 
 
 def report(result: pd.DataFrame) -> int:
@@ -103,25 +101,12 @@ def report(result: pd.DataFrame) -> int:
     return 1 if slower else 0
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        prog="./dev bench",
-        formatter_class=argparse.RawTextHelpFormatter,
-        parents=[common_arguments("6")],
-    )
-    parser.add_argument("--compare", metavar="BASE", required=True, help="a git revision")
-    arguments = parse(parser, 6)
+def compare(arguments: argparse.Namespace, selected: dict[Shape, str]) -> int:
+    """Measures and prints; the exit status."""
     new = programs.ours(arguments.build_dir)
     base = build_base(arguments.compare, arguments.build_dir)
-    selected = select(suite_shapes(), arguments)
-    warn_if_busy()
     # The floor is left out: both sides move the same memory.
     patterns = {shape: f"{pattern}.*/{OURS}" for shape, pattern in selected.items()}
     sides = [replace(base, name="base"), replace(new, name="new"), replace(new, name="again")]
     results = programs.run_rounds(sides, patterns, arguments, turning=True)
-    sys.exit(report(changes(results.samples())))
-
-
-if __name__ == "__main__":
-    main()
+    return report(changes(results.samples()))

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from compare import compare
 from results import growth, page, programs, tables
 from results.measurements import DTYPE_BYTES, LAYOUTS, OPERATIONS, Measurements, Shape, suite_shapes
 from results.programs import PEERS, ROOT
@@ -44,44 +45,38 @@ def shape_of(text: str) -> Shape:
     return Shape(text.replace(",", "x"))
 
 
-def common_arguments(rounds: str) -> argparse.ArgumentParser:
-    """Of ./dev bench with and without --compare."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--build-dir", type=Path, default=ROOT / "build/release")
-    parser.add_argument("--quick", action="store_true", help="eleven shapes, shorter measurements")
-    parser.add_argument("--filter", default="", help="regex on operation/layout/dtype/shape")
-    parser.add_argument("--shape", type=shape_of, help="N,C or N,C,L: this shape instead of all")
-    parser.add_argument("--layout", choices=LAYOUTS, help="of --shape: only this one")
-    parser.add_argument("--operations", type=list_of(*BUFFERS), default=["plain"],
-                        help=f"of {','.join(BUFFERS)}; or all")  # fmt: skip
-    parser.add_argument("--dtypes", "--dtype", type=list_of(*DTYPE_BYTES), default=["f32"],
-                        help="like f32,f16,bf16")  # fmt: skip
-    parser.add_argument("--threads", help="thread counts, like 1,4; default: 1 and one per core")
-    parser.add_argument("--rounds", type=int, help=f"default: {rounds}")
-    parser.add_argument("--min-time", type=float, help="seconds per measurement and round")
-    parser.add_argument("--memory-limit", type=float, default=4.0, help="GB; skips shapes above")
-    return parser
-
-
-def parse(parser: argparse.ArgumentParser, rounds: int) -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, prog="./dev bench")
+    add = parser.add_argument
+    add("--build-dir", type=Path, default=ROOT / "build/release")
+    add("--quick", action="store_true", help="eleven shapes, shorter measurements")
+    add("--filter", default="", help="regex on operation/layout/dtype/shape")
+    add("--shape", type=shape_of, help="N,C or N,C,L: this shape instead of all")
+    add("--layout", choices=LAYOUTS, help="of --shape: only this one")
+    add("--operations", type=list_of(*BUFFERS), default=["plain"],
+        help=f"of {','.join(BUFFERS)}; or all")  # fmt: skip
+    add("--dtypes", "--dtype", type=list_of(*DTYPE_BYTES), default=["f32"],
+        help="like f32,f16,bf16")  # fmt: skip
+    add("--threads", help="thread counts, like 1,4; default: 1 and one per core")
+    add("--rounds", type=int, help="default: 3, with --quick 2, with --compare 6")
+    add("--min-time", type=float, help="seconds per measurement and round")
+    add("--memory-limit", type=float, default=4.0, help="GB; skips shapes above")
+    add("--peers", type=list_of(*PEERS), default=["onednn"],
+        help=f"of {','.join(PEERS)}; or all, or ''")  # fmt: skip
+    add("--growth", action="store_true", help="also time against N, C and L")
+    add("--json", type=Path, help="default: bench/results.json in the build")
+    add("--report", nargs="?", type=Path, const=ROOT / "docs/benchmarks",
+        help="also writes the page of this CPU into this folder")  # fmt: skip
+    add("--compare", metavar="BASE",
+        help="only compares this tree with a git revision, says which cases changed, and "
+             "fails if one became slower")  # fmt: skip
     arguments = parser.parse_args()
-    arguments.rounds = rounds if arguments.rounds is None else arguments.rounds
+    if arguments.rounds is None:
+        arguments.rounds = 6 if arguments.compare else 2 if arguments.quick else 3
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
     arguments.min_time = arguments.min_time or (0.015 if arguments.quick else 0.03)
     return arguments
-
-
-def parse_arguments() -> argparse.Namespace:
-    common = common_arguments("3, with --quick 2")
-    parser = argparse.ArgumentParser(description=__doc__, prog="./dev bench", parents=[common])
-    parser.add_argument("--peers", type=list_of(*PEERS), default=["onednn"],
-                        help=f"of {','.join(PEERS)}; or all, or ''")  # fmt: skip
-    parser.add_argument("--growth", action="store_true", help="also time against N, C and L")
-    parser.add_argument("--json", type=Path, help="default: bench/results.json in the build")
-    parser.add_argument("--report", nargs="?", type=Path, const=ROOT / "docs/benchmarks",
-                        help="also writes the page of this CPU into this folder")  # fmt: skip
-    return parse(parser, 2 if "--quick" in sys.argv else 3)
 
 
 def select(shapes: list[Shape], arguments: argparse.Namespace) -> dict[Shape, str]:
@@ -161,9 +156,11 @@ def main() -> None:
     program = programs.ours(arguments.build_dir)
     if not program.found:
         sys.exit(f"not built: {program.command[0]}")
-    running = [program, *programs.present_peers(arguments.build_dir, arguments.peers)]
     selected = select(suite_shapes(), arguments)
     warn_if_busy()
+    if arguments.compare:
+        sys.exit(compare(arguments, selected))
+    running = [program, *programs.present_peers(arguments.build_dir, arguments.peers)]
     results = programs.run_rounds(running, selected, arguments)
     measure_calls(results, arguments)
     print(tables.text(results))

@@ -13,7 +13,6 @@ import numpy as np
 import peer_suite
 import torch
 from peer_suite import EPS, Case, Data, check
-from torch.utils.benchmark import Timer
 
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 MOMENTUM = 0.1
@@ -94,6 +93,8 @@ def prepare(case: Case, data: Data) -> dict[str, Callable[[], object]]:
 
 def queued(call: Callable[[], object], seconds: float) -> list[float]:
     """Calls back to back; the timer waits for the device before and after a run."""
+    from torch.utils.benchmark import Timer  # which takes a second to load
+
     timer = Timer("call()", globals={"call": call})
     timer.timeit(3)
     count = max(1, int(seconds / timer.timeit(3).mean))

@@ -133,10 +133,8 @@ class Measurements:
             times[f"x {peer}"] = times[peer] / times[OURS]
         sizes = {shape.name: shape for shape in self.shapes}
         times["GB/s"] = [
-            OPERATIONS[operation].tensors * sizes[shape].tensor_bytes(dtype) / ns
-            for operation, shape, dtype, ns in zip(
-                times["operation"], times["shape"], times["dtype"], times[OURS], strict=True
-            )
+            OPERATIONS[row.operation].tensors * sizes[row.shape].tensor_bytes(row.dtype) / ns
+            for row, ns in zip(times.itertuples(), times[OURS], strict=True)
         ]
         ratios = [f"x {peer}" for peer in self.peers()]
         figures = [OURS, "GB/s", FLOOR, "of floor", *self.peers(), *ratios]
@@ -168,15 +166,14 @@ class Measurements:
         samples = self.samples().query("series == @OURS")
         others = [key for key in KEYS if key != "dtype"]
         times = samples.pivot(index=[*others, "round"], columns="dtype", values="ns")
+        header = ["operation", "dtype", "threads", "figures", "x float32", "least", "on"]
         if "f32" not in times:
-            return pd.DataFrame()
+            return pd.DataFrame(columns=header)
         ratios = (1 / times.drop(columns="f32")).mul(times["f32"], axis=0).stack().dropna()
         medians = ratios.groupby([*others, "dtype"], observed=True).median().rename("ratio")
-        groups = medians.reset_index().groupby(["operation", "dtype", "threads"], observed=True)
         rows = []
-        for key, group in groups:
+        for key, group in medians.reset_index().groupby(header[:3], observed=True):
             least = group.loc[group["ratio"].idxmin()]
             where = f"{least['layout'].upper()} {least['shape']}"
             rows.append((*key, len(group), gmean(group["ratio"]), least["ratio"], where))
-        header = ["operation", "dtype", "threads", "figures", "x float32", "least", "on"]
         return pd.DataFrame(rows, columns=header)

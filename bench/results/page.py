@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 from results import charts, tables
-from results.measurements import LAYOUTS, OPERATIONS, OURS, Measurements
-from results.tables import ratio, spread, us
+from results.measurements import Measurements
 from tuning.file import cpu_facts
 
 ARCHITECTURES = {"x86_64": "x86", "AMD64": "x86", "aarch64": "arm", "arm64": "arm"}
@@ -88,50 +87,22 @@ def _machine(report: Report) -> str:
     return "".join(f"- {name}: {value}\n" for name, value in facts.items())
 
 
-def _every_shape(results: Measurements) -> str:
-    """A table for each operation, a line for each shape and layout: one thread, and all."""
-    cases = results.cases()
-    ratios = [f"x {peer}" for peer in results.peers()]
-    threads = cases.index.get_level_values("threads").max()
-    one, cases = (cases.xs(count, level="threads") for count in (1, threads))
-    lines = cases.index.to_frame()[["shape", "layout", "dtype"]]
-    lines["us, 1 thread"] = one[OURS, "median"].map(us)
-    lines["of floor"] = one["of floor", "median"].map(ratio)
-    lines[f"us, {threads} threads"] = cases[OURS, "median"].map(us)
-    lines["GB/s"] = cases["GB/s", "median"].map("{:.1f}".format)
-    lines["of floor "] = cases["of floor", "median"].map(ratio)
-    lines["min..max"] = spread(cases, "of floor")
-    if ratios:
-        # The fastest peer's ratio, and its range.
-        best = cases[ratios].xs("median", axis=1, level=1).idxmin(axis=1)
-        for stat, name in (("median", "x best peer"), ("min", "from"), ("max", "to")):
-            found = [cases.loc[key, (peer, stat)] for key, peer in best.items()]
-            lines[name] = pd.Series(found, index=best.index).map(ratio)
-    blocks = []
-    for operation, group in lines.groupby(level="operation", observed=True):
-        ordered = group.reset_index(drop=True).sort_values(
-            "layout", key=lambda s: s.map(LAYOUTS.index), kind="stable"
-        )
-        table = tables.table(ordered, markdown=True)
-        blocks.append(f"### {OPERATIONS[operation].title}\n\n{table}")
-    return "\n".join(blocks)
-
-
 def _draw(report: Report, folder: Path, name: str) -> dict[str, Path]:
     """The plots that there are data for, by their titles."""
+    results = report.results
     plots = {
         "Speed under what copying reaches": folder / f"{name}-roofline.svg",
         # Hundreds of cells and numbers: smaller as pixels.
         "Share of the floor's speed, by shape": folder / f"{name}-shapes.png",
     }
-    charts.roofline(report.results, report.ceilings, folder / f"{name}-roofline.svg")
-    charts.heat_map(report.results, folder / f"{name}-shapes.png")
-    if report.results.peers():
+    charts.roofline(results, report.ceilings, folder / f"{name}-roofline.svg")
+    charts.heat_map(results, folder / f"{name}-shapes.png")
+    if results.peers():
         plots["Times as fast as the peers"] = folder / f"{name}-peers.svg"
-        charts.peers(report.results, plots["Times as fast as the peers"])
+        charts.peers(results, folder / f"{name}-peers.svg")
     if report.growth is not None:
         plots["Time against N, C and L"] = folder / f"{name}-growth.svg"
-        charts.growth(report.growth, plots["Time against N, C and L"])
+        charts.growth(report.growth, folder / f"{name}-growth.svg")
     return plots
 
 
@@ -141,21 +112,17 @@ def write(report: Report, folder: Path) -> list[Path]:
     name = f"{ARCHITECTURES.get(machine, machine)}-{cpu_design()}"
     folder.mkdir(parents=True, exist_ok=True)
     plots = _draw(report, folder, name)
-    shapes = pd.DataFrame(
-        {
-            "shape": [shape.name for shape in report.results.shapes],
-            "why it is here": [shape.reason for shape in report.results.shapes],
-        }
-    )
+    reasons = [(shape.name, shape.reason) for shape in report.results.shapes]
+    shapes = pd.DataFrame(reasons, columns=["shape", "why it is here"])
     text = PAGE.format(
         name=name,
         machine=_machine(report),
         pictures="\n".join(f"![{title}]({path.name})\n" for title, path in plots.items()),
         summary=tables.summary(report.results, markdown=True),
         calls=tables.calls(report.results, markdown=True),
-        narrow=tables.against_float32(report.every_dtype, markdown=True),
+        narrow=tables.table(report.every_dtype.against_float32(), markdown=True),
         ceilings=tables.table(report.ceilings.round().astype({"GB/s": int}), markdown=True),
-        shapes=_every_shape(report.results),
+        shapes=tables.groups(report.results, markdown=True),
         reasons=tables.table(shapes, markdown=True),
     )
     page = folder / f"{name}.md"
