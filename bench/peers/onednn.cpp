@@ -68,15 +68,21 @@ dnnl::batch_normalization_forward::primitive_desc forward_description(const Peer
   return {{kind, peer.data, static_cast<float>(eps), flags}, peer.engine};
 }
 
+Arguments forward_arguments(const Peer& peer, const Problem& problem, const Tensor& mean,
+                            const Tensor& variance) {
+  return {{DNNL_ARG_SRC, peer.tensor(problem.x)},
+          {DNNL_ARG_DST, peer.tensor(problem.out)},
+          {DNNL_ARG_SCALE_SHIFT, peer.channels(peer.scale_shift)},
+          {DNNL_ARG_MEAN, peer.channels(mean)},
+          {DNNL_ARG_VARIANCE, peer.channels(variance)}};
+}
+
 void run_forward(benchmark::State& state, const Case& item, Problem& problem, Peer& peer) {
   const bool infer = item.info.name == "infer";
   const auto description = forward_description(peer, infer);
-  peer.arguments = {
-      {DNNL_ARG_SRC, peer.tensor(problem.x)},
-      {DNNL_ARG_DST, peer.tensor(problem.out)},
-      {DNNL_ARG_SCALE_SHIFT, peer.channels(peer.scale_shift)},
-      {DNNL_ARG_MEAN, peer.channels(infer ? problem.running_mean : peer.mean)},
-      {DNNL_ARG_VARIANCE, peer.channels(infer ? problem.running_var : peer.variance)}};
+  peer.arguments = infer
+                       ? forward_arguments(peer, problem, problem.running_mean, problem.running_var)
+                       : forward_arguments(peer, problem, peer.mean, peer.variance);
   const dnnl::batch_normalization_forward primitive(description);
   peer.run(primitive);
   const Check check{item.layout, tolerance_of(item.dtype)};
@@ -87,11 +93,7 @@ void run_forward(benchmark::State& state, const Case& item, Problem& problem, Pe
 
 void run_backward(benchmark::State& state, const Case& item, Problem& problem, Peer& peer) {
   const auto forward = forward_description(peer, false);
-  peer.arguments = {{DNNL_ARG_SRC, peer.tensor(problem.x)},
-                    {DNNL_ARG_DST, peer.tensor(problem.out)},
-                    {DNNL_ARG_SCALE_SHIFT, peer.channels(peer.scale_shift)},
-                    {DNNL_ARG_MEAN, peer.channels(peer.mean)},
-                    {DNNL_ARG_VARIANCE, peer.channels(peer.variance)}};
+  peer.arguments = forward_arguments(peer, problem, peer.mean, peer.variance);
   peer.run(dnnl::batch_normalization_forward(forward));
   problem.spoil();
   const dnnl::batch_normalization_backward::primitive_desc description(

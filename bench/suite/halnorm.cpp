@@ -29,19 +29,10 @@ double tolerance_of(DType dtype) {
   return dtype == DType::Float32 ? arithmetic : arithmetic + 2 * rounding_of(dtype);
 }
 
-#if defined(__clang__)
-constexpr const char* compiler = __VERSION__;
-#else
-constexpr const char* compiler = "GCC " __VERSION__;
-#endif
-
 /// Whether this library has kernels of the dtype.
 bool is_linked(const Case& item) {
-  return std::ranges::any_of(kernels(), [&](const KernelInfo& kernel) {
-    return std::ranges::any_of(dtypes, [&](const auto& known) {
-      return known.first == kernel.dtype && known.second == item.dtype;
-    });
-  });
+  return std::ranges::any_of(
+      kernels(), [&](const KernelInfo& kernel) { return kernel.dtype == item.dtype_name; });
 }
 
 /// A call, and the check of its last results.
@@ -85,8 +76,7 @@ class Calls {
   Call plain(std::string_view operation);
   Call split(std::string_view operation);
   Call fused(std::string_view operation);
-  template <class Moments>
-  void verify_moments(const Moments& got) const;
+  void verify_moments(const F::Moments& got) const;
   template <class Gradients>
   void verify_gradients(const Check& check, const Gradients& got) const {
     p_.verify_gradients(check, got.dweight, got.dbias);
@@ -118,8 +108,7 @@ Call Calls::plain(std::string_view operation) {
       [this](const auto& got) { verify_gradients(check_, got); });
 }
 
-template <class Moments>
-void Calls::verify_moments(const Moments& got) const {
+void Calls::verify_moments(const F::Moments& got) const {
   const ChannelSums& wanted = p_.sums(check_.layout);
   const auto count = static_cast<double>(p_.shape().per_channel());
   auto m2 = wanted.invstd;
@@ -276,11 +265,8 @@ void run_copy(benchmark::State& state, const Case& item, Problem& problem) {
 
 int main(int argc, char** argv) {
   using namespace halnorm::bench;
-  const std::string version = std::to_string(HALNORM_VERSION_MAJOR) + "." +
-                              std::to_string(HALNORM_VERSION_MINOR) + "." +
-                              std::to_string(HALNORM_VERSION_PATCH);
-  benchmark::AddCustomContext("halnorm_version", version);
-  benchmark::AddCustomContext("compiler", compiler);
+  benchmark::AddCustomContext("halnorm_version", HALNORM_VERSION);
+  benchmark::AddCustomContext("compiler", HALNORM_COMPILER);
   const auto on_cpu = [](const Case& item) { return item.device == halnorm::Device::cpu(); };
   const auto has_floor = [=](const Case& item) { return on_cpu(item) && is_linked(item); };
   const auto is_fused = [=](const Case& item) {

@@ -62,11 +62,11 @@ BenchShape shape_of(const std::string& name) {
 /// Holds the buffers of one shape and dtype.
 using Workspace = std::shared_ptr<std::unique_ptr<Problem>>;
 
-void register_case(const Case& item, const std::string& dtype, const Series& series,
-                   const Workspace& workspace) {
+void register_case(const Case& item, const Series& series, const Workspace& workspace) {
   std::ostringstream name;
   name << item.info.name << '/' << (series.any_layout ? "any" : name_of(item.layout)) << '/'
-       << dtype << '/' << item.shape.name() << "/threads:" << item.threads << '/' << series.name;
+       << item.dtype_name << '/' << item.shape.name() << "/threads:" << item.threads << '/'
+       << series.name;
   benchmark::RegisterBenchmark(name.str().c_str(), [=, body = series.body](auto& state) {
     auto& problem = *workspace;
     if (!problem || problem->shape().name() != item.shape.name() ||
@@ -78,17 +78,18 @@ void register_case(const Case& item, const std::string& dtype, const Series& ser
   })->UseManualTime();
 }
 
-void register_shape(const BenchShape& shape, const std::string& dtype, DType type,
-                    const Options& options, const std::vector<Series>& all,
+/// `item` has the shape, the dtype and the device.
+void register_shape(Case item, const Options& options, const std::vector<Series>& all,
                     const Workspace& workspace) {
-  const Device device(options.at("--device"));
   for (const OperationInfo& info : operations) {
     for (const std::int64_t threads : numbers(options.at("--threads"), ',')) {
       for (const Layout layout : {Layout::Nlc, Layout::Ncl}) {
-        const Case item{shape, type, info, layout, static_cast<int>(threads), device};
+        item.info = info;
+        item.threads = static_cast<int>(threads);
+        item.layout = layout;
         for (const Series& series : all) {
-          const bool again = layout == Layout::Ncl && (shape.rank == 2 || series.any_layout);
-          if (!again && series.has(item)) register_case(item, dtype, series, workspace);
+          const bool again = layout == Layout::Ncl && (item.shape.rank == 2 || series.any_layout);
+          if (!again && series.has(item)) register_case(item, series, workspace);
         }
       }
     }
@@ -102,7 +103,8 @@ int run_checked(int argc, char** argv, const std::vector<Series>& all) {
   for (const auto& [name, type] : dtypes) {
     if (std::ranges::find(wanted, name) == wanted.end()) continue;
     for (const std::string& shape : split(options.at("--shape"), ',')) {
-      register_shape(shape_of(shape), std::string(name), type, options, all, workspace);
+      const Device device(options.at("--device"));
+      register_shape({shape_of(shape), type, name, device}, options, all, workspace);
     }
   }
   benchmark::Initialize(&argc, argv);

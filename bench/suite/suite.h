@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "floor.h"
@@ -15,10 +16,11 @@ namespace halnorm::bench {
 struct Case {
   BenchShape shape;
   DType dtype;
-  OperationInfo info;
-  Layout layout;
-  int threads;
+  std::string_view dtype_name;  ///< as in the names of kernels
   Device device;
+  OperationInfo info = {};
+  Layout layout = {};
+  int threads = 1;
 };
 
 /// One series of measurements of a program.
