@@ -16,12 +16,12 @@ import re
 import time
 from pathlib import Path
 
-from results.measurements import Shape, suite_shapes
+from results.measurements import suite_shapes
 from results.programs import ROOT
 from run import warn_if_busy
 from tuning import file
-from tuning.candidates import Compiler, Kernel, kernels_of
-from tuning.search import Place, Search, Verdict
+from tuning.candidates import Candidate, CompileError, Compiler, Kernel, kernels_of
+from tuning.search import Constants, Place, Search, Verdict
 
 # Faster by less, even if beyond doubt, is not worth an entry.
 LEAST_GAIN = 0.99
@@ -42,7 +42,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=6, help="of the final comparison")
     parser.add_argument("--bits", action="store_true",
                         help="also constants of sums, which change the bits of results")  # fmt: skip
-    parser.add_argument("--space", type=Path, default=ROOT / "bench/tuning/space.json")
     parser.add_argument("--try", dest="tried", action="append", default=[], metavar="WORDS",
                         help="compares these words to the generator; no search")  # fmt: skip
     parser.add_argument("--output", type=Path, help="default: cmake/tuned/<this CPU>.cmake")
@@ -54,14 +53,13 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def places_of(shapes: list[Shape], kernel: Kernel, arguments: argparse.Namespace) -> list[Place]:
+def places_of(kernel: Kernel, arguments: argparse.Namespace) -> list[Place]:
     threads = {int(word) for word in (arguments.threads or f"1,{os.cpu_count() or 1}").split(",")}
-    wanted = re.compile(arguments.shapes or "")
     chosen = [
         shape
-        for shape in shapes
-        if wanted.search(shape.name) and (arguments.shapes or shape.quick)
-        if kernel.layout in shape.layouts
+        for shape in suite_shapes()
+        if (re.search(arguments.shapes, shape.name) if arguments.shapes else shape.quick)
+        and kernel.layout in shape.layouts
     ]
     return [Place(shape, count) for shape in chosen for count in sorted(threads)]
 
@@ -73,9 +71,8 @@ def is_better(verdict: Verdict, again: Verdict) -> bool:
 
 def comment_of(verdict: Verdict, count: int) -> str:
     today = datetime.datetime.now(tz=datetime.UTC).date()
-    gain = f"{verdict.ratio:.3f} ({verdict.low:.3f}..{verdict.high:.3f})"
     return (
-        f"# {gain} of the time with the schedule's own constants, 95 % interval;\n"
+        f"# {verdict} of the time with the schedule's own constants, 95 % interval;\n"
         f"# {count} shapes and thread counts, worst {verdict.worst:.3f} at {verdict.worst_place};"
         f" {today}\n"
     )
@@ -95,29 +92,30 @@ def keep(kernel: Kernel, verdicts: list[Verdict], again: Verdict, count: int, ou
         file.write(output, entries)
 
 
-def tune(kernel: Kernel, shapes: list[Shape], budget: float, arguments: argparse.Namespace) -> None:
+def tried(compiler: Compiler, arguments: argparse.Namespace) -> list[Candidate]:
+    """Those of --try that compile."""
+    candidates = []
+    for words in arguments.tried:
+        try:
+            candidates.append(compiler.compile(words.split()))
+        except CompileError as error:
+            print(f"  {words} does not compile: {error}")
+    return candidates
+
+
+def tune(
+    kernel: Kernel, constants: Constants, budget: float, arguments: argparse.Namespace
+) -> None:
     until = time.monotonic() + budget
-    space = json.loads(arguments.space.read_text())
-    names = space["kernels"][kernel.operation][kernel.layout]
-    known = {name: space["constants"][name] for name in names}
-    constants = {
-        name: constant
-        for name, constant in known.items()
-        if arguments.bits or not constant.get("changes_bits")
-    }
     folder = arguments.build_dir.parent / "tune"
     compiler = Compiler(arguments.build_dir, folder, kernel)
-    places = places_of(shapes, kernel, arguments)
+    places = places_of(kernel, arguments)
     print(f"\n{kernel.name}: {len(places)} places, {budget:.0f} s")
     driver = arguments.build_dir / "bench/halnorm_tune_driver"
     search = Search(driver, compiler, places, constants)
     search.say = lambda text: print(f"  {text}", flush=True)
     if arguments.tried:
-        compiled = [compiler.compile(words.split()) for words in arguments.tried]
-        finalists = [each for each in compiled if not isinstance(each, str)]
-        print(
-            "".join(f"  does not compile: {each}\n" for each in compiled if isinstance(each, str))
-        )
+        finalists = tried(compiler, arguments)
     else:
         # A measurement depends on these; if one changes, the search begins anew.
         parts = [compiler.fingerprint, json.dumps(constants), *(place.name for place in places)]
@@ -127,34 +125,39 @@ def tune(kernel: Kernel, shapes: list[Shape], budget: float, arguments: argparse
     finalists.append(compiler.default_again())
     verdicts = search.compare(finalists, arguments.processes, until - time.monotonic())
     for verdict in verdicts:
-        interval = f"{verdict.low:.3f}..{verdict.high:.3f}"
         worst = f"worst {verdict.worst:.3f} at {verdict.worst_place}"
-        print(f"  {verdict.name}: {verdict.ratio:.3f} ({interval}) of the default's time, {worst}")
-    *tried, again = verdicts
+        print(f"  {verdict.name}: {verdict} of the default's time, {worst}")
+    *others, again = verdicts
     if not arguments.tried:
-        tried.sort(key=lambda verdict: verdict.ratio)
-        keep(kernel, tried, again, len(places), arguments.output)
+        others.sort(key=lambda verdict: verdict.ratio)
+        keep(kernel, others, again, len(places), arguments.output)
 
 
 def main() -> None:
     arguments = parse_arguments()
-    space = json.loads(arguments.space.read_text())["kernels"]
+    space = json.loads((ROOT / "bench/tuning/space.json").read_text())
     kernels = [
         kernel
         for kernel in kernels_of(arguments.build_dir)
         if re.search(arguments.operation, kernel.operation)
-        and kernel.layout in space.get(kernel.operation, {})
+        and kernel.layout in space["kernels"].get(kernel.operation, {})
         and kernel.layout == (arguments.layout or kernel.layout)
         and kernel.dtype == arguments.dtype
     ]
     if not kernels:
         raise SystemExit("no kernel of the build, and of bench/tuning/space.json, is meant")
     warn_if_busy()
-    shapes = suite_shapes()
     until = time.monotonic() + arguments.budget
     for index, kernel in enumerate(kernels):
+        names = space["kernels"][kernel.operation][kernel.layout]
+        known = {name: space["constants"][name] for name in names}
+        constants = {
+            name: constant
+            for name, constant in known.items()
+            if arguments.bits or not constant.get("changes_bits")
+        }
         left = max(0.0, until - time.monotonic()) / (len(kernels) - index)
-        tune(kernel, shapes, left, arguments)
+        tune(kernel, constants, left, arguments)
     if arguments.output.exists():
         print(f"\n{arguments.output} is used by the next build")
 

@@ -50,6 +50,10 @@ class Candidate:
     code: str  # a hash: candidates of the same code are the same
 
 
+class CompileError(Exception):
+    """A generator that fails, or that takes too long."""
+
+
 class Compiler:
     """Compiles candidates with the build's generators, once for each state of them."""
 
@@ -64,11 +68,10 @@ class Compiler:
         self.symbols = build / "generated/private_runtime/symbols.map"
         self.plugins = Path(cached(build, "HalideHelpers_DIR").partition("/cmake/")[0])
 
-    def compile(self, words: list[str]) -> Candidate | str:
-        """With these words to the generator; a text says why it does not compile."""
+    def compile(self, words: list[str]) -> Candidate:
+        """With these words to the generator."""
         name = " ".join(words) or "default"
         library = self.folder / f"{name.replace(' ', ',')}.so"
-        object_file = library.with_suffix(".o")
         if not library.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
@@ -76,12 +79,14 @@ class Compiler:
                     subprocess.run(
                         command, check=True, capture_output=True, timeout=COMPILE_SECONDS
                     )
-            except subprocess.TimeoutExpired:
-                return f"not done in {COMPILE_SECONDS} s"
+            except subprocess.TimeoutExpired as error:
+                raise CompileError(f"not done in {COMPILE_SECONDS} s") from error
             except subprocess.CalledProcessError as error:
-                return error.stderr.decode(errors="replace").strip().splitlines()[-1]
+                message = error.stderr.decode(errors="replace").strip().splitlines()[-1]
+                raise CompileError(message) from error
             library.with_suffix(".unfinished").rename(library)
-        return Candidate(name, library, hashlib.sha256(object_file.read_bytes()).hexdigest())
+        code = hashlib.sha256(library.with_suffix(".o").read_bytes()).hexdigest()
+        return Candidate(name, library, code)
 
     def default_again(self) -> Candidate:
         """The default as a second library, to be compared with itself."""
@@ -93,10 +98,13 @@ class Compiler:
         """As cmake/add_kernel.cmake compiles a kernel, and then a shared object."""
         operation, base = self.kernel.operation, str(library.with_suffix(""))
         nontemporal = re.search("(?<!moments)(?<!reduce)_nontemporal$", operation)
+        # Halide's autoschedulers are plugins of its generators.
+        used = [word.partition("=")[2] for word in words if word.startswith("autoscheduler=")]
+        plugins = [str(self.plugins / f"libautoschedule_{name.lower()}.so") for name in used]
         commands = [[
             str(self.generator), "-g", operation, "-f", FUNCTION, "-n", library.stem,
             "-o", str(self.folder), "-e", "assembly" if nontemporal else "object",
-            *self._plugin(words),
+            *(["-p", ",".join(plugins)] if plugins else []),
             f"target={self.kernel.halide_target}-no_runtime", *self.kernel.parameters, *words,
         ]]  # fmt: skip
         if nontemporal:
@@ -106,11 +114,3 @@ class Compiler:
         commands.append([self.objcopy, f"--redefine-syms={self.symbols}", f"{base}.o"])
         commands.append([self.linker, "-shared", "-o", f"{base}.unfinished", f"{base}.o"])
         return commands
-
-    def _plugin(self, words: list[str]) -> list[str]:
-        """Of autoscheduler=NAME."""
-        for word in words:
-            if word.startswith("autoscheduler="):
-                name = word.partition("=")[2].lower()
-                return ["-p", str(self.plugins / f"libautoschedule_{name}.so")]
-        return []

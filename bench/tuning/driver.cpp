@@ -12,6 +12,7 @@
 
 #include <cmath>
 #include <exception>
+#include <functional>
 #include <iostream>
 #include <limits>
 #include <list>
@@ -25,8 +26,6 @@
 
 namespace halnorm::bench {
 namespace {
-
-constexpr const char* function_name = "candidate";
 
 std::string last_error;
 
@@ -47,20 +46,19 @@ struct Candidate {
   const halide_filter_metadata_t* metadata = nullptr;
 };
 
+/// A function of the library that is named after the candidate's.
 template <class Function>
-Function symbol(void* library, const std::string& name) {
-  void* found = dlsym(library, name.c_str());
-  if (found == nullptr) throw std::runtime_error("no " + name + ": " + dlerror());
+Function symbol(void* library, const char* name) {
+  void* found = library == nullptr ? nullptr : dlsym(library, name);
+  if (found == nullptr) throw std::runtime_error(dlerror());
   return reinterpret_cast<Function>(found);
 }
 
 Candidate load(const std::string& path) {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) throw std::runtime_error(std::string("cannot load: ") + dlerror());
   using Metadata = const halide_filter_metadata_t* (*)();
-  const std::string name = function_name;
-  return {path, symbol<int (*)(void**)>(library, name + "_argv"),
-          symbol<Metadata>(library, name + "_metadata")()};
+  return {path, symbol<int (*)(void**)>(library, "candidate_argv"),
+          symbol<Metadata>(library, "candidate_metadata")()};
 }
 
 DType dtype_of(const halide_type_t& type) {
@@ -112,10 +110,23 @@ class Arguments {
     }
   }
 
-  /// The largest difference of right results, relative to 1 + the value: kernels may add in
-  /// different orders, and round differently.
-  [[nodiscard]] double tolerance() const {
-    return size_of(outputs_.front().dtype()) == 2 ? 1e-4 + 0x1p-6 : 1e-4;
+  /// Whether the results are those that are wanted, but for the order of additions and the
+  /// rounding. Says on stderr what is wrong.
+  bool agrees(const Candidate& candidate, const std::vector<double>& wanted) {
+    const double tolerance = size_of(outputs_.front().dtype()) == 2 ? 1e-4 + 0x1p-6 : 1e-4;
+    try {
+      const auto got = results(candidate);
+      for (std::size_t i = 0; i < got.size(); ++i) {
+        // A NaN fails too.
+        if (!(std::abs(got[i] - wanted[i]) <= tolerance * (1 + std::abs(wanted[i])))) {
+          throw std::runtime_error(candidate.path + ": other results");
+        }
+      }
+      return true;
+    } catch (const std::runtime_error& error) {
+      std::cerr << error.what() << '\n';
+      return false;
+    }
   }
 
  private:
@@ -130,37 +141,6 @@ class Arguments {
   std::vector<void*> pointers_;
 };
 
-/// The largest difference, relative to 1 + the value; NaN counts as infinite.
-double distance(const std::vector<double>& got, const std::vector<double>& wanted) {
-  double largest = 0;
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    const double off = std::abs(got[i] - wanted[i]) / (1 + std::abs(wanted[i]));
-    if (std::isnan(off)) return INFINITY;
-    largest = std::max(largest, off);
-  }
-  return largest;
-}
-
-/// The candidates with the results of the first; says on stderr what is wrong with the others.
-std::vector<Candidate> working(const std::vector<Candidate>& candidates, Arguments& arguments) {
-  const auto wanted = arguments.results(candidates.front());
-  std::vector<Candidate> good;
-  for (const Candidate& candidate : candidates) {
-    try {
-      const double off = distance(arguments.results(candidate), wanted);
-      if (off <= arguments.tolerance()) {
-        good.push_back(candidate);
-      } else {
-        std::cerr << candidate.path << ": other results, by " << off << '\n';
-      }
-    } catch (const std::runtime_error& error) {
-      std::cerr << error.what() << '\n';
-    }
-  }
-  if (good.empty()) throw std::runtime_error("the first candidate fails");
-  return good;
-}
-
 void run(const std::vector<std::string>& words) {
   if (words.size() < 6) throw std::invalid_argument("wants: N C L THREADS SECONDS LIBRARY...");
   const BenchShape shape{std::stoll(words[0]), std::stoll(words[1]), std::stoll(words[2]), 3};
@@ -168,12 +148,13 @@ void run(const std::vector<std::string>& words) {
   for (std::size_t i = 5; i < words.size(); ++i) candidates.push_back(load(words[i]));
   Arguments arguments(*candidates.front().metadata, shape);
   prepare_runtime(std::stoi(words[3]));
-  candidates = working(candidates, arguments);
-  const auto caller = [&](const Candidate& candidate) {
-    return [&] { arguments.call(candidate); };
-  };
-  std::vector<Sampler<decltype(caller(candidates.front()))>> samplers;
-  for (const Candidate& candidate : candidates) samplers.emplace_back(caller(candidate));
+  const auto wanted = arguments.results(candidates.front());
+  std::erase_if(candidates, [&](const Candidate& c) { return !arguments.agrees(c, wanted); });
+  if (candidates.empty()) throw std::runtime_error("the first candidate gives other results");
+  std::vector<Sampler<std::function<void()>>> samplers;
+  for (const Candidate& candidate : candidates) {
+    samplers.emplace_back([&] { arguments.call(candidate); });
+  }
   const double seconds = std::stod(words[4]) * static_cast<double>(candidates.size());
   for (double spent = 0; spent < seconds || samplers.front().samples() < fewest_samples;) {
     for (auto& sampler : samplers) spent += sampler.sample();

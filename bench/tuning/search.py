@@ -22,7 +22,7 @@ import numpy as np
 import optuna
 from results.measurements import Shape
 from scipy import stats
-from tuning.candidates import Candidate, Compiler
+from tuning.candidates import Candidate, CompileError, Compiler
 
 FINALISTS = 2  # beside the default
 SECONDS = 0.03  # for a candidate at one place in a trial
@@ -54,6 +54,9 @@ class Verdict:
     worst: float  # the place that gains least, or loses most
     worst_place: str
 
+    def __str__(self) -> str:
+        return f"{self.ratio:.3f} ({self.low:.3f}..{self.high:.3f})"
+
 
 def interval(logs: list[float]) -> tuple[float, float, float]:
     """The mean of logarithms and its 95 % confidence interval, as ratios."""
@@ -72,24 +75,19 @@ def verdict_of(name: str, ratios: dict[str, list[float]]) -> Verdict:
     return Verdict(name, *interval(list(logs)), medians[worst], worst)
 
 
+@dataclass
 class Search:
     """Finds constants for one kernel."""
 
-    def __init__(
-        self,
-        driver: Path,
-        compiler: Compiler,
-        places: list[Place],
-        constants: Constants,
-    ) -> None:
-        self.driver, self.compiler, self.places = driver, compiler, places
-        self.constants = constants
-        self.say: Callable[[str], None] = print
-        default = compiler.compile([])
-        if isinstance(default, str):
-            raise SystemExit(f"{compiler.kernel.name}: {default}")
-        self.default: Candidate = default
-        self.known = {default.code: 1.0}  # the mean ratio of each code
+    driver: Path
+    compiler: Compiler
+    places: list[Place]
+    constants: Constants
+    say: Callable[[str], None] = print
+
+    def __post_init__(self) -> None:
+        self.default = self.compiler.compile([])
+        self.known = {self.default.code: 1.0}  # the mean ratio of each code
 
     def study(self, storage: str, key: str) -> optuna.Study:
         """Of this key; continues if there is one already. The defaults are the first trial."""
@@ -119,31 +117,27 @@ class Search:
         for name, one in self.constants.items():
             trial.suggest_int(name, *(int(math.log2(value)) for value in one["range"]))
         candidate = self.compiler.compile(self.words_of(trial.params))
-        if isinstance(candidate, str):
-            raise optuna.TrialPruned(candidate)
         known = self.known.get(candidate.code)
-        if known is not None:
-            for step in range(len(self.places)):
-                trial.report(math.log(known), step)
-        else:
-            logs = []
-            for step, place in enumerate(self.places):
-                logs.append(math.log(self.ratios(place, [candidate], SECONDS)[0]))
-                trial.report(logs[-1], step)
-                if trial.should_prune():
-                    raise optuna.TrialPruned
+        logs = []
+        for step, place in enumerate(self.places):
+            ratio = known or self.ratios(place, [candidate], SECONDS)[0]
+            logs.append(math.log(ratio))
+            trial.report(logs[-1], step)
+            if known is None and trial.should_prune():
+                raise optuna.TrialPruned
+        if known is None:
             self.known[candidate.code] = math.exp(float(np.mean(logs)))
             self.say(f"{candidate.name}: {self.known[candidate.code]:.3f} of the default's time")
         return self.known[candidate.code]
 
     def run(self, study: optuna.Study, budget: float) -> list[Candidate]:
         """Tries candidates for about `budget` seconds; the best ones, but not the default."""
-        study.optimize(self.trial, timeout=max(budget, 0.1))
+        study.optimize(self.trial, timeout=max(budget, 0.1), catch=CompileError)
         complete = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
         best: dict[str, Candidate] = {}
         for trial in sorted(complete, key=lambda trial: trial.value):
             candidate = self.compiler.compile(self.words_of(trial.params))
-            if isinstance(candidate, Candidate) and candidate.code != self.default.code:
+            if candidate.code != self.default.code:
                 best.setdefault(candidate.code, candidate)
         self.say(f"{len(study.trials)} candidates, {len(complete)} not ended early")
         return list(best.values())[:FINALISTS]
