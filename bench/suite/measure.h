@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
-#include <utility>
 #include <vector>
 
 namespace halnorm::bench {
@@ -16,57 +15,55 @@ inline constexpr double shortest_sample = 20e-6;
 /// Fewest samples of which the best is taken, also where one alone fills the time.
 inline constexpr int fewest_samples = 3;
 
-/// Times one call, sample by sample, and keeps the fastest.
+/// The seconds of a sample: so many calls, one after the other.
 template <class Call>
-class Sampler {
- public:
-  /// Finds how many calls make a sample; that also warms caches, threads and branch predictors.
-  explicit Sampler(Call call) : call_(std::move(call)) {
-    if (run() > 50 * shortest_sample) return;
-    while (repeats_ < (1 << 14) && run() < shortest_sample) repeats_ *= 2;
-  }
+double seconds_of(const Call& call, int count) {
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < count; ++i) call();
+  benchmark::ClobberMemory();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
-  /// Runs one sample and returns its seconds.
-  double sample() {
-    const double seconds = run();
-    best_ = std::min(best_, seconds / repeats_);
-    ++samples_;
-    return seconds;
-  }
-
-  [[nodiscard]] double best_ns() const { return best_ * 1e9; }  ///< of one call
-  [[nodiscard]] int samples() const { return samples_; }
-
- private:
-  double run() {
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < repeats_; ++i) call_();
-    benchmark::ClobberMemory();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  }
-
-  Call call_;
-  int repeats_ = 1;
-  int samples_ = 0;
-  double best_ = std::numeric_limits<double>::infinity();
-};
+/// How many calls make a sample. Finding that also warms caches, threads and branch predictors.
+template <class Call>
+int calls_of_sample(const Call& call) {
+  int count = 1;
+  if (seconds_of(call, 1) > 50 * shortest_sample) return count;
+  while (count < (1 << 14) && seconds_of(call, count) < shortest_sample) count *= 2;
+  return count;
+}
 
 /// Times several calls, a sample of each in turn; returns the ns of each one's fastest sample.
-/// Google Benchmark is told the time of whole samples, so that it ends in time: on a shared machine
-/// its mean measures the other work.
+/// `loop` gets a function that takes a sample of each and returns their seconds, and calls it for
+/// as long as it wants to measure.
+template <class Call, class Loop>
+std::vector<double> best_in_turn(const std::vector<Call>& calls, const Loop& loop) {
+  std::vector<int> counts;
+  for (const Call& call : calls) counts.push_back(calls_of_sample(call));
+  std::vector<double> best(calls.size(), std::numeric_limits<double>::infinity());
+  int samples = 0;
+  const auto sample_all = [&] {
+    double sum = 0;
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      const double seconds = seconds_of(calls[i], counts[i]);
+      best[i] = std::min(best[i], seconds / counts[i] * 1e9);
+      sum += seconds;
+    }
+    ++samples;
+    return sum;
+  };
+  loop(sample_all);
+  while (samples < fewest_samples) sample_all();
+  return best;
+}
+
+/// The same in a benchmark. Google Benchmark is told the time of whole samples, so that it ends in
+/// time: on a shared machine its mean measures the other work.
 template <class Call>
 std::vector<double> best_in_turn(benchmark::State& state, const std::vector<Call>& calls) {
-  std::vector<Sampler<Call>> samplers(calls.begin(), calls.end());
-  const auto sample_all = [&samplers] {
-    double seconds = 0;
-    for (auto& sampler : samplers) seconds += sampler.sample();
-    return seconds;
-  };
-  for ([[maybe_unused]] auto step : state) state.SetIterationTime(sample_all());
-  while (samplers.front().samples() < fewest_samples) sample_all();
-  std::vector<double> best;
-  for (const auto& sampler : samplers) best.push_back(sampler.best_ns());
-  return best;
+  return best_in_turn(calls, [&state](const auto& sample_all) {
+    for ([[maybe_unused]] auto step : state) state.SetIterationTime(sample_all());
+  });
 }
 
 /// Times one call; the figure is the counter `best_ns`.

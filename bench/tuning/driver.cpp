@@ -151,16 +151,16 @@ void run(const std::vector<std::string>& words) {
   const auto wanted = arguments.results(candidates.front());
   std::erase_if(candidates, [&](const Candidate& c) { return !arguments.agrees(c, wanted); });
   if (candidates.empty()) throw std::runtime_error("the first candidate gives other results");
-  std::vector<Sampler<std::function<void()>>> samplers;
+  std::vector<std::function<void()>> calls;
   for (const Candidate& candidate : candidates) {
-    samplers.emplace_back([&] { arguments.call(candidate); });
+    calls.emplace_back([&] { arguments.call(candidate); });
   }
   const double seconds = std::stod(words[4]) * static_cast<double>(candidates.size());
-  for (double spent = 0; spent < seconds || samplers.front().samples() < fewest_samples;) {
-    for (auto& sampler : samplers) spent += sampler.sample();
-  }
-  for (std::size_t i = 0; i < samplers.size(); ++i) {
-    std::cout << candidates[i].path << '\t' << samplers[i].best_ns() << '\n';
+  const auto best = best_in_turn(calls, [&](const auto& sample_all) {
+    for (double spent = 0; spent < seconds;) spent += sample_all();
+  });
+  for (std::size_t i = 0; i < best.size(); ++i) {
+    std::cout << candidates[i].path << '\t' << best[i] << '\n';
   }
 }
 
