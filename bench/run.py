@@ -163,7 +163,9 @@ def main() -> None:
     running = [program, *programs.present_peers(arguments.build_dir, arguments.peers)]
     results = programs.run_rounds(running, selected, arguments)
     measure_calls(results, arguments)
-    print(tables.text(results))
+    print("of floor: floor / ours; x peer: peer / ours\n")
+    for title, table in tables.sections(results, markdown=False).items():
+        print(f"{title}\n\n{table}")
     write_json(arguments.json or arguments.build_dir / "bench/results.json", results)
     grown = growth.measure(program, arguments) if arguments.growth else None
     if grown is not None:

@@ -14,31 +14,13 @@ from tuning.file import cpu_facts
 
 ARCHITECTURES = {"x86_64": "x86", "AMD64": "x86", "aarch64": "arm", "arm64": "arm"}
 VERSIONS = {"onednn_version": "oneDNN", "torch_version": "PyTorch", "oneflow_version": "OneFlow"}
-PAGE = """# Benchmark, {name}
+HEAD = """# Benchmark, {name}
 
 Written by the command below; [README.md](README.md) says how it measures.
 `of floor` is floor / ours, `x peer` is peer / ours: above 1 we are faster.
 
 {machine}
-{pictures}
-## Geometric means over the shapes
-
-{summary}
-## Small calls on (20, 100), default threads
-
-{calls}
-## Half as many bytes: our float32's time over float16's and bfloat16's
-
-{narrow}
-## What copying reaches
-
-{ceilings}
-## Every shape
-
-{shapes}
-## The shapes
-
-{reasons}"""
+{pictures}"""
 
 
 @dataclass(frozen=True)
@@ -112,19 +94,18 @@ def write(report: Report, folder: Path) -> list[Path]:
     name = f"{ARCHITECTURES.get(machine, machine)}-{cpu_design()}"
     folder.mkdir(parents=True, exist_ok=True)
     plots = _draw(report, folder, name)
+    pictures = "".join(f"![{title}]({path.name})\n\n" for title, path in plots.items())
     reasons = [(shape.name, shape.reason) for shape in report.results.shapes]
-    shapes = pd.DataFrame(reasons, columns=["shape", "why it is here"])
-    text = PAGE.format(
-        name=name,
-        machine=_machine(report),
-        pictures="\n".join(f"![{title}]({path.name})\n" for title, path in plots.items()),
-        summary=tables.summary(report.results, markdown=True),
-        calls=tables.calls(report.results, markdown=True),
-        narrow=tables.table(report.every_dtype.against_float32(), markdown=True),
-        ceilings=tables.table(report.ceilings.round().astype({"GB/s": int}), markdown=True),
-        shapes=tables.groups(report.results, markdown=True),
-        reasons=tables.table(shapes, markdown=True),
-    )
+    found = tables.sections(report.results, markdown=True)
+    extra = {
+        "Half as many bytes: our float32's time over float16's and bfloat16's":
+            report.every_dtype.against_float32(),
+        "What copying reaches": report.ceilings.round().astype({"GB/s": int}),
+        "The shapes": pd.DataFrame(reasons, columns=["shape", "why it is here"]),
+    }  # fmt: skip
+    found |= {title: tables.table(frame, markdown=True) for title, frame in extra.items()}
+    found["Every shape"] = found.pop("Every shape")  # the longest one at the end
+    body = "\n".join(f"## {title}\n\n{table}" for title, table in found.items())
     page = folder / f"{name}.md"
-    page.write_text(text)
+    page.write_text(HEAD.format(name=name, machine=_machine(report), pictures=pictures) + body)
     return [page, *plots.values()]

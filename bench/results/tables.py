@@ -59,13 +59,13 @@ def groups(results: Measurements, markdown: bool) -> str:
     return "\n".join(blocks)
 
 
-def summary(results: Measurements, markdown: bool) -> str:
+def _summary(results: Measurements, markdown: bool) -> str:
     frame = results.summary().reset_index()
     order = ["operation", "dtype", "layout", "threads"]
     return table(frame[order + list(frame.columns.drop(order))], markdown)
 
 
-def calls(results: Measurements, markdown: bool) -> str:
+def _calls(results: Measurements, markdown: bool) -> str:
     frame = pd.DataFrame(results.calls).agg(["median", "min", "max"]).T.round().astype(int)
     frame["min..max"] = frame["min"].astype(str) + ".." + frame["max"].astype(str)
     frame = frame.rename_axis("call").reset_index().rename(columns={"median": "ns"})
@@ -81,15 +81,13 @@ def growth(grown: pd.DataFrame) -> str:
     return table(frame[["operation", "layout", "axis", "KB", "us", "of floor"]], markdown=False)
 
 
-def text(results: Measurements) -> str:
-    parts = [
-        groups(results, markdown=False),
-        "geometric means over the shapes (of floor: floor / ours; x peer: peer / ours)\n",
-        summary(results, markdown=False),
-    ]
+def sections(results: Measurements, markdown: bool) -> dict[str, str]:
+    """The tables of what was measured, by their titles."""
     halves = results.halves()
+    found = {"Every shape": groups(results, markdown)}
     if len(halves.columns):
-        parts += ["time of the two halves over the whole\n", table(halves.reset_index(), False)]
+        found["Time of the two halves over the whole"] = table(halves.reset_index(), markdown)
+    found["Geometric means over the shapes"] = _summary(results, markdown)
     if results.calls:
-        parts += ["small calls on (20, 100), default threads\n", calls(results, markdown=False)]
-    return "\n".join(parts)
+        found["Small calls on (20, 100), default threads"] = _calls(results, markdown)
+    return found

@@ -136,7 +136,7 @@ class PageTest(unittest.TestCase):
         for name in [path.name for path in written[1:]] + [shape.name for shape in SHAPES]:
             self.assertIn(name, text)
         self.assertIn("1.73", text)  # narrow data's mean
-        self.assertIn("5.00", tables.text(results))
+        self.assertIn("5.00", tables.sections(results, markdown=False)["Every shape"])
 
 
 class NarrowTest(unittest.TestCase):
