@@ -112,25 +112,6 @@ void report(const std::string& what, int ranks, const std::function<std::vector<
   std::fflush(stdout);
 }
 
-/// Forward and backward.
-std::vector<double> step(halnorm::nn::BatchNorm1d& layer, const Tensor& x, const Tensor& dy) {
-  const double forward = timed([&] { layer(x); });
-  return {forward, timed([&] { layer.backward(dy); })};
-}
-
-/// A layer on all ranks, and each rank's part of its x and dy.
-struct Layer {
-  std::unique_ptr<halnorm::nn::BatchNorm1d> module;
-  Tensor x, dy;
-
-  Layer(const Placement& all, const Shape& own, std::uint64_t seed)
-      : module(std::make_unique<halnorm::nn::BatchNorm1d>(own[1])),
-        x(Tensor::randn(own, seed).to_global(all, Sbp::split(0))),
-        dy(Tensor::randn(own, seed + 1).to_global(all, Sbp::split(0))) {
-    module->to_global(all, Sbp::broadcast());
-  }
-};
-
 /// This rank's part of a batch.
 Shape own_rows(Shape shape, const halnorm::Communicator& world) {
   const int ranks = world.size();
@@ -146,48 +127,54 @@ std::string name_of(const Shape& shape) {
   return name;
 }
 
+/// Layers on all ranks of which none needs another's result, and this rank's rows of their x and
+/// dy.
+struct Layers {
+  std::vector<std::unique_ptr<halnorm::nn::BatchNorm1d>> owned;
+  std::vector<halnorm::nn::BatchNorm*> modules;
+  std::vector<Tensor> x, dy;
+
+  Layers(const Placement& all, const Shape& own, std::uint64_t count) {
+    for (std::uint64_t i = 0; i < count; ++i) {
+      owned.push_back(std::make_unique<halnorm::nn::BatchNorm1d>(own[1]));
+      owned.back()->to_global(all, Sbp::broadcast());
+      modules.push_back(owned.back().get());
+      x.push_back(Tensor::randn(own, 2 * i).to_global(all, Sbp::split(0)));
+      dy.push_back(Tensor::randn(own, 2 * i + 1).to_global(all, Sbp::split(0)));
+    }
+  }
+  void forward() const {
+    for (std::size_t i = 0; i < modules.size(); ++i) {
+      (*modules[i])(x[i]);
+    }
+  }
+  void backward() const {
+    for (std::size_t i = 0; i < modules.size(); ++i) {
+      modules[i]->backward(dy[i]);
+    }
+  }
+  [[nodiscard]] std::vector<double> step() const {
+    const double forwards = timed([&] { forward(); });
+    return {forwards, timed([&] { backward(); })};
+  }
+};
+
 void measure_step(const std::shared_ptr<Timed>& world, const Shape& shape) {
-  const Placement all(world, halnorm::DeviceType::CPU);
-  const Layer layer(all, own_rows(shape, *world), 1);
+  const Layers layer(Placement(world, halnorm::DeviceType::CPU), own_rows(shape, *world), 1);
   report("step," + name_of(shape), world->size(), [&] {
     static_cast<void>(world->take());
-    auto row = step(*layer.module, layer.x, layer.dy);
+    auto row = layer.step();
     row.push_back(world->take());
     return row;
   });
 }
 
-/// Layers of which none needs another's result.
-struct Branches {
-  std::vector<Layer> layers;
-  std::vector<halnorm::nn::BatchNorm*> modules;
-  std::vector<Tensor> dy;
-
-  Branches(const Placement& all, const Shape& own) {
-    for (std::uint64_t i = 0; i < 4; ++i) {
-      layers.emplace_back(all, own, 2 * i);
-      modules.push_back(layers.back().module.get());
-      dy.push_back(layers.back().dy);
-    }
-  }
-  void forward() const {
-    for (const Layer& layer : layers) {
-      (*layer.module)(layer.x);
-    }
-  }
-  void backward() const {
-    for (const Layer& layer : layers) {
-      layer.module->backward(layer.dy);
-    }
-  }
-};
-
 void measure_overlap(const Shape& shape) {
-  std::vector<Branches> engines;
+  std::vector<Layers> engines;
   int ranks = 0;
   for (const bool overlap : {false, true}) {
     const auto world = halnorm::mpi::communicator(MPI_COMM_WORLD, {.overlap = overlap});
-    engines.emplace_back(Placement(world, halnorm::DeviceType::CPU), own_rows(shape, *world));
+    engines.emplace_back(Placement(world, halnorm::DeviceType::CPU), own_rows(shape, *world), 4);
     ranks = world->size();
   }
   report("overlap," + name_of(shape), ranks, [&] {
@@ -196,12 +183,12 @@ void measure_overlap(const Shape& shape) {
       MPI_Barrier(MPI_COMM_WORLD);
       times.push_back(timed(call));
     };
-    for (const Branches& branches : engines) {
-      add([&] { branches.forward(); });
-      add([&] { branches.backward(); });
+    for (const Layers& layers : engines) {
+      add([&] { layers.forward(); });
+      add([&] { layers.backward(); });
       add([&] {
-        branches.forward();
-        halnorm::nn::backward_together(branches.modules, branches.dy);
+        layers.forward();
+        halnorm::nn::backward_together(layers.modules, layers.dy);
       });
     }
     return times;
@@ -233,9 +220,8 @@ void measure_messages(int rank, int count) {
 
 void measure_merge(std::int64_t channels, int ranks) {
   const Placement all(std::make_shared<Echo>(ranks), halnorm::DeviceType::CPU);
-  const Layer layer(all, {2, channels}, 1);
-  report("merge," + std::to_string(channels), ranks,
-         [&] { return step(*layer.module, layer.x, layer.x); });
+  const Layers layer(all, {2, channels}, 1);
+  report("merge," + std::to_string(channels), ranks, [&] { return layer.step(); });
 }
 
 void measure_all(const std::shared_ptr<Timed>& world, const std::vector<Shape>& shapes) {
