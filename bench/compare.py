@@ -58,7 +58,7 @@ def build_base(revision: str, build: Path) -> Program:
     print(f"building {revision} ({commit[:12]})", flush=True)
     _run("cmake", "-S", source, "-B", there, "-G", "Ninja", *given)
     _run("cmake", "--build", there, "--target", "halnorm_bench")
-    return programs.ours(there)
+    return programs.program_of(there, OURS)
 
 
 def changes(samples: pd.DataFrame) -> pd.DataFrame:
@@ -78,32 +78,24 @@ def changes(samples: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
-def text_of(changed: pd.DataFrame) -> str:
-    lines = changed.sort_values("ratio").reset_index()
-    for name in ("base", "new"):
-        lines[f"{name} us"] = lines[name].map(tables.us)
-    lines["base / new"] = lines["ratio"].map(tables.ratio)
-    lines["min..max"] = lines["low"].map(tables.ratio) + ".." + lines["high"].map(tables.ratio)
-    lines["noise"] = lines["noise"].map(tables.ratio)
-    case = ["operation", "layout", "dtype", "shape", "threads"]
-    figures = ["base us", "new us", "base / new", "min..max", "noise"]
-    return tables.table(lines[case + figures], markdown=False)
-
-
 def report(result: pd.DataFrame) -> int:
     """Prints what changed; the exit status."""
-    changed, slower = result[result["counts"]], int(result["slower"].sum())
-    if len(changed):
-        print(f"\n{text_of(changed)}")
-    mean = gmean(result["ratio"])
-    print(f"\n{len(result)} cases: {slower} slower, {len(changed) - slower} faster,")
+    lines = result[result["counts"]].sort_values("ratio").reset_index()
+    lines[["base us", "new us"]] = lines[["base", "new"]].map(tables.us)
+    lines = lines.rename(columns={"ratio": "base / new", "low": "min", "high": "max"})
+    case = ["operation", "layout", "dtype", "shape", "threads"]
+    figures = ["base us", "new us", "base / new", "min", "max", "noise"]
+    if len(lines):
+        print(f"\n{tables.table(lines[case + figures], markdown=False)}")
+    slower, mean = int(result["slower"].sum()), gmean(result["ratio"])
+    print(f"\n{len(result)} cases: {slower} slower, {len(lines) - slower} faster,")
     print(f"the others within the noise; geometric mean of base / new: {mean:.3f}")
     return 1 if slower else 0
 
 
 def compare(arguments: argparse.Namespace, selected: dict[Shape, str]) -> int:
     """Measures and prints; the exit status."""
-    new = programs.ours(arguments.build_dir)
+    new = programs.program_of(arguments.build_dir, OURS)
     base = build_base(arguments.compare, arguments.build_dir)
     # The floor is left out: both sides move the same memory.
     patterns = {shape: f"{pattern}.*/{OURS}" for shape, pattern in selected.items()}

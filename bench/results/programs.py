@@ -16,6 +16,7 @@ from typing import Any
 from results.measurements import OURS, Measurements, Shape
 
 ROOT = Path(__file__).resolve().parents[2]
+BUILT = {OURS: "halnorm_bench", "calls": "halnorm_bench_calls", "onednn": "halnorm_bench_onednn"}
 # The peers, and what a user has to do for one that is missing. Those in Python have a virtual
 # environment each, made by ./dev.
 PEERS = {
@@ -60,17 +61,10 @@ def cached(build: Path, name: str) -> str:
     return found.group(1) if found else ""
 
 
-def built(build: Path, name: str, file: str) -> Program:
-    return Program(name, (str(build / "bench" / file),))
-
-
-def ours(build: Path) -> Program:
-    return built(build, OURS, "halnorm_bench")
-
-
-def peer(build: Path, name: str) -> Program:
-    if name == "onednn":
-        return built(build, name, "halnorm_bench_onednn")
+def program_of(build: Path, name: str) -> Program:
+    """Ours, the one of small calls, or a peer."""
+    if name in BUILT:
+        return Program(name, (str(build / "bench" / BUILT[name]),))
     home = ROOT / "build/peers" / name
     # OneFlow's wheel is linked against CUDA's libraries and does not say where they are.
     libraries = sorted(str(path) for path in home.glob("lib/python*/site-packages/nvidia/*/lib"))
@@ -81,7 +75,7 @@ def peer(build: Path, name: str) -> Program:
 
 def present_peers(build: Path, names: list[str]) -> list[Program]:
     """The named peers that are installed; says which are not."""
-    wanted = [peer(build, name) for name in names]
+    wanted = [program_of(build, name) for name in names]
     for program in wanted:
         if not program.found:
             print(f"no {program.name}: {PEERS[program.name]}")

@@ -35,184 +35,168 @@ bool is_linked(const Case& item) {
       kernels(), [&](const KernelInfo& kernel) { return kernel.dtype == item.dtype_name; });
 }
 
-/// A call, and the check of its last results.
-struct Call {
-  std::function<void()> run;
-  std::function<void()> verify;
-};
+using Call = std::function<void()>;
 
-/// A call whose results are kept for the check.
-template <class Run, class Verify>
-Call keeping(const Run& run, const Verify& verify) {
-  const auto last = std::make_shared<decltype(run())>();
-  return {[=] {
-            *last = {};  // the new results take the memory of the old ones
-            *last = run();
-          },
-          [=] { verify(*last); }};
-}
-
-/// The tensors of a case, and the calls on them.
+/// A call on the tensors of a case, and the check of its last results.
 class Calls {
  public:
   Calls(const Case& item, Problem& problem)
       : p_(problem),
-        check_{item.layout, tolerance_of(item.dtype)},
-        fused_{item.layout, check_.tolerance, true},
+        name_(item.info.name),
+        group_(item.info.group),
+        check_{item.layout, tolerance_of(item.dtype), group_ == "fused"},
         x_(problem.view(problem.x, item.layout)),
         dy_(problem.view(problem.dy, item.layout)),
         out_(problem.view(problem.out, item.layout)),
         forward_(F::batch_norm_train(x_, p_.weight, p_.bias, eps, out_)) {}
 
-  Call of(const OperationInfo& info) {
-    if (info.group == "fused") return fused(info.name);
-    return info.group == "split" ? split(info.name) : plain(info.name);
+  Call of_case() {
+    if (group_ == "fused") return fused();
+    return group_ == "split" ? split() : plain(name_);
   }
 
   /// The calls that a fused operation replaces.
-  Call replaced(std::string_view operation);
+  Call replaced();
+
+  void verify();
 
  private:
-  Call plain(std::string_view operation);
-  Call split(std::string_view operation);
-  Call fused(std::string_view operation);
-  void verify_moments(const F::Moments& got) const;
-  template <class Gradients>
-  void verify_gradients(const Check& check, const Gradients& got) const {
-    p_.verify_gradients(check, got.dweight, got.dbias);
-    p_.verify_dx(check);
+  Call plain(std::string_view name);
+  Call split();
+  Call fused();
+  void verify_moments();
+  [[nodiscard]] bool is_backward() const { return name_.find("backward") != name_.npos; }
+
+  /// A call whose results are kept for the check. New ones take the memory of the old ones.
+  template <class Results, class Function>
+  static Call keeping(Results& last, const Function& call) {
+    return [&last, call] {
+      last = {};
+      last = call();
+    };
   }
 
   Problem& p_;
-  Check check_, fused_;
+  std::string_view name_, group_;
+  Check check_;
   Tensor x_, dy_, out_, addend_;
   F::BatchNormForward forward_;
+  F::Moments moments_;
+  F::BackwardReduce reduced_;
+  F::BatchNormBackward backward_;
+  F::BatchNormFusedBackward fused_backward_;
 };
 
-Call Calls::plain(std::string_view operation) {
-  if (operation == "train") {
-    return {[this] { F::batch_norm_train(x_, p_.weight, p_.bias, eps, out_); },
-            [this] { p_.verify_train(check_); }};
+Call Calls::plain(std::string_view name) {
+  if (name == "train") {
+    return [this] { F::batch_norm_train(x_, p_.weight, p_.bias, eps, out_); };
   }
-  if (operation == "infer") {
-    return {[this] {
-              F::batch_norm_infer(x_, p_.running_mean, p_.running_var, p_.weight, p_.bias, eps,
-                                  out_);
-            },
-            [this] { p_.verify_infer(check_); }};
+  if (name == "infer") {
+    return [this] {
+      F::batch_norm_infer(x_, p_.running_mean, p_.running_var, p_.weight, p_.bias, eps, out_);
+    };
   }
-  return keeping(
-      [this] {
-        return F::batch_norm_backward(dy_, x_, p_.weight, forward_.mean, forward_.invstd, out_);
-      },
-      [this](const auto& got) { verify_gradients(check_, got); });
+  return keeping(backward_, [this] {
+    return F::batch_norm_backward(dy_, x_, p_.weight, forward_.mean, forward_.invstd, out_);
+  });
 }
 
-void Calls::verify_moments(const F::Moments& got) const {
+Call Calls::split() {
+  const auto reduce = [this] {
+    return F::batch_norm_backward_reduce(dy_, x_, forward_.mean, forward_.invstd, p_.weight);
+  };
+  if (name_ == "moments") {
+    return keeping(moments_, [this] { return F::batch_norm_moments(x_); });
+  }
+  if (name_ == "backward_reduce") return keeping(reduced_, reduce);
+  if (name_ == "elemt") {
+    return [this] {
+      F::batch_norm_elemt(x_, p_.weight, p_.bias, forward_.mean, forward_.invstd, out_);
+    };
+  }
+  return [this, sums = reduce(), count = F::batch_norm_moments(x_).count] {
+    F::batch_norm_backward_elemt(dy_, x_, forward_.mean, forward_.invstd, p_.weight, sums.sum_dy,
+                                 sums.sum_dy_xmu, count, out_);
+  };
+}
+
+Call Calls::fused() {
+  addend_ = p_.view(p_.addend(), check_.layout);
+  if (name_ == "fused_train") {
+    return [this] { F::batch_norm_fused_train(x_, addend_, p_.weight, p_.bias, eps, out_); };
+  }
+  if (name_ == "fused_infer") {
+    return [this] {
+      F::batch_norm_fused_infer(x_, addend_, p_.running_mean, p_.running_var, p_.weight, p_.bias,
+                                eps, out_);
+    };
+  }
+  // The addend stands for y: its sign is the mask.
+  return keeping(fused_backward_, [this] {
+    return F::batch_norm_fused_backward(dy_, x_, addend_, p_.weight, forward_.mean, forward_.invstd,
+                                        out_);
+  });
+}
+
+Call Calls::replaced() {
+  const std::int64_t total = p_.x.numel();
+  const auto* addend = p_.addend().data<float>();
+  if (is_backward()) {
+    const auto* dy = p_.dy.data<float>();
+    auto* dz = p_.second_out().data<float>();
+    return [=, this, masked = p_.view(p_.second_out(), check_.layout)] {
+#pragma omp parallel for schedule(static)
+      for (std::int64_t i = 0; i < total; ++i) {
+        const float gradient = dy[i];  // read in any case: without a branch
+        dz[i] = addend[i] > 0 ? gradient : 0;
+      }
+      F::batch_norm_backward(masked, x_, p_.weight, forward_.mean, forward_.invstd, out_);
+    };
+  }
+  auto* y = p_.out.data<float>();
+  return [=, first = plain(name_ == "fused_train" ? "train" : "infer")] {
+    first();
+#pragma omp parallel for schedule(static)
+    for (std::int64_t i = 0; i < total; ++i) {
+      const float sum = y[i] + addend[i];
+      y[i] = sum > 0 ? sum : 0;
+    }
+  };
+}
+
+void Calls::verify_moments() {
   const ChannelSums& wanted = p_.sums(check_.layout);
   const auto count = static_cast<double>(p_.shape().per_channel());
   auto m2 = wanted.invstd;
   for (double& v : m2) v = (1 / (v * v) - eps) * count;
-  p_.verify_channels("mean", got.mean, wanted.mean, wanted.mean, check_.tolerance);
-  p_.verify_channels("m2", got.m2, m2, m2, check_.tolerance);
+  p_.verify_channels("mean", moments_.mean, wanted.mean, wanted.mean, check_.tolerance);
+  p_.verify_channels("m2", moments_.m2, m2, m2, check_.tolerance);
 }
 
-Call Calls::split(std::string_view operation) {
-  const auto reduce = [this] {
-    return F::batch_norm_backward_reduce(dy_, x_, forward_.mean, forward_.invstd, p_.weight);
-  };
-  if (operation == "moments") {
-    return keeping([this] { return F::batch_norm_moments(x_); },
-                   [this](const auto& got) { verify_moments(got); });
+void Calls::verify() {
+  if (name_ == "moments") return verify_moments();
+  for (const auto& [dweight, dbias] : {std::pair(reduced_.dweight, reduced_.dbias),
+                                       {backward_.dweight, backward_.dbias},
+                                       {fused_backward_.dweight, fused_backward_.dbias}}) {
+    if (dweight.defined()) p_.verify_gradients(check_, dweight, dbias);
   }
-  if (operation == "backward_reduce") {
-    return keeping(
-        reduce, [this](const auto& got) { p_.verify_gradients(check_, got.dweight, got.dbias); });
-  }
-  if (operation == "elemt") {
-    return {[this] {
-              F::batch_norm_elemt(x_, p_.weight, p_.bias, forward_.mean, forward_.invstd, out_);
-            },
-            [this] { p_.verify_train(check_); }};
-  }
-  return {[this, sums = reduce(), count = F::batch_norm_moments(x_).count] {
-            F::batch_norm_backward_elemt(dy_, x_, forward_.mean, forward_.invstd, p_.weight,
-                                         sums.sum_dy, sums.sum_dy_xmu, count, out_);
-          },
-          [this] { p_.verify_dx(check_); }};
+  if (name_ == "backward_reduce") return;
+  if (is_backward()) return p_.verify_dx(check_);
+  name_.ends_with("infer") ? p_.verify_infer(check_) : p_.verify_train(check_);
 }
 
-Call Calls::fused(std::string_view operation) {
-  addend_ = p_.view(p_.addend(), check_.layout);
-  if (operation == "fused_train") {
-    return {[this] { F::batch_norm_fused_train(x_, addend_, p_.weight, p_.bias, eps, out_); },
-            [this] { p_.verify_train(fused_); }};
-  }
-  if (operation == "fused_infer") {
-    return {[this] {
-              F::batch_norm_fused_infer(x_, addend_, p_.running_mean, p_.running_var, p_.weight,
-                                        p_.bias, eps, out_);
-            },
-            [this] { p_.verify_infer(fused_); }};
-  }
-  // The addend stands for y: its sign is the mask.
-  return keeping(
-      [this] {
-        return F::batch_norm_fused_backward(dy_, x_, addend_, p_.weight, forward_.mean,
-                                            forward_.invstd, out_);
-      },
-      [this](const auto& got) { verify_gradients(fused_, got); });
-}
-
-/// A loop over float32 elements on OpenMP's threads.
-template <class Loop>
-std::function<void()> in_parallel(std::int64_t total, Loop loop) {
-  return [total, loop] {
-#pragma omp parallel for schedule(static)
-    for (std::int64_t i = 0; i < total; ++i) loop(i);
-  };
-}
-
-Call Calls::replaced(std::string_view operation) {
-  const auto* addend = p_.addend().data<float>();
-  if (operation == "fused_backward") {
-    const auto* dy = p_.dy.data<float>();
-    auto* dz = p_.second_out().data<float>();
-    const auto mask = in_parallel(p_.x.numel(), [=](std::int64_t i) {
-      const float gradient = dy[i];  // read in any case: without a branch
-      dz[i] = addend[i] > 0 ? gradient : 0;
-    });
-    const Tensor masked = p_.view(p_.second_out(), check_.layout);
-    return {[this, mask, masked] {
-              mask();
-              F::batch_norm_backward(masked, x_, p_.weight, forward_.mean, forward_.invstd, out_);
-            },
-            [this] { p_.verify_dx(fused_); }};
-  }
-  auto* y = p_.out.data<float>();
-  const auto add_and_relu = in_parallel(p_.x.numel(), [=](std::int64_t i) {
-    const float sum = y[i] + addend[i];
-    y[i] = sum > 0 ? sum : 0;
-  });
-  const bool train = operation == "fused_train";
-  return {[first = plain(train ? "train" : "infer"), add_and_relu] {
-            first.run();
-            add_and_relu();
-          },
-          [this, train] { train ? p_.verify_train(fused_) : p_.verify_infer(fused_); }};
-}
-
-void time(benchmark::State& state, const Case& item, Problem& problem, const Call& call) {
+void time(benchmark::State& state, const Case& item, Problem& problem, Calls& calls,
+          const Call& call) {
   // Google Benchmark asks for one iteration first, and then again for more.
   if (state.max_iterations == 1) {
     problem.spoil();
-    call.run();
-    call.verify();
+    call();
+    calls.verify();
   }
   if (item.device == Device::cpu()) {
-    measure(state, call.run);
+    measure(state, call);
   } else {
-    measure_queued(state, call.run, [&] { synchronize(item.device); });
+    measure_queued(state, call, [&] { synchronize(item.device); });
   }
   state.SetLabel(last_kernel());
 }
@@ -244,20 +228,23 @@ void run_floors(benchmark::State& state, const Case& item, Problem& problem) {
 
 void run_ours(benchmark::State& state, const Case& item, Problem& problem) {
   set_num_threads(item.threads);
-  time(state, item, problem, Calls(item, problem).of(item.info));
+  Calls calls(item, problem);
+  time(state, item, problem, calls, calls.of_case());
 }
 
 /// OpenMP's threads for both calls: two pools that spin would wait for each other's cores.
 void run_replaced(benchmark::State& state, const Case& item, Problem& problem) {
   omp_set_num_threads(item.threads);
   use_openmp();
-  time(state, item, problem, Calls(item, problem).replaced(item.info.name));
+  Calls calls(item, problem);
+  time(state, item, problem, calls, calls.replaced());
   set_parallel_for({});
 }
 
 /// On a device, a copy of x on it.
 void run_copy(benchmark::State& state, const Case& item, Problem& problem) {
-  time(state, item, problem, {[&] { problem.out.copy_(problem.x); }, [] {}});
+  measure_queued(
+      state, [&] { problem.out.copy_(problem.x); }, [&] { synchronize(item.device); });
 }
 
 }  // namespace
