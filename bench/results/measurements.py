@@ -72,15 +72,9 @@ def suite_shapes() -> list[Shape]:
 
 def parse_name(name: str) -> dict[str, object]:
     """The case and the series of operation/layout/dtype/shape/threads:T/series/..."""
-    operation, layout, dtype, shape, threads, series = name.split("/")[:6]
-    return {
-        "dtype": dtype,
-        "operation": operation,
-        "layout": layout,
-        "threads": int(threads.removeprefix("threads:")),
-        "shape": shape,
-        "series": series,
-    }
+    parts = ("operation", "layout", "dtype", "shape", "threads", "series")
+    case: dict[str, object] = dict(zip(parts, name.split("/"), strict=False))
+    return case | {"threads": int(str(case["threads"]).removeprefix("threads:"))}
 
 
 class Measurements:
@@ -144,11 +138,10 @@ class Measurements:
         """Geometric means over the shapes, and the worst share of the floor."""
         cases = self.cases().xs("median", axis=1, level=1)
         groups = cases.groupby(KEYS[:-1], observed=True)
-        result = groups[["of floor"]].agg(lambda ratios: gmean(ratios))
+        ratios = ["of floor", *(f"x {peer}" for peer in self.peers())]
+        result = groups[ratios].agg(lambda values: gmean(values, nan_policy="omit"))
         result.insert(0, "shapes", groups.size())
-        result["worst"] = groups["of floor"].min()
-        for peer in self.peers():
-            result[f"x {peer}"] = groups[f"x {peer}"].agg(lambda r: gmean(r, nan_policy="omit"))
+        result.insert(2, "worst", groups["of floor"].min())
         return result
 
     def halves(self) -> pd.DataFrame:

@@ -8,15 +8,13 @@
 #include <halnorm/openmp.h>
 
 #include <cmath>
-#include <exception>
 #include <functional>
-#include <iostream>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "measure.h"
-#include "problem.h"
+#include "suite.h"
 
 namespace halnorm::bench {
 namespace {
@@ -95,7 +93,9 @@ void run_outputs(benchmark::State& state) {
 }
 
 /// A step of a host: a region of its own before each of our two calls.
-void run_host(benchmark::State& state, const Shape& extents) {
+void run_host(benchmark::State& state, const Run& choose) {
+  Shape extents{state.range(0), state.range(1), state.range(2)};
+  if (extents.back() == 1) extents.pop_back();
   const Tensor x = Tensor::randn(extents, 1), dy = Tensor::randn(extents, 2);
   const Tensor y = x.clone(), dx = x.clone();
   std::vector<float> values(static_cast<std::size_t>(x.numel()));
@@ -103,12 +103,14 @@ void run_host(benchmark::State& state, const Shape& extents) {
 #pragma omp parallel for schedule(static)
     for (float& value : values) value = std::sqrt(value + 1.0F);
   };
+  choose();
   measure(state, [&] {
     region();
     const auto forward = F::batch_norm_train(x, {}, {}, eps, y);
     region();
     F::batch_norm_backward(dy, x, {}, forward.mean, forward.invstd, dx);
   });
+  state.SetLabel(std::to_string(x.numel() / 256) + " KB");
   set_parallel_for({});
   set_num_threads(0);
 }
@@ -117,16 +119,14 @@ void add_hosts() {
   const std::map<std::string, Run> ways{{"pool", [] {}},
                                         {"use_openmp", [] { use_openmp(); }},
                                         {"one thread", [] { set_num_threads(1); }}};
-  for (const Shape& extents :
-       std::vector<Shape>{{128, 256}, {32, 64, 64}, {1024, 256}, {32, 64, 784}, {64, 256, 784}}) {
-    const std::int64_t numel = extents[0] * extents[1] * (extents.size() == 3 ? extents[2] : 1);
-    for (const auto& [name, choose] : ways) {
-      add("host/" + std::to_string(numel / 256) + "KB/" + name,
-          [extents, choose = choose](benchmark::State& state) {
-            choose();
-            run_host(state, extents);
-          });
-    }
+  for (const auto& [name, choose] : ways) {
+    benchmark::RegisterBenchmark(("host/" + name).c_str(), run_host, choose)
+        ->Args({128, 256, 1})
+        ->Args({32, 64, 64})
+        ->Args({1024, 256, 1})
+        ->Args({32, 64, 784})
+        ->Args({64, 256, 784})
+        ->UseManualTime();
   }
 }
 
@@ -134,20 +134,12 @@ void add_hosts() {
 }  // namespace halnorm::bench
 
 int main(int argc, char** argv) {
-  try {
-    using namespace halnorm::bench;
-    add_small_calls();
-    benchmark::RegisterBenchmark("output/KB", run_outputs)
+  return halnorm::bench::run_benchmarks(argc, argv, [] {
+    halnorm::bench::add_small_calls();
+    benchmark::RegisterBenchmark("output/KB", halnorm::bench::run_outputs)
         ->RangeMultiplier(4)
         ->Range(1, 1 << 18)
         ->UseManualTime();
-    add_hosts();
-    benchmark::Initialize(&argc, argv);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-    benchmark::RunSpecifiedBenchmarks();
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << "calls: " << error.what() << '\n';
-    return 1;
-  }
+    halnorm::bench::add_hosts();
+  });
 }

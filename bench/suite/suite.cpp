@@ -96,8 +96,7 @@ void register_shape(Case item, const Options& options, const std::vector<Series>
   }
 }
 
-int run_checked(int argc, char** argv, const std::vector<Series>& all) {
-  const Options options = take_options(argc, argv);
+void register_all(const Options& options, const std::vector<Series>& all) {
   const auto wanted = split(options.at("--dtypes"), ',');
   const auto workspace = std::make_shared<std::unique_ptr<Problem>>();
   for (const auto& [name, type] : dtypes) {
@@ -107,22 +106,26 @@ int run_checked(int argc, char** argv, const std::vector<Series>& all) {
       register_shape({shape_of(shape), type, name, device}, options, all, workspace);
     }
   }
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-  return 0;
 }
 
 }  // namespace
 
-int run_program(int argc, char** argv, const std::vector<Series>& all) {
+int run_benchmarks(int& argc, char** argv, const std::function<void()>& add) {
   try {
-    return run_checked(argc, argv, all);
+    add();
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+    benchmark::RunSpecifiedBenchmarks();
+    benchmark::Shutdown();
+    return 0;
   } catch (const std::exception& error) {
-    std::cerr << all.front().name << ": " << error.what() << '\n';
+    std::cerr << argv[0] << ": " << error.what() << '\n';
     return 1;
   }
+}
+
+int run_program(int argc, char** argv, const std::vector<Series>& all) {
+  return run_benchmarks(argc, argv, [&] { register_all(take_options(argc, argv), all); });
 }
 
 }  // namespace halnorm::bench

@@ -33,13 +33,16 @@ struct Series {
   bool any_layout = false;  ///< measured once for both layouts, under the name "any"
 };
 
-/// The main function of every program. Arguments, before Google Benchmark's own:
+/// Runs the benchmarks that `add` registers, with Google Benchmark's arguments. Returns 1, with the
+/// message on stderr, if a result is wrong or an argument is not understood.
+int run_benchmarks(int& argc, char** argv, const std::function<void()>& add);
+
+/// The same of the programs that measure cases. Arguments, before Google Benchmark's own:
 ///   --shape=8x512x64,20x100    the shapes, NxC or NxCxL; those of the suite are in shapes.csv
 ///   --dtypes=f32,f16           the dtypes; default: f32
 ///   --threads=1,2              the thread counts; default: 1 and one per core
 ///   --device=cuda:0            where our own program runs; default: cpu
-/// Benchmarks are named operation/layout/dtype/shape/threads:T/series. Returns 1, with the message
-/// on stderr, if a result is wrong or an argument is not understood.
+/// Benchmarks are named operation/layout/dtype/shape/threads:T/series.
 int run_program(int argc, char** argv, const std::vector<Series>& all);
 
 }  // namespace halnorm::bench

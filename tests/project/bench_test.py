@@ -72,7 +72,7 @@ def narrow_measurements() -> Measurements:
 class MeasurementsTest(unittest.TestCase):
     def test_names(self) -> None:
         case = parse_name("train/ncl/bf16/8x512x64/threads:2/onednn/manual_time")
-        self.assertEqual(list(case.values()), ["bf16", "train", "ncl", 2, "8x512x64", "onednn"])
+        self.assertEqual(list(case.values()), ["train", "ncl", "bf16", "8x512x64", 2, "onednn"])
 
     def test_ratios_are_formed_within_rounds(self) -> None:
         cases = measurements().cases()
