@@ -106,8 +106,7 @@ def networks(times: dict[str, Times]) -> pd.DataFrame:
     rows = []
     for transport, found in times.items():
         n = network_of(found)
-        figures = [f"{n.latency:.2f}", f"{n.overhead:.2f}", f"{1e-3 / n.per_byte:.1f}"]
-        rows.append([transport, *figures])
+        rows.append([transport, n.latency, n.overhead, 1e-3 / n.per_byte])
     return pd.DataFrame(rows, columns=["network", "latency, us", "one more message, us", "GB/s"])
 
 
@@ -116,14 +115,14 @@ def steps(times: dict[str, Times], cores: int) -> pd.DataFrame:
     rows = []
     shapes = [name for ranks, kind, name in times["TCP"] if kind == "step" and ranks == 1]
     for shape, (transport, found), ranks in itertools.product(shapes, times.items(), RANKS):
-        forward, backward, exchanges = found[ranks, "step", shape]
+        row = {"x, float32": shape, "network": transport, "ranks": ranks}
+        times_of = found[ranks, "step", shape]
+        row |= dict(zip(("forward", "backward", "exchanges of both"), times_of, strict=True))
         alone = sum(found[1, "step", shape][:2])
-        efficiency = alone / (min(ranks, cores) * (forward + backward))
-        model = layer_of(found, shape).step(ranks, network_of(found).linear, cores)
-        figures = [forward, backward, exchanges, efficiency, model]
-        rows.append([shape, transport, ranks, *figures])
-    columns = ["x, float32", "network", "ranks", "forward", "backward", "exchanges of both"]
-    return pd.DataFrame(rows, columns=[*columns, "efficiency", "model of both"])
+        row["efficiency"] = alone / (min(ranks, cores) * sum(times_of[:2]))
+        row["model of both"] = layer_of(found, shape).step(ranks, network_of(found).linear, cores)
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def overlaps(program: Path) -> pd.DataFrame:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import math
 import subprocess
-import time
 import warnings
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,18 +144,12 @@ class Search:
 
     def compare(self, finalists: list[Candidate], processes: int, budget: float) -> list[Verdict]:
         """Of each finalist. The budget may be exceeded: each process is run."""
-        until = time.monotonic() + budget
-        found: list[dict[str, list[float]]] = [{} for _ in finalists]
-        left = processes * len(self.places)
-        for _ in range(processes):
-            for place in self.places:
-                rest = max(0.0, until - time.monotonic()) / left
-                seconds = max(SECONDS / 3, rest / (len(finalists) + 1))
-                for ratios, value in zip(
-                    found, self.ratios(place, finalists, seconds), strict=True
-                ):
-                    ratios.setdefault(place.name, []).append(value)
-                left -= 1
+        runs = processes * len(self.places) * (len(finalists) + 1)
+        seconds = max(SECONDS / 3, budget / runs)
+        found: list[dict[str, list[float]]] = [defaultdict(list) for _ in finalists]
+        for place in self.places * processes:
+            for ratios, value in zip(found, self.ratios(place, finalists, seconds), strict=True):
+                ratios[place.name].append(value)
         return [verdict_of(c.name, r) for c, r in zip(finalists, found, strict=True)]
 
     def ratios(self, place: Place, candidates: list[Candidate], seconds: float) -> list[float]:
