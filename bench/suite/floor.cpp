@@ -41,70 +41,58 @@ void write_nontemporal(Word* y, const Vector& value) {
 #endif
 }
 
-/// Adds the elements of x, and of dy if Both: a reference, because vectors have no common ABI.
-template <bool Both, class Element>
+/// Adds the elements of x, and of dy unless it is null: a reference, because vectors have no common
+/// ABI. The compiler makes two loops of each loop that calls this.
+template <class Element>
 void add_to(Element& total, const Word* x, const Word* dy, std::size_t i) {
   total += reinterpret_cast<const Element&>(x[i]);
-  if constexpr (Both) total += reinterpret_cast<const Element&>(dy[i]);
+  if (dy != nullptr) total += reinterpret_cast<const Element&>(dy[i]);
 }
 
-template <bool Both>
-Word read_lines(const Word* x, const Word* dy, std::size_t count) {
+/// Reads x, and dy unless it is null; returns a sum, so that the reads cannot be removed.
+Word read(const Word* x, const Word* dy, std::size_t count) {
   Vector total[unroll] = {};
   std::size_t i = 0;
   for (; i + unroll * lane_count <= count; i += unroll * lane_count) {
-    for (std::size_t u = 0; u < unroll; ++u) add_to<Both>(total[u], x, dy, i + u * lane_count);
+    for (std::size_t u = 0; u < unroll; ++u) add_to(total[u], x, dy, i + u * lane_count);
   }
   Word sum = 0;
-  for (; i < count; ++i) add_to<Both>(sum, x, dy, i);
+  for (; i < count; ++i) add_to(sum, x, dy, i);
   const Vector lanes = (total[0] + total[1]) + (total[2] + total[3]);
   for (std::size_t lane = 0; lane < lane_count; ++lane) sum += lanes[lane];
   return sum;
 }
 
-template <bool Both>
-void write_lines(const Word* x, const Word* dy, Word* y, std::size_t count, bool nontemporal) {
-  const auto write_words = [=](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      Word value = 0;
-      add_to<Both>(value, x, dy, i);
-      y[i] = value;
-    }
-  };
+void write_words(const Word* x, const Word* dy, Word* y, std::size_t begin, std::size_t end) {
+  for (std::size_t i = begin; i < end; ++i) {
+    Word value = 0;
+    add_to(value, x, dy, i);
+    y[i] = value;
+  }
+}
+
+/// y = x, or y = x + dy, for which Store::Library writes like Store::Plain.
+void write(const Word* x, const Word* dy, Word* y, std::size_t count, Store store) {
+  if (store == Store::Library && dy == nullptr) {
+    std::memcpy(y, x, count * sizeof(Word));
+    return;
+  }
   const auto offset = reinterpret_cast<std::uintptr_t>(y) / sizeof(Word) % lane_count;
-  const std::size_t head = std::min(count, (lane_count - offset) % lane_count);
-  write_words(0, head);
-  std::size_t i = head;
+  std::size_t i = std::min(count, (lane_count - offset) % lane_count);
+  write_words(x, dy, y, 0, i);
   for (; i + lane_count <= count; i += lane_count) {
     Vector value = {};
-    add_to<Both>(value, x, dy, i);
-    if (nontemporal) {
+    add_to(value, x, dy, i);
+    if (store == Store::Nontemporal) {
       write_nontemporal(y + i, value);
     } else {
       *reinterpret_cast<Vector*>(y + i) = value;
     }
   }
-  write_words(i, count);
+  write_words(x, dy, y, i, count);
 #if defined(__SSE2__)
-  if (nontemporal) _mm_sfence();  // makes the stores visible before later synchronization
+  if (store == Store::Nontemporal) _mm_sfence();  // visible before later synchronization
 #endif
-}
-
-/// Reads x, and dy unless it is null; returns a sum, so that the reads cannot be removed.
-Word read(const Word* x, const Word* dy, std::size_t count) {
-  return dy != nullptr ? read_lines<true>(x, dy, count) : read_lines<false>(x, dy, count);
-}
-
-/// y = x, or y = x + dy, for which Store::Library writes like Store::Plain.
-void write(const Word* x, const Word* dy, Word* y, std::size_t count, Store store) {
-  const bool nontemporal = store == Store::Nontemporal;
-  if (dy != nullptr) {
-    write_lines<true>(x, dy, y, count, nontemporal);
-  } else if (store == Store::Library) {
-    std::memcpy(y, x, count * sizeof(Word));
-  } else {
-    write_lines<false>(x, dy, y, count, nontemporal);
-  }
 }
 
 Word* words_of(const Tensor& t) { return static_cast<Word*>(t.raw_data()); }
