@@ -1,14 +1,7 @@
 """Compares this tree's build with that of another revision, and says which cases changed.
 
-In each round each shape is measured by the other revision's program, by ours, and by ours once
-more, in new processes and in an order that turns from round to round. A case counts as changed if
-
-- in all rounds the same side is faster, and
-- the median of the rounds' ratios is further from 1 than any round's ratio of ours to ours, and
-- further than 2 %.
-
-With six rounds, equal programs pass the first of these in 3 of 100 cases, and rarely the second as
-well. The exit status is 1 if a case became slower.
+docs/benchmarks/README.md has the conditions. With six rounds, equal programs pass the first of them
+in 3 of 100 cases, and rarely the second as well.
 """
 
 from __future__ import annotations

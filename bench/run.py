@@ -17,15 +17,7 @@ from pathlib import Path
 import pandas as pd
 from compare import compare
 from results import growth, page, programs, tables
-from results.measurements import (
-    DTYPE_BYTES,
-    LAYOUTS,
-    OPERATIONS,
-    OURS,
-    Measurements,
-    Shape,
-    suite_shapes,
-)
+from results.measurements import DTYPE_BYTES, LAYOUTS, OPERATIONS, Measurements, Shape, suite_shapes
 from results.programs import PEERS, ROOT
 
 BUFFERS = {"plain": 3, "split": 3, "fused": 5}  # tensors of the shape's size that a program holds
@@ -144,7 +136,7 @@ def write_json(path: Path, results: Measurements) -> None:
 def write_report(
     results: Measurements, arguments: argparse.Namespace, grown: pd.DataFrame | None
 ) -> None:
-    program = programs.program_of(arguments.build_dir, OURS)
+    program = programs.program_of(arguments.build_dir, programs.OURS)
     ceilings = growth.measure_ceilings(program, results, arguments)
     # The arguments of the user: not the one that ./dev adds.
     words = re.sub(r"--build-dir[= ]\S+ ?", "", " ".join(sys.argv[1:])).split()
@@ -161,7 +153,7 @@ def write_report(
 
 def main() -> None:
     arguments = parse_arguments()
-    program = programs.program_of(arguments.build_dir, OURS)
+    program = programs.program_of(arguments.build_dir, programs.OURS)
     if not program.found:
         sys.exit(f"not built: {program.command[0]}")
     selected = select(suite_shapes(), arguments)

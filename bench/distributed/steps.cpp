@@ -254,13 +254,12 @@ int main(int argc, char** argv) {
   // Memory that was given back to the system costs more than the kernels when it comes again.
   mallopt(M_MMAP_THRESHOLD, std::numeric_limits<int>::max());
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-  const Shape shapes[] = {{256, 64}, {4096, 256}, {256, 256, 196}};
+  const std::vector<Shape> shapes{{256, 64}, {4096, 256}, {256, 256, 196}};
   if (argc > 1 && argv[1] == std::string("overlap")) {
     measure_overlap(shapes[0]);
     measure_overlap(shapes[1]);
   } else {
-    measure_all(std::make_shared<Timed>(halnorm::mpi::communicator(MPI_COMM_WORLD)),
-                {std::begin(shapes), std::end(shapes)});
+    measure_all(std::make_shared<Timed>(halnorm::mpi::communicator(MPI_COMM_WORLD)), shapes);
   }
   MPI_Finalize();
   return 0;

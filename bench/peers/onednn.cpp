@@ -68,58 +68,57 @@ dnnl::batch_normalization_forward::primitive_desc forward_description(const Peer
   return {{kind, peer.data, static_cast<float>(eps), flags}, peer.engine};
 }
 
-Arguments forward_arguments(const Peer& peer, const Problem& problem, const Tensor& mean,
-                            const Tensor& variance) {
-  return {{DNNL_ARG_SRC, peer.tensor(problem.x)},
-          {DNNL_ARG_DST, peer.tensor(problem.out)},
-          {DNNL_ARG_SCALE_SHIFT, peer.channels(peer.scale_shift)},
-          {DNNL_ARG_MEAN, peer.channels(mean)},
-          {DNNL_ARG_VARIANCE, peer.channels(variance)}};
-}
+/// A primitive for which the peer has the arguments.
+struct Prepared {
+  dnnl::primitive primitive;
+  std::string implementation;
+};
 
-void run_forward(benchmark::State& state, const Case& item, Problem& problem, Peer& peer) {
-  const bool infer = item.info.name == "infer";
+Prepared prepare_forward(Peer& peer, const Problem& problem, bool infer) {
+  peer.arguments = {
+      {DNNL_ARG_SRC, peer.tensor(problem.x)},
+      {DNNL_ARG_DST, peer.tensor(problem.out)},
+      {DNNL_ARG_SCALE_SHIFT, peer.channels(peer.scale_shift)},
+      {DNNL_ARG_MEAN, peer.channels(infer ? problem.running_mean : peer.mean)},
+      {DNNL_ARG_VARIANCE, peer.channels(infer ? problem.running_var : peer.variance)}};
   const auto description = forward_description(peer, infer);
-  peer.arguments = infer
-                       ? forward_arguments(peer, problem, problem.running_mean, problem.running_var)
-                       : forward_arguments(peer, problem, peer.mean, peer.variance);
-  const dnnl::batch_normalization_forward primitive(description);
-  peer.run(primitive);
-  const Check check{item.layout, tolerance_of(item.dtype)};
-  infer ? problem.verify_infer(check) : problem.verify_train(check);
-  measure(state, [&] { peer.run(primitive); });
-  state.SetLabel(description.impl_info_str());
+  return {dnnl::batch_normalization_forward(description), description.impl_info_str()};
 }
 
-void run_backward(benchmark::State& state, const Case& item, Problem& problem, Peer& peer) {
-  const auto forward = forward_description(peer, false);
-  peer.arguments = forward_arguments(peer, problem, peer.mean, peer.variance);
-  peer.run(dnnl::batch_normalization_forward(forward));
+/// Runs the forward, of which it takes the statistics.
+Prepared prepare_backward(Peer& peer, Problem& problem) {
+  peer.run(prepare_forward(peer, problem, false).primitive);
   problem.spoil();
   const dnnl::batch_normalization_backward::primitive_desc description(
       {prop_kind::backward, peer.data, peer.data, static_cast<float>(eps),
        normalization_flags::use_scale_shift},
-      peer.engine, forward);
+      peer.engine, forward_description(peer, false));
   peer.arguments.erase(DNNL_ARG_DST);
   peer.arguments.insert({{DNNL_ARG_DIFF_DST, peer.tensor(problem.dy)},
                          {DNNL_ARG_DIFF_SRC, peer.tensor(problem.out)},
                          {DNNL_ARG_DIFF_SCALE_SHIFT, peer.channels(peer.diff_scale_shift)}});
-  const dnnl::batch_normalization_backward primitive(description);
-  peer.run(primitive);
-  const Check check{item.layout, tolerance_of(item.dtype)};
-  const Tensor& gradients = peer.diff_scale_shift;
-  problem.verify_gradients(check, gradients.narrow(0, 0, 1), gradients.narrow(0, 1, 1));
-  problem.verify_dx(check);
-  measure(state, [&] { peer.run(primitive); });
-  state.SetLabel(description.impl_info_str());
+  return {dnnl::batch_normalization_backward(description), description.impl_info_str()};
 }
 
 void run_onednn(benchmark::State& state, const Case& item, Problem& problem) {
   omp_set_num_threads(item.threads);
   problem.spoil();
   Peer peer(problem, item);
-  const auto run = item.info.name == "backward" ? run_backward : run_forward;
-  run(state, item, problem, peer);
+  const bool infer = item.info.name == "infer";
+  const bool backward = item.info.name == "backward";
+  const Prepared call =
+      backward ? prepare_backward(peer, problem) : prepare_forward(peer, problem, infer);
+  peer.run(call.primitive);
+  const Check check{item.layout, tolerance_of(item.dtype)};
+  if (backward) {
+    const Tensor& gradients = peer.diff_scale_shift;
+    problem.verify_gradients(check, gradients.narrow(0, 0, 1), gradients.narrow(0, 1, 1));
+    problem.verify_dx(check);
+  } else {
+    problem.verify_y(check, infer);
+  }
+  measure(state, [&] { peer.run(call.primitive); });
+  state.SetLabel(call.implementation);
 }
 
 }  // namespace

@@ -57,8 +57,9 @@ def roofline(results: Measurements, ceilings: pd.DataFrame, path: Path) -> None:
         axis.annotate(f"copy in {place}: {speed:.0f} GB/s", (1, speed), fontsize=8, **where)
     axis.set(xscale="log", yscale="log", xlabel="operations per byte", ylabel="GB/s")
     figure.legend(fontsize=7, loc="outside right upper")
-    title = f"Each shape's speed under what copying reaches, threads: {threads}"
-    axis.set_title(title, fontsize=10)
+    axis.set_title(
+        f"Each shape's speed under what copying reaches, threads: {threads}", fontsize=10
+    )
     save(figure, path)
 
 
@@ -79,8 +80,8 @@ def peers(results: Measurements, path: Path) -> None:
     titles = [f"{OPERATIONS[o].title}, {layout.upper()}, {d}" for layout, o, d in means.index]
     axis.set_yticks(range(len(means)), titles, fontsize=8)
     axis.invert_yaxis()
-    axis.set(xscale="log", xlabel="times as fast as the peer: mean over the shapes, and range")
-    axis.set(ylabel=None)
+    label = "times as fast as the peer: mean over the shapes, and range"
+    axis.set(xscale="log", xlabel=label, ylabel=None)
     axis.legend(fontsize=8)
     axis.set_title(f"Against the peers, threads: {threads}", fontsize=10)
     save(figure, path)

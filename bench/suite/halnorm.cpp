@@ -182,7 +182,7 @@ void Calls::verify() {
   }
   if (name_ == "backward_reduce") return;
   if (is_backward()) return p_.verify_dx(check_);
-  name_.ends_with("infer") ? p_.verify_infer(check_) : p_.verify_train(check_);
+  p_.verify_y(check_, name_.ends_with("infer"));
 }
 
 void time(benchmark::State& state, const Case& item, Problem& problem, Calls& calls,

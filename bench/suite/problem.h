@@ -77,9 +77,8 @@ class Problem {
   void spoil();
 
   /// Each compares `out` with the float64 result. @throws std::runtime_error that names the shape,
-  /// the element and both values.
-  void verify_train(const Check& check);
-  void verify_infer(const Check& check);
+  /// the element and both values. `infer`: with the running statistics.
+  void verify_y(const Check& check, bool infer);
   void verify_dx(const Check& check);
   void verify_gradients(const Check& check, const Tensor& dweight, const Tensor& dbias);
   /// The same of one value per channel, which is the sum of terms of the magnitude `scale`.
@@ -90,8 +89,6 @@ class Problem {
   const ChannelSums& sums(Layout layout, bool fused = false);
 
  private:
-  using Scale = std::vector<double>;
-  void verify_y(const Check& check, const Scale& mean, const Scale& invstd);
   ChannelSums compute_sums(Layout layout, bool fused);
 
   BenchShape shape_;
