@@ -142,9 +142,8 @@ def write_report(
     words = re.sub(r"--build-dir[= ]\S+ ?", "", " ".join(sys.argv[1:])).split()
     every_dtype = argparse.Namespace(**{**vars(arguments), "dtypes": list(DTYPE_BYTES)})
     large = [shape for shape in results.shapes if shape.tensor_bytes("f32") >= BEYOND_CACHE]
-    narrow = Measurements([])
-    if large:
-        narrow = programs.run_rounds([program], select(large, every_dtype), every_dtype)
+    selected = select(large, every_dtype) if large else {}
+    narrow = programs.run_rounds([program], selected, every_dtype)
     command = " ".join(["./dev bench", *words])
     report = page.Report(results, command, ceilings, grown, narrow)
     for path in page.write(report, arguments.report):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
-from collections.abc import Iterator
 
 import pandas as pd
 from results.measurements import FLOOR, OURS, Measurements, Shape
@@ -21,21 +21,17 @@ MEMORY_FACTOR = 4
 PLAIN = "^(train|infer|backward)/"
 
 
-def shapes_of(axis: str, memory_limit: float) -> Iterator[Shape]:
+def shapes_of(axis: str, memory_limit: float) -> list[Shape]:
     """The shapes in which this axis grows."""
-    extent = 1
-    while True:
-        shape = Shape("x".join(str(extent if name == axis else FIXED) for name in AXES))
-        size = shape.tensor_bytes("f32")
-        if size > LARGEST or BUFFERS * size > memory_limit * 1e9:
-            return
-        yield shape
-        extent *= STEP
+    most = min(LARGEST, memory_limit * 1e9 / BUFFERS)
+    powers = (STEP**power for power in itertools.count())
+    shapes = (Shape("x".join(str(n if a == axis else FIXED) for a in AXES)) for n in powers)
+    return list(itertools.takewhile(lambda shape: shape.tensor_bytes("f32") <= most, shapes))
 
 
 def measure(program: Program, arguments: argparse.Namespace) -> pd.DataFrame:
     """Fastest times in ns while one extent grows, on all cores, and those of the floor."""
-    axes = {axis: list(shapes_of(axis, arguments.memory_limit)) for axis in AXES}
+    axes = {axis: shapes_of(axis, arguments.memory_limit) for axis in AXES}
     selected = {shape: PLAIN for shapes in axes.values() for shape in shapes}
     options = {**vars(arguments), "dtypes": ["f32"], "threads": str(os.cpu_count())}
     results = run_rounds([program], selected, argparse.Namespace(**options))
@@ -66,8 +62,8 @@ def measure_ceilings(
     rows = []
     for threads in sorted(results.samples()["threads"].unique()):
         for place, size in _ceiling_sizes(results, int(threads)).items():
-            rows_of_floats = size // (4 * FIXED)
-            options = [f"--shape={rows_of_floats}x{FIXED}", f"--threads={threads}"]
+            n = size // Shape(f"1x{FIXED}").tensor_bytes("f32")
+            options = [f"--shape={n}x{FIXED}", f"--threads={threads}"]
             options.append(f"--benchmark_filter=^infer/any/.*/{FLOOR}")
             runs = [
                 program.measure(options, arguments.min_time)["benchmarks"][0]["best_ns"]

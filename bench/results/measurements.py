@@ -14,7 +14,6 @@ OURS, FLOOR = "halnorm", "floor"
 LAYOUTS = ("ncl", "nlc")
 DTYPE_BYTES = {"f32": 4, "f16": 2, "bf16": 2}
 KEYS = ["dtype", "operation", "layout", "threads", "shape"]
-SPREAD = ["median", "min", "max"]
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,7 @@ OPERATIONS = {
     "fused_backward": Operation("fused backward", "fused", 8, 10),
 }
 # An operation, and the two halves that synchronized layers call in its place.
-HALVES = {
-    "train": ("moments", "elemt"),
-    "backward": ("backward_reduce", "backward_elemt"),
-}
+HALVES = {"train": ("moments", "elemt"), "backward": ("backward_reduce", "backward_elemt")}
 
 
 @dataclass(frozen=True)
@@ -100,11 +96,8 @@ class Measurements:
         """A row for each sample; sorted, operations and shapes have the order of their lists."""
         columns = [*KEYS, "series", "ns", "label", "program"]
         frame = pd.DataFrame(self._samples, columns=columns)
-        orders = {
-            "dtype": list(DTYPE_BYTES),
-            "operation": list(OPERATIONS),
-            "shape": [shape.name for shape in self.shapes],
-        }
+        shapes = [shape.name for shape in self.shapes]
+        orders = {"dtype": list(DTYPE_BYTES), "operation": list(OPERATIONS), "shape": shapes}
         for key, order in orders.items():
             frame[key] = pd.Categorical(frame[key], order, ordered=True)
         cases = frame.groupby(["program", "series", *KEYS], observed=True)
@@ -132,7 +125,7 @@ class Measurements:
         ]
         ratios = [f"x {peer}" for peer in self.peers()]
         figures = [OURS, "GB/s", FLOOR, "of floor", *self.peers(), *ratios]
-        return times.groupby(KEYS, observed=True)[figures].agg(SPREAD)
+        return times.groupby(KEYS, observed=True)[figures].agg(["median", "min", "max"])
 
     def summary(self) -> pd.DataFrame:
         """Geometric means over the shapes, and the worst share of the floor."""

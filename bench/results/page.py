@@ -32,10 +32,6 @@ class Report:
     every_dtype: Measurements  # on shapes beyond the caches
 
 
-def _cpu_model() -> str:
-    return cpu_facts().get("model name") or platform.processor() or platform.machine()
-
-
 def cpu_design() -> str:
     """A short name of the CPU's design; virtual machines often hide the model's name."""
     facts = cpu_facts()
@@ -46,12 +42,13 @@ def cpu_design() -> str:
     if vendor == "AuthenticAMD" and family == "26":
         return "zen5"
     if vendor == "GenuineIntel":
-        return "xeon" if "Xeon" in _cpu_model() else f"intel-{family}-{model}"
+        return "xeon" if "Xeon" in facts.get("model name", "") else f"intel-{family}-{model}"
     return platform.machine()
 
 
 def _machine(report: Report) -> str:
     context = report.results.context
+    cpu = cpu_facts().get("model name") or platform.processor() or platform.machine()
     caches = [
         f"L{cache['level']} {cache['type'].lower()} {cache['size'] // 1024} KB"
         for cache in context["caches"]
@@ -59,7 +56,7 @@ def _machine(report: Report) -> str:
     facts = {
         "Command": f"`{report.command}`",
         "Date": str(context["date"])[:10],
-        "CPU": f"{_cpu_model()} ({cpu_design()}), {context['num_cpus']} cores",
+        "CPU": f"{cpu} ({cpu_design()}), {context['num_cpus']} cores",
         "Caches": ", ".join(caches),
         "halnorm": context["halnorm_version"],
         "Halide": importlib.metadata.version("halide"),

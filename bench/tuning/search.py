@@ -61,8 +61,6 @@ class Verdict:
 def interval(logs: list[float]) -> tuple[float, float, float]:
     """The mean of logarithms and its 95 % confidence interval, as ratios."""
     mean = float(np.mean(logs))
-    if len(logs) < 2:
-        return math.exp(mean), 0.0, math.inf
     low, high = stats.t.interval(0.95, len(logs) - 1, mean, max(stats.sem(logs), 1e-12))
     return math.exp(mean), math.exp(low), math.exp(high)
 

@@ -154,7 +154,7 @@ class NarrowTest(unittest.TestCase):
 
 class GrowthTest(unittest.TestCase):
     def test_one_axis_grows_and_memory_is_kept(self) -> None:
-        shapes = list(growth.shapes_of("L", memory_limit=0.001))
+        shapes = growth.shapes_of("L", memory_limit=0.001)
         self.assertEqual([shape.name for shape in shapes[:2]], ["16x16x1", "16x16x4"])
         self.assertLessEqual(3 * shapes[-1].tensor_bytes("f32"), 1e6)
 
@@ -258,7 +258,6 @@ class TunerTest(unittest.TestCase):
         self.assertAlmostEqual(ratio, 0.8, places=3)
         self.assertLess(low, 0.8)
         self.assertLess(high, 0.9)
-        self.assertEqual(search.interval([0.0])[1:], (0.0, math.inf))
 
     def test_the_space_has_the_defaults_of_the_schedule(self) -> None:
         folder = ROOT / "generators/schedule/cpu"
