@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import itertools
 import math
 import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import matplotlib as mpl
@@ -114,7 +114,7 @@ def steps(times: dict[str, Times], cores: int) -> pd.DataFrame:
     """A row for each step that was measured, beside the model."""
     rows = []
     shapes = [name for ranks, kind, name in times["TCP"] if kind == "step" and ranks == 1]
-    for shape, (transport, found), ranks in itertools.product(shapes, times.items(), RANKS):
+    for shape, (transport, found), ranks in product(shapes, times.items(), RANKS):
         row = {"x, float32": shape, "network": transport, "ranks": ranks}
         times_of = found[ranks, "step", shape]
         row |= dict(zip(("forward", "backward", "exchanges of both"), times_of, strict=True))
@@ -128,11 +128,10 @@ def steps(times: dict[str, Times], cores: int) -> pd.DataFrame:
 def overlaps(program: Path) -> pd.DataFrame:
     """Four layers, without and with exchanges that are pending while kernels run."""
     rows = []
-    for transport in TRANSPORTS:
-        for ranks in (2, 4):
-            for (_, _, shape), times in measure(program, transport, ranks, "overlap").items():
-                pairs = [f"{a:.0f} / {b:.0f}" for a, b in zip(times[:3], times[3:], strict=True)]
-                rows.append([extents(shape), transport, ranks, *pairs])
+    for transport, ranks in product(TRANSPORTS, (2, 4)):
+        for (_, _, shape), times in measure(program, transport, ranks, "overlap").items():
+            pairs = [f"{a:.0f} / {b:.0f}" for a, b in zip(times[:3], times[3:], strict=True)]
+            rows.append([extents(shape), transport, ranks, *pairs])
     columns = ["forwards", "backwards, one by one", "forwards and `nn::backward_together`"]
     return pd.DataFrame(rows, columns=["x, float32", "network", "ranks", *columns])
 
@@ -175,11 +174,9 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, required=True, help=".svg to write")
     options = parser.parse_args()
     times: dict[str, Times] = {transport: {} for transport in TRANSPORTS}
-    for _round in range(ROUNDS):
-        for transport, found in times.items():
-            for ranks in RANKS:
-                for key, row in measure(options.program, transport, ranks).items():
-                    found[key] = min(found.get(key, row), row, key=sum)
+    for _, (transport, found), ranks in product(range(ROUNDS), times.items(), RANKS):
+        for key, row in measure(options.program, transport, ranks).items():
+            found[key] = min(found.get(key, row), row, key=sum)
     cores = len(os.sched_getaffinity(0))
     measured = steps(times, cores)
     shown = measured.round().astype(dict.fromkeys(measured.columns[3:], int))
