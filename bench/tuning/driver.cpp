@@ -46,7 +46,7 @@ struct Candidate {
   const halide_filter_metadata_t* metadata = nullptr;
 };
 
-/// A function of the library that is named after the candidate's.
+/// @throws std::runtime_error, also if the library could not be loaded.
 template <class Function>
 Function symbol(void* library, const char* name) {
   void* found = library == nullptr ? nullptr : dlsym(library, name);
