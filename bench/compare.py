@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -41,10 +42,12 @@ def build_base(revision: str, build: Path) -> Program:
     git = ["git", "-c", f"safe.directory={ROOT}", "-C", ROOT]
     commit = _run(*git, "rev-parse", "--verify", f"{revision}^{{commit}}")
     home = ROOT / "build/compare" / commit[:12]
-    source, there = home / "source", home / "build"
+    source, there, archive = home / "source", home / "build", home / "source.tar"
     if not source.exists():
-        # Forced: also if build/ was removed and git still knows the folder.
-        _run(*git, "worktree", "add", "--force", "--detach", source, commit)
+        home.mkdir(parents=True, exist_ok=True)
+        _run(*git, "archive", f"--output={archive}", commit)
+        shutil.unpack_archive(archive, home / "unfinished")
+        (home / "unfinished").rename(source)
     options = {name: cached(build, name) for name in SAME}
     options |= {f"HALNORM_{name}": "OFF" for name in ("TESTS", "EXAMPLES", "INSTALL")}
     given = [f"-D{name}={value}" for name, value in options.items() if value]

@@ -18,7 +18,6 @@ AXES = ("N", "C", "L")
 # Of a cache: x and y together fill half of it. Memory: both are far larger than the last cache.
 CACHE_SHARE = 4
 MEMORY_FACTOR = 4
-PLAIN = "^(train|infer|backward)/"
 
 
 def shapes_of(axis: str, memory_limit: float) -> list[Shape]:
@@ -32,7 +31,8 @@ def shapes_of(axis: str, memory_limit: float) -> list[Shape]:
 def measure(program: Program, arguments: argparse.Namespace) -> pd.DataFrame:
     """Fastest times in ns while one extent grows, on all cores, and those of the floor."""
     axes = {axis: shapes_of(axis, arguments.memory_limit) for axis in AXES}
-    selected = {shape: PLAIN for shapes in axes.values() for shape in shapes}
+    plain = "^(train|infer|backward)/"
+    selected = {shape: plain for shapes in axes.values() for shape in shapes}
     options = {**vars(arguments), "dtypes": ["f32"], "threads": str(os.cpu_count())}
     results = run_rounds([program], selected, argparse.Namespace(**options))
     fastest = results.cases().xs("min", axis=1, level=1)[[OURS, FLOOR]].reset_index()

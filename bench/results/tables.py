@@ -18,8 +18,7 @@ def ratio(value: float) -> str:
 
 
 def table(frame: pd.DataFrame, markdown: bool) -> str:
-    """A first column of names, and figures to the right. Operations get their titles, and numbers
-    that are not whole two digits."""
+    """Names to the left, figures to the right; titles of operations, two digits of fractions."""
     shown = frame.assign(**{name: frame[name].map(ratio) for name in frame.select_dtypes("float")})
     if "operation" in frame:
         shown["operation"] = [OPERATIONS[name].title for name in frame["operation"]]
