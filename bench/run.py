@@ -30,9 +30,8 @@ def list_of(*known: str) -> object:
 
     def parse(text: str) -> list[str]:
         names = list(known) if text == "all" else [name for name in text.split(",") if name]
-        for name in names:
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"'{name}' is not one of {', '.join(known)}")
+        if unknown := ", ".join(set(names) - set(known)):
+            raise argparse.ArgumentTypeError(f"'{unknown}' is not one of {', '.join(known)}")
         return names
 
     return parse
@@ -81,7 +80,6 @@ def parse_arguments() -> argparse.Namespace:
 
 def select(shapes: list[Shape], arguments: argparse.Namespace) -> dict[Shape, str]:
     """The shapes to measure, each with the pattern of the benchmarks to run on it."""
-    wanted = re.compile(arguments.filter)
     buffers = max(BUFFERS[group] for group in arguments.operations)
     selected = {}
     for shape in [arguments.shape] if arguments.shape else shapes:
@@ -94,7 +92,7 @@ def select(shapes: list[Shape], arguments: argparse.Namespace) -> dict[Shape, st
             for layout in shape.layouts
             if arguments.layout in (None, layout)
             for dtype in arguments.dtypes
-            if wanted.search(f"{name}/{layout}/{dtype}/{shape.name}")
+            if re.search(arguments.filter, f"{name}/{layout}/{dtype}/{shape.name}")
         ]
         most = buffers * max(shape.tensor_bytes(dtype) for dtype in arguments.dtypes)
         if cases and most > arguments.memory_limit * 1e9:

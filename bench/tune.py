@@ -41,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=600, help="seconds in all")
     parser.add_argument("--processes", type=int, default=6, help="of the final comparison")
     parser.add_argument("--bits", action="store_true",
-                        help="also constants of sums, which change the bits of results")  # fmt: skip
+                        help="also constants of sums, which change bits of results")  # fmt: skip
     parser.add_argument("--try", dest="tried", action="append", default=[], metavar="WORDS",
                         help="compares these words to the generator; no search")  # fmt: skip
     parser.add_argument("--output", type=Path, help="default: cmake/tuned/<this CPU>.cmake")
@@ -55,13 +55,13 @@ def parse_arguments() -> argparse.Namespace:
 
 def places_of(kernel: Kernel, arguments: argparse.Namespace) -> list[Place]:
     threads = {int(word) for word in (arguments.threads or f"1,{os.cpu_count() or 1}").split(",")}
-    chosen = [
-        shape
+    return [
+        Place(shape, count)
         for shape in suite_shapes()
         if (re.search(arguments.shapes, shape.name) if arguments.shapes else shape.quick)
-        and kernel.layout in shape.layouts
+        if kernel.layout in shape.layouts
+        for count in sorted(threads)
     ]
-    return [Place(shape, count) for shape in chosen for count in sorted(threads)]
 
 
 def is_better(verdict: Verdict, again: Verdict) -> bool:
@@ -81,13 +81,12 @@ def comment_of(verdict: Verdict, count: int) -> str:
 def keep(kernel: Kernel, verdicts: list[Verdict], again: Verdict, count: int, output: Path) -> None:
     """Writes the better one of the finalists into the file, or takes the kernel out of it."""
     entries = file.read(output)
+    entries.pop(kernel.name, None)
     better = next((verdict for verdict in verdicts if is_better(verdict, again)), None)
-    if better is None:
-        print("  the default stays: nothing is faster beyond doubt")
-        entries.pop(kernel.name, None)
-    else:
-        print(f"  kept: {better.name}")
+    if better is not None:
         entries[kernel.name] = comment_of(better, count), better.name
+    kept = f"kept: {better.name}" if better else "the default stays: nothing is faster beyond doubt"
+    print(f"  {kept}")
     if entries or output.exists():
         file.write(output, entries)
 
@@ -150,12 +149,9 @@ def main() -> None:
     until = time.monotonic() + arguments.budget
     for index, kernel in enumerate(kernels):
         names = space["kernels"][kernel.operation][kernel.layout]
-        known = {name: space["constants"][name] for name in names}
-        constants = {
-            name: constant
-            for name, constant in known.items()
-            if arguments.bits or not constant.get("changes_bits")
-        }
+        constants = {name: space["constants"][name] for name in names}
+        if not arguments.bits:
+            constants = {n: one for n, one in constants.items() if not one.get("changes_bits")}
         left = max(0.0, until - time.monotonic()) / (len(kernels) - index)
         tune(kernel, constants, left, arguments)
     if arguments.output.exists():

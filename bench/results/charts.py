@@ -57,9 +57,8 @@ def roofline(results: Measurements, ceilings: pd.DataFrame, path: Path) -> None:
         axis.annotate(f"copy in {place}: {speed:.0f} GB/s", (1, speed), fontsize=8, **where)
     axis.set(xscale="log", yscale="log", xlabel="operations per byte", ylabel="GB/s")
     figure.legend(fontsize=7, loc="outside right upper")
-    axis.set_title(
-        f"Each shape's speed under what copying reaches, threads: {threads}", fontsize=10
-    )
+    title = f"Each shape's speed under what copying reaches, threads: {threads}"
+    axis.set_title(title, fontsize=10)
     save(figure, path)
 
 

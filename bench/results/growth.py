@@ -31,8 +31,7 @@ def shapes_of(axis: str, memory_limit: float) -> list[Shape]:
 def measure(program: Program, arguments: argparse.Namespace) -> pd.DataFrame:
     """Fastest times in ns while one extent grows, on all cores, and those of the floor."""
     axes = {axis: shapes_of(axis, arguments.memory_limit) for axis in AXES}
-    plain = "^(train|infer|backward)/"
-    selected = {shape: plain for shapes in axes.values() for shape in shapes}
+    selected = {shape: "^(train|infer|backward)/" for shapes in axes.values() for shape in shapes}
     options = {**vars(arguments), "dtypes": ["f32"], "threads": str(os.cpu_count())}
     results = run_rounds([program], selected, argparse.Namespace(**options))
     fastest = results.cases().xs("min", axis=1, level=1)[[OURS, FLOOR]].reset_index()
@@ -47,8 +46,7 @@ def measure(program: Program, arguments: argparse.Namespace) -> pd.DataFrame:
 def _ceiling_sizes(results: Measurements, threads: int) -> dict[str, int]:
     """Bytes of a tensor whose copy stays in each cache, and of one that does not."""
     sizes, largest = {}, 32 << 20
-    caches = [cache for cache in results.context["caches"] if cache["type"] != "Instruction"]
-    for cache in caches:
+    for cache in (one for one in results.context["caches"] if one["type"] != "Instruction"):
         copies = max(1, threads // cache["num_sharing"])  # each thread's core has its own
         sizes[f"L{cache['level']}"] = cache["size"] * copies // CACHE_SHARE
         largest = max(largest, cache["size"])

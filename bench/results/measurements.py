@@ -89,19 +89,16 @@ class Measurements:
             self.add(entry["name"], entry["best_ns"], entry.get("label", ""), program)
 
     def add(self, name: str, ns: float, label: str = "", program: str = "") -> None:
-        sample = {"ns": ns, "label": label, "program": program}
-        self._samples.append(parse_name(name) | sample)
+        self._samples.append(parse_name(name) | {"ns": ns, "label": label, "program": program})
 
     def samples(self) -> pd.DataFrame:
         """A row for each sample; sorted, operations and shapes have the order of their lists."""
-        columns = [*KEYS, "series", "ns", "label", "program"]
-        frame = pd.DataFrame(self._samples, columns=columns)
+        frame = pd.DataFrame(self._samples, columns=[*KEYS, "series", "ns", "label", "program"])
         shapes = [shape.name for shape in self.shapes]
         orders = {"dtype": list(DTYPE_BYTES), "operation": list(OPERATIONS), "shape": shapes}
         for key, order in orders.items():
             frame[key] = pd.Categorical(frame[key], order, ordered=True)
-        cases = frame.groupby(["program", "series", *KEYS], observed=True)
-        frame["round"] = cases.cumcount()
+        frame["round"] = frame.groupby(["program", "series", *KEYS], observed=True).cumcount()
         return frame
 
     def peers(self) -> list[str]:

@@ -49,8 +49,7 @@ def groups(results: Measurements, markdown: bool) -> str:
         lines[f"x {peer}"] = cases[f"x {peer}", "median"].map(ratio)
         lines[f"x {peer}, range"] = spread(cases, f"x {peer}")
     blocks = []
-    for key, group in lines.groupby(KEYS[:-1], observed=True, sort=True):
-        dtype, operation, layout, threads = key
+    for (dtype, operation, layout, threads), group in lines.groupby(KEYS[:-1], observed=True):
         mark = "### " if markdown else ""
         title = f"{OPERATIONS[operation].title}, {layout.upper()}, {dtype}, threads: {threads}"
         measured = group.loc[:, ~group.isin(["-", "-..-"]).all()]  # not each peer has each case
