@@ -47,7 +47,11 @@ if(HALNORM_SANITIZER STREQUAL "thread")
   return()
 endif()
 
-halnorm_add_test_program(halnorm_fork_test kernels/fork_test.cpp)
+# A child of a process whose threads are starting may find the lock of this sanitizer's allocator
+# held: GCC 12's does not take it before a fork.
+if(NOT HALNORM_SANITIZER STREQUAL "address")
+  halnorm_add_test_program(halnorm_fork_test kernels/fork_test.cpp)
+endif()
 halnorm_add_test_program(halnorm_block_cache_test kernels/block_cache_test.cpp)
 
 find_package(OpenMP COMPONENTS CXX)
