@@ -116,6 +116,7 @@ BlockSizes BlockSizes::reading(int tensors) const {
   BlockSizes sizes = *this;
   if (tensors > 1) {
     sizes.channels_apart = channels_apart_of_several;
+    sizes.lanes = lanes_of_several != 0 ? lanes_of_several : lanes;
   }
   if (device) {
     sizes.device = device->reading(tensors);

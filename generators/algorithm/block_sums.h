@@ -50,6 +50,8 @@ struct BlockSizes {
   /// allows; with more channels they are neighbours. The second limit is for sums of several
   /// tensors.
   int channels_apart = 0, channels_apart_of_several = 0;
+  /// NLC: `lanes` for sums of several tensors, if it is not 0.
+  int lanes_of_several = 0;
   bool whole = false;           ///< a channel is one block, for any number of rows
   bool in_double = false;       ///< sums are double from the first addition on, for every dtype
   bool shift_by_first = false;  ///< the shift is a channel's first value, not one of its middle

@@ -63,6 +63,7 @@ algorithm::BlockSizes CpuSinglePass::block_sizes(algorithm::Layout layout, Halid
                                                  bool in_double) const {
   algorithm::BlockSizes sizes = architecture_->block_sizes(layout, data, in_double);
   sizes.whole = true;
+  sizes.lanes_of_several = 0;  // all rows stay in the L1 cache
   return sizes;
 }
 
