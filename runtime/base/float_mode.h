@@ -4,9 +4,9 @@
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
+#endif
 
 #include "halnorm/version.h"
-#endif
 
 /// @file
 /// The floating-point mode of a thread: rounding, flush-to-zero, traps. The bits of results depend
