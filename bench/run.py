@@ -74,6 +74,8 @@ def parse_arguments() -> argparse.Namespace:
         arguments.rounds = 6 if arguments.compare else 2 if arguments.quick else 3
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
+    if arguments.compare and (arguments.growth or arguments.json or arguments.report):
+        parser.error("--compare has no --growth, --json or --report")
     arguments.min_time = arguments.min_time or (0.015 if arguments.quick else 0.03)
     return arguments
 
@@ -142,8 +144,7 @@ def write_report(
     large = [shape for shape in results.shapes if shape.tensor_bytes("f32") >= BEYOND_CACHE]
     selected = select(large, every_dtype) if large else {}
     narrow = programs.run_rounds([program], selected, every_dtype)
-    command = " ".join(["./dev bench", *words])
-    report = page.Report(results, command, ceilings, grown, narrow)
+    report = page.Report(results, " ".join(["./dev bench", *words]), ceilings, grown, narrow)
     for path in page.write(report, arguments.report):
         print(f"written: {path}")
 
