@@ -8,7 +8,8 @@
 
 /// @file
 /// The exceptions of the library. Each message names the function (or the module's path), the value
-/// it got and the value it wanted. If a function or a single layer throws, it has changed nothing.
+/// it got and the value it wanted. If a function or a single layer throws, it has changed nothing,
+/// except that `out` may hold any values if a kernel fails or memory runs out within the call.
 /// docs/module.md lists the state that containers and throwing hooks leave.
 
 #pragma GCC visibility push(default)

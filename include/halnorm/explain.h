@@ -14,12 +14,12 @@
 namespace halnorm::HALNORM_ABI {
 
 /// The plan of a call of halnorm/functional.h or functional_fused.h for x, as text; nothing is
-/// computed. For example explain("batch_norm_train", x) returns
+/// computed. explain("batch_norm_train", x) returns for an x in NCL, and for one in NLC, for example
 ///
 ///     halnorm_batch_norm_train_ncl_f32__avx2
 ///     halnorm_batch_norm_moments_nlc_f32__avx2, then halnorm_batch_norm_elemt_nlc_f32__avx2
 ///
-/// The kernels run one after the other; those in parentheses process a part of the data. The plan
+/// Kernels joined by "then" run in this order; those in parentheses process a part of the data. The plan
 /// assumes that dy, y and addend have x's strides, and that running statistics are contiguous and
 /// have the dtype of x's parameters. Copies and conversions before the kernels are not part of it.
 ///
@@ -29,7 +29,7 @@ namespace halnorm::HALNORM_ABI {
 ///                 batch_norm_train_update; batch_norm_fused_train, batch_norm_fused_train_update,
 ///                 batch_norm_fused_infer, batch_norm_fused_backward or
 ///                 batch_norm_fused_backward_infer
-/// @param x        (N, C), (N, C, L) or with more axes, not empty; for update_running_stats the
+/// @param x        (N, C), (N, C, L) or with more axes; for update_running_stats the
 ///                 data that the moments are of
 /// @param out      the tensor for y or dx; undefined for a new one
 /// @throws ValueError for another name; ShapeError, DTypeError, DeviceError or KernelError (an

@@ -39,10 +39,11 @@
 /// - `out`, if defined, receives the result and is returned. It has x's shape and dtype, and any
 ///   strides under which no two elements share memory. It may be x itself (dy in a backward); any
 ///   other overlap with an argument is an error. If `out` is undefined, the result is a new
-///   contiguous tensor with x's layout: channels-last if x is, otherwise row-major.
+///   tensor without gaps in x's layout: channels-last if x is, otherwise row-major.
 /// - Determinism: the same bits for any number of threads, and in every run on one machine. Some
-///   shapes take several kernels (docs/decisions/010-passes-over-views.md). Shape and strides alone
-///   decide which kernels run and in which order parts are merged.
+///   shapes take several kernels (docs/decisions/010-passes-over-views.md). Shape,
+///   strides, dtype and target, the address of `out` and the streaming threshold decide which
+///   kernels run and in which order parts are merged; the number of threads does not.
 /// - Errors: ShapeError, DTypeError, DeviceError, ValueError, KernelError. Each message names the
 ///   function, the value it got and the value it wanted. A call that throws has written nothing,
 ///   except if a kernel fails or memory runs out within the call: then `out` may hold any values.

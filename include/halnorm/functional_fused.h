@@ -3,8 +3,9 @@
 #include "halnorm/functional.h"
 
 /// @file
-/// Batch normalization, addition and relu in one pass over memory, as at the end of a residual
-/// block: y = relu(batch_norm(x) + addend), forward and backward.
+/// Batch normalization, addition and relu, as at the end of a residual block:
+/// y = relu(batch_norm(x) + addend), and its gradients. In a forward the addition and the relu cost
+/// no pass over memory of their own; a backward is that of relu, then that of batch normalization.
 ///
 /// halnorm/functional.h describes arguments, threads and errors. In addition:
 /// - relu(v) = v < 0 ? slope * v : v. The slope is 0 or, for a leaky relu, positive: the backward
@@ -45,16 +46,16 @@ Tensor batch_norm_fused_infer(const Tensor& x, const Tensor& addend, const Tenso
                               const Tensor& running_var, const Tensor& weight, const Tensor& bias,
                               double eps, Tensor out = {}, double slope = 0);
 
-/// Gradients of batch_norm_fused_train, with its y, mean and invstd: daddend = dy if y > 0,
-/// otherwise slope * dy. dx, dweight and dbias are those of batch_norm_backward for daddend. `out`
+/// Gradients of batch_norm_fused_train, with its y, mean and invstd: daddend = dy if y > 0
+/// or y is NaN, otherwise slope * dy. dx, dweight and dbias are those of batch_norm_backward for daddend. `out`
 /// receives dx.
 BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor& x, const Tensor& y,
                                                  const Tensor& weight, const Tensor& mean,
                                                  const Tensor& invstd, Tensor out = {},
                                                  double slope = 0);
 
-/// Gradients of batch_norm_fused_infer, with its y: daddend = dy if y > 0, otherwise slope * dy,
-/// and dx = weight / sqrt(running_var + eps) * daddend.
+/// Gradients of batch_norm_fused_infer, with its y: daddend = dy if y > 0 or y is NaN,
+/// otherwise slope * dy, and dx = weight / sqrt(running_var + eps) * daddend.
 BatchNormFusedBackward batch_norm_fused_backward_infer(const Tensor& dy, const Tensor& x,
                                                        const Tensor& y, const Tensor& weight,
                                                        const Tensor& running_mean,

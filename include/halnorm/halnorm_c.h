@@ -54,7 +54,7 @@ typedef enum halnorm_status {
   HALNORM_VALUE_ERROR = 4,    /**< NULL for a required argument, a value out of range */
   HALNORM_LOAD_ERROR = 5,     /**< a file that cannot be loaded */
   HALNORM_KERNEL_ERROR = 6,   /**< a kernel failed, or there is none */
-  HALNORM_OUT_OF_MEMORY = 7,  /**< the host or the device has too little memory */
+  HALNORM_OUT_OF_MEMORY = 7,  /**< the host has too little memory */
   HALNORM_INTERNAL_ERROR = 8, /**< any other exception */
 } halnorm_status;             /**< the result of a call */
 

@@ -30,9 +30,9 @@ struct TensorAccess;
 /// copies them. A default-constructed Tensor is undefined: the API's "None". halnorm/halide.h makes
 /// Halide buffers from tensors.
 ///
-/// On an undefined tensor every member except defined(), is_same() and identity() throws
-/// ValueError. Threads may use different handles on the same elements; the caller synchronizes
-/// writes.
+/// On an undefined tensor every member except defined(), is_same(), is_global() and identity()
+/// throws ValueError. Threads may use different handles on the same elements; the caller
+/// synchronizes writes.
 ///
 /// Every tensor counts its writes, so that Module::backward() can detect a changed input: writes by
 /// the members below, by functions into `out` and running statistics, and by modules. A tensor and
@@ -68,7 +68,7 @@ class Tensor {
 
   /// A tensor on device memory that the caller owns; nothing is copied. data is a CUdeviceptr of
   /// the context in use (halnorm/cuda.h), or a cl_mem of halnorm's OpenCL context.
-  /// @throws as above, and DeviceError if the device cannot be used.
+  /// @throws as above, ShapeError for a negative stride, DeviceError if the device cannot be used.
   static Tensor from_blob(void* data, Shape shape, DType dtype, std::vector<std::int64_t> strides,
                           Device device);
 

@@ -77,12 +77,12 @@ std::vector<Function> whole_functions() {
        {"inference"},
        [](const Arguments& a) { F::batch_norm_infer(a.x, a.mean, a.var, {}, {}, 1e-5, a.out); }},
       {"batch_norm_backward",
-       {"training"},
+       {"training", "fused"},
        [](const Arguments& a) {
          F::batch_norm_backward(a.x, a.x, {}, a.statistic, a.statistic, a.out);
        }},
       {"batch_norm_backward_infer",
-       {"training"},
+       {"training", "fused"},
        [](const Arguments& a) {
          F::batch_norm_backward_infer(a.x, a.x, {}, a.mean, a.var, 1e-5, a.out);
        }},
@@ -95,17 +95,17 @@ std::vector<Function> split_functions() {
        {"training", "fused", "split"},
        [](const Arguments& a) { F::batch_norm_moments(a.x); }},
       {"batch_norm_elemt",
-       {"inference", "training", "split"},
+       {"inference", "training", "fused", "split"},
        [](const Arguments& a) {
          F::batch_norm_elemt(a.x, {}, {}, a.statistic, a.statistic, a.out);
        }},
       {"batch_norm_backward_reduce",
-       {"training", "split"},
+       {"training", "fused", "split"},
        [](const Arguments& a) {
          F::batch_norm_backward_reduce(a.x, a.x, a.statistic, a.statistic, {});
        }},
       {"batch_norm_backward_elemt",
-       {"training", "split"},
+       {"training", "fused", "split"},
        [](const Arguments& a) {
          F::batch_norm_backward_elemt(a.x, a.x, a.statistic, a.statistic, {}, a.statistic,
                                       a.statistic, a.count, a.out);

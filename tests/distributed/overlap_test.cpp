@@ -100,7 +100,7 @@ std::vector<Tensor> together(const Branches& branches) {
   return dx;
 }
 
-TEST(Overlap, GivesTheSameBits) {
+TEST(PendingExchanges, GivesTheSameBits) {
   std::vector<std::vector<double>> wanted(3);
   for (const Engine engine : engines) {
     run(3, engine, [&](const Placement& placement, Trace& trace) {
@@ -118,7 +118,7 @@ TEST(Overlap, GivesTheSameBits) {
   }
 }
 
-TEST(Overlap, SumsOfSeveralLayersArePendingAtOnce) {
+TEST(PendingExchanges, SumsOfSeveralLayersArePendingAtOnce) {
   for (const Engine engine : {Engine::Early, Engine::Late}) {
     run(2, engine, [](const Placement& placement, Trace& trace) {
       const Branches branches(placement, {6, 5});
@@ -134,7 +134,7 @@ TEST(Overlap, SumsOfSeveralLayersArePendingAtOnce) {
   }
 }
 
-TEST(Overlap, ABadInputOnOneRankAloneIsAnErrorOnAll) {
+TEST(PendingExchanges, ABadInputOnOneRankAloneIsAnErrorOnAll) {
   for (const Engine engine : engines) {
     run(2, engine, [](const Placement& placement, Trace& /*trace*/) {
       const auto layer = global_layer(std::make_shared<nn::BatchNorm1d>(3), placement);
@@ -192,7 +192,7 @@ void expect_failed_kernel(const Placement& placement, const std::function<void()
   }
 }
 
-TEST(Overlap, AKernelThatFailsOnOneRankIsAnErrorOnAll) {
+TEST(PendingExchanges, AKernelThatFailsOnOneRankIsAnErrorOnAll) {
   const FragileKernels fragile;
   for (const Engine engine : engines) {
     run(2, engine, [](const Placement& placement, Trace& /*trace*/) {
@@ -216,7 +216,7 @@ TEST(Overlap, AKernelThatFailsOnOneRankIsAnErrorOnAll) {
   }
 }
 
-TEST(Overlap, AFailedWaitEndsTheOthersAndTheRecordStays) {
+TEST(PendingExchanges, AFailedWaitEndsTheOthersAndTheRecordStays) {
   for (const Engine engine : {Engine::Early, Engine::Late}) {
     for (const int failing : {1, 2, 3}) {
       run(2, engine, [&](const Placement& placement, Trace& trace) {

@@ -49,8 +49,8 @@ struct BatchNormOptions {
 ///
 /// Global layers (Module::to_global): x is global too, on the same placement. A training forward of
 /// a split x normalizes with the statistics of all ranks' parts, as one process would. An x with
-/// another split than split(0) is redistributed to split(0). An eval forward of split(0) or
-/// broadcast exchanges nothing. y and dx are split like x; weight.grad and bias.grad are sums over
+/// another split than split(0) is redistributed to split(0). With running statistics an eval
+/// forward of split(0) or broadcast exchanges nothing. y and dx are split like x; weight.grad and bias.grad are sums over
 /// all ranks.
 class BatchNorm : public Module {
  public:
@@ -132,8 +132,7 @@ class BatchNorm : public Module {
   [[nodiscard]] std::vector<std::string_view> attribute_names() const override;
   void load_from_state_dict(LoadState& load, const std::string& prefix) override;
   [[nodiscard]] std::int64_t version() const override { return 2; }
-  /// The layers of the library write to `out` directly. A subclass may override this function and
-  /// call compute().
+  /// Writes to `out` directly. A subclass may override this function and call compute().
   Tensor forward_into(const Tensor& x, const Tensor& out) override;
   void copy_settings(const Module& source) override;
 

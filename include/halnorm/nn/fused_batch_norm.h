@@ -9,8 +9,8 @@
 #include "halnorm/nn/batch_norm.h"
 
 /// @file
-/// Batch normalization with the addition and the relu that follow it in a residual block, in one
-/// pass over memory. Formulas: halnorm/functional_fused.h.
+/// Batch normalization with the addition and the relu that follow it in a residual block. Formulas:
+/// halnorm/functional_fused.h.
 
 #pragma GCC visibility push(default)
 

@@ -18,8 +18,8 @@ struct FusedGradients;
 
 /// Batch normalization over (N, C), (N, C, L) or more axes. After to_global(), x is this rank's
 /// rows of one batch over all ranks; forward(x) returns this rank's rows of y, backward(dy) this
-/// rank's rows of dx. A forward in eval mode exchanges nothing. Before to_global() the layer
-/// normalizes each rank's batch on its own.
+/// rank's rows of dx. A forward in eval mode exchanges nothing if there are running statistics.
+/// Before to_global() the layer normalizes each rank's batch on its own.
 class SyncBatchNorm : public Typed<SyncBatchNorm, BatchNorm> {
  public:
   /// @throws ValueError for a negative num_features or an invalid option.
