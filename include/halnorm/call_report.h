@@ -20,9 +20,9 @@ struct CallReport {
   DType dtype;                ///< of the data as the kernels read it, or of running statistics
   Device device;              ///< of the data
   std::string_view layout;    ///< "ncl" (L innermost), "nlc" (C innermost), "c" (per channel)
-  std::int64_t N;             ///< extent for the kernels: in NLC N * L rows, with gaps in the batch N
-  std::int64_t C;             ///< extent for the kernels
-  std::int64_t L;             ///< extent for the kernels: in NLC 1, with gaps in the batch L
+  std::int64_t N;             ///< for the kernels: in NLC N * L rows, if the batch has gaps N
+  std::int64_t C;             ///< channels
+  std::int64_t L;             ///< for the kernels: in NLC 1, if the batch has gaps L
   std::string_view plan;      ///< the kernels, as explain() returns them
   double seconds;             ///< the time; on a device the time to enqueue the kernels
 };

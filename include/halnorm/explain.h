@@ -14,14 +14,15 @@
 namespace halnorm::HALNORM_ABI {
 
 /// The plan of a call of halnorm/functional.h or functional_fused.h for x, as text; nothing is
-/// computed. explain("batch_norm_train", x) returns for an x in NCL, and for one in NLC, for example
+/// computed. For an x in NCL, and for one in NLC, explain("batch_norm_train", x) returns for example
 ///
 ///     halnorm_batch_norm_train_ncl_f32__avx2
 ///     halnorm_batch_norm_moments_nlc_f32__avx2, then halnorm_batch_norm_elemt_nlc_f32__avx2
 ///
-/// Kernels joined by "then" run in this order; those in parentheses process a part of the data. The plan
-/// assumes that dy, y and addend have x's strides, and that running statistics are contiguous and
-/// have the dtype of x's parameters. Copies and conversions before the kernels are not part of it.
+/// Kernels joined by "then" run in this order; those in parentheses process a part of the data. The
+/// plan assumes that dy, y and addend have x's strides, and that running statistics are contiguous
+/// and have the dtype of x's parameters. Copies and conversions before the kernels are not part of
+/// it.
 ///
 /// @param function batch_norm_train, batch_norm_infer, batch_norm_backward,
 ///                 batch_norm_backward_infer, batch_norm_moments, batch_norm_elemt,

@@ -50,8 +50,8 @@ struct BatchNormOptions {
 /// Global layers (Module::to_global): x is global too, on the same placement. A training forward of
 /// a split x normalizes with the statistics of all ranks' parts, as one process would. An x with
 /// another split than split(0) is redistributed to split(0). With running statistics an eval
-/// forward of split(0) or broadcast exchanges nothing. y and dx are split like x; weight.grad and bias.grad are sums over
-/// all ranks.
+/// forward of split(0) or broadcast exchanges nothing. y and dx are split like x; weight.grad and
+/// bias.grad are sums over all ranks.
 class BatchNorm : public Module {
  public:
   using Options = BatchNormOptions;  ///< for ModuleList::emplace()

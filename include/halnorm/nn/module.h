@@ -114,10 +114,10 @@ class Module {
   [[nodiscard]] Tensor get_buffer(std::string_view path) const;      ///< as get_parameter()
   [[nodiscard]] Module& get_submodule(std::string_view path) const;  ///< "" is this module
 
-  /// Assigns like Python's attribute assignment. A parameter replaces an entry of any kind, a module
-  /// a buffer or a child. A tensor replaces the value of an existing buffer. An undefined value
-  /// empties an entry of any kind. @throws ValueError otherwise, and if the name is bound to another
-  /// kind of member.
+  /// Assigns like Python's attribute assignment. A parameter replaces an entry of any kind, a
+  /// module a buffer or a child. A tensor replaces the value of an existing buffer. An undefined
+  /// value empties an entry of any kind. @throws ValueError otherwise, and if the name is bound to
+  /// another kind of member.
   void set(const std::string& name, Parameter value);
   void set(const std::string& name, Tensor value);                   ///< for buffers
   void set(const std::string& name, std::shared_ptr<Module> value);  ///< for children
@@ -160,8 +160,8 @@ class Module {
   [[nodiscard]] std::int64_t parameter_bytes() const;  ///< the size of all parameters
 
   // ---- conversion -----------------------------------------------------------------------------
-  /// Converts the parameters, gradients and buffers of floating point, to a dtype, a device, or both
-  /// of `like`. Integer buffers, as num_batches_tracked, keep their dtype and stay on the host. All
+  /// Converts the parameters, gradients and buffers of floating point, to a dtype, a device, or
+  /// both of `like`. Integer buffers, as num_batches_tracked, keep their dtype and stay on the host. All
   /// are converted before one is replaced. @throws DTypeError for Int64.
   /// @{
   Module& to(DType dtype);
