@@ -14,7 +14,8 @@
 namespace halnorm::HALNORM_ABI {
 
 /// The plan of a call of halnorm/functional.h or functional_fused.h for x, as text; nothing is
-/// computed. For an x in NCL, and for one in NLC, explain("batch_norm_train", x) returns for example
+/// computed. For an x in NCL, and for one in NLC, explain("batch_norm_train", x) returns for
+/// example
 ///
 ///     halnorm_batch_norm_train_ncl_f32__avx2
 ///     halnorm_batch_norm_moments_nlc_f32__avx2, then halnorm_batch_norm_elemt_nlc_f32__avx2

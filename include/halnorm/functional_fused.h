@@ -47,8 +47,8 @@ Tensor batch_norm_fused_infer(const Tensor& x, const Tensor& addend, const Tenso
                               double eps, Tensor out = {}, double slope = 0);
 
 /// Gradients of batch_norm_fused_train, with its y, mean and invstd: daddend = dy if y > 0 or y
-/// is NaN, otherwise slope * dy. dx, dweight and dbias are those of batch_norm_backward for daddend.
-/// `out` receives dx.
+/// is NaN, otherwise slope * dy. dx, dweight and dbias are those of batch_norm_backward for
+/// daddend. `out` receives dx.
 BatchNormFusedBackward batch_norm_fused_backward(const Tensor& dy, const Tensor& x, const Tensor& y,
                                                  const Tensor& weight, const Tensor& mean,
                                                  const Tensor& invstd, Tensor out = {},

@@ -161,8 +161,8 @@ class Module {
 
   // ---- conversion -----------------------------------------------------------------------------
   /// Converts the parameters, gradients and buffers of floating point, to a dtype, a device, or
-  /// both of `like`. Integer buffers, as num_batches_tracked, keep their dtype and stay on the host. All
-  /// are converted before one is replaced. @throws DTypeError for Int64.
+  /// both of `like`. Integer buffers, as num_batches_tracked, keep their dtype and stay on the
+  /// host. All are converted before one is replaced. @throws DTypeError for Int64.
   /// @{
   Module& to(DType dtype);
   Module& to(Device device);
