@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/strides.h"
+#include "plan/nontemporal.h"
 
 namespace halnorm::HALNORM_ABI::detail {
 
@@ -22,8 +23,6 @@ constexpr std::int64_t short_row = 16;
 // (64, 64, 64) (a Zen 3, 1 thread).
 constexpr std::int64_t bytes_of_few_vectors = 1024;
 constexpr std::int64_t many_rows = 512;
-// Bytes of a row that needs no columns to be stored past the caches.
-constexpr std::int64_t long_row = 256;
 // A group of channels has at least so many columns.
 constexpr std::int64_t group_columns = 768;
 // The elements of a group fit in a core's L2: rows that short are slow from farther memory.
@@ -147,7 +146,7 @@ std::optional<Fold> find_streaming_fold(const Views& data) noexcept {
   const View& x = data.x();
   const auto size = static_cast<std::int64_t>(size_of(x.dtype));
   if (x.layout == Layout::ncl) {
-    return x.L * size < long_row ? find_fold_for_sums(data) : find_fold(data);
+    return rows_are_long(data.out()) ? find_fold(data) : find_fold_for_sums(data);
   }
   const std::int64_t row = x.C * size;
   const std::int64_t to_line = line_bytes / std::gcd(row, line_bytes);

@@ -13,9 +13,15 @@ namespace halnorm::HALNORM_ABI::detail {
 /// a kernel with streaming stores for such an output.
 bool should_stream(const Views& data);
 
+/// Whether a kernel that also computes sums gains by it: of data that should_stream() says so of.
+bool should_stream_with_sums(const Views& data) noexcept;
+
 /// Whether data that is only read is so large that it comes from memory, and there is a kernel that
 /// fetches it ahead. What should_stream() does so as well; this is for sums alone.
 bool should_fetch(const Views& data);
+
+/// Whether a CPU's kernel with streaming stores, if there is one, gains on such rows of an output.
+bool rows_are_long(const View& v) noexcept;
 
 /// What the kernels with streaming stores want of their output; its rows may start anywhere.
 bool starts_at_line(const View& v) noexcept;

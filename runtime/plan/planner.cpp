@@ -10,6 +10,25 @@ namespace halnorm::HALNORM_ABI::detail {
 
 using Way = Step::Way;
 
+namespace {
+
+// The coefficients of so many channels, at most 20 bytes of each, stay in a core's L2 for all rows.
+constexpr std::int64_t wide_row = 32768;
+constexpr std::int64_t enough_rows = 16;
+
+/// A kernel past the caches writes whole rows, NLC, and reads the coefficients again for each.
+bool has_wide_rows(const View& x) noexcept {
+  return x.layout == Layout::nlc && x.C >= 2 * wide_row && x.N >= enough_rows;
+}
+
+/// Equal parts of a wide row, which start at cache lines if the row does.
+Boxes parts_of_wide_rows(const View& x) {
+  const std::int64_t parts = (x.C + wide_row - 1) / wide_row;
+  return Boxes::of_channels(x, (x.C / parts + line_bytes) / line_bytes * line_bytes);
+}
+
+}  // namespace
+
 Step* Planner::add(Way way) {
   if (plan_.count_ == Plan::most_steps) {
     throw std::length_error("halnorm: a plan of too many steps");
@@ -73,23 +92,27 @@ Step* Planner::elements(const Rows& operation, const Views& data, bool streams) 
   if (!data.fit_kernel()) {
     step->way = Way::boxes;
     step->parts = kernel_boxes(data);
+  } else if (streams && has_wide_rows(x)) {
+    step->way = Way::boxes;
+    step->parts = parts_of_wide_rows(x);
   }
   return step;
 }
 
 Step* Planner::whole(const Rows& operation, const Views& data, bool streams) {
   const View& x = data.x();
+  const bool past_caches = streams && should_stream_with_sums(data);
   if (!data.fit_kernel() || should_split(x) || find_fold_for_sums(data) ||
-      (streams && (x.layout == Layout::nlc || sums_in_double(x)))) {
+      (past_caches && (x.layout == Layout::nlc || sums_in_double(x)))) {
     return nullptr;
   }
-  const Kernel* found = find_kernel_for(form_of(operation, streams), x);
+  const Kernel* found = find_kernel_for(form_of(operation, past_caches), x);
   if (found == nullptr) {
     return nullptr;
   }
   Step* step = add(Way::kernel);
   step->kernel = found;
-  step->streams = streams;
+  step->streams = past_caches;
   return step;
 }
 
