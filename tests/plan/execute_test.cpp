@@ -26,6 +26,8 @@ const std::vector<shapes::Extents> unusual = {
     {16, 33, 15, "the longest of the short rows, the fewest of them"},
     {17, 190, 9, "short rows as columns, in groups of channels, the last of them smaller"},
     {515, 9, 17, "many rows of few vectors: sums by columns"},
+    {513, 2, 75, "the same, of rows too short to be written past the caches one by one"},
+    {20, 9, 16, "rows of one cache line"},
     {40, 3, 2100, "few channels of many elements in boxes of rows"},
     {1, 2, 150001, "the same in boxes along L"},
     {9, 40, 100, "nothing unusual"},
@@ -116,6 +118,13 @@ TEST_P(Passes, PastTheCachesAreTheSame) {
     }
   }
   expect_streamed();
+}
+
+TEST_P(Passes, WideRowsGoPastTheCachesInParts) {
+  if (GetParam().target.starts_with("avx")) {
+    halnorm::set_streaming_threshold(1);
+    check({17, 65545, 1, "two parts and an odd end"});
+  }
 }
 
 TEST_P(Passes, AreTheSameBitsForAnyNumberOfThreads) {

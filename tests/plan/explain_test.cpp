@@ -143,6 +143,27 @@ TEST_F(Explain, DataBeyondTheCaches) {
   }
 }
 
+TEST_F(Explain, ShortAndWideRowsBeyondTheCaches) {
+  halnorm::set_streaming_threshold(1);
+  for (const std::string& t : halnorm::targets()) {
+    halnorm::force_target(t);
+    if (!t.starts_with("avx")) {
+      continue;
+    }
+    const std::string elemt = kernel("elemt_nontemporal_ncl_f32", t);
+    const Tensor one_line = Tensor::empty({20, 15, 16});
+    EXPECT_EQ(halnorm::explain("batch_norm_train", one_line), kernel("train_ncl_f32", t))
+        << "a kernel with sums gains nothing on rows of one line";
+    EXPECT_EQ(halnorm::explain("batch_norm_elemt", one_line), elemt);
+    EXPECT_EQ(halnorm::explain("batch_norm_elemt", Tensor::empty({513, 16, 75})),
+              "in rows of 1200 columns (" + kernel("elemt_nontemporal_nlc_f32", t) + ")")
+        << "300 bytes, which start anywhere";
+    EXPECT_EQ(halnorm::explain("batch_norm_elemt", Tensor::empty({513, 3, 96})), elemt);
+    EXPECT_EQ(halnorm::explain("batch_norm_elemt", Tensor::empty({16, 70000})),
+              kernel("elemt_nontemporal_nlc_f32", t) + " on 3 parts, one by one");
+  }
+}
+
 TEST_F(Explain, RefusesWhatItDoesNotKnow) {
   const Tensor x = Tensor::empty({4, 3});
   expect_throws<halnorm::ValueError>(
