@@ -185,8 +185,8 @@ class Operation : public Halide::Generator<Derived> {
     return architecture();
   }
 
-  /// `always_exact`: without an `_exact` variant. Kernels for data beyond the caches are never exact,
-  /// so that their bits do not depend on the address of an output.
+  /// `always_exact`: without an `_exact` variant. Kernels for data beyond the caches are never
+  /// exact, so that their bits do not depend on the address of an output.
   [[nodiscard]] algorithm::BlockSizes block_sizes(bool single_pass = false,
                                                   bool always_exact = false) const {
     const Halide::Type data = dtype;
