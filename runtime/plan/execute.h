@@ -30,6 +30,8 @@ struct UpdateOperands {
 struct MomentsOperands {
   View x;
   Channels mean, m2;  ///< written
+
+  [[nodiscard]] MomentsOperands part(const Box& box) const noexcept;
 };
 
 /// A fused forward computes relu(v + addend) of the normalized v; relu has a slope below 0.
@@ -75,6 +77,8 @@ struct ReduceOperands {
   View dy, x;
   Channels mean;
   Channels sum_dy, sum_dy_xmu;  ///< written
+
+  [[nodiscard]] ReduceOperands part(const Box& box) const noexcept;
 };
 
 /// The operands of dx with given sums over `count` values.

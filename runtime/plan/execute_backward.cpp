@@ -7,11 +7,15 @@
 #include "plan/run.h"
 #include "plan/scratch.h"
 #include "plan/steps.h"
-#include "plan/watch.h"
 
 namespace halnorm::HALNORM_ABI::detail {
 
 using Way = Step::Way;
+
+ReduceOperands ReduceOperands::part(const Box& b) const noexcept {
+  return {dy.part(b), x.part(b), mean.part(b.first_c, b.c), sum_dy.part(b.first_c, b.c),
+          sum_dy_xmu.part(b.first_c, b.c)};
+}
 
 BackwardElemtOperands BackwardElemtOperands::part(const Box& b) const noexcept {
   return {dy.part(b),
@@ -75,8 +79,6 @@ void add_parts(const char* function, const Step& step, const ReduceOperands& o) 
   }
 }
 
-void carry_out(const char* function, const Step& step, const ReduceOperands& o);
-
 void sums_of_columns(const char* function, const Step& step, const ReduceOperands& o) {
   const Fold& fold = step.fold;
   const Scratch sums(fold.columns());
@@ -97,22 +99,10 @@ void sums_of_columns(const char* function, const Step& step, const ReduceOperand
   }
 }
 
-void carry_out(const char* function, const Step& step, const ReduceOperands& o) {
-  if (step.way == Way::columns) {
-    sums_of_columns(function, step, o);
-  } else if (step.way == Way::kernel) {
-    run(function, *step.kernel, o.dy, o.x, o.mean, o.sum_dy, o.sum_dy_xmu);
-  } else {
-    add_parts(function, step, o);
-  }
-}
-
 void run_elemt(const char* function, const Step& step, const BackwardElemtOperands& o) {
   run(function, kernel_for_part(step, o.dx), o.dy, o.x, o.weight, o.mean, o.invstd, o.sum_dy,
       o.sum_dy_xmu, o.count, o.dx);
 }
-
-void carry_out(const char* function, const Step& step, const BackwardElemtOperands& o);
 
 void elemt_of_columns(const char* function, const Step& step, const BackwardElemtOperands& o) {
   const Fold& fold = step.fold;
@@ -130,15 +120,6 @@ void elemt_of_columns(const char* function, const Step& step, const BackwardElem
         function, step.second(),
         BackwardElemtOperands{fold.left_over(o.dy), fold.left_over(o.x), o.weight, o.mean, o.invstd,
                               o.sum_dy, o.sum_dy_xmu, o.count, fold.left_over(o.dx)});
-  }
-}
-
-void carry_out(const char* function, const Step& step, const BackwardElemtOperands& o) {
-  if (step.way == Way::columns) {
-    elemt_of_columns(function, step, o);
-  } else {
-    run_elements(step, o,
-                 [&](const BackwardElemtOperands& part) { run_elemt(function, step, part); });
   }
 }
 
@@ -182,6 +163,25 @@ void backward_infer_in_passes(const char* function, const Step& step,
 
 }  // namespace
 
+void carry_out(const char* function, const Step& step, const ReduceOperands& o) {
+  if (step.way == Way::columns) {
+    sums_of_columns(function, step, o);
+  } else if (step.way == Way::kernel) {
+    run(function, *step.kernel, o.dy, o.x, o.mean, o.sum_dy, o.sum_dy_xmu);
+  } else {
+    add_parts(function, step, o);
+  }
+}
+
+void carry_out(const char* function, const Step& step, const BackwardElemtOperands& o) {
+  if (step.way == Way::columns) {
+    elemt_of_columns(function, step, o);
+  } else {
+    run_elements(step, o,
+                 [&](const BackwardElemtOperands& part) { run_elemt(function, step, part); });
+  }
+}
+
 void carry_out(const char* function, const Step& step, const BackwardOperands& o) {
   if (step.way == Way::passes) {
     backward_in_passes(function, step, o);
@@ -205,12 +205,12 @@ void carry_out(const char* function, const Step& step, const BackwardInferOperan
 
 void execute(const char* function, const ReduceOperands& o) {
   const Plan plan = plan_backward_reduce({o.x, o.dy});
-  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
+  execute_in_groups(function, plan, o);
 }
 
 void execute(const char* function, const BackwardElemtOperands& o) {
   const Plan plan = plan_backward_elemt({o.x, o.dy, o.dx});
-  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
+  execute_in_groups(function, plan, o);
 }
 
 void execute(const char* function, const BackwardOperands& o) {

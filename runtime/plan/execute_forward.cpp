@@ -8,7 +8,6 @@
 #include "plan/run.h"
 #include "plan/scratch.h"
 #include "plan/steps.h"
-#include "plan/watch.h"
 
 namespace halnorm::HALNORM_ABI::detail {
 
@@ -21,6 +20,10 @@ std::optional<Epilogue> part_of(const std::optional<Epilogue>& relu, const Box& 
 }
 
 }  // namespace
+
+MomentsOperands MomentsOperands::part(const Box& b) const noexcept {
+  return {x.part(b), mean.part(b.first_c, b.c), m2.part(b.first_c, b.c)};
+}
 
 ElemtOperands ElemtOperands::part(const Box& b) const noexcept {
   return {x.part(b),
@@ -222,12 +225,12 @@ void carry_out(const char* function, const Step& step, const TrainOperands& o) {
 
 void execute(const char* function, const MomentsOperands& o) {
   const Plan plan = plan_moments({o.x});
-  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
+  execute_in_groups(function, plan, o);
 }
 
 void execute(const char* function, const ElemtOperands& o) {
   const Plan plan = plan_elemt({o.x, o.y}, rows::batch_norm_elemt);
-  watched(function, plan, o.x, [&] { carry_out(function, plan.root(), o); });
+  execute_in_groups(function, plan, o);
 }
 
 void execute(const char* function, const InferOperands& o) {

@@ -4,15 +4,16 @@
 namespace halnorm::HALNORM_ABI::detail {
 
 Plan plan_backward_reduce(const Views& data) {
-  Plan plan;
-  Planner(plan).sums(rows::batch_norm_backward_reduce, data);
-  return plan;
+  return plan_in_groups(data, false, [](Planner& planner, const Views& part, bool /*streams*/) {
+    return planner.sums(rows::batch_norm_backward_reduce, part);
+  });
 }
 
 Plan plan_backward_elemt(const Views& data) {
-  Plan plan;
-  Planner(plan).elements(rows::batch_norm_backward_elemt, data, should_stream(data));
-  return plan;
+  return plan_in_groups(data, should_stream(data),
+                        [](Planner& planner, const Views& part, bool streams) {
+                          return planner.elements(rows::batch_norm_backward_elemt, part, streams);
+                        });
 }
 
 Plan plan_relu_backward(const Views& data) {

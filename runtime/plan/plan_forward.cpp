@@ -4,15 +4,16 @@
 namespace halnorm::HALNORM_ABI::detail {
 
 Plan plan_moments(const Views& data) {
-  Plan plan;
-  Planner(plan).sums(rows::batch_norm_moments, data);
-  return plan;
+  return plan_in_groups(data, false, [](Planner& planner, const Views& part, bool /*streams*/) {
+    return planner.sums(rows::batch_norm_moments, part);
+  });
 }
 
 Plan plan_elemt(const Views& data, const Rows& elemt) {
-  Plan plan;
-  Planner(plan).elements(elemt, data, should_stream(data));
-  return plan;
+  return plan_in_groups(data, should_stream(data),
+                        [&](Planner& planner, const Views& part, bool streams) {
+                          return planner.elements(elemt, part, streams);
+                        });
 }
 
 Plan plan_infer(const Views& data, const Rows& infer, const Rows& elemt) {

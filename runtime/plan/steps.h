@@ -18,6 +18,8 @@ void carry_out(const char* function, const Step& step, const MomentsOperands& o)
 void carry_out(const char* function, const Step& step, const ElemtOperands& o);
 void carry_out(const char* function, const Step& step, const InferOperands& o);
 void carry_out(const char* function, const Step& step, const TrainOperands& o);
+void carry_out(const char* function, const Step& step, const ReduceOperands& o);
+void carry_out(const char* function, const Step& step, const BackwardElemtOperands& o);
 void carry_out(const char* function, const Step& step, const BackwardOperands& o);
 void carry_out(const char* function, const Step& step, const BackwardInferOperands& o);
 

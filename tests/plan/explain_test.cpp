@@ -111,6 +111,10 @@ TEST_F(Explain, PartsAndColumns) {
                                       "); the last: in rows of 846 columns (" + moments +
                                       "), then in rows of 846 columns (" + elemt + "))")
         << "96 channels of 9 columns, and 94";
+    EXPECT_EQ(halnorm::explain("batch_norm_moments", Tensor::empty({17, 190, 9})),
+              "2 groups of channels side by side (in rows of 864 columns (" + moments +
+                  "); the last: in rows of 846 columns (" + moments + "))")
+        << "the halves have the same groups";
     EXPECT_EQ(plan({515, 9, 17}), "in rows of 153 columns (" + kernel("moments_nlc_f32", t) +
                                       "), then " + kernel("elemt_ncl_f32", t))
         << "many rows of few vectors";
