@@ -63,3 +63,17 @@ if(TARGET halnorm_generators AND NOT HALNORM_SANITIZER)
       -DHALNORM_OPERATIONS=inference
   )
 endif()
+
+# The Python of the benchmarks.
+if(HALNORM_BENCH)
+  foreach(test IN ITEMS bench_test tune_test)
+    add_test(
+      NAME ${test}
+      COMMAND "${HALNORM_TEST_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/${test}.py"
+    )
+    set_tests_properties(
+      ${test} PROPERTIES ENVIRONMENT
+      "PYTHONPATH=${PROJECT_SOURCE_DIR}/bench:${PROJECT_SOURCE_DIR}/bench/peers"
+    )
+  endforeach()
+endif()
