@@ -1,10 +1,8 @@
 #include "plan/fold.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/strides.h"
-#include "plan/nontemporal.h"
 
 namespace halnorm::HALNORM_ABI::detail {
 
@@ -29,11 +27,6 @@ constexpr std::int64_t group_columns = 768;
 constexpr std::int64_t group_elements = 131072;
 // Groups start at multiples of so many channels, so that their rows start at cache lines.
 constexpr std::int64_t group_step = 16;
-// Bytes of a row whose lines are found once for all of them, and at most for it to start at a line.
-constexpr std::int64_t streaming_row = 4096;
-constexpr std::int64_t longest_aligned_row = 16384;
-// The work per column pays off from so many rows on.
-constexpr std::int64_t enough_rows = 16;
 
 /// Joins rows of few channels until they fill whole vectors.
 std::optional<Fold> fold_rows(const View& x) noexcept {
@@ -140,25 +133,6 @@ std::optional<Fold> find_fold(const Views& data) noexcept {
 std::optional<Fold> find_fold_for_sums(const Views& data) noexcept {
   const View& x = data.x();
   return fold_of(data, has_short_rows(x) || has_many_rows(x));
-}
-
-std::optional<Fold> find_streaming_fold(const Views& data) noexcept {
-  const View& x = data.x();
-  const auto size = static_cast<std::int64_t>(size_of(x.dtype));
-  if (x.layout == Layout::ncl) {
-    return rows_are_long(data.out()) ? find_fold(data) : find_fold_for_sums(data);
-  }
-  const std::int64_t row = x.C * size;
-  const std::int64_t to_line = line_bytes / std::gcd(row, line_bytes);
-  const std::int64_t unit = row * to_line > longest_aligned_row ? 1 : to_line;
-  const std::int64_t repeat = (streaming_row + row * unit - 1) / (row * unit) * unit;
-  const bool fits = std::all_of(data.begin(), data.end(), [&](const View& v) {
-    return v.zeros != 0 ? v.zeros >= repeat * x.C : v.is_dense();
-  });
-  if (!fits || row >= streaming_row || x.N < repeat * enough_rows) {
-    return std::nullopt;
-  }
-  return Fold{x.C, repeat, 1};
 }
 
 std::int64_t channels_per_group(const Views& data) noexcept {

@@ -12,6 +12,9 @@
 
 namespace halnorm::HALNORM_ABI::detail {
 
+/// The work per column, or per part of a row, pays off from so many rows on.
+constexpr std::int64_t enough_rows = 16;
+
 struct Fold {
   std::int64_t channels;  ///< C
   std::int64_t repeat;    ///< rows of the data in a row of columns
@@ -44,10 +47,6 @@ std::optional<Fold> find_fold(const Views& data) noexcept;
 
 /// The same for sums over the rows of a channel. Many rows of few vectors each are folded too.
 std::optional<Fold> find_fold_for_sums(const Views& data) noexcept;
-
-/// The same for output that goes past the caches: (N, C) as rows that are long, and start where
-/// lines of the caches do.
-std::optional<Fold> find_streaming_fold(const Views& data) noexcept;
 
 /// The number of channels in a group, whose short rows make enough columns; C if there is one
 /// group. A thread runs all passes of a call on a group: in the second pass the group is in its own

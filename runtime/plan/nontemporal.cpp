@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <numeric>
 #include <string>
 
 #include "halnorm/error.h"
 #include "halnorm/kernels.h"
 #include "kernels/cpu_features.h"
-#include "plan/fold.h"
 #include "plan/variant.h"
 
 namespace halnorm::HALNORM_ABI {
@@ -90,8 +90,7 @@ const Kernel* find_variant(const Rows& nontemporal, const View& v) {
   return find_kernel(nontemporal, v.layout, element_of(v.dtype), DeviceType::CPU);
 }
 
-}  // namespace
-
+/// Whether a CPU's kernel with streaming stores, if there is one, gains on such rows of an output.
 bool rows_are_long(const View& v) noexcept {
   const Kernel* kernel = find_variant(rows::batch_norm_elemt_nontemporal, v);
   if (kernel == nullptr) {
@@ -103,6 +102,31 @@ bool rows_are_long(const View& v) noexcept {
   const bool from_line = at_lines(v.stride_n) && (channels || at_lines(v.stride_c));
   const bool has_narrow_masks = kernel->vector_bytes == line_bytes;
   return size * (channels ? v.C : v.L) >= least_row(size_of(v.dtype), from_line, has_narrow_masks);
+}
+
+// Bytes of a row whose lines are found once for all of them, and at most for it to start at a line.
+constexpr std::int64_t streaming_row = 4096;
+constexpr std::int64_t longest_aligned_row = 16384;
+
+}  // namespace
+
+std::optional<Fold> find_streaming_fold(const Views& data) noexcept {
+  const View& x = data.x();
+  const auto size = static_cast<std::int64_t>(size_of(x.dtype));
+  if (x.layout == Layout::ncl) {
+    return rows_are_long(data.out()) ? find_fold(data) : find_fold_for_sums(data);
+  }
+  const std::int64_t row = x.C * size;
+  const std::int64_t to_line = line_bytes / std::gcd(row, line_bytes);
+  const std::int64_t unit = row * to_line > longest_aligned_row ? 1 : to_line;
+  const std::int64_t repeat = (streaming_row + row * unit - 1) / (row * unit) * unit;
+  const bool fits = std::all_of(data.begin(), data.end(), [&](const View& v) {
+    return v.zeros != 0 ? v.zeros >= repeat * x.C : v.is_dense();
+  });
+  if (!fits || row >= streaming_row || x.N < repeat * enough_rows) {
+    return std::nullopt;
+  }
+  return Fold{x.C, repeat, 1};
 }
 
 bool starts_at_line(const View& v) noexcept {

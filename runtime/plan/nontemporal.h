@@ -1,5 +1,6 @@
 #pragma once
 
+#include "plan/fold.h"
 #include "plan/view.h"
 
 /// @file
@@ -20,8 +21,9 @@ bool should_stream_with_sums(const Views& data) noexcept;
 /// fetches it ahead. What should_stream() does so as well; this is for sums alone.
 bool should_fetch(const Views& data);
 
-/// Whether a CPU's kernel with streaming stores, if there is one, gains on such rows of an output.
-bool rows_are_long(const View& v) noexcept;
+/// How output that goes past the caches is folded: short rows of L as find_fold_for_sums() says,
+/// and (N, C) as rows that are long, and start where lines of the caches do.
+std::optional<Fold> find_streaming_fold(const Views& data) noexcept;
 
 /// What the kernels with streaming stores want of their output; its rows may start anywhere.
 bool starts_at_line(const View& v) noexcept;

@@ -14,7 +14,6 @@ namespace {
 
 // The coefficients of so many channels, at most 20 bytes of each, stay in a core's L2 for all rows.
 constexpr std::int64_t wide_row = 32768;
-constexpr std::int64_t enough_rows = 16;
 
 /// A kernel past the caches writes whole rows, NLC, and reads the coefficients again for each.
 bool has_wide_rows(const View& x) noexcept {
