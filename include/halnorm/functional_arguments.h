@@ -103,6 +103,53 @@ inline Tensor batch_norm_backward_elemt(const BatchNormBackwardElemtArguments& a
                                    a.count, a.out);
 }
 
+/// The arguments of fuse_conv_bn_weights().
+struct FuseConvBnWeightsArguments {
+  Tensor conv_w = {};      ///< as in fuse_conv_bn_weights()
+  Tensor conv_b = {};      ///< as in fuse_conv_bn_weights()
+  Tensor bn_rm = {};       ///< as in fuse_conv_bn_weights()
+  Tensor bn_rv = {};       ///< as in fuse_conv_bn_weights()
+  double bn_eps = 1e-5;    ///< as in fuse_conv_bn_weights()
+  Tensor bn_w = {};        ///< as in fuse_conv_bn_weights()
+  Tensor bn_b = {};        ///< as in fuse_conv_bn_weights()
+  bool transpose = false;  ///< as in fuse_conv_bn_weights()
+};
+/// fuse_conv_bn_weights() with its arguments by name.
+inline FusedWeights fuse_conv_bn_weights(const FuseConvBnWeightsArguments& a) {
+  return fuse_conv_bn_weights(a.conv_w, a.conv_b, a.bn_rm, a.bn_rv, a.bn_eps, a.bn_w, a.bn_b,
+                              a.transpose);
+}
+
+/// The arguments of fuse_linear_bn_weights().
+struct FuseLinearBnWeightsArguments {
+  Tensor linear_w = {};  ///< as in fuse_linear_bn_weights()
+  Tensor linear_b = {};  ///< as in fuse_linear_bn_weights()
+  Tensor bn_rm = {};     ///< as in fuse_linear_bn_weights()
+  Tensor bn_rv = {};     ///< as in fuse_linear_bn_weights()
+  double bn_eps = 1e-5;  ///< as in fuse_linear_bn_weights()
+  Tensor bn_w = {};      ///< as in fuse_linear_bn_weights()
+  Tensor bn_b = {};      ///< as in fuse_linear_bn_weights()
+};
+/// fuse_linear_bn_weights() with its arguments by name.
+inline FusedWeights fuse_linear_bn_weights(const FuseLinearBnWeightsArguments& a) {
+  return fuse_linear_bn_weights(a.linear_w, a.linear_b, a.bn_rm, a.bn_rv, a.bn_eps, a.bn_w, a.bn_b);
+}
+
+/// The arguments of batch_norm_fused_train().
+struct BatchNormFusedTrainArguments {
+  Tensor x = {};       ///< as in batch_norm_fused_train()
+  Tensor addend = {};  ///< as in batch_norm_fused_train()
+  Tensor weight = {};  ///< as in batch_norm_fused_train()
+  Tensor bias = {};    ///< as in batch_norm_fused_train()
+  double eps = 1e-5;   ///< as in batch_norm_fused_train()
+  Tensor out = {};     ///< as in batch_norm_fused_train()
+  double slope = 0;    ///< as in batch_norm_fused_train()
+};
+/// batch_norm_fused_train() with its arguments by name.
+inline BatchNormForward batch_norm_fused_train(const BatchNormFusedTrainArguments& a) {
+  return batch_norm_fused_train(a.x, a.addend, a.weight, a.bias, a.eps, a.out, a.slope);
+}
+
 /// The arguments of batch_norm_fused_train_update().
 struct BatchNormFusedTrainUpdateArguments {
   Tensor x = {};             ///< as in batch_norm_fused_train_update()
@@ -138,6 +185,22 @@ struct BatchNormFusedInferArguments {
 inline Tensor batch_norm_fused_infer(const BatchNormFusedInferArguments& a) {
   return batch_norm_fused_infer(a.x, a.addend, a.running_mean, a.running_var, a.weight, a.bias,
                                 a.eps, a.out, a.slope);
+}
+
+/// The arguments of batch_norm_fused_backward().
+struct BatchNormFusedBackwardArguments {
+  Tensor dy = {};      ///< as in batch_norm_fused_backward()
+  Tensor x = {};       ///< as in batch_norm_fused_backward()
+  Tensor y = {};       ///< as in batch_norm_fused_backward()
+  Tensor weight = {};  ///< as in batch_norm_fused_backward()
+  Tensor mean = {};    ///< as in batch_norm_fused_backward()
+  Tensor invstd = {};  ///< as in batch_norm_fused_backward()
+  Tensor out = {};     ///< as in batch_norm_fused_backward()
+  double slope = 0;    ///< as in batch_norm_fused_backward()
+};
+/// batch_norm_fused_backward() with its arguments by name.
+inline BatchNormFusedBackward batch_norm_fused_backward(const BatchNormFusedBackwardArguments& a) {
+  return batch_norm_fused_backward(a.dy, a.x, a.y, a.weight, a.mean, a.invstd, a.out, a.slope);
 }
 
 /// The arguments of batch_norm_fused_backward_infer().

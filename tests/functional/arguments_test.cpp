@@ -15,6 +15,7 @@ using halnorm::Tensor;
 namespace {
 
 constexpr double eps = 1e-3;
+constexpr double slope = 0.25;
 
 struct Arguments : testing::Test {
   const Tensor x = Tensor::randn({6, 3, 5}, 1);
@@ -84,6 +85,70 @@ TEST_F(Arguments, OfFusedFunctionsToo) {
               F::batch_norm_fused_backward_infer(dy, x, y, weight, mean, var, eps).dx);
 }
 
+TEST_F(Arguments, OfFusedTrainingToo) {
+  const Tensor out = Tensor::empty(x.shape());
+  const auto got = F::batch_norm_fused_train({.x = x,
+                                              .addend = addend,
+                                              .weight = weight,
+                                              .bias = bias,
+                                              .eps = eps,
+                                              .out = out,
+                                              .slope = slope});
+  const auto wanted = F::batch_norm_fused_train(x, addend, weight, bias, eps, {}, slope);
+  EXPECT_TRUE(got.y.is_same(out));
+  expect_same(got.y, wanted.y);
+  expect_same(got.mean, wanted.mean);
+  expect_same(got.invstd, wanted.invstd);
+}
+
+TEST_F(Arguments, OfFusedGradientsToo) {
+  const auto f = F::batch_norm_fused_train(x, addend, weight, bias, eps, {}, slope);
+  const Tensor out = Tensor::empty(x.shape());
+  const auto got = F::batch_norm_fused_backward({.dy = dy,
+                                                 .x = x,
+                                                 .y = f.y,
+                                                 .weight = weight,
+                                                 .mean = f.mean,
+                                                 .invstd = f.invstd,
+                                                 .out = out,
+                                                 .slope = slope});
+  const auto wanted = F::batch_norm_fused_backward(dy, x, f.y, weight, f.mean, f.invstd, {}, slope);
+  EXPECT_TRUE(got.dx.is_same(out));
+  expect_same(got.dx, wanted.dx);
+  expect_same(got.daddend, wanted.daddend);
+  expect_same(got.dweight, wanted.dweight);
+  expect_same(got.dbias, wanted.dbias);
+}
+
+TEST_F(Arguments, OfFoldingToo) {
+  const Tensor layer_bias = Tensor::randn({3}, 7);
+  const Tensor conv_w = Tensor::randn({2, 3, 4}, 8);
+  const auto conv = F::fuse_conv_bn_weights({.conv_w = conv_w,
+                                             .conv_b = layer_bias,
+                                             .bn_rm = mean,
+                                             .bn_rv = var,
+                                             .bn_eps = eps,
+                                             .bn_w = weight,
+                                             .bn_b = bias,
+                                             .transpose = true});
+  const auto wanted_conv =
+      F::fuse_conv_bn_weights(conv_w, layer_bias, mean, var, eps, weight, bias, true);
+  expect_same(conv.weight, wanted_conv.weight);
+  expect_same(conv.bias, wanted_conv.bias);
+  const Tensor linear_w = Tensor::randn({3, 4}, 9);
+  const auto linear = F::fuse_linear_bn_weights({.linear_w = linear_w,
+                                                 .linear_b = layer_bias,
+                                                 .bn_rm = mean,
+                                                 .bn_rv = var,
+                                                 .bn_eps = eps,
+                                                 .bn_w = weight,
+                                                 .bn_b = bias});
+  const auto wanted_linear =
+      F::fuse_linear_bn_weights(linear_w, layer_bias, mean, var, eps, weight, bias);
+  expect_same(linear.weight, wanted_linear.weight);
+  expect_same(linear.bias, wanted_linear.bias);
+}
+
 TEST_F(Arguments, OfUpdatesHaveTheModulesDefaults) {
   const auto updated = [&](bool fused, bool by_name) {
     const Tensor m = mean.clone();
@@ -104,4 +169,20 @@ TEST_F(Arguments, OfUpdatesHaveTheModulesDefaults) {
               F::batch_norm(x, {}, {}, weight, {}, true, 0.1, 1e-5));
   expect_throws<halnorm::ValueError>([] { F::batch_norm(F::BatchNormArguments{}); },
                                      {"batch_norm", "x is undefined"});
+}
+
+TEST_F(Arguments, LeftOutAreUndefinedOrHaveTheDefaults) {
+  expect_same(F::batch_norm_fused_train({.x = x}).y,
+              F::batch_norm_fused_train(x, {}, {}, {}, 1e-5).y);
+  const F::BatchNormFusedBackwardArguments a{.dy = dy, .x = x, .y = x, .mean = mean, .invstd = var};
+  expect_same(F::batch_norm_fused_backward(a).dx,
+              F::batch_norm_fused_backward(dy, x, x, {}, mean, var).dx);
+  const Tensor w = Tensor::randn({3, 4}, 7);
+  const auto wanted = F::fuse_linear_bn_weights(w, {}, mean, var, 1e-5, {}, {});
+  const auto conv = F::fuse_conv_bn_weights({.conv_w = w, .bn_rm = mean, .bn_rv = var});
+  const auto linear = F::fuse_linear_bn_weights({.linear_w = w, .bn_rm = mean, .bn_rv = var});
+  for (const auto& got : {conv, linear}) {
+    expect_same(got.weight, wanted.weight);
+    expect_same(got.bias, wanted.bias);
+  }
 }
