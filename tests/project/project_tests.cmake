@@ -1,7 +1,12 @@
-# Tests of the project as a whole: the README, and the package as a stranger meets it.
+# Tests of the project as a whole: the README, and the package from outside.
 
 add_test(NAME readme_example_is_current COMMAND "${CMAKE_COMMAND}" -D "source=${PROJECT_SOURCE_DIR}"
                                                 -P "${CMAKE_CURRENT_LIST_DIR}/readme_test.cmake"
+)
+add_test(NAME nontemporal_stores_are_checked
+         COMMAND "${CMAKE_COMMAND}" -D "source=${PROJECT_SOURCE_DIR}" -D
+                 "work=${CMAKE_CURRENT_BINARY_DIR}/nontemporal_test" -P
+                 "${CMAKE_CURRENT_LIST_DIR}/nontemporal_test.cmake"
 )
 
 if(CMAKE_CROSSCOMPILING)
@@ -23,7 +28,7 @@ add_test(NAME guarantees_are_tested
                  "${PROJECT_SOURCE_DIR}/docs/guarantees.md" "${PROJECT_SOURCE_DIR}/tests"
 )
 
-# An instrumented library asks its user for the sanitizer's flags, which no package carries.
+# An instrumented library needs the sanitizer's flags in its user's build, which no package has.
 if(HALNORM_INSTALL AND NOT HALNORM_SANITIZER)
   get_property(kernels GLOBAL PROPERTY HALNORM_KERNELS)
   list(GET kernels -1 portable)
@@ -48,7 +53,8 @@ add_test(
     "${CMAKE_CURRENT_LIST_DIR}/subdirectory_test.cmake"
 )
 
-# The generators' objects are this build tree's; those of an instrumented build are slow.
+# The test takes the generators' objects of this build tree; those of an instrumented build are
+# slow.
 if(TARGET halnorm_generators AND NOT HALNORM_SANITIZER)
   add_test(
     NAME page_adds_an_operation
