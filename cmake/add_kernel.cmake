@@ -1,7 +1,7 @@
-# How one kernel is made, and the row of the table that lists it.
+# Makes one kernel, and the row of the table that lists it.
 
-# The runtime checks what it hands to a kernel; those who call kernels without it may want a second
-# check, which is half of a kernel's code. Kernels of devices have theirs anyway: they are few.
+# The runtime checks the arguments of a kernel. For calls without the runtime a kernel can check its
+# buffers itself, which is half of its code. The few kernels of devices always do.
 option(HALNORM_KERNEL_CHECKS "Kernels check their buffers: for calls without the runtime" OFF)
 
 set(HALNORM_RUNGEN "" CACHE STRING "Kernels to link with Halide's RunGen as <kernel>.rungen")
@@ -21,7 +21,7 @@ if(NOT HALNORM_NONTEMPORAL MATCHES "^(assembly|off)$")
   message(FATAL_ERROR "HALNORM_NONTEMPORAL is '${HALNORM_NONTEMPORAL}', wanted assembly or off")
 endif()
 
-# Whether the operation's output goes past the caches: a _nontemporal variant that writes data.
+# Whether the operation has non-temporal stores: a _nontemporal variant that writes data.
 function(halnorm_is_nontemporal operation out)
   set(${out} OFF PARENT_SCOPE)
   if(operation MATCHES "_nontemporal$" AND NOT operation MATCHES "moments|reduce")
@@ -29,7 +29,7 @@ function(halnorm_is_nontemporal operation out)
   endif()
 endfunction()
 
-# The kernel again, from its assembly: see nontemporal.cmake.
+# Makes the library of the kernel from its rewritten assembly: see nontemporal.cmake.
 function(halnorm_add_nontemporal kernel assembly)
   set(rewritten "${CMAKE_CURRENT_BINARY_DIR}/${kernel}.nontemporal.s")
   set(script "${PROJECT_SOURCE_DIR}/cmake/nontemporal.cmake")
@@ -111,6 +111,10 @@ function(halnorm_write_rows operation rows)
     set(HALNORM_TAKES_SCALAR ON)
   endif()
   set(walk ${HALNORM_walk_${operation}})
+  set(exact_values 0)
+  if(NOT exact STREQUAL "nullptr")
+    set(exact_values ${HALNORM_values_${operation}_exact})
+  endif()
   set(source "${PROJECT_BINARY_DIR}/generated/kernel_rows/${operation}.cpp")
   configure_file("${PROJECT_SOURCE_DIR}/runtime/kernels/rows.cpp.in" "${source}" @ONLY)
   set_property(GLOBAL APPEND PROPERTY HALNORM_ROW_SOURCES "${source}")

@@ -11,9 +11,9 @@ set(HALNORM_TYPE_f64 float64)
 # The operations. A base operation names its groups of HALNORM_OPERATIONS; with a base come its
 # variants, the rows without groups whose names begin like its own, which take the same arguments:
 #   _single_pass  few values: one launch on devices, one loop on CPUs.
-#   _exact        channels of few values, added up in double: the roundings of float32 would show,
-#                 and double costs little there. float16 and bfloat16 have fewer digits than the
-#                 sums.
+#   _exact        channels of at most so many values (the column "values"), added up in double: the
+#                 roundings of float32 would show in statistics (decision 001). float16 and bfloat16
+#                 have fewer digits than the sums.
 #   _nontemporal  data beyond the caches: decisions 013 and 015.
 # Variants of devices alone save launches: _with_running_stats also updates running statistics,
 # _accumulate adds dweight and dbias to existing gradients.
@@ -29,42 +29,42 @@ set(HALNORM_TYPE_f64 float64)
 # side by side they take 2 to 10 % less than on ranges (an Intel Xeon, 2 threads, 3 to 10 MB).
 #
 # In the columns "any" layout is ncl and nlc, "all" is without a limit, "avx" is avx512 and avx2:
-#    operation | layouts on CPUs | CPUs | layouts on devices | dtypes | first loop | groups
+#    operation | layouts on CPUs | CPUs | layouts on devices | dtypes | values | first loop | groups
 set(HALNORM_TABLE
-  "batch_norm_train                       | ncl | all | any | all  | forwards  | training"
-  "batch_norm_train_single_pass           | nlc | all | any | all  | forwards  | -"
-  "batch_norm_train_exact                 | ncl | all | -   | f32  | forwards  | -"
-  "batch_norm_train_nontemporal           | ncl | avx | -   | all  | forwards  | -"
-  "batch_norm_train_with_running_stats    | -   | -   | any | all  | forwards  | -"
-  "batch_norm_train_with_running_stats_single_pass | -   | -   | any | all  | forwards  | -"
-  "batch_norm_infer                       | any | all | any | all  | side_by_side | inference"
-  "batch_norm_backward                    | ncl | all | any | all  | forwards  | training fused"
-  "batch_norm_backward_single_pass        | nlc | all | any | all  | forwards  | -"
-  "batch_norm_backward_exact              | ncl | all | -   | f32  | forwards  | -"
-  "batch_norm_backward_nontemporal        | ncl | avx | -   | all  | forwards  | -"
-  "batch_norm_backward_accumulate         | -   | -   | any | all  | forwards  | -"
-  "batch_norm_backward_accumulate_single_pass | -   | -   | any | all  | forwards  | -"
-  "batch_norm_backward_infer              | any | all | any | all  | forwards  | training fused"
-  "batch_norm_moments                     | any | all | any | all  | forwards  | fused split"
-  "batch_norm_moments_exact               | any | all | -   | f32  | forwards  | -"
-  "batch_norm_moments_nontemporal         | any | avx | -   | all  | forwards  | -"
-  "batch_norm_elemt                    | any | all | any | all  | backwards | inference fused split"
-  "batch_norm_elemt_nontemporal           | any | avx | -   | all  | backwards | -"
-  "batch_norm_backward_reduce             | any | all | any | all  | forwards  | fused split"
-  "batch_norm_backward_reduce_exact       | any | all | -   | f32  | forwards  | -"
-  "batch_norm_backward_reduce_nontemporal | any | avx | -   | all  | forwards  | -"
-  "batch_norm_backward_elemt              | any | all | any | all  | backwards | fused split"
-  "batch_norm_backward_elemt_nontemporal  | any | avx | -   | all  | backwards | -"
-  "batch_norm_fused_train                 | -   | -   | any | all  | forwards  | fused"
-  "batch_norm_fused_train_single_pass     | -   | -   | any | all  | forwards  | -"
-  "batch_norm_fused_train_with_running_stats | -   | -   | any | all  | forwards  | -"
-  "batch_norm_fused_train_with_running_stats_single_pass | -   | -   | any | all  | forwards  | -"
-  "batch_norm_fused_infer                 | any | all | any | all  | side_by_side | fused"
-  "batch_norm_fused_elemt                 | any | all | -   | all  | backwards | fused"
-  "batch_norm_fused_elemt_nontemporal     | any | avx | -   | all  | backwards | -"
-  "relu_backward                          | any | all | any | all  | forwards  | fused"
-  "relu_backward_nontemporal              | any | avx | -   | all  | forwards  | -"
-  "update_running_stats                   | c   | all | c   | f32 f64 | forwards  | fused split"
+  "batch_norm_train                       | ncl | all | any | all | -   | forwards | training"
+  "batch_norm_train_single_pass           | nlc | all | any | all | -   | forwards | -"
+  "batch_norm_train_exact                 | ncl | all | -   | f32 | 256 | forwards | -"
+  "batch_norm_train_nontemporal           | ncl | avx | -   | all | -   | forwards | -"
+  "batch_norm_train_with_running_stats    | -   | -   | any | all | -   | forwards | -"
+  "batch_norm_train_with_running_stats_single_pass | -   | -   | any | all | -   | forwards | -"
+  "batch_norm_infer                       | any | all | any | all | -   | side_by_side | inference"
+  "batch_norm_backward                    | ncl | all | any | all | -   | forwards | training fused"
+  "batch_norm_backward_single_pass        | nlc | all | any | all | -   | forwards | -"
+  "batch_norm_backward_exact              | ncl | all | -   | f32 | 64  | forwards | -"
+  "batch_norm_backward_nontemporal        | ncl | avx | -   | all | -   | forwards | -"
+  "batch_norm_backward_accumulate         | -   | -   | any | all | -   | forwards | -"
+  "batch_norm_backward_accumulate_single_pass | -   | -   | any | all | -   | forwards | -"
+  "batch_norm_backward_infer              | any | all | any | all | -   | forwards | training fused"
+  "batch_norm_moments                     | any | all | any | all | -   | forwards | fused split"
+  "batch_norm_moments_exact               | any | all | -   | f32 | 256 | forwards | -"
+  "batch_norm_moments_nontemporal         | any | avx | -   | all | -   | forwards | -"
+  "batch_norm_elemt               | any | all | any | all | -   | backwards | inference fused split"
+  "batch_norm_elemt_nontemporal           | any | avx | -   | all | -   | backwards | -"
+  "batch_norm_backward_reduce             | any | all | any | all | -   | forwards | fused split"
+  "batch_norm_backward_reduce_exact       | any | all | -   | f32 | 64  | forwards | -"
+  "batch_norm_backward_reduce_nontemporal | any | avx | -   | all | -   | forwards | -"
+  "batch_norm_backward_elemt              | any | all | any | all | -   | backwards | fused split"
+  "batch_norm_backward_elemt_nontemporal  | any | avx | -   | all | -   | backwards | -"
+  "batch_norm_fused_train                 | -   | -   | any | all | -   | forwards | fused"
+  "batch_norm_fused_train_single_pass     | -   | -   | any | all | -   | forwards | -"
+  "batch_norm_fused_train_with_running_stats | -   | -   | any | all | -   | forwards | -"
+  "batch_norm_fused_train_with_running_stats_single_pass | - | - | any | all | - | forwards | -"
+  "batch_norm_fused_infer                 | any | all | any | all | -   | side_by_side | fused"
+  "batch_norm_fused_elemt                 | any | all | -   | all | -   | backwards | fused"
+  "batch_norm_fused_elemt_nontemporal     | any | avx | -   | all | -   | backwards | -"
+  "relu_backward                          | any | all | any | all | -   | forwards | fused"
+  "relu_backward_nontemporal              | any | avx | -   | all | -   | forwards | -"
+  "update_running_stats                  | c   | all | c   | f32 f64 | -   | forwards | fused split"
 )
 set(HALNORM_KNOWN_GROUPS inference training fused split)
 set(HALNORM_ALL_OPERATIONS "")
@@ -74,7 +74,7 @@ foreach(row IN LISTS HALNORM_TABLE)
   list(GET row 0 operation)
   list(APPEND HALNORM_ALL_OPERATIONS ${operation})
   set(place 0)
-  foreach(column IN ITEMS cpu_layouts cpus device_layouts dtypes walk groups)
+  foreach(column IN ITEMS cpu_layouts cpus device_layouts dtypes values walk groups)
     math(EXPR place "${place} + 1")
     list(GET row ${place} words)
     string(REPLACE " " ";" words "${words}")

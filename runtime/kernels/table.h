@@ -66,8 +66,9 @@ class Rows;
 
 /// An operation for other data, with the same arguments; null where there is none.
 struct Variants {
-  const Rows* single_pass = nullptr;  ///< few values: see kernel_for()
-  const Rows* exact = nullptr;        ///< channels of few values: see kernel_for()
+  const Rows* single_pass = nullptr;  ///< few values: see find_kernel_for()
+  const Rows* exact = nullptr;        ///< channels of few values, added up in double
+  double exact_values = 0;            ///< the most values of a channel for `exact`
   const Rows* nontemporal = nullptr;  ///< data beyond the caches: see plan/nontemporal.h
 };
 

@@ -158,16 +158,11 @@ bool should_stream_with_sums(const Views& data) noexcept {
 }
 
 /// The sums of a training call read half of what the call touches.
-bool should_fetch(const Views& data) {
+bool should_fetch(const Rows& operation, const Views& data) {
   const View& x = data.x();
-  return x.memory == nullptr && !sums_in_double(x) && data.bytes() > threshold_bytes() / 2 &&
-         !follows_rows(data) && find_variant(rows::batch_norm_moments_nontemporal, x) != nullptr;
-}
-
-const Rows& form_of(const Rows& operation, bool streams) noexcept {
-  const Rows* variant = operation.variants.nontemporal;
-  // Rows are constants of the program. NOLINTNEXTLINE(bugprone-return-const-ref-from-parameter)
-  return streams && variant != nullptr ? *variant : operation;
+  return x.memory == nullptr && !sums_in_double(operation, x) &&
+         data.bytes() > threshold_bytes() / 2 && !follows_rows(data) &&
+         find_variant(rows::batch_norm_moments_nontemporal, x) != nullptr;
 }
 
 /// The threads of a pool count their tasks by locked instructions, which wait for such stores; the

@@ -17,9 +17,9 @@ bool should_stream(const Views& data);
 /// Whether a kernel that also computes sums gains by it: of data that should_stream() says so of.
 bool should_stream_with_sums(const Views& data) noexcept;
 
-/// Whether data that is only read is so large that it comes from memory, and there is a kernel that
-/// fetches it ahead. What should_stream() does so as well; this is for sums alone.
-bool should_fetch(const Views& data);
+/// Whether an operation that only reads reads so much that it comes from memory, and there is a
+/// kernel that prefetches it. Kernels that should_stream() is asked for prefetch too.
+bool should_fetch(const Rows& operation, const Views& data);
 
 /// How output that goes past the caches is folded: short rows of L as find_fold_for_sums() says,
 /// and (N, C) as rows that are long, and start where lines of the caches do.
@@ -27,9 +27,6 @@ std::optional<Fold> find_streaming_fold(const Views& data) noexcept;
 
 /// What the kernels with streaming stores want of their output; its rows may start anywhere.
 bool starts_at_line(const View& v) noexcept;
-
-/// The operation, or its form for data beyond the caches.
-const Rows& form_of(const Rows& operation, bool streams) noexcept;
 
 /// What was stored so is there for every thread that is told of it from here on.
 void finish_streaming() noexcept;

@@ -42,8 +42,7 @@ Step* Planner::add(Way way) {
 
 Step* Planner::kernel(const Rows& operation, const View& x, bool nontemporal) {
   Step* step = add(Way::kernel);
-  const Kernel* found = find_kernel_for(form_of(operation, nontemporal), x);
-  step->kernel = found != nullptr ? found : &kernel_for(operation, x);
+  step->kernel = find_kernel_for(operation, x, nontemporal);
   return step;
 }
 
@@ -59,11 +58,11 @@ Step* Planner::sums(const Rows& operation, const Views& data) {
     Step* step = columns(*fold);
     set_first(step, sums(operation, fold->folded(data)));
     if (const Views rest = fold->left_over(data); rest.x().N > 0) {
-      set_second(step, kernel(operation, rest.x(), should_fetch(rest)));
+      set_second(step, kernel(operation, rest.x(), should_fetch(operation, rest)));
     }
     return step;
   }
-  Step* step = kernel(operation, x, should_fetch(data));
+  Step* step = kernel(operation, x, should_fetch(operation, data));
   if (!data.fit_kernel()) {
     step->way = Way::boxes;
     step->parts = kernel_boxes(data);
@@ -86,7 +85,7 @@ Step* Planner::elements(const Rows& operation, const Views& data, bool streams) 
     return step;
   }
   Step* step = kernel(operation, x, streams);
-  step->unaligned = &kernel_for(operation, x);
+  step->unaligned = streams ? find_kernel_for(operation, x) : step->kernel;
   step->streams = streams;
   if (!data.fit_kernel()) {
     step->way = Way::boxes;
@@ -102,10 +101,10 @@ Step* Planner::whole(const Rows& operation, const Views& data, bool streams) {
   const View& x = data.x();
   const bool past_caches = streams && should_stream_with_sums(data);
   if (!data.fit_kernel() || should_split(x) || find_fold_for_sums(data) ||
-      (past_caches && (x.layout == Layout::nlc || sums_in_double(x)))) {
+      (past_caches && (x.layout == Layout::nlc || sums_in_double(operation, x)))) {
     return nullptr;
   }
-  const Kernel* found = find_kernel_for(form_of(operation, past_caches), x);
+  const Kernel* found = find_kernel_for(operation, x, past_caches);
   if (found == nullptr) {
     return nullptr;
   }

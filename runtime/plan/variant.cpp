@@ -30,9 +30,6 @@ constexpr std::int64_t small_bytes_in_parts = 24576;
 constexpr std::int64_t sets = 64, lines_of_set = 12;
 constexpr std::int64_t few_rows = 32;
 
-// Values of a channel whose sums are double: a mean of more is seldom small against its error.
-constexpr double few_values = 256;
-
 /// Whether the lines that a walk down the rows of `tensors` meets stay in a first-level cache:
 /// those a power of two apart share its sets.
 bool walk_fits(const View& x, std::int64_t tensors) noexcept {
@@ -65,24 +62,25 @@ bool is_small(const View& x, const Kernel& small) noexcept {
 
 }  // namespace
 
-bool sums_in_double(const View& x) noexcept {
-  return x.dtype == DType::Float32 && x.memory == nullptr && x.count() <= few_values;
+bool sums_in_double(const Rows& operation, const View& x) noexcept {
+  return x.dtype == DType::Float32 && x.memory == nullptr &&
+         x.count() <= operation.variants.exact_values;
 }
 
-const Kernel* find_kernel_for(const Rows& operation, const View& x) {
+const Kernel* find_kernel_for(const Rows& operation, const View& x, bool nontemporal) {
   const DeviceType where = x.memory == nullptr ? DeviceType::CPU : x.memory->device().type;
-  const Element element = element_of(x.dtype);
-  const auto& [single_pass, exact, nontemporal] = operation.variants;
-  const Kernel* small =
-      single_pass == nullptr ? nullptr : find_kernel(*single_pass, x.layout, element, where);
-  const bool takes_small = small != nullptr && is_small(x, *small);
-  const bool takes_exact = !takes_small && exact != nullptr && sums_in_double(x);
-  const Rows& form = takes_small ? *single_pass : takes_exact ? *exact : operation;
-  return find_kernel(form, x.layout, element, where);
-}
-
-const Kernel& kernel_for(const Rows& operation, const View& x) {
-  return *find_kernel_for(operation, x);
+  const auto find = [&](const Rows* form) {
+    return form == nullptr ? nullptr : find_kernel(*form, x.layout, element_of(x.dtype), where);
+  };
+  const Variants& variants = operation.variants;
+  if (const Kernel* kernel = nontemporal ? find(variants.nontemporal) : nullptr) {
+    return kernel;
+  }
+  if (const Kernel* kernel = find(variants.single_pass);
+      kernel != nullptr && is_small(x, *kernel)) {
+    return kernel;
+  }
+  return find(sums_in_double(operation, x) ? variants.exact : &operation);
 }
 
 }  // namespace halnorm::HALNORM_ABI::detail

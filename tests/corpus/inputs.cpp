@@ -106,8 +106,8 @@ struct Extents {
   Oddity oddity = Oddity::none;
 };
 
-// Around whole vectors (4 to 64 elements), blocks (16 and 32 rows), 256 values a channel, the fold
-// of short rows and few channels, boxes for several threads.
+// Shapes around whole vectors (4 to 64 elements), blocks (16 and 32 rows), 256 values per channel,
+// the fold of short rows and few channels, and boxes for several threads.
 constexpr Extents shapes[] = {
     {2, 1, 0},
     {2, 3, 0},

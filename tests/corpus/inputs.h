@@ -21,7 +21,7 @@ struct Case {
 };
 
 /// Shapes around the widths of vectors, blocks and folds; few and many rows; strided views; values
-/// near the ends of the range; outputs that go past the caches.
+/// near the ends of the range; outputs by non-temporal stores.
 std::vector<Case> make_cases(halnorm::DType dtype, bool channels_last);
 
 }  // namespace corpus
