@@ -1,10 +1,10 @@
 #include "c_api/outputs.h"
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 
 #include "base/strides.h"
+#include "functional/arguments/parameter_types.h"
 #include "halnorm/error.h"
 #include "tensor/overlap.h"
 
@@ -77,50 +77,6 @@ bool share_memory(const Tensor& a, const Tensor& b) {
          one.device == other.device && detail::may_overlap(a, b);
 }
 
-/// From one channel's value to the next one's, in elements.
-std::int64_t step_of(const Tensor& t) {
-  const auto& strides = TensorAccess::of(t).strides;
-  return strides.empty() ? 0 : strides[0];
-}
-
-/// Element by element, each converted. memcpy: elements of the two types may not alias others.
-template <class To, class From>
-void convert_channels(const Tensor& result, const Tensor& output) {
-  const std::int64_t from_step = step_of(result) * static_cast<std::int64_t>(sizeof(From));
-  const std::int64_t to_step = step_of(output) * static_cast<std::int64_t>(sizeof(To));
-  const auto* from = static_cast<const std::byte*>(result.raw_data());
-  auto* to = static_cast<std::byte*>(output.raw_data());
-  const std::int64_t count = result.numel();
-  for (std::int64_t i = 0; i < count; ++i, from += from_step, to += to_step) {
-    From value{};
-    std::memcpy(&value, from, sizeof value);
-    const auto converted = static_cast<To>(value);
-    std::memcpy(to, &converted, sizeof converted);
-  }
-}
-
-/// Neither allocates nor fails.
-void store_channels(const Tensor& result, const Tensor& output) {
-  const auto& from = TensorAccess::of(result);
-  const auto& to = TensorAccess::of(output);
-  const std::size_t size = size_of(from.dtype);
-  if (to.dtype == from.dtype) {
-    if (to.contiguous && from.contiguous) {
-      std::memcpy(to.data, from.data, static_cast<std::size_t>(from.numel) * size);
-    } else if (size == sizeof(std::uint16_t)) {
-      convert_channels<std::uint16_t, std::uint16_t>(result, output);
-    } else if (size == sizeof(std::uint32_t)) {
-      convert_channels<std::uint32_t, std::uint32_t>(result, output);
-    } else {
-      convert_channels<std::uint64_t, std::uint64_t>(result, output);
-    }
-  } else if (to.dtype == DType::Float32) {
-    convert_channels<float, double>(result, output);
-  } else {
-    convert_channels<std::int64_t, double>(result, output);  // a count
-  }
-}
-
 }  // namespace
 
 Channels channels_of(const Tensor& x) {
@@ -142,8 +98,7 @@ Tensor statistic_input(Call& call, const char* name, const DLTensor* given,
 
 Tensor gradient_output(Call& call, const char* name, const DLTensor* given, const Tensor& x,
                        const Tensor& weight) {
-  const bool wide = x.dtype() == DType::Float64;
-  const DType dtype = weight.defined() ? weight.dtype() : wide ? DType::Float64 : DType::Float32;
+  const DType dtype = detail::gradient_dtype(weight, x);
   return channel_output(call, name, given, channels_of(x), dtype, dtype);
 }
 
@@ -201,7 +156,7 @@ void store(const Tensor& result, const Tensor& output) {
     return;
   }
   if (TensorAccess::of(output).device == Device::cpu() && result.dim() <= 1) {
-    store_channels(result, output);
+    detail::store_channels(output, result);
   } else {
     Tensor(output).copy_(result);
   }

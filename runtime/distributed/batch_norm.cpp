@@ -1,16 +1,17 @@
 #include "distributed/batch_norm.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "base/format.h"
 #include "base/strides.h"
 #include "functional/arguments/check.h"
 #include "functional/channel_math.h"
-#include "functional/merge_moments.h"
+#include "functional/train.h"
 #include "halnorm/error.h"
 #include "halnorm/functional_fused.h"
+#include "plan/invstd.h"
+#include "plan/merge_moments.h"
 
 namespace halnorm::HALNORM_ABI::detail {
 
@@ -45,30 +46,14 @@ DType epilogue_dtype(const Tensor& x) {
   return size_of(x.dtype()) < size_of(DType::Float32) ? DType::Float32 : x.dtype();
 }
 
-/// All that functional::batch_norm_train_update() checks, but for the number of values.
+/// The checks of a forward of one process, but for the number of values.
 void check_forward(const GlobalForward& c) {
-  const char* function = c.operation.c_str();
-  const Extents e = check_data(function, "x", c.x);
-  for (const auto& [name, t] : {std::pair{"weight", &c.weight}, std::pair{"bias", &c.bias}}) {
-    check_parameter(function, name, *t, c.x, e.C, true);
-  }
-  check_same_dtype(function, "weight", c.weight, "bias", c.bias);
-  if (c.factor) {
-    check_parameter(function, "running_mean", c.running_mean, c.x, e.C, false);
-    check_parameter(function, "running_var", c.running_var, c.x, e.C, false);
-    check_same_dtype(function, "running_mean", c.running_mean, "running_var", c.running_var);
-    check_factor(function, "factor", *c.factor);
-    check_written(function, c.running_mean, c.running_var);
-  }
-  check_eps(function, c.eps);
-  if (c.fused != nullptr) {
-    check_one_kernel(function, "x", c.x);
-    if (c.addend.defined()) {
-      check_like(function, "addend", c.addend, c.x);
-    }
-  }
-  check_out(function, c.out, c.x,
-            {&c.x, &c.weight, &c.bias, &c.running_mean, &c.running_var, &c.addend});
+  const RunningUpdate update(c.running_mean, c.running_var, c.factor.value_or(0));
+  TrainStatistics buffers;
+  check_train({c.operation.c_str(), plain_train, c.x, c.weight, c.bias, c.eps, c.out, buffers,
+               c.factor ? &update : nullptr,
+               c.fused != nullptr ? std::optional(AddRelu{c.addend, c.slope}) : std::nullopt},
+              true);
 }
 
 /// Sums of each rank's values in the order of ranks.
@@ -189,14 +174,13 @@ GlobalBackwardResult GlobalGradient::run() {
   const Tensor sum_dy_xmu = summed(all, ranks, mine.size(), channels, channels).to(device);
   return {functional::batch_norm_backward_elemt(dy_, c.x, c.mean, c.invstd, c.weight, sum_dy,
                                                 sum_dy_xmu, scalar(c.count)),
-          c.y.defined() ? dy_ : Tensor(), multiply_channels(sum_dy_xmu, c.invstd), sum_dy};
+          c.y.defined() ? dy_ : Tensor(),
+          multiply_channels(c.operation.c_str(), sum_dy_xmu, c.invstd), sum_dy};
 }
 
 Tensor invstd_of(const Tensor& var, double eps) {
   const Tensor invstd = host(var).clone();
-  std::transform(invstd.data<double>(), invstd.data<double>() + invstd.numel(),
-                 invstd.data<double>(),
-                 [eps](double value) { return 1.0 / std::sqrt(value + eps); });
+  to_invstd({invstd.data<double>(), static_cast<std::size_t>(invstd.numel())}, 1, eps);
   return invstd.to(var.device());
 }
 

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "functional/arguments/check.h"
 #include "tensor/constants.h"
 #include "tensor/impl.h"
 
@@ -14,40 +15,38 @@ alignas(line_bytes) std::array<std::byte, 65536> zero_bytes{};
 
 }  // namespace
 
-Addend::Addend(const AddRelu* relu, const Tensor& x, Layout layout) : relu_(relu), values_(x) {
-  if (relu == nullptr) {
-    return;
-  }
-  if (relu->addend.defined()) {
-    values_ = in_layout_or_items(relu->addend, layout);
-    return;
-  }
-  const View data = view_of(x, layout);  // one channel without gaps is one row
-  const std::int64_t row = layout == Layout::ncl ? data.L : data.C;
-  const std::int64_t size = static_cast<std::int64_t>(size_of(x.dtype()));
-  if (x.device() != Device::cpu() || row * size > std::int64_t{zero_bytes.size()}) {
-    zeros_ = zeros(row, x);
+void check_relu(const char* function, const Tensor& x, const std::optional<AddRelu>& relu) {
+  if (relu) {
+    if (relu->addend.defined()) {
+      check_like(function, "addend", relu->addend, x);
+    }
+    check_slope(function, relu->slope);
   }
 }
 
-std::optional<Epilogue> Addend::epilogue(const ViewOf& view, const View& x) const {
-  if (relu_ == nullptr) {
-    return std::nullopt;
+EpilogueView::EpilogueView(const std::optional<AddRelu>& relu, const DataOperands& data,
+                           const Tensor& x) {
+  if (!relu) {
+    return;
   }
-  if (relu_->addend.defined()) {
-    return Epilogue{view(values_), relu_->slope};
+  if (relu->addend.defined()) {
+    epilogue_ = Epilogue{data.input(1), relu->slope};
+    return;
   }
-  View row = x;
+  View row = data.input(0);  // one channel without gaps is one row
   row.stride_n = row.stride_c = row.stride_l = 0;
-  if (zeros_.defined()) {
+  const std::int64_t length = row.layout == Layout::ncl ? row.L : row.C;
+  const auto size = static_cast<std::int64_t>(size_of(row.dtype));
+  if (row.memory != nullptr || length * size > std::int64_t{zero_bytes.size()}) {
+    zeros_ = zeros(length, x);
     row.data = static_cast<std::byte*>(zeros_.raw_data());
     row.memory = memory_of(zeros_);
     row.zeros = zeros_.numel();
   } else {
     row.data = zero_bytes.data();
-    row.zeros = std::int64_t{zero_bytes.size()} / static_cast<std::int64_t>(size_of(x.dtype));
+    row.zeros = std::int64_t{zero_bytes.size()} / size;
   }
-  return Epilogue{row, relu_->slope};
+  epilogue_ = Epilogue{row, relu->slope};
 }
 
 }  // namespace halnorm::HALNORM_ABI::detail

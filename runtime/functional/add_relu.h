@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "functional/arguments/data_view.h"
 #include "plan/execute.h"
 
@@ -8,34 +10,38 @@
 
 namespace halnorm::HALNORM_ABI::detail {
 
-/// y = relu(v + addend) of the normalized v, where relu(v) = v < 0 ? slope * v : v. The functions
-/// are those of fused.cpp: a program that calls none of them links no kernels of fused operations.
+/// y = relu(v + addend) of the normalized v, where relu(v) = v < 0 ? slope * v : v.
 struct AddRelu {
-  const Tensor& addend;  ///< undefined for none
+  Tensor addend;  ///< undefined for none
   double slope;
-  void (*train)(const char* function, const TrainOperands& o);
-  void (*infer)(const char* function, const InferOperands& o);
-
-  /// A copy with another addend.
-  [[nodiscard]] AddRelu with(const Tensor& other) const { return {other, slope, train, infer}; }
 };
 
-/// The addend as a kernel reads it. Without an addend it is one row of zeros with outer strides of
-/// 0; only the innermost stride has to be 1.
-class Addend {
- public:
-  /// No addend, for a plain operation.
-  Addend() = default;
-  Addend(const AddRelu* relu, const Tensor& x, Layout layout);
+/// The addend; null if there is none.
+inline const Tensor* addend_of(const std::optional<AddRelu>& relu) noexcept {
+  return relu && relu->addend.defined() ? &relu->addend : nullptr;
+}
 
-  /// The tensor to view; x if there is no addend.
-  [[nodiscard]] const Tensor& tensor() const noexcept { return values_; }
-  [[nodiscard]] std::optional<Epilogue> epilogue(const ViewOf& view, const View& x) const;
+/// The same with change(addend).
+template <class Change>
+std::optional<AddRelu> with_addend(const std::optional<AddRelu>& relu, Change change) {
+  const Tensor* addend = addend_of(relu);
+  return addend == nullptr ? relu : std::optional(AddRelu{change(*addend), relu->slope});
+}
+
+/// Checks the addend, if there is one, and the slope.
+void check_relu(const char* function, const Tensor& x, const std::optional<AddRelu>& relu);
+
+/// The epilogue as kernels read it. Without an addend it reads one row of zeros with outer strides
+/// of 0; only the innermost stride has to be 1.
+class EpilogueView {
+ public:
+  /// The addend, if there is one, is the second input of `data`.
+  EpilogueView(const std::optional<AddRelu>& relu, const DataOperands& data, const Tensor& x);
+  [[nodiscard]] const std::optional<Epilogue>& get() const noexcept { return epilogue_; }
 
  private:
-  const AddRelu* relu_ = nullptr;
-  Tensor values_;
   Tensor zeros_;  ///< if the constant row is too short, and on devices
+  std::optional<Epilogue> epilogue_;
 };
 
 }  // namespace halnorm::HALNORM_ABI::detail

@@ -7,7 +7,6 @@
 #include "base/strides.h"
 #include "functional/arguments/channel_pair.h"
 #include "functional/arguments/check.h"
-#include "functional/arguments/output.h"
 #include "functional/arguments/parameter_types.h"
 #include "functional/channel_math.h"
 #include "functional/range/gradient_fallback.h"
@@ -23,7 +22,6 @@ using detail::ChannelPair;
 using detail::Extents;
 using detail::GradientFallback;
 using detail::InvstdOrVar;
-using detail::Layout;
 
 namespace {
 
@@ -34,10 +32,10 @@ BatchNormBackward empty_result(const Tensor& x, DType parameters, const Tensor& 
 }
 
 /// The gradients of a call in Float64, rounded to the dtypes of the narrow call.
-BatchNormBackward narrowed(const BatchNormBackward& r, const Tensor& x, const Tensor& weight,
-                           Tensor out) {
+BatchNormBackward narrowed(const char* function, const BatchNormBackward& r, const Tensor& x,
+                           const Tensor& weight, Tensor out) {
   auto [dweight, dbias] =
-      detail::channels_to(r.dweight, r.dbias, detail::gradient_dtype(weight, x));
+      detail::channels_to(function, r.dweight, r.dbias, detail::gradient_dtype(weight, x));
   return {detail::narrowed(r.dx, x, std::move(out)), std::move(dweight), std::move(dbias)};
 }
 
@@ -47,9 +45,9 @@ Tensor empty_gradient(const Tensor& x) {
 }
 
 /// Rounds the kernel's dweight and dbias once. They are undefined if the kernel added to others.
-BatchNormBackward with_rounded(BatchNormBackward r, DType dtype) {
+BatchNormBackward with_rounded(const char* function, BatchNormBackward r, DType dtype) {
   if (r.dweight.defined()) {
-    std::tie(r.dweight, r.dbias) = detail::channels_to(r.dweight, r.dbias, dtype);
+    std::tie(r.dweight, r.dbias) = detail::channels_to(function, r.dweight, r.dbias, dtype);
   }
   return r;
 }
@@ -62,30 +60,26 @@ void store_channel(const BatchNormBackward& r, std::int64_t c, const BatchNormBa
 
 /// Arguments are checked, mean and invstd are Float64, weight has the kernel's dtype, and the batch
 /// is not empty.
-BatchNormBackward run_backward(const char* function, const Tensor& dy_arg, const Tensor& x_arg,
+BatchNormBackward run_backward(const char* function, const Tensor& dy, const Tensor& x,
                                const Tensor& weight, const Tensor& mean, const Tensor& invstd,
                                const Tensor& out, const ChannelPair* sums) {
-  const Extents e = detail::extents_of(x_arg);
-  const Layout layout = detail::layout_of(x_arg);
-  const Tensor x = detail::in_layout_or_items(x_arg, layout);
-  const Tensor dy = detail::in_layout_or_items(dy_arg, layout);
-  detail::Output dx(out, x_arg, layout, true);
-  const detail::ViewOf view(layout, {&dy, &x, &dx.target()});
+  const std::int64_t channels = x.shape()[1];
+  detail::DataOperands data(detail::layout_of(x), {&x, &dy}, out);
   const bool adds =
       sums != nullptr && sums->kernel_can_update(x, {&dy, &x, &weight, &mean, &invstd, &out});
-  const Tensor dweight = adds ? sums->first : empty_gradient(x_arg);
-  const Tensor dbias = adds ? sums->second : empty_gradient(x_arg);
+  const Tensor dweight = adds ? sums->first : empty_gradient(x);
+  const Tensor dbias = adds ? sums->second : empty_gradient(x);
   detail::execute(function,
-                  detail::BackwardOperands{.dy = view(dy),
-                                           .x = view(x),
-                                           .weight = detail::weight_channels(weight, e.C, x),
+                  detail::BackwardOperands{.dy = data.input(1),
+                                           .x = data.input(0),
+                                           .weight = detail::weight_channels(weight, channels, x),
                                            .mean = detail::channels_of(mean),
                                            .invstd = detail::channels_of(invstd),
-                                           .dx = view(dx.target()),
+                                           .dx = data.output(),
                                            .dweight = detail::channels_of(dweight),
                                            .dbias = detail::channels_of(dbias),
                                            .adds = adds});
-  return {dx.finish(), adds ? Tensor() : dweight, adds ? Tensor() : dbias};
+  return {data.finish(), adds ? Tensor() : dweight, adds ? Tensor() : dbias};
 }
 
 /// The same, and again in float64 for the channels that leave float32's range.
@@ -110,31 +104,26 @@ BatchNormBackward run_with_fallback(const char* function, const Tensor& dy_arg, 
 }
 
 /// Arguments are checked, the parameters have the kernel's dtype, and the batch is not empty.
-BatchNormBackward run_backward_infer(const char* function, const Tensor& dy_arg,
-                                     const Tensor& x_arg, const Tensor& weight,
-                                     const Tensor& running_mean, const Tensor& running_var,
-                                     double eps, const Tensor& out) {
-  const std::int64_t channels = x_arg.shape()[1];
-  const Layout layout = detail::layout_of(x_arg);
-  const Tensor x = detail::in_layout_or_items(x_arg, layout);
+BatchNormBackward run_backward_infer(const char* function, const Tensor& dy_arg, const Tensor& x,
+                                     const Tensor& weight, const Tensor& running_mean,
+                                     const Tensor& running_var, double eps, const Tensor& out) {
   // On a device the kernel of dx may run before the kernel of the sums, which reads dy.
-  const bool keeps = out.defined() && x_arg.device() != Device::cpu();
-  const Tensor dy = detail::in_layout_or_items(keeps ? dy_arg.clone() : dy_arg, layout);
-  detail::Output dx(out, x_arg, layout, true);
-  const detail::ViewOf view(layout, {&dy, &x, &dx.target()});
-  const Tensor dweight = empty_gradient(x_arg);
-  const Tensor dbias = empty_gradient(x_arg);
+  const bool keeps = out.defined() && x.device() != Device::cpu();
+  const Tensor dy = keeps ? dy_arg.clone() : dy_arg;
+  detail::DataOperands data(detail::layout_of(x), {&x, &dy}, out);
+  const Tensor dweight = empty_gradient(x);
+  const Tensor dbias = empty_gradient(x);
   detail::execute(function, detail::BackwardInferOperands{
-                                .dy = view(dy),
-                                .x = view(x),
-                                .weight = detail::weight_channels(weight, channels, x),
+                                .dy = data.input(1),
+                                .x = data.input(0),
+                                .weight = detail::weight_channels(weight, x.shape()[1], x),
                                 .running_mean = detail::channels_of(running_mean),
                                 .running_var = detail::channels_of(running_var),
                                 .eps = eps,
-                                .dx = view(dx.target()),
+                                .dx = data.output(),
                                 .dweight = detail::channels_of(dweight),
                                 .dbias = detail::channels_of(dbias)});
-  return {dx.finish(), dweight, dbias};
+  return {data.finish(), dweight, dbias};
 }
 
 /// The same, and again in float64 for the channels that leave float32's range. Arguments of this
@@ -166,7 +155,7 @@ BackwardReduce run_reduce(const char* function, const Tensor& dy_arg, const Tens
                           const Tensor& mean, const Tensor& invstd, DType dtype) {
   BackwardReduce r;
   std::tie(r.sum_dy, r.sum_dy_xmu) = detail::gradient_sums(function, dy_arg, x_arg, mean);
-  r.dweight = detail::multiply_channels(r.sum_dy_xmu, invstd);
+  r.dweight = detail::multiply_channels(function, r.sum_dy_xmu, invstd);
   const InvstdOrVar invstds(invstd);
   const Tensor no_weight;
   const GradientFallback fallback(x_arg, mean, no_weight, invstds);
@@ -178,9 +167,9 @@ BackwardReduce run_reduce(const char* function, const Tensor& dy_arg, const Tens
     detail::store_channel(r.sum_dy_xmu, c, sum_dy_xmu);
     detail::store_channel(
         r.dweight, c,
-        detail::multiply_channels(sum_dy_xmu, detail::range_fallback_channel(invstd, c)));
+        detail::multiply_channels(function, sum_dy_xmu, detail::range_fallback_channel(invstd, c)));
   }
-  std::tie(r.dweight, r.dbias) = detail::channels_to(r.dweight, r.sum_dy, dtype);
+  std::tie(r.dweight, r.dbias) = detail::channels_to(function, r.dweight, r.sum_dy, dtype);
   return r;
 }
 
@@ -247,12 +236,14 @@ functional::BatchNormBackward detail::backward(const BackwardCall& call) {
   }
   if (wants_widened_data(x, {&weight_arg})) {
     return functional::narrowed(
+        function,
         functional::run_with_fallback(function, widened(dy), widened(x), weight_arg, mean, invstd,
                                       Tensor(), nullptr),
         x, weight_arg, out);
   }
   const LoadedParameter weight(weight_arg, x.dtype());
   return functional::with_rounded(
+      function,
       functional::run_with_fallback(function, dy, x, weight.get(), mean, invstd, out, sums),
       gradient_dtype(weight_arg, x));
 }
@@ -264,12 +255,13 @@ functional::BatchNormBackward detail::backward_infer(const BackwardCall& call) {
   }
   if (wants_widened_data(x, {&weight, &mean, &var})) {
     return functional::narrowed(
+        function,
         functional::run_infer_with_fallback(function, widened(dy), widened(x), weight, mean, var,
                                             eps, Tensor()),
         x, weight, out);
   }
   return functional::with_rounded(
-      functional::run_infer_with_fallback(function, dy, x, weight, mean, var, eps, out),
+      function, functional::run_infer_with_fallback(function, dy, x, weight, mean, var, eps, out),
       gradient_dtype(weight, x));
 }
 

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "functional/arguments/check.h"
-#include "functional/arguments/output.h"
+#include "functional/arguments/data_view.h"
 #include "functional/arguments/parameter_types.h"
 #include "functional/range/gradient_fallback.h"
 #include "functional/range/range_fallback.h"
@@ -15,7 +15,6 @@ namespace halnorm::HALNORM_ABI::functional {
 using detail::Extents;
 using detail::GradientFallback;
 using detail::InvstdOrVar;
-using detail::Layout;
 
 namespace {
 
@@ -33,24 +32,20 @@ struct Coefficients {
 };
 
 /// Arguments are checked, and the batch is not empty.
-Tensor run_elemt(const char* function, const Tensor& dy_arg, const Tensor& x_arg,
-                 const Coefficients& k, const Tensor& out) {
-  const Layout layout = detail::elementwise_layout_of(x_arg);
-  const Tensor x = detail::in_layout_or_items(x_arg, layout);
-  const Tensor dy = detail::in_layout_or_items(dy_arg, layout);
-  detail::Output dx(out, x_arg, layout, true);
-  const detail::ViewOf view(layout, {&dy, &x, &dx.target()});
+Tensor run_elemt(const char* function, const Tensor& dy, const Tensor& x, const Coefficients& k,
+                 const Tensor& out) {
+  detail::DataOperands data(detail::elementwise_layout_of(x), {&x, &dy}, out);
   detail::execute(function, detail::BackwardElemtOperands{
-                                .dy = view(dy),
-                                .x = view(x),
-                                .weight = detail::weight_channels(k.weight, x_arg.shape()[1], x),
+                                .dy = data.input(1),
+                                .x = data.input(0),
+                                .weight = detail::weight_channels(k.weight, x.shape()[1], x),
                                 .mean = detail::channels_of(k.mean),
                                 .invstd = detail::channels_of(k.invstd),
                                 .sum_dy = detail::channels_of(k.sum_dy),
                                 .sum_dy_xmu = detail::channels_of(k.sum_dy_xmu),
                                 .count = k.count,
-                                .dx = view(dx.target())});
-  return dx.finish();
+                                .dx = data.output()});
+  return data.finish();
 }
 
 /// The same, and again in float64 for the channels that leave float32's range.

@@ -4,9 +4,9 @@
 #include <functional>
 
 #include "functional/arguments/data_view.h"
-#include "kernels/call.h"
 #include "kernels/data_types.h"
 #include "plan/execute.h"
+#include "plan/run.h"
 #include "tensor/constants.h"
 #include "tensor/impl.h"
 
@@ -29,10 +29,10 @@ View single_values(const Tensor& values) {
 }
 
 /// y = (x - mean) * invstd * weight + bias; mean and invstd are Float64, the others of y's dtype.
-void normalize_values(const Tensor& y, const Tensor& x, const Tensor& mean, const Tensor& invstd,
-                      const Tensor& weight, const Tensor& bias) {
-  execute("channels", ElemtOperands{single_values(x), channels_of(weight), channels_of(bias),
-                                    channels_of(mean), channels_of(invstd), single_values(y)});
+void normalize_values(const char* function, const Tensor& y, const Tensor& x, const Tensor& mean,
+                      const Tensor& invstd, const Tensor& weight, const Tensor& bias) {
+  execute(function, ElemtOperands{single_values(x), channels_of(weight), channels_of(bias),
+                                  channels_of(mean), channels_of(invstd), single_values(y)});
 }
 
 bool is_rounded_there(const Tensor& values, DType dtype) {
@@ -42,22 +42,17 @@ bool is_rounded_there(const Tensor& values, DType dtype) {
 
 /// Rounds by an update of running statistics: 0 * 0 + 1 * value is rounded once, and is infinite
 /// beyond float32's range. The variance is that of two values, value / (2 - 1).
-std::pair<Tensor, Tensor> rounded(const Tensor& a, const Tensor& b) {
+std::pair<Tensor, Tensor> rounded(const char* function, const Tensor& a, const Tensor& b) {
   constexpr double count = 2;
   constexpr double factor = 1;
   const std::int64_t channels = a.numel();
   const Tensor first = Tensor::empty({channels}, DType::Float32, a.device());
   const Tensor second = Tensor::empty({channels}, DType::Float32, a.device());
   const Tensor zero = zeros(channels, first);
-  KernelBuffer old = channels_of(zero).buffer();
-  KernelBuffer a_buffer = channels_of(a).buffer();
-  KernelBuffer b_buffer = channels_of(b).buffer();
-  KernelBuffer first_buffer = channels_of(first).buffer();
-  KernelBuffer second_buffer = channels_of(second).buffer();
-  run_kernel("channels",
-             select_kernel(rows::update_running_stats, Layout::c, Element::f32, a.device().type),
-             {old.get(), old.get(), a_buffer.get(), b_buffer.get(), &count, &factor,
-              first_buffer.get(), second_buffer.get()});
+  const Channels old = channels_of(zero);
+  run(function, select_kernel(rows::update_running_stats, Layout::c, Element::f32, a.device().type),
+      old, old, channels_of(a), channels_of(b), count, factor, channels_of(first),
+      channels_of(second));
   return {first, second};
 }
 
@@ -67,13 +62,15 @@ Tensor all(double value, const Tensor& like, DType dtype) {
 
 }  // namespace
 
-Tensor channels_to(const Tensor& values, DType dtype) {
-  return is_rounded_there(values, dtype) ? rounded(values, values).first : values.to(dtype);
+Tensor channels_to(const char* function, const Tensor& values, DType dtype) {
+  return is_rounded_there(values, dtype) ? rounded(function, values, values).first
+                                         : values.to(dtype);
 }
 
-std::pair<Tensor, Tensor> channels_to(const Tensor& a, const Tensor& b, DType dtype) {
+std::pair<Tensor, Tensor> channels_to(const char* function, const Tensor& a, const Tensor& b,
+                                      DType dtype) {
   if (is_rounded_there(a, dtype) && is_rounded_there(b, dtype)) {
-    return rounded(a, b);
+    return rounded(function, a, b);
   }
   return {a.to(dtype), b.to(dtype)};
 }
@@ -84,20 +81,20 @@ bool can_add_channels(const Tensor& sum) {
          size_of(sum.dtype()) >= size_of(DType::Float32);
 }
 
-void add_channels(const Tensor& sum, const Tensor& addend) {
+void add_channels(const char* function, const Tensor& sum, const Tensor& addend) {
   if (sum.numel() > 0) {
-    normalize_values(sum, sum, all(0, sum, DType::Float64), all(1, sum, DType::Float64),
+    normalize_values(function, sum, sum, all(0, sum, DType::Float64), all(1, sum, DType::Float64),
                      all(1, sum, sum.dtype()), addend);
   }
 }
 
-Tensor multiply_channels(const Tensor& a, const Tensor& b) {
+Tensor multiply_channels(const char* function, const Tensor& a, const Tensor& b) {
   Tensor y = Tensor::empty(a.shape(), DType::Float64, a.device());
   if (a.device() == Device::cpu()) {
     std::transform(a.data<double>(), a.data<double>() + a.numel(), b.data<double>(),
                    y.data<double>(), std::multiplies<>());
   } else if (a.numel() > 0) {
-    normalize_values(y, a, all(0, a, DType::Float64), b, all(1, a, DType::Float64),
+    normalize_values(function, y, a, all(0, a, DType::Float64), b, all(1, a, DType::Float64),
                      all(0, a, DType::Float64));
   }
   return y;

@@ -7,7 +7,7 @@
 #include "functional/arguments/check.h"
 #include "functional/arguments/data_view.h"
 #include "halnorm/error.h"
-#include "plan/plan.h"
+#include "plan/execute.h"
 
 namespace halnorm::HALNORM_ABI {
 
@@ -40,12 +40,13 @@ View like(const View& x) {
 }
 
 Data data_in(Layout layout, const Tensor& x, const Tensor& out) {
-  const auto is_used = [layout](const Tensor& t) {
-    return t.defined() && (is_usable_in_place(t, layout) || is_usable_in_items(t, layout));
+  const auto use_of = [layout](const Tensor& t) {
+    return t.defined() ? in_place(t, layout) : InPlace::no;
   };
-  const ViewOf view(layout, {&x, out.defined() ? &out : &x});
-  const View given = is_used(x) ? view(x) : new_output(view(x));
-  return {given, is_used(out) ? view(out) : new_output(given)};
+  const bool in_items = use_of(x) == InPlace::in_items || use_of(out) == InPlace::in_items;
+  const View seen = view_of(x, layout, in_items);
+  const View given = use_of(x) != InPlace::no ? seen : new_output(seen);
+  return {given, use_of(out) != InPlace::no ? view_of(out, layout, in_items) : new_output(given)};
 }
 
 /// The arguments of explain(), which are checked.
@@ -74,12 +75,12 @@ std::string with_update(const Plan& train, const Rows& device_kernel, const View
 
 Plan train_of(const Arguments& a) {
   const auto [x, y] = a.for_sums();
-  return plan_train({x, y}, &rows::batch_norm_train, rows::batch_norm_elemt);
+  return plan_train({x, y}, plain_train.train, plain_train.elemt);
 }
 
 Plan fused_train_of(const Arguments& a) {
   const auto [x, y] = a.for_sums();
-  return plan_fused_train({x, like(x), y});
+  return plan_train({x, like(x), y}, fused_train.train, fused_train.elemt);
 }
 
 /// The backward of relu, whose output is the dy of the second plan.
@@ -101,12 +102,12 @@ constexpr std::array<Explained, 15> functions{{
      [](const Arguments& a) { return train_of(a).str(); }},
     {"batch_norm_train_update", Operation::batch_norm_train,
      [](const Arguments& a) {
-       return with_update(train_of(a), rows::batch_norm_train_with_running_stats, a.for_sums().x);
+       return with_update(train_of(a), plain_train.with_running_stats, a.for_sums().x);
      }},
     {"batch_norm_infer", Operation::batch_norm_infer,
      [](const Arguments& a) {
        const auto [x, y] = a.for_elements();
-       return plan_infer({x, y}, rows::batch_norm_infer, rows::batch_norm_elemt).str();
+       return plan_infer({x, y}, plain_infer.infer, plain_infer.elemt).str();
      }},
     {"batch_norm_backward", Operation::batch_norm_backward,
      [](const Arguments& a) {
@@ -139,13 +140,12 @@ constexpr std::array<Explained, 15> functions{{
      [](const Arguments& a) { return fused_train_of(a).str(); }},
     {"batch_norm_fused_train_update", Operation::batch_norm_fused_train,
      [](const Arguments& a) {
-       return with_update(fused_train_of(a), rows::batch_norm_fused_train_with_running_stats,
-                          a.for_sums().x);
+       return with_update(fused_train_of(a), fused_train.with_running_stats, a.for_sums().x);
      }},
     {"batch_norm_fused_infer", Operation::batch_norm_fused_infer,
      [](const Arguments& a) {
        const auto [x, y] = a.for_elements();
-       return plan_fused_infer({x, like(x), y}).str();
+       return plan_infer({x, like(x), y}, fused_infer.infer, fused_infer.elemt).str();
      }},
     {"batch_norm_fused_backward", Operation::relu_backward,
      [](const Arguments& a) { return fused_backward_of(a, &plan_backward); }},

@@ -6,7 +6,6 @@
 
 namespace halnorm::HALNORM_ABI::functional {
 
-using detail::Extents;
 using detail::RunningUpdate;
 using detail::TrainStatistics;
 
@@ -14,16 +13,8 @@ BatchNormForward batch_norm_train(const Tensor& x, const Tensor& weight, const T
                                   double eps, Tensor out) {
   constexpr const char* function = "batch_norm_train";
   detail::check_linked(function, detail::Operation::batch_norm_train);
-  const Extents e = detail::check_data(function, "x", x);
-  detail::check_affine(function, x, e, weight, bias);
-  detail::check_eps(function, eps);
-  detail::check_batch(function, x, e);
-  detail::check_out(function, out, x, {&x, &weight, &bias});
-  if (e.numel() == 0) {
-    return detail::empty_train_result(x, out);
-  }
   TrainStatistics buffers;
-  return detail::train({function, x, weight, bias, eps, out, buffers}).forward;
+  return detail::train({function, detail::plain_train, x, weight, bias, eps, out, buffers});
 }
 
 BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,
@@ -32,19 +23,9 @@ BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_
                                          TrainStatistics& buffers) {
   constexpr const char* function = "batch_norm_train_update";
   detail::check_linked(function, detail::Operation::batch_norm_train);
-  const Extents e = detail::check_data(function, "x", x);
-  detail::check_running(function, x, e, running_mean, running_var);
-  detail::check_affine(function, x, e, weight, bias);
-  detail::check_eps(function, eps);
-  detail::check_factor(function, "factor", factor);
-  detail::check_written(function, running_mean, running_var);
-  detail::check_batch(function, x, e);
-  detail::check_out(function, out, x, {&x, &weight, &bias, &running_mean, &running_var});
-  if (e.numel() == 0) {
-    return detail::empty_train_result(x, out);
-  }
   const RunningUpdate update(running_mean, running_var, factor);
-  return detail::train_and_update({function, x, weight, bias, eps, out, buffers, &update});
+  return detail::train(
+      {function, detail::plain_train, x, weight, bias, eps, out, buffers, &update});
 }
 
 BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,

@@ -15,7 +15,6 @@ namespace halnorm::HALNORM_ABI::functional {
 
 using detail::ChannelPair;
 using detail::Extents;
-using detail::Layout;
 
 namespace {
 
@@ -30,17 +29,16 @@ Extents check_gradient(const char* function, const Tensor& dy, const Tensor& x, 
 }
 
 /// The gradient through relu, laid out like x.
-Tensor relu_backward(const char* function, const Tensor& dy_arg, const Tensor& y_arg, double slope,
+Tensor relu_backward(const char* function, const Tensor& dy, const Tensor& y, double slope,
                      const Tensor& x) {
-  const Layout layout = detail::elementwise_layout_of(x);
-  Tensor dx = detail::empty_in_layout(x, layout);
-  if (x.numel() != 0) {
-    const Tensor dy = detail::in_layout_or_items(dy_arg, layout);
-    const Tensor y = detail::in_layout_or_items(y_arg, layout);
-    const detail::ViewOf view(layout, {&dy, &y, &dx});
-    detail::execute(function, detail::ReluBackwardOperands{view(dy), view(y), slope, view(dx)});
+  const detail::Layout layout = detail::elementwise_layout_of(x);
+  if (x.numel() == 0) {
+    return detail::empty_in_layout(x, layout);
   }
-  return dx;
+  detail::DataOperands data(layout, {&dy, &y}, Tensor());
+  detail::execute(function,
+                  detail::ReluBackwardOperands{data.input(0), data.input(1), slope, data.output()});
+  return data.finish();
 }
 
 BatchNormFusedBackward with_daddend(BatchNormBackward r, Tensor daddend) {

@@ -10,7 +10,7 @@
 
 namespace halnorm::HALNORM_ABI::detail {
 
-/// Running statistics that a training forward updates. They are checked, and do not overlap.
+/// Running statistics that a training forward updates, once they are checked.
 class RunningUpdate {
  public:
   RunningUpdate(const Tensor& running_mean, const Tensor& running_var, double factor)
@@ -26,6 +26,8 @@ class RunningUpdate {
     return {&running_.first, &running_.second};
   }
 
+  [[nodiscard]] double factor() const noexcept { return factor_; }
+
   /// Counts the writes of a training kernel that updates; run() counts its own writes.
   void count_writes() const noexcept;
 
@@ -37,11 +39,5 @@ class RunningUpdate {
   ChannelPair running_;
   double factor_;
 };
-
-/// The same for an update that may be null.
-inline std::optional<RunningStatistics> statistics_for(
-    const RunningUpdate* update, const Tensor& x, std::initializer_list<const Tensor*> others) {
-  return update == nullptr ? std::nullopt : update->statistics_for(x, others);
-}
 
 }  // namespace halnorm::HALNORM_ABI::detail

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "functional/add_relu.h"
 #include "functional/running_update.h"
 #include "functional/train_statistics.h"
@@ -7,31 +9,25 @@
 
 namespace halnorm::HALNORM_ABI::detail {
 
-/// A training forward whose arguments are checked, of a batch that is not empty.
+/// A training forward, plain or fused, with or without an update of running statistics.
 struct TrainCall {
   const char* function;
+  const TrainRows& rows;
   const Tensor &x, &weight, &bias;
   double eps;
   const Tensor& out;
   TrainStatistics& buffers;
   const RunningUpdate* update = nullptr;  ///< null for none
-  const AddRelu* relu = nullptr;          ///< null for a plain operation
+  std::optional<AddRelu> relu = {};       ///< for the fused rows
 };
 
-struct Trained {
-  functional::BatchNormForward forward;
-  Tensor m2;
-  bool updated = false;  ///< the training kernel has updated the running statistics
-};
+/// The checks of all arguments. A batch that is the part of one rank may have one value per
+/// channel.
+Extents check_train(const TrainCall& call, bool is_part = false);
 
-/// Computes in the data's dtype, or in Float64 if a parameter or a running statistic is Float64.
-/// Channels that leave float32's range are computed again in float64.
-Trained train(const TrainCall& call);
-
-/// The same, then the update of the running statistics. Leaves m2 in the call's buffers.
-functional::BatchNormForward train_and_update(const TrainCall& call);
-
-/// y and the statistics of an empty batch, which are zeros.
-functional::BatchNormForward empty_train_result(const Tensor& x, const Tensor& out);
+/// Checks the arguments. Computes in the data's dtype, or in Float64 if a parameter or a running
+/// statistic is Float64. Channels that leave float32's range are computed again in float64. Then
+/// updates the running statistics. Leaves m2 in the call's buffers.
+functional::BatchNormForward train(const TrainCall& call);
 
 }  // namespace halnorm::HALNORM_ABI::detail

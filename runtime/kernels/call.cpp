@@ -50,7 +50,7 @@ std::string take_message() {
 void forget_message() noexcept { launch().message.front() = '\0'; }
 
 void run_kernel(const char* function, const Kernel& kernel,
-                std::initializer_list<const void*> arguments) {
+                std::span<const void* const> arguments) {
   prepare_runtime();
   launch().last = &kernel;
   std::array<void*, 16> argv;

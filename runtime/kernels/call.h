@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 
 #include "kernels/table.h"
@@ -87,7 +88,6 @@ void forget_message() noexcept;
 
 /// Runs a kernel. Arguments in the generator's order: KernelBuffer::get() or a scalar's address.
 /// @throws KernelError that names `function` and has Halide's message.
-void run_kernel(const char* function, const Kernel& kernel,
-                std::initializer_list<const void*> arguments);
+void run_kernel(const char* function, const Kernel& kernel, std::span<const void* const> arguments);
 
 }  // namespace halnorm::HALNORM_ABI::detail

@@ -40,34 +40,55 @@ struct Epilogue {
   double slope;
 };
 
+/// The kernels of a forward, plain or with an epilogue. The caller names them, so that a program
+/// that calls no fused operation links none of the fused kernels.
+struct InferRows {
+  const Rows& infer;
+  const Rows& elemt;
+};
+struct TrainRows {
+  const Rows& train;
+  const Rows& with_running_stats;
+  const Rows& elemt;
+};
+inline constexpr InferRows plain_infer{rows::batch_norm_infer, rows::batch_norm_elemt};
+inline constexpr InferRows fused_infer{rows::batch_norm_fused_infer, rows::batch_norm_fused_elemt};
+inline constexpr TrainRows plain_train{
+    rows::batch_norm_train, rows::batch_norm_train_with_running_stats, rows::batch_norm_elemt};
+inline constexpr TrainRows fused_train{rows::batch_norm_fused_train,
+                                       rows::batch_norm_fused_train_with_running_stats,
+                                       rows::batch_norm_fused_elemt};
+
 /// The operands of y with given statistics.
 struct ElemtOperands {
   View x;
   Channels weight, bias, mean, invstd;
   View y;                             ///< written
-  std::optional<Epilogue> relu = {};  ///< of execute_fused()
+  std::optional<Epilogue> relu = {};  ///< for the fused kernels
 
   [[nodiscard]] ElemtOperands part(const Box& box) const noexcept;
 };
 
 struct InferOperands {
+  const InferRows& rows;
   View x;
   Channels running_mean, running_var, weight, bias;
   double eps;
   View y;                             ///< written
-  std::optional<Epilogue> relu = {};  ///< of execute_fused()
+  std::optional<Epilogue> relu = {};  ///< for the fused kernels
 
   [[nodiscard]] InferOperands part(const Box& box) const noexcept;
 };
 
 struct TrainOperands {
+  const TrainRows& rows;
   View x;
   Channels weight, bias;
   double eps;
   View y;  ///< written, and so are the next
   Channels mean, invstd, m2;
   const RunningStatistics* running = nullptr;  ///< updated in the same launch (devices only)
-  std::optional<Epilogue> relu = {};           ///< of execute_fused()
+  std::optional<Epilogue> relu = {};           ///< for the fused kernels
 
   [[nodiscard]] TrainOperands part(const Box& box) const noexcept;
 };
@@ -129,11 +150,6 @@ void execute(const char* function, const ReduceOperands& o);
 void execute(const char* function, const BackwardElemtOperands& o);
 void execute(const char* function, const BackwardOperands& o);
 void execute(const char* function, const BackwardInferOperands& o);
-
-/// The fused forwards, whose operands have an epilogue, and the backward of relu. These functions
-/// are separate, so that a program that calls none of them links none of their kernels.
-void execute_fused(const char* function, const InferOperands& o);
-void execute_fused(const char* function, const TrainOperands& o);
 void execute(const char* function, const ReluBackwardOperands& o);
 
 }  // namespace halnorm::HALNORM_ABI::detail

@@ -3,6 +3,7 @@
 
 #include "plan/fold.h"
 #include "plan/invstd.h"
+#include "plan/merge_moments.h"
 #include "plan/nontemporal.h"
 #include "plan/partition.h"
 #include "plan/run.h"
@@ -17,6 +18,20 @@ namespace {
 
 std::optional<Epilogue> part_of(const std::optional<Epilogue>& relu, const Box& b) noexcept {
   return relu ? std::optional(Epilogue{relu->addend.part(b), relu->slope}) : std::nullopt;
+}
+
+std::optional<View> addend_of(const std::optional<Epilogue>& relu) noexcept {
+  return relu ? std::optional(relu->addend) : std::nullopt;
+}
+
+std::optional<double> slope_of(const std::optional<Epilogue>& relu) noexcept {
+  return relu ? std::optional(relu->slope) : std::nullopt;
+}
+
+/// x, the addend of an epilogue, and y.
+template <class Operands>
+Views data_of(const Operands& o) noexcept {
+  return o.relu ? Views{o.x, o.relu->addend, o.y} : Views{o.x, o.y};
 }
 
 }  // namespace
@@ -36,7 +51,8 @@ ElemtOperands ElemtOperands::part(const Box& b) const noexcept {
 }
 
 InferOperands InferOperands::part(const Box& b) const noexcept {
-  return {x.part(b),
+  return {rows,
+          x.part(b),
           running_mean.part(b.first_c, b.c),
           running_var.part(b.first_c, b.c),
           weight.part(b.first_c, b.c),
@@ -47,7 +63,8 @@ InferOperands InferOperands::part(const Box& b) const noexcept {
 }
 
 TrainOperands TrainOperands::part(const Box& b) const noexcept {
-  return {x.part(b),
+  return {rows,
+          x.part(b),
           weight.part(b.first_c, b.c),
           bias.part(b.first_c, b.c),
           eps,
@@ -61,17 +78,6 @@ TrainOperands TrainOperands::part(const Box& b) const noexcept {
 
 namespace {
 
-/// Adds a part's moments. Chan, Golub and LeVeque 1979, equation 2.1.
-void merge_part(double count, const Channels& mean, const Channels& m2, double part_count,
-                const double* part_mean, const double* part_m2) {
-  const double share = part_count / (count + part_count);
-  for (std::int64_t c = 0; c < mean.count; ++c) {
-    const double apart = part_mean[c] - mean.doubles()[c];
-    mean.doubles()[c] += apart * share;
-    m2.doubles()[c] += part_m2[c] + apart * apart * count * share;
-  }
-}
-
 /// The moments of the parts, merged in their order.
 void merge_parts(const char* function, const Step& step, const MomentsOperands& o) {
   const std::int64_t channels = o.x.C;
@@ -84,18 +90,12 @@ void merge_parts(const char* function, const Step& step, const MomentsOperands& 
   });
   for (std::int64_t i = 0; i < step.parts.size(); ++i) {
     const Box b = step.parts[i];
-    const double before = count_before(o.x, b);
-    const Channels mean = o.mean.part(b.first_c, b.c);
-    const Channels m2 = o.m2.part(b.first_c, b.c);
-    const double* part_mean = means.get() + i * channels;
-    const double* part_m2 = squares.get() + i * channels;
-    if (before == 0) {
-      std::copy_n(part_mean, b.c, mean.doubles());
-      std::copy_n(part_m2, b.c, m2.doubles());
-    } else {
-      merge_part(before, mean, m2, static_cast<double>(b.n) * static_cast<double>(b.l), part_mean,
-                 part_m2);
-    }
+    HostMoments whole{count_before(o.x, b), o.mean.part(b.first_c, b.c).doubles(),
+                      o.m2.part(b.first_c, b.c).doubles()};
+    merge_into(whole,
+               {static_cast<double>(b.n) * static_cast<double>(b.l), means.get() + i * channels,
+                squares.get() + i * channels},
+               b.c);
   }
 }
 
@@ -111,7 +111,8 @@ void moments_of_columns(const char* function, const Step& step, const MomentsOpe
     carry_out(function, step.second(),
               MomentsOperands{rest, means.channels().part(0, rest.C),
                               squares.channels().part(0, rest.C)});
-    merge_part(o.x.count() - rest.count(), o.mean, o.m2, rest.count(), means.get(), squares.get());
+    HostMoments whole{o.x.count() - rest.count(), o.mean.doubles(), o.m2.doubles()};
+    merge_into(whole, {rest.count(), means.get(), squares.get()}, o.x.C);
   }
 }
 
@@ -136,13 +137,8 @@ void elemt_of_columns(const char* function, const Step& step, const ElemtOperand
 }
 
 void run_elemt(const char* function, const Step& step, const ElemtOperands& o) {
-  const Kernel& kernel = kernel_for_part(step, o.y);
-  if (o.relu) {
-    run(function, kernel, o.x, o.relu->addend, o.weight, o.bias, o.mean, o.invstd, o.relu->slope,
-        o.y);
-  } else {
-    run(function, kernel, o.x, o.weight, o.bias, o.mean, o.invstd, o.y);
-  }
+  run(function, kernel_for_part(step, o.y), o.x, addend_of(o.relu), o.weight, o.bias, o.mean,
+      o.invstd, slope_of(o.relu), o.y);
 }
 
 void train_in_passes(const char* function, const Step& step, const TrainOperands& o) {
@@ -168,19 +164,16 @@ void infer_by_elemt(const char* function, const Step& step, const InferOperands&
 
 /// Training in one kernel.
 void run_train(const char* function, const Kernel& kernel, const TrainOperands& o) {
-  const RunningStatistics* r = o.running;
-  if (o.relu && r != nullptr) {
-    run(function, kernel, o.x, o.relu->addend, o.weight, o.bias, o.eps, o.relu->slope, r->mean,
-        r->var, r->factor, o.y, o.mean, o.invstd, o.m2, r->mean, r->var);
-  } else if (o.relu) {
-    run(function, kernel, o.x, o.relu->addend, o.weight, o.bias, o.eps, o.relu->slope, o.y, o.mean,
-        o.invstd, o.m2);
-  } else if (r != nullptr) {
-    run(function, kernel, o.x, o.weight, o.bias, o.eps, r->mean, r->var, r->factor, o.y, o.mean,
-        o.invstd, o.m2, r->mean, r->var);
-  } else {
-    run(function, kernel, o.x, o.weight, o.bias, o.eps, o.y, o.mean, o.invstd, o.m2);
+  std::optional<Channels> running_mean;
+  std::optional<Channels> running_var;
+  std::optional<double> factor;
+  if (o.running != nullptr) {
+    running_mean = o.running->mean;
+    running_var = o.running->var;
+    factor = o.running->factor;
   }
+  run(function, kernel, o.x, addend_of(o.relu), o.weight, o.bias, o.eps, slope_of(o.relu),
+      running_mean, running_var, factor, o.y, o.mean, o.invstd, o.m2, running_mean, running_var);
 }
 
 }  // namespace
@@ -206,11 +199,9 @@ void carry_out(const char* function, const Step& step, const ElemtOperands& o) {
 void carry_out(const char* function, const Step& step, const InferOperands& o) {
   if (step.way == Way::passes) {
     infer_by_elemt(function, step, o);
-  } else if (o.relu) {
-    run(function, *step.kernel, o.x, o.relu->addend, o.running_mean, o.running_var, o.weight,
-        o.bias, o.eps, o.relu->slope, o.y);
   } else {
-    run(function, *step.kernel, o.x, o.running_mean, o.running_var, o.weight, o.bias, o.eps, o.y);
+    run(function, *step.kernel, o.x, addend_of(o.relu), o.running_mean, o.running_var, o.weight,
+        o.bias, o.eps, slope_of(o.relu), o.y);
   }
 }
 
@@ -234,14 +225,13 @@ void execute(const char* function, const ElemtOperands& o) {
 }
 
 void execute(const char* function, const InferOperands& o) {
-  const Plan plan = plan_infer({o.x, o.y}, rows::batch_norm_infer, rows::batch_norm_elemt);
+  const Plan plan = plan_infer(data_of(o), o.rows.infer, o.rows.elemt);
   execute_in_groups(function, plan, o);
 }
 
 void execute(const char* function, const TrainOperands& o) {
-  const Plan plan = o.running == nullptr
-                        ? plan_train({o.x, o.y}, &rows::batch_norm_train, rows::batch_norm_elemt)
-                        : plan_kernel(rows::batch_norm_train_with_running_stats, o.x);
+  const Plan plan = o.running == nullptr ? plan_train(data_of(o), o.rows.train, o.rows.elemt)
+                                         : plan_kernel(o.rows.with_running_stats, o.x);
   execute_in_groups(function, plan, o);
 }
 

@@ -60,20 +60,17 @@ class Plan {
   int count_ = 0;
 };
 
-/// The plans of the operations. `data` is x, the other inputs and the output. `infer` and `elemt`
-/// are the plain operations or the fused ones, which also read an addend. Without `train`, training
-/// runs moments and then elements.
+/// The plans of the operations. `data` is x, the other inputs and the output. The rows are those of
+/// the plain operations or of the fused ones, which also read an addend.
 Plan plan_moments(const Views& data);                   ///< {x}
 Plan plan_elemt(const Views& data, const Rows& elemt);  ///< {x, y} or {x, addend, y}
 Plan plan_backward_reduce(const Views& data);           ///< {x, dy}
 Plan plan_backward_elemt(const Views& data);            ///< {x, dy, dx}
-Plan plan_infer(const Views& data, const Rows& infer, const Rows& elemt);
-Plan plan_train(const Views& data, const Rows* train, const Rows& elemt);
-Plan plan_fused_infer(const Views& data);     ///< {x, addend, y}; on a device one kernel
-Plan plan_fused_train(const Views& data);     ///< the same
-Plan plan_relu_backward(const Views& data);   ///< {dy, y, dx}
-Plan plan_backward(const Views& data);        ///< {x, dy, dx}
-Plan plan_backward_infer(const Views& data);  ///< {x, dy, dx}
+Plan plan_infer(const Views& data, const Rows& infer, const Rows& elemt);  ///< as plan_elemt()
+Plan plan_train(const Views& data, const Rows& train, const Rows& elemt);  ///< as plan_elemt()
+Plan plan_relu_backward(const Views& data);                                ///< {dy, y, dx}
+Plan plan_backward(const Views& data);                                     ///< {x, dy, dx}
+Plan plan_backward_infer(const Views& data);                               ///< {x, dy, dx}
 
 /// A plan of one kernel for any data, as on devices.
 Plan plan_kernel(const Rows& operation, const View& x);

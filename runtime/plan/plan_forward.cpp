@@ -28,10 +28,10 @@ Plan plan_infer(const Views& data, const Rows& infer, const Rows& elemt) {
                         });
 }
 
-Plan plan_train(const Views& data, const Rows* train, const Rows& elemt) {
+Plan plan_train(const Views& data, const Rows& train, const Rows& elemt) {
   return plan_in_groups(
       data, should_stream(data), [&](Planner& planner, const Views& part, bool streams) {
-        Step* step = train == nullptr ? nullptr : planner.whole(*train, part, streams);
+        Step* step = planner.whole(train, part, streams);
         if (step != nullptr) {
           return step;
         }

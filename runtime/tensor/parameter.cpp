@@ -1,11 +1,12 @@
+#include <cstddef>
 #include <string>
 
-#include "base/convert.h"
 #include "base/strides.h"
 #include "halnorm/error.h"
 #include "halnorm/tensor.h"
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
+#include "tensor/rows.h"
 
 namespace halnorm::HALNORM_ABI {
 
@@ -53,7 +54,7 @@ void require_differentiable(const char* function, const Tensor& data) {
   }
 }
 
-/// sum += delta, both of one floating dtype. Added in double: one rounding, as if in the dtype.
+/// sum += delta, both of one floating dtype.
 void add(const Tensor& sum, const Tensor& delta) {
   if (sum.numel() == 0) {
     return;
@@ -66,17 +67,12 @@ void add(const Tensor& sum, const Tensor& delta) {
     return;
   }
   auto axes = detail::walk_axes(sum.shape(), sum.strides(), delta.strides());
-  detail::visit_dtype(sum.dtype(), [&](auto element) {
-    using T = decltype(element);
-    T* to = static_cast<T*>(sum.raw_data());
-    const T* from = static_cast<const T*>(delta.raw_data());
-    detail::for_each_row(axes, [&](std::int64_t t, std::int64_t s, const detail::Axis& axis) {
-      for (std::int64_t i = 0; i < axis.extent; ++i) {
-        T& place = to[t + i * axis.target];
-        place = detail::convert<T>(detail::convert<double>(place) +
-                                   detail::convert<double>(from[s + i * axis.source]));
-      }
-    });
+  const auto size = static_cast<std::int64_t>(size_of(sum.dtype()));
+  auto* const to = static_cast<std::byte*>(sum.raw_data());
+  auto* const from = static_cast<std::byte*>(delta.raw_data());
+  detail::for_each_row(axes, [&](std::int64_t t, std::int64_t s, const detail::Axis& axis) {
+    detail::add_row({sum.dtype(), to + t * size, axis.target},
+                    {sum.dtype(), from + s * size, axis.source}, axis.extent);
   });
 }
 

@@ -98,7 +98,7 @@ Extents check_data(const char* function, const char* name, const Tensor& x) {
 void check_one_kernel(const char* function, const char* name, const Tensor& x) {
   const Layout layout = layout_of(x);
   // A tensor that no kernel can use in place is copied without gaps.
-  const bool near = !is_usable_in_place(x, layout) || view_of(x, layout).fits_kernel();
+  const bool near = in_place(x, layout) == InPlace::no || view_of(x, layout, false).fits_kernel();
   if (!near || x.numel() > max_kernel_offset) {
     throw ShapeError(prefix(function, name) + " has shape " + to_string(x.shape()) +
                      " and strides " + to_string(x.strides()) +
@@ -174,12 +174,13 @@ void check_written(const char* function, const Tensor& running_mean, const Tenso
   }
 }
 
-void check_out(const char* function, const Tensor& out, const Tensor& same,
-               std::initializer_list<const Tensor*> inputs) {
+void check_out(const char* function, const Tensor& out, const Tensor& like,
+               std::initializer_list<const Tensor*> inputs, const Tensor* addend) {
   if (!out.defined()) {
     return;
   }
-  check_like(function, "out", out, same);
+  check_like(function, "out", out, like);
+  const Tensor& same = addend != nullptr && same_view(out, *addend) ? *addend : like;
   if (!elements_apart(out)) {
     throw ShapeError(string(function) + ": out has shape " + to_string(out.shape()) +
                      " and strides " + to_string(out.strides()) +

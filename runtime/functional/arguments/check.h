@@ -63,10 +63,10 @@ bool check_pair(const char* function, const Tensor& running_mean, const Tensor& 
 /// Running statistics that will be written: no two of their values share memory.
 void check_written(const char* function, const Tensor& running_mean, const Tensor& running_var);
 
-/// `out`, if defined, is like x, no two of its elements share memory, and it overlaps no input,
-/// except that it may be `same` itself.
+/// `out`, if defined, is like `same`, no two of its elements share memory, and it overlaps no
+/// input, except that it may be `same` itself or, if it is not null, the `addend`.
 void check_out(const char* function, const Tensor& out, const Tensor& same,
-               std::initializer_list<const Tensor*> inputs);
+               std::initializer_list<const Tensor*> inputs, const Tensor* addend = nullptr);
 
 /// eps is finite and not negative.
 void check_eps(const char* function, double eps);

@@ -11,6 +11,31 @@ namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
+/// Strides of a data tensor in elements; `merged` tells whether the axes after the second are one.
+struct Strides3 {
+  std::int64_t n, c, l;
+  bool merged;
+};
+
+Strides3 strides_of(const Tensor& x) {
+  const Shape& shape = TensorAccess::of(x).shape;
+  const auto& strides = TensorAccess::of(x).strides;
+  Strides3 s{strides[0], strides[1], 1, true};
+  std::int64_t run = 1;  // elements in the axes seen so far, innermost first
+  for (std::size_t axis = shape.size(); axis-- > 2;) {
+    if (shape[axis] == 1) {
+      continue;
+    }
+    if (run == 1) {
+      s.l = strides[axis];
+    } else if (strides[axis] != s.l * run) {
+      s.merged = false;
+    }
+    run *= shape[axis];
+  }
+  return s;
+}
+
 /// An axis with one element may have any stride.
 bool steps_by_one(std::int64_t extent, std::int64_t stride) { return extent == 1 || stride == 1; }
 
@@ -70,54 +95,30 @@ Extents extents_of(const Tensor& x) {
   return {shape[0], shape[1], inner};
 }
 
-Strides3 strides_of(const Tensor& x) {
-  const Shape& shape = TensorAccess::of(x).shape;
-  const auto& strides = TensorAccess::of(x).strides;
-  Strides3 s{strides[0], strides[1], 1, true};
-  std::int64_t run = 1;  // elements in the axes seen so far, innermost first
-  for (std::size_t axis = shape.size(); axis-- > 2;) {
-    if (shape[axis] == 1) {
-      continue;
-    }
-    if (run == 1) {
-      s.l = strides[axis];
-    } else if (strides[axis] != s.l * run) {
-      s.merged = false;
-    }
-    run *= shape[axis];
-  }
-  return s;
-}
-
-bool is_usable_in_place(const Tensor& x, Layout layout) {
-  const DeviceMemory* memory = memory_of(x);
-  if (memory != nullptr && !memory->can_start_at(TensorAccess::of(x).data)) {
-    return false;
-  }
-  const Extents e = extents_of(x);
-  const Strides3 s = strides_of(x);
-  if (!s.merged) {
-    return false;
-  }
-  if (layout == Layout::nlc) {
-    return steps_by_one(e.C, s.c) && rows_merge(e, s);
-  }
-  // Rows of one value: check_one_kernel() assumes the same innermost axis.
-  return is_column(x, e) ? steps_by_one(e.N, s.n)
-         : e.L == 1      ? steps_by_one(e.C, s.c)
-                         : steps_by_one(e.L, s.l);
-}
-
-bool is_usable_in_items(const Tensor& x, Layout layout) {
+InPlace in_place(const Tensor& x, Layout layout) {
   constexpr std::int64_t enough_bytes = 65536;
-  if (layout == Layout::ncl || TensorAccess::of(x).shape.size() == 2) {
-    return false;  // rows of (N, C) lie at one distance
+  const DeviceMemory* memory = memory_of(x);
+  const Strides3 s = strides_of(x);
+  if ((memory != nullptr && !memory->can_start_at(TensorAccess::of(x).data)) || !s.merged) {
+    return InPlace::no;
   }
   const Extents e = extents_of(x);
-  const Strides3 s = strides_of(x);
-  return memory_of(x) == nullptr && s.merged && steps_by_one(e.C, s.c) && s.l >= e.C &&
-         !rows_merge(e, s) &&
-         e.C * e.L * static_cast<std::int64_t>(size_of(x.dtype())) >= enough_bytes;
+  if (layout == Layout::ncl) {
+    // Rows of one value: check_one_kernel() assumes the same innermost axis.
+    const bool dense = is_column(x, e) ? steps_by_one(e.N, s.n)
+                       : e.L == 1      ? steps_by_one(e.C, s.c)
+                                       : steps_by_one(e.L, s.l);
+    return dense ? InPlace::as_one : InPlace::no;
+  }
+  if (!steps_by_one(e.C, s.c)) {
+    return InPlace::no;
+  }
+  if (rows_merge(e, s)) {
+    return InPlace::as_one;
+  }
+  const bool has_items = memory == nullptr && s.l >= e.C &&
+                         e.C * e.L * static_cast<std::int64_t>(size_of(x.dtype())) >= enough_bytes;
+  return has_items ? InPlace::in_items : InPlace::no;
 }
 
 Layout layout_of(const Tensor& x) {
@@ -126,8 +127,9 @@ Layout layout_of(const Tensor& x) {
   if (e.L == 1 && !is_column(x, e)) {
     return Layout::nlc;
   }
-  const bool channels_inside = !is_usable_in_place(x, Layout::ncl) &&
-                               (is_usable_in_place(x, Layout::nlc) || channels_are_innermost(x));
+  const bool channels_inside =
+      in_place(x, Layout::ncl) != InPlace::as_one &&
+      (in_place(x, Layout::nlc) == InPlace::as_one || channels_are_innermost(x));
   return channels_inside ? Layout::nlc : Layout::ncl;
 }
 
@@ -151,44 +153,51 @@ Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype) {
   return TensorAccess::make("Tensor::empty", fields.shape, dtype, fields.device, channels_last);
 }
 
-Tensor in_layout(const Tensor& x, Layout layout) {
-  return is_usable_in_place(x, layout) ? x : dense_copy(x, layout);
-}
-
-Tensor in_layout_or_items(const Tensor& x, Layout layout) {
-  return is_usable_in_place(x, layout) || is_usable_in_items(x, layout) ? x : dense_copy(x, layout);
-}
-
-ViewOf::ViewOf(Layout layout, std::initializer_list<const Tensor*> tensors)
-    : layout_(layout),
-      in_items_(layout == Layout::nlc &&
-                std::any_of(tensors.begin(), tensors.end(),
-                            [](const Tensor* t) { return is_usable_in_items(*t, Layout::nlc); })) {}
-
-View ViewOf::operator()(const Tensor& x) const {
-  View v = view_of(x, layout_);
-  if (in_items_) {
-    const Extents e = extents_of(x);
-    const Strides3 s = strides_of(x);
-    v.N = e.N;
-    v.L = e.L;
-    v.stride_n = s.n;
-    v.stride_l = s.l;
-  }
-  return v;
-}
-
-View view_of(const Tensor& x, Layout layout) {
+View view_of(const Tensor& x, Layout layout, bool in_items) {
   const Extents e = extents_of(x);
   const Strides3 s = strides_of(x);
   const auto& fields = TensorAccess::of(x);
+  const DeviceMemory* memory = memory_of(x);
   auto* data = static_cast<std::byte*>(fields.data);
   if (layout == Layout::ncl) {
-    const DeviceMemory* memory = memory_of(x);
     return is_column(x, e) ? View{data, fields.dtype, layout, 1, 1, e.N, e.N, e.N, memory}
                            : View{data, fields.dtype, layout, e.N, e.C, e.L, s.n, s.c, memory};
   }
-  return {data, fields.dtype, layout, e.N * e.L, e.C, 1, e.L == 1 ? s.n : s.l, 1, memory_of(x)};
+  return in_items
+             ? View{data, fields.dtype, layout, e.N, e.C, e.L, s.n, 1, memory, s.l}
+             : View{data, fields.dtype, layout, e.N * e.L, e.C, 1, e.L == 1 ? s.n : s.l, 1, memory};
+}
+
+bool DataOperands::is_usable(const Tensor& x) {
+  const InPlace use = in_place(x, layout_);
+  in_items_ = in_items_ || use == InPlace::in_items;
+  return use != InPlace::no;
+}
+
+DataOperands::DataOperands(Layout layout, std::initializer_list<const Tensor*> inputs)
+    : layout_(layout) {
+  std::size_t count = 0;
+  for (const Tensor* x : inputs) {
+    if (x != nullptr) {
+      inputs_[count++] = is_usable(*x) ? *x : dense_copy(*x, layout);
+    }
+  }
+}
+
+DataOperands::DataOperands(Layout layout, std::initializer_list<const Tensor*> inputs,
+                           const Tensor& out)
+    : DataOperands(layout, inputs) {
+  wanted_ = out;
+  output_ = out.defined() && is_usable(out) ? out : empty_in_layout(**inputs.begin(), layout);
+  count_write(output_);
+}
+
+Tensor DataOperands::finish() {
+  if (!wanted_.defined() || wanted_.is_same(output_)) {
+    return std::move(output_);
+  }
+  wanted_.copy_(output_);
+  return wanted_;
 }
 
 Channels weight_channels(const Tensor& weight, std::int64_t channels, const Tensor& data) {

@@ -22,19 +22,14 @@ struct Extents {
 };
 Extents extents_of(const Tensor& x);
 
-/// Strides of a data tensor in elements; `merged` tells whether the axes after the second are one.
-struct Strides3 {
-  std::int64_t n, c, l;
-  bool merged;
-};
-Strides3 strides_of(const Tensor& x);
+/// How kernels of a layout can read or write a tensor in place: one kernel all of it, or one kernel
+/// each item of the batch. In an item of NLC the rows of C values have a constant distance, and an
+/// item is large enough for a kernel.
+enum class InPlace : std::uint8_t { no, as_one, in_items };
+InPlace in_place(const Tensor& x, Layout layout);
 
-/// Whether one kernel of this layout can read or write the tensor in place.
-bool is_usable_in_place(const Tensor& x, Layout layout);
-
-/// Whether kernels can read or write the tensor in place, one for each item of the batch. The rows
-/// of C values have a constant distance within an item, and an item is large enough for a kernel.
-bool is_usable_in_items(const Tensor& x, Layout layout);
+/// The tensor as kernels see it, if it is used in place.
+View view_of(const Tensor& x, Layout layout, bool in_items);
 
 /// The layout in which x can be used in place. If there is none, the layout with the order of x's
 /// axes: x is copied to this layout, and new tensors like x have it.
@@ -44,30 +39,40 @@ Layout layout_of(const Tensor& x);
 /// with rows of one value: neighbouring threads then have neighbouring channels.
 Layout elementwise_layout_of(const Tensor& x);
 
-/// x itself, or a dense copy in the given layout if no kernel of that layout can use x in place.
-Tensor in_layout(const Tensor& x, Layout layout);
-
-/// The same for an operation that processes items one by one.
-Tensor in_layout_or_items(const Tensor& x, Layout layout);
-
 /// A new dense tensor of x's shape, stored in the given layout; of x's dtype, or another.
 Tensor empty_in_layout(const Tensor& x, Layout layout);
 Tensor empty_in_layout(const Tensor& x, Layout layout, DType dtype);
 
-/// A tensor for which is_usable_in_place() is true, as kernels see it.
-View view_of(const Tensor& x, Layout layout);
-
-/// The data tensors of an operation, of one shape, as kernels see them: if one of them is
-/// usable only in items, then all of them in items.
-class ViewOf {
+/// The data tensors of a call, of one shape, as kernels of one layout see them: the inputs, and the
+/// output if there is one. If one of them is usable only in items, all are in items.
+class DataOperands {
  public:
-  ViewOf(Layout layout, std::initializer_list<const Tensor*> tensors);
-  [[nodiscard]] View operator()(const Tensor& x) const;
+  /// An input that kernels cannot read in place is copied. A null pointer is left out.
+  DataOperands(Layout layout, std::initializer_list<const Tensor*> inputs);
+  /// The output is `out`, if it is defined and kernels can write it in place, otherwise a new
+  /// tensor like the first input.
+  DataOperands(Layout layout, std::initializer_list<const Tensor*> inputs, const Tensor& out);
+
+  [[nodiscard]] View input(std::size_t i) const { return view_of(inputs_[i], layout_, in_items_); }
+  [[nodiscard]] View output() const { return view_of(output_, layout_, in_items_); }
+
+  /// The result of the call, to be called after the kernels.
+  [[nodiscard]] Tensor finish();
 
  private:
+  /// Whether kernels can use the tensor; one in items is noted.
+  bool is_usable(const Tensor& x);
+
   Layout layout_;
-  bool in_items_;
+  bool in_items_ = false;
+  std::array<Tensor, 2> inputs_;
+  Tensor output_, wanted_;
 };
+
+/// The result of a call on an empty batch: `out`, or a new tensor of x's shape.
+inline Tensor empty_result(const Tensor& x, const Tensor& out) {
+  return out.defined() ? out : empty_in_layout(x, Layout::ncl);
+}
 
 /// One value per channel.
 inline Channels channels_of(const Tensor& values) {

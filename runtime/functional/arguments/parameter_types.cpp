@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "base/convert.h"
 #include "functional/arguments/data_view.h"
 #include "tensor/impl.h"
+#include "tensor/rows.h"
 
 namespace halnorm::HALNORM_ABI::detail {
 
@@ -68,19 +68,7 @@ void store_channels(const Tensor& target, const Tensor& source) {
     there.copy_(source);
     return;
   }
-  const std::int64_t channels = target.shape()[0];
-  const std::int64_t to_step = target.strides()[0];
-  const std::int64_t from_step = source.strides()[0];
-  visit_dtype(target.dtype(), [&](auto to_element) {
-    visit_dtype(source.dtype(), [&](auto from_element) {
-      using To = decltype(to_element);
-      auto* to = static_cast<To*>(target.raw_data());
-      const auto* from = static_cast<const decltype(from_element)*>(source.raw_data());
-      for (std::int64_t c = 0; c < channels; ++c) {
-        to[c * to_step] = convert<To>(from[c * from_step]);
-      }
-    });
-  });
+  convert_row(row_of(target), row_of(source), target.numel());
 }
 
 }  // namespace halnorm::HALNORM_ABI::detail

@@ -5,17 +5,14 @@
 
 namespace halnorm::HALNORM_ABI::detail {
 
-std::pair<Tensor, Tensor> gradient_sums(const char* function, const Tensor& dy_arg,
-                                        const Tensor& x_arg, const Tensor& mean_arg) {
-  const Layout layout = layout_of(x_arg);
-  const Tensor x = in_layout_or_items(x_arg, layout);
-  const Tensor dy = in_layout_or_items(dy_arg, layout);
+std::pair<Tensor, Tensor> gradient_sums(const char* function, const Tensor& dy, const Tensor& x,
+                                        const Tensor& mean_arg) {
+  const DataOperands data(layout_of(x), {&x, &dy});
   const Tensor mean = mean_arg.to(DType::Float64);
   std::pair<Tensor, Tensor> sums{Tensor::empty(mean.shape(), DType::Float64, x.device()),
                                  Tensor::empty(mean.shape(), DType::Float64, x.device())};
-  const ViewOf view(layout, {&dy, &x});
-  execute(function, ReduceOperands{view(dy), view(x), channels_of(mean), channels_of(sums.first),
-                                   channels_of(sums.second)});
+  execute(function, ReduceOperands{data.input(1), data.input(0), channels_of(mean),
+                                   channels_of(sums.first), channels_of(sums.second)});
   return sums;
 }
 

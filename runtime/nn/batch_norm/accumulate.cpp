@@ -2,24 +2,26 @@
 
 #include <cstddef>
 
-#include "base/convert.h"
 #include "functional/channel_math.h"
 #include "tensor/impl.h"
+#include "tensor/rows.h"
 
 namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
-/// What commit() adds: in the gradient's dtype, or in that of the first one to come.
+constexpr const char* function = "BatchNorm::backward";
+
+/// The delta for commit(), in the gradient's dtype or, without a gradient, in the parameter's.
 Tensor prepared(const Parameter& parameter, const Tensor& delta) {
   if (!parameter.defined() || !parameter.requires_grad()) {
     return {};
   }
   const Tensor grad = parameter.grad();
-  return channels_to(delta, grad.defined() ? grad.dtype() : parameter.data().dtype());
+  return channels_to(function, delta, grad.defined() ? grad.dtype() : parameter.data().dtype());
 }
 
-/// Needs no memory. Added in double: one rounding, as if in the dtype.
+/// Needs no memory.
 void commit(const Parameter& parameter, const Tensor& delta) {
   if (!delta.defined()) {
     return;
@@ -32,25 +34,13 @@ void commit(const Parameter& parameter, const Tensor& delta) {
   count_write(grad);
   if (grad.device() != Device::cpu()) {
     if (can_add_channels(grad)) {
-      add_channels(grad, delta);
+      add_channels(function, grad, delta);
     } else {
       parameter.accumulate_grad(delta);
     }
     return;
   }
-  // Asked once: a loop that asks for each element took a fifth of a small call's both passes.
-  const std::int64_t channels = grad.numel();
-  const std::int64_t to_step = grad.strides()[0];
-  const std::int64_t from_step = delta.strides()[0];
-  visit_dtype(grad.dtype(), [&](auto element) {
-    using T = decltype(element);
-    T* to = static_cast<T*>(grad.raw_data());
-    const T* from = static_cast<const T*>(delta.raw_data());
-    for (std::int64_t c = 0; c < channels; ++c) {
-      T& place = to[c * to_step];
-      place = convert<T>(convert<double>(place) + convert<double>(from[c * from_step]));
-    }
-  });
+  add_row(row_of(grad), row_of(delta), grad.numel());
 }
 
 }  // namespace
