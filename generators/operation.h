@@ -53,6 +53,9 @@ class Operation : public Halide::Generator<Derived> {
  protected:
   Halide::Pipeline build_pipeline() override {
     Halide::Pipeline kernel = Halide::Generator<Derived>::build_pipeline();
+    if (!this->using_autoscheduler()) {
+      schedule::require_scheduled(kernel);
+    }
     if (!checks) {
       schedule::leave_out_checks(kernel);
     }

@@ -8,11 +8,17 @@
 
 namespace {
 
-/// Reports like Halide's default, except for one warning: that the CPU has no instructions for
-/// 16-bit numbers. The kernels for 16-bit data are written for this case.
+/// Reports like Halide's default, except for two kinds of warnings. That the CPU has no
+/// instructions for 16-bit numbers is not reported, because the kernels for 16-bit data are written
+/// for this case. A stage that a schedule forgets, or a directive without effect, is an error.
 class Reporter final : public Halide::CompileTimeErrorReporter {
  public:
   void warning(const char* message) override {
+    for (const char* fault : {"has not been scheduled", "It is meaningless to"}) {
+      if (std::strstr(message, fault) != nullptr) {
+        throw Halide::CompileError(message);
+      }
+    }
     if (std::strstr(message, "(b)float16 type operation is emulated") == nullptr) {
       std::cerr << message;
     }

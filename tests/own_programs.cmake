@@ -1,5 +1,5 @@
-# Tests that need a program of their own: three replace the allocator, four fork processes, and the
-# others bring a host's threads, and are left out where the host is not installed.
+# Tests that need a separate program: three replace the allocator, four fork processes. The others
+# use a host's threads, and are left out if the host is not installed.
 
 function(halnorm_add_test_program name)
   add_executable(${name} ${ARGN})
@@ -26,21 +26,26 @@ target_include_directories(
 target_link_libraries(halnorm_allocation_test PRIVATE halnorm_private_runtime)
 target_link_libraries(halnorm_first_call_memory_test PRIVATE halnorm_private_runtime)
 
-# Where kernels are made by generators of this build: what a user of it gets to read.
+# A build that compiles the generators also tests the warnings that a user sees.
 if(TARGET halnorm_generators AND NOT HALNORM_SANITIZER)
   find_package(Halide 21 REQUIRED)
   add_executable(
     halnorm_compiler_warnings_test generators/compiler_warnings_test.cpp
+                                   "${PROJECT_SOURCE_DIR}/generators/schedule/checks.cpp"
                                    "${PROJECT_SOURCE_DIR}/generators/warnings.cpp"
   )
+  target_include_directories(
+    halnorm_compiler_warnings_test PRIVATE "${PROJECT_SOURCE_DIR}/generators"
+  )
+  target_compile_features(halnorm_compiler_warnings_test PRIVATE cxx_std_20)
   target_link_libraries(
     halnorm_compiler_warnings_test PRIVATE Halide::Halide GTest::gtest_main halnorm_warnings
   )
   halnorm_discover_tests(halnorm_compiler_warnings_test 1)
 endif()
 
-# The runtimes of OpenMP and TBB are not instrumented, so that the thread sanitizer takes their
-# barriers for races; and it ends a child of a process with threads that starts threads of its own.
+# The runtimes of OpenMP and TBB are not instrumented, so that the thread sanitizer reports their
+# barriers as races. It also ends a forked child that starts threads, if the parent has threads.
 if(HALNORM_SANITIZER STREQUAL "thread")
   message(STATUS "halnorm: tests that fork, and with OpenMP and TBB, are left out under the thread "
                  "sanitizer")

@@ -8,4 +8,8 @@ namespace halnorm::schedule {
 /// only valid buffers. Failures while the kernel runs (memory, threads) are still checked.
 void leave_out_checks(Halide::Pipeline kernel);
 
+/// A sum without a loop of its own would be computed again for every value that reads it.
+/// @throws CompileError if a schedule has forgotten a stage that sums.
+void require_scheduled(Halide::Pipeline kernel);
+
 }  // namespace halnorm::schedule

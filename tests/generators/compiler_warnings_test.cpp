@@ -1,7 +1,10 @@
-// What a build shows of the Halide compiler's warnings: generators/warnings.cpp is linked in.
+// Tests which of the Halide compiler's warnings a build shows, and which faults of a schedule end it:
+// generators/warnings.cpp and generators/schedule/checks.cpp are linked in.
 
 #include <Halide.h>
 #include <gtest/gtest.h>
+
+#include "schedule/checks.h"
 
 namespace {
 
@@ -9,7 +12,7 @@ using Halide::cast;
 using Halide::Func;
 using Halide::Var;
 
-/// What is written to stderr while the pipeline is compiled.
+/// The output on stderr while the pipeline is compiled.
 std::string said_of(Func pipeline) {
   testing::internal::CaptureStderr();
   pipeline.compile_to_bitcode("/dev/null", {}, "pipeline", Halide::Target("x86-64-linux"));
@@ -26,12 +29,41 @@ TEST(CompilerWarnings, ThatNarrowNumbersAreEmulatedIsNotSaid) {
 }
 
 TEST(CompilerWarnings, AllOthersAre) {
+  testing::internal::CaptureStderr();
+  Halide::Internal::issue_warning("a warning of any other kind");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "a warning of any other kind");
+}
+
+TEST(CompilerWarnings, ADirectiveWithoutEffectIsAnError) {
   const Var x, outer, inner;
   Func inlined, f;
   inlined(x) = x * 2;
   f(x) = inlined(x) + inlined(x + 1);
   inlined.split(x, outer, inner, 4);
-  EXPECT_NE(said_of(f).find("Warning: It is meaningless to split variable"), std::string::npos);
+  EXPECT_THROW(said_of(f), Halide::CompileError);
+  testing::internal::GetCapturedStderr();
+}
+
+TEST(CompilerWarnings, AForgottenUpdateIsAnError) {
+  const Var x;
+  Func f;
+  f(x) = x;
+  f(x) += 1;
+  f.vectorize(x, 4);
+  EXPECT_THROW(said_of(f), Halide::CompileError);
+  testing::internal::GetCapturedStderr();
+}
+
+TEST(CompilerWarnings, AForgottenSumIsAnError) {
+  const Var x;
+  const Halide::RDom r(0, 8);
+  Func sum, f;
+  sum(x) = 0;
+  sum(x) += r * x;
+  f(x) = sum(x) * 2;
+  EXPECT_THROW(halnorm::schedule::require_scheduled(Halide::Pipeline(f)), Halide::CompileError);
+  sum.compute_root();
+  EXPECT_NO_THROW(halnorm::schedule::require_scheduled(Halide::Pipeline(f)));
 }
 
 TEST(CompilerWarnings, ErrorsAreThrown) {

@@ -210,19 +210,28 @@ void Gpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradient
   finish(g, dx, r.grid, gradients);
 }
 
+/// The first launch of backward(), then a launch with a block for each channel (NLC: for the
+/// channels of a block): partial, shared_partial, warp, all, and both sums.
 void Gpu::backward_reduce(GradientSums& s, const PerChannel& sums) const {
   sum_blocks(s.about_center, strides_);
   merge(s.about_center, sums, s.about_center.merged);
 }
 
+/// One launch:
+///
+///     block (of channels and rows)
+///       origin, a, b, d, a_low: per thread, or in NLC once per channel of the block
+///       each thread: for n: for l: dx of two rows
 void Gpu::backward_elementwise(InputGradient& g, const Domain& d) const {
   write_from({g.origin, g.a, g.b, g.d, g.a_low}, written(g, d));
 }
 
+/// One launch: block: each thread: for n: for l: dx of two rows.
 void Gpu::rectified(algorithm::Rectified& r, const Domain& d) const {
   write_from({}, {r.dx, r.l, r.c, r.n, d, r.dx.types()[0], strides_});
 }
 
+/// One launch with a thread for each channel.
 void Gpu::per_channel(const PerChannel& outputs) const {
   each_channel(outputs, channel_threads, Var("co"));
 }
