@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures the kernels on this machine's GPU, beside a copy, cuDNN and PyTorch's own kernels where
-# they are installed, and writes docs/benchmarks/gpu.md. One call does it all:
+# Measures the kernels on this machine's GPU, beside a copy, and beside cuDNN and PyTorch's own
+# kernels if they are installed. Writes docs/benchmarks/gpu.md. One call does all of this:
 #
 #   bench/gpu_report.sh [cuda:0|opencl:0] [--quick]
 #

@@ -123,7 +123,7 @@ def measure_calls(results: Measurements, arguments: argparse.Namespace) -> None:
 
 
 def write_json(path: Path, results: Measurements) -> None:
-    # Google Benchmark records where it ran; that is nobody's business.
+    # Google Benchmark records the host and the path of the program, which are private.
     private = {"host_name", "executable"}
     context = {key: value for key, value in results.context.items() if key not in private}
     samples = results.samples().to_dict("records")

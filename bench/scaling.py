@@ -28,7 +28,7 @@ MPIRUN = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--mca", "plm", "i
 TRANSPORTS = {"shared memory": "vader,self", "TCP": "tcp,self"}
 RANKS = (1, 2, 4, 8)
 ROUNDS = 3  # of which the least time counts: the machine may have other work
-# Of one transport, [ranks, kind, argument]: microseconds.
+# Microseconds of one transport, by (ranks, kind, argument).
 Times = dict[tuple[int, str, str], list[float]]
 Gather = Callable[[int, int], float]  # an exchange's time by ranks and bytes
 

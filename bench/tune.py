@@ -23,9 +23,9 @@ from tuning import file
 from tuning.candidates import Candidate, CompileError, Compiler, Kernel, kernels_of
 from tuning.search import Constants, Place, Search, Verdict
 
-# Faster by less, even if beyond doubt, is not worth an entry.
+# A smaller gain is not worth an entry, even if it is significant.
 LEAST_GAIN = 0.99
-# And no shape may lose more than this, whatever the mean gains.
+# No shape may lose more than this, whatever the mean gains.
 WORST = 1.05
 SEARCH_SHARE = 0.6  # of the time; the rest is for the decision
 

@@ -1,5 +1,5 @@
-# What of the list of kernels a build takes: HALNORM_OPERATIONS and HALNORM_DTYPES, as
-# HALNORM_TARGETS takes targets. What is left out is refused with a word at run time
+# HALNORM_OPERATIONS and HALNORM_DTYPES choose a part of the list of kernels, as HALNORM_TARGETS
+# chooses targets. At run time a call of a part that is left out is an error
 # (runtime/functional/arguments/check.h).
 
 set(HALNORM_OPERATIONS "${HALNORM_KNOWN_GROUPS}"

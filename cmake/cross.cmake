@@ -1,4 +1,4 @@
-# For builds for another architecture.
+# Functions for builds for another architecture.
 
 # A header-only library of this machine is in /usr/include, among headers that are wrong for the
 # other architecture. `target` gets a folder that contains only the library's headers, `name`.

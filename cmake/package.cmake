@@ -26,8 +26,8 @@ set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
     "Libraries (static and shared), headers, and files for CMake and pkg-config."
 )
-# What a build on Debian 12 takes: the newest symbols of libhalnorm.so. dpkg-shlibdeps names the
-# cross-compiler's packages in a build for another architecture.
+# A build on Debian 12 needs these versions, by the newest symbols of libhalnorm.so. dpkg-shlibdeps
+# names the cross-compiler's packages in a build for another architecture.
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "libc6 (>= 2.34), libstdc++6 (>= 11), libgcc-s1")
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS libdlpack-dev) # halnorm_c.h includes its header
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA "${PROJECT_SOURCE_DIR}/cmake/debian/triggers")

@@ -19,7 +19,7 @@ function(halnorm_add_room name)
   target_compile_options(
     halnorm_room_${name}
     PRIVATE -ffunction-sections -fdata-sections
-            # As a subdirectory of a project without a build type: as fast as the kernels.
+            # A subdirectory of a project without a build type is optimized too, as the kernels are.
             $<$<STREQUAL:$<CONFIG>,>:-O2>
             $<$<STREQUAL:$<CONFIG>,>:-DNDEBUG>
             # A unique symbol would keep a shared object loaded after dlclose().

@@ -8,7 +8,8 @@ set(HALNORM_HALIDE_TARGET_avx512 x86-64-linux-avx512_skylake-avx512-avx2-avx-fma
 set(HALNORM_HALIDE_TARGET_avx2 x86-64-linux-avx2-avx-fma-f16c-sse41)
 set(HALNORM_HALIDE_TARGET_sse41 x86-64-linux-sse41)
 
-# No SVE: Halide 21 aborts on it, and runs it on vectors of another length (decision 011).
+# SVE is left out, because Halide 21 aborts on it, and runs it on vectors of another length
+# (decision 011).
 set(HALNORM_ARM64_TARGETS arm64_dotprod arm64_fp16 arm64)
 set(HALNORM_HALIDE_TARGET_arm64_dotprod arm-64-linux-arm_dot_prod-arm_fp16)
 set(HALNORM_HALIDE_TARGET_arm64_fp16 arm-64-linux-arm_fp16)
@@ -17,7 +18,7 @@ set(HALNORM_HALIDE_TARGET_arm64 arm-64-linux)
 set(HALNORM_ARMHF_TARGETS armhf)
 set(HALNORM_HALIDE_TARGET_armhf arm-32-linux)
 
-# Devices that kernels are compiled for besides: any of cuda, opencl. CUDA's are compiled to PTX for
+# Kernels are also compiled for these devices: any of cuda, opencl. CUDA's are compiled to PTX for
 # compute capability 8.0, which the driver translates for every newer GPU; OpenCL's need double.
 set(HALNORM_DEVICES "" CACHE STRING "Devices: any of cuda, opencl")
 set(HALNORM_DEVICE_TYPE_cuda CUDA)

@@ -8,9 +8,10 @@ target_compile_options(
             $<$<BOOL:${PROJECT_IS_TOP_LEVEL}>:-Werror>
             # GCC 12 reports string concatenation as overlapping copies (PR 105329).
             $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
-            # On 32-bit ARM it notes where its calls differ from those of GCC 6.
+            # On 32-bit ARM it notes each call that differs from those of GCC 6.
             $<$<EQUAL:${CMAKE_SIZEOF_VOID_P},4>:-Wno-psabi>
-            # ThreadSanitizer knows no fences. Ours orders non-temporal stores, which it sees not.
+            # ThreadSanitizer does not support fences. Ours orders non-temporal stores, which it
+            # does not track.
             $<$<STREQUAL:${HALNORM_SANITIZER},thread>:-Wno-tsan>
 )
 

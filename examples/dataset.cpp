@@ -36,7 +36,7 @@ std::vector<Row> read_csv(const std::filesystem::path& path, std::size_t columns
   return rows;
 }
 
-/// Gathers examples one by one, for the tensor is made at once.
+/// Gathers examples one by one, because a tensor is made in one step.
 struct Gatherer {
   std::vector<float> values;
   std::vector<std::int64_t> labels;

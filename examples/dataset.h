@@ -23,12 +23,12 @@ struct Dataset {
   Examples train, test;
 };
 
-/// 569 patients, 30 unscaled measurements each; every fourth patient is in the test set.
-/// @throws std::runtime_error if the file cannot be read or is not such a table.
+/// 569 patients, 30 unscaled measurements each; every fourth patient is in the test set. @throws
+/// std::runtime_error if the file cannot be read or does not have this form.
 Dataset load_breast_cancer(const std::filesystem::path& directory);
 
 /// 40 + 40 recordings (6 axes x 100 samples) of 4 activities, split as the archive splits them.
-/// @throws std::runtime_error likewise.
+/// @throws std::runtime_error if a file cannot be read or does not have this form.
 Dataset load_basic_motions(const std::filesystem::path& directory);
 
 }  // namespace demo

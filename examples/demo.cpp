@@ -24,15 +24,16 @@ constexpr const char* usage =
     "usage: halnorm_demo [--data DIR] [--out DIR] [--seeds COUNT] [--learning-rate RATE] "
     "[--batch-size ROWS]";
 
-/// The kernel that normalizes such an x with its own statistics. A training forward ends with
-/// another one, which moves the running statistics, so this one has to be called by itself.
+/// The kernel that normalizes an x of this shape with its own statistics. A training forward ends
+/// with another one, which updates the running statistics, so that this one has to be called by
+/// itself.
 std::string training_kernel(const halnorm::Tensor& x) {
   const halnorm::Tensor none;
   halnorm::functional::batch_norm_train(x, none, none, 1e-5);
   return halnorm::last_kernel();
 }
 
-/// Trains, compares, saves and reloads; true if all is as it should be.
+/// Trains, compares, saves and reloads; true if every check holds.
 bool run(demo::Task task, const demo::Options& options, std::ostream& curves) {
   task.recipe = demo::changed(task.recipe, options);
   const demo::Comparison comparison = demo::compare(task, options.seeds);

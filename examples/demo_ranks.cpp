@@ -29,8 +29,7 @@ constexpr const char* usage =
     "[--batch-size ROWS]";
 
 /// The same training three times: by one process; by all, with the statistics of the whole batch;
-/// and by all, where each layer has the statistics of its rank's rows, as under PyTorch's
-/// DistributedDataParallel.
+/// and by all, with the statistics of each rank's rows, as under PyTorch's DistributedDataParallel.
 struct Comparison {
   std::vector<demo::Trainer> one, together, apart;
 };
@@ -54,10 +53,10 @@ struct Distance {
   double accuracy = 0;
 };
 
-/// A thousand times what was seen: training amplifies the last bits of the sums of gradients.
+/// A thousand times the measured distance: training amplifies the last bits of sums of gradients.
 constexpr Distance wanted{.loss = 1e-3, .accuracy = 0.01};
 
-/// Infinite if one of them is NaN, which no bound then lets pass.
+/// The result is infinite if one of them is NaN, so that no bound accepts it.
 double between(double a, double b) {
   const double distance = std::abs(a - b);
   return std::isnan(distance) ? std::numeric_limits<double>::infinity() : distance;

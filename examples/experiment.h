@@ -29,12 +29,12 @@ Task tabular_task(const std::filesystem::path& data_directory);
 /// A small convolutional network on the (N, 6, 100) recordings.
 Task motions_task(const std::filesystem::path& data_directory);
 
-/// What the program was told.
+/// The program's options.
 struct Options {
   std::filesystem::path data = "examples/data";
   std::filesystem::path out = "demo-out";
   int seeds = 5;
-  // In place of both recipes' own.
+  // If set, these two replace the values of both recipes.
   std::optional<float> learning_rate;
   std::optional<std::int64_t> batch_size;
 };
@@ -42,7 +42,7 @@ struct Options {
 /// @throws std::runtime_error with `usage` for anything else than pairs of an option and its value.
 Options parse(std::span<char*> arguments, const std::string& usage);
 
-/// With what the options say in place of its own.
+/// The recipe with the values that the options set.
 Recipe changed(Recipe recipe, const Options& options);
 
 /// The seeds 1, 2, ..., a thousand apart: each layer adds its own small number.

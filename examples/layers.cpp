@@ -35,7 +35,7 @@ Parameter he_normal(Shape shape, std::uint64_t seed) {
   return Parameter(values);
 }
 
-/// What a backward needs, or nothing where none will come.
+/// Keeps a tensor for the backward; nothing if no backward follows.
 Tensor remember(const Tensor& t) { return halnorm::grad_enabled() ? t : Tensor(); }
 
 }  // namespace

@@ -9,7 +9,8 @@
 /// The layers around the batch normalization of the demo: float32, dense, on Eigen. As modules of
 /// halnorm they take part in train(), zero_grad(), state_dict() and the rest of the tree.
 ///
-/// Each keeps what its latest forward needs for one backward, and nothing under a NoGradGuard.
+/// Each keeps the tensors that the backward of its latest forward needs, and nothing under a
+/// NoGradGuard.
 
 namespace demo {
 

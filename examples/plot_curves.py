@@ -18,7 +18,7 @@ TITLES = {
     "basic_motions": "BasicMotions, smart watch\n(N, C, L): convolutions, 6 axes x 100 samples",
 }
 LABELS = {"with": "with BatchNorm1d"}
-# In the order of the file; the first is wide enough to be seen below another.
+# The styles are in the order of the file; the first line is thick, so that it shows below another.
 STYLES = [("#0b6e99", "-", "o", 4), ("#c8553d", "--", "s", 2), ("#8a8a8a", "-.", "^", 2)]
 
 # accuracies[dataset][variant][epoch]: one test accuracy for each seed
@@ -62,7 +62,7 @@ def draw(axes: Axes, dataset: str, variants: dict[str, dict[int, list[float]]]) 
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    # Below the panel: inside, it would hide a network that fell to 0 %.
+    # The legend is below the panel: inside, it would hide a network that fell to 0 %.
     axes.legend(
         loc="upper center",
         bbox_to_anchor=(0.5, -0.14),

@@ -75,7 +75,7 @@ int main() {
   }
 
   const double error = largest_error(x, mean, var, weight, bias, y);
-  // A float's rounding is 2^-24 relative; a handful of them happen on the way to y.
+  // The rounding of a float is 2^-24 relative; y takes a handful of them.
   const double allowed = 8 * std::ldexp(1.0, -24);
   std::printf("largest relative error %.2g, allowed %.2g\n", error, allowed);
   return error <= allowed ? 0 : 1;

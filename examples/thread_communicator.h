@@ -10,10 +10,10 @@
 #include "halnorm/distributed.h"
 
 /// A Communicator whose ranks are threads of one process. On another engine all_gather() is one
-/// call, such as gloo::allgather().
+/// call, for example gloo::allgather().
 class ThreadCommunicator : public halnorm::Communicator {
  public:
-  /// What the threads share.
+  /// The state that the threads share.
   struct Meeting {
     explicit Meeting(int ranks) : gate(ranks), given(static_cast<std::size_t>(ranks)) {}
 

@@ -74,7 +74,7 @@ double Trainer::train_on(const std::vector<std::int64_t>& numbers) {
   return loss.value;
 }
 
-/// In one exchange. A synchronized layer has added its own gradients up already.
+/// This takes one exchange. A synchronized layer has already added up its gradients.
 void Trainer::add_up_gradients() {
   std::vector<Tensor> gradients;
   std::int64_t count = 0;

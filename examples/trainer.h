@@ -27,7 +27,7 @@ struct Epoch {
   double test_accuracy = 0;
 };
 
-/// The network's output for all of x, in eval mode and without a trace for a backward.
+/// The network's output for all of x, in eval mode and without records for a backward.
 halnorm::Tensor predict(halnorm::nn::Module& network, const halnorm::Tensor& x);
 
 /// The share of the examples whose label has the largest output.

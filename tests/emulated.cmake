@@ -1,6 +1,6 @@
-# What can be seen on CPUs that qemu-user imitates: that each runs the fastest of its targets, and
-# that this target's code is right and needs no more than the CPU has. CI runs these alone
-# (`./dev test --target arm64 -L emulated`), and not the whole suite, which takes half an hour.
+# Tests on CPUs that qemu-user emulates: each runs the fastest of its targets, and the code of this
+# target is right and needs no other instructions. The whole suite takes half an hour, so that CI
+# runs only these: `./dev test --target arm64 -L emulated`.
 
 add_executable(halnorm_dispatch_test kernels/dispatch_test.cpp)
 target_link_libraries(

@@ -1,6 +1,6 @@
-# The CPUs that qemu-user imitates while tests run: for each target one that has it, and that has no
-# faster one. The suite is divided among them, so that the tests of a target's kernels meet an
-# instruction that the target does not promise on a CPU which does not have it.
+# The CPUs that qemu-user emulates while tests run: for each target one that has it, and that has no
+# faster one. The suite is divided among them. So an instruction that a target does not promise
+# fails on a CPU that does not have it.
 
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
   set(HALNORM_EMULATED_TARGETS arm64 arm64_fp16 arm64_dotprod)
@@ -15,8 +15,8 @@ endif()
 set(HALNORM_TEST_BRIEF 1
     CACHE STRING "cross-compiling: 1 for large shapes with one value each; or empty")
 
-# Sets `out` to what the tests find in their environment on a CPU. On an A64FX glibc would copy and
-# fill memory by SVE, which qemu-user makes so slow that tests take ten times as long.
+# Sets `out` to the environment of the tests on a CPU. On an A64FX glibc would copy and fill memory
+# by SVE, which qemu-user makes so slow that tests take ten times as long.
 function(halnorm_emulated_environment cpu out)
   set(all "QEMU_CPU=${cpu}" "GLIBC_TUNABLES=glibc.cpu.name=generic")
   if(HALNORM_TEST_BRIEF)

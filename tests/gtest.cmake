@@ -1,4 +1,4 @@
-# GoogleTest, and how its programs become tests of ctest's.
+# Finds GoogleTest, and makes tests of ctest from its programs.
 
 include(GoogleTest)
 
@@ -23,8 +23,8 @@ if(CMAKE_CROSSCOMPILING)
   include(emulated_cpus.cmake)
 endif()
 
-# Makes each test of the program one of ctest's; where an emulator has to start for each, `shards`
-# groups of them on each CPU instead.
+# Makes each test of the program one of ctest's. If an emulator has to start for each, makes
+# `shards` groups of them for each CPU instead.
 function(halnorm_discover_tests program shards)
   if(CMAKE_CROSSCOMPILING)
     foreach(target IN LISTS HALNORM_EMULATED_TARGETS)

@@ -64,7 +64,7 @@ cudnnDataType_t data_type_of(DType dtype) {
   return dtype == DType::Float16 ? CUDNN_DATA_HALF : CUDNN_DATA_BFLOAT16;
 }
 
-/// One case, and what its calls need.
+/// One case, and the handles and memory that its calls need.
 class Peer {
  public:
   Peer(cudnnHandle_t handle, cudnnBatchNormMode_t mode, const Case& item, Problem& problem)

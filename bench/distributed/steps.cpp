@@ -16,7 +16,7 @@
 #include "halnorm/mpi.h"
 
 /// @file
-/// Times of what a training step over several ranks consists of, one thread each: medians of the
+/// Measures the parts of a training step over several ranks, one thread each: medians of the
 /// slowest rank's times in microseconds, as CSV. scaling.py makes tables and a model of them.
 ///
 ///   step,CxN...      a forward and its backward over a batch that is split over the ranks, and of
@@ -26,8 +26,8 @@
 ///   merge,CHANNELS   a forward and its backward of two rows with the parts of R ranks, which an
 ///                    engine without a network makes up: what grows with ranks besides the exchange
 ///
-/// With the argument "overlap" only the following, each plainly and with mpi::Options::overlap, by
-/// turns:
+/// With the argument "overlap" it measures only the following, without and with
+/// mpi::Options::overlap in turn:
 ///
 ///   overlap,CxN...   the forwards of four layers, their backwards one after the other, and both
 ///                    passes with nn::backward_together()
@@ -127,7 +127,7 @@ std::string name_of(const Shape& shape) {
   return name;
 }
 
-/// Layers on all ranks of which none needs another's result, and this rank's rows of their x and
+/// Layers on all ranks, none of which needs another's result, and this rank's rows of their x and
 /// dy.
 struct Layers {
   std::vector<std::unique_ptr<halnorm::nn::BatchNorm1d>> owned;
@@ -251,7 +251,7 @@ int main(int argc, char** argv) {
   int provided = MPI_THREAD_SINGLE;
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
   halnorm::set_num_threads(1);
-  // Memory that was given back to the system costs more than the kernels when it comes again.
+  // Memory that was returned to the system costs more than the kernels when it is allocated again.
   mallopt(M_MMAP_THRESHOLD, std::numeric_limits<int>::max());
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   const std::vector<Shape> shapes{{256, 64}, {4096, 256}, {256, 256, 196}};

@@ -8,7 +8,7 @@
 #include "../suite/measure.h"
 #include "../suite/suite.h"
 
-// Of the OpenMP runtime that oneDNN runs on; its header comes with only some compilers.
+// The OpenMP runtime that oneDNN runs on has this function; only some compilers have its header.
 extern "C" void omp_set_num_threads(int threads);
 
 namespace halnorm::bench {

@@ -25,7 +25,7 @@ import numpy as np
 EPS = 1e-5
 SHORTEST_SAMPLE = 20e-6  # as in bench/suite/measure.h
 FEWEST_SAMPLES = 3
-CHUNK = 1 << 22  # elements that are judged at a time
+CHUNK = 1 << 22  # elements that one step of the check takes
 TOLERANCE = 1e-3  # peers sum in float32; this has to catch a wrong operation, layout or argument
 ROUNDING = {"f32": 2.0**-24, "f16": 2.0**-11, "bf16": 2.0**-8}
 OPERATIONS = ("train", "infer", "backward")
@@ -84,7 +84,7 @@ def check(
     outer, channels, inner = case.cut
     tensors = [tensor.reshape(case.cut) for tensor in (*given, out)]
     columns = [data.weight, data.bias, data.running_mean, data.running_var, *gradients]
-    # Some channels at a time, so that the copies in float64 are small.
+    # The loop takes some channels per step, so that the copies in float64 are small.
     step = max(1, CHUNK // (outer * inner))
     for part in (slice(start, start + step) for start in range(0, channels, step)):
         own = [values[part, None].astype(np.float64) for values in columns]
@@ -170,7 +170,7 @@ def main(
     none if the peer cannot do it. `queued`: of a peer that runs on devices, the ns per call of
     several runs, each of which takes the given seconds."""
     arguments = parse_arguments()
-    # Standard output is for the JSON alone; libraries print to it as they please.
+    # Standard output is for the JSON alone, but libraries print to it.
     output = Path(arguments.benchmark_out or f"/dev/fd/{os.dup(1)}")
     os.dup2(2, 1)
     benchmarks, data_of = [], functools.lru_cache(1)(Data)

@@ -37,7 +37,7 @@ def in_memory_order(tensor: torch.Tensor) -> np.ndarray:
 class Problem:
     def __init__(self, case: Case, data: Data) -> None:
         tensors = tensor_of(data.x, case), tensor_of(data.dy, case)
-        # Copies: training writes to the running statistics.
+        # These are copies, because training writes to the running statistics.
         columns = (data.weight, data.bias, data.running_mean, data.running_var)
         columns = (torch.from_numpy(values.copy()) for values in columns)
         self.x, self.dy, self.weight, self.bias, self.running_mean, self.running_var = (

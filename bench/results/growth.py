@@ -15,7 +15,8 @@ FIXED = 16  # the two extents that stay; the third grows from 1: 1 KB
 STEP = 4
 LARGEST = 1 << 30  # bytes of a tensor
 AXES = ("N", "C", "L")
-# Of a cache: x and y together fill half of it. Memory: both are far larger than the last cache.
+# For a cache, x and y together fill half of it. For memory, both are far larger than the last
+# cache.
 CACHE_SHARE = 4
 MEMORY_FACTOR = 4
 

@@ -71,7 +71,7 @@ def _draw(report: Report, folder: Path, name: str) -> dict[str, Path]:
     results = report.results
     plots = {
         "Speed under what copying reaches": folder / f"{name}-roofline.svg",
-        # Hundreds of cells and numbers: smaller as pixels.
+        # This chart has hundreds of cells and numbers, so that pixels are smaller than vectors.
         "Share of the floor's speed, by shape": folder / f"{name}-shapes.png",
     }
     charts.roofline(results, report.ceilings, folder / f"{name}-roofline.svg")

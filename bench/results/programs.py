@@ -17,7 +17,7 @@ from results.measurements import OURS, Measurements, Shape
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = {OURS: "halnorm_bench", "calls": "halnorm_bench_calls", "onednn": "halnorm_bench_onednn"}
-# The peers, and what a user has to do for one that is missing. Those in Python have a virtual
+# The peers, and the steps by which a user installs a missing one. Those in Python have a virtual
 # environment each, made by ./dev.
 PEERS = {
     "onednn": "libdnnl-dev was not found when the project was configured",
@@ -50,7 +50,7 @@ class Program:
         )
         if done.returncode != 0:
             sys.exit(f"{' '.join(command)}\nfailed ({done.returncode}): {done.stderr}")
-        # No benchmark matched: a peer need not have every dtype.
+        # If no benchmark matched, the peer does not have the dtype.
         return json.loads(done.stdout) if done.stdout.strip() else {"benchmarks": []}
 
 
@@ -66,7 +66,7 @@ def program_of(build: Path, name: str) -> Program:
     if name in BUILT:
         return Program(name, (str(build / "bench" / BUILT[name]),))
     home = ROOT / "build/peers" / name
-    # OneFlow's wheel is linked against CUDA's libraries and does not say where they are.
+    # OneFlow's wheel is linked against CUDA's libraries without a path to them.
     libraries = sorted(str(path) for path in home.glob("lib/python*/site-packages/nvidia/*/lib"))
     environment = {"LD_LIBRARY_PATH": ":".join(libraries)} if name == "oneflow" else {}
     script = ROOT / f"bench/peers/{name}_peer.py"

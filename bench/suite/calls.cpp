@@ -80,7 +80,7 @@ void add_small_calls() {
   add("call/module, training, forward and backward", forward_backward);
 }
 
-/// In turn, into a given output and into a new one.
+/// Times calls into a given output and into a new one, in turn.
 void run_outputs(benchmark::State& state) {
   set_num_threads(1);
   const Tensor x = Tensor::randn({state.range(0) * 16, 16}, 1);

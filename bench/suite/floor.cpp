@@ -12,8 +12,8 @@
 namespace halnorm::bench {
 namespace {
 
-/// A vector of the machine that runs this, for which this file is compiled: wider ones would be
-/// split, with detours through memory.
+/// A vector of the machine that runs this, for which this file is compiled: the compiler would
+/// split wider ones, through memory.
 #if defined(__AVX512F__)
 constexpr std::size_t vector_bytes = 64;
 #elif defined(__AVX__)

@@ -36,7 +36,7 @@ inline constexpr OperationInfo operations[] = {
 /// The floor moves 32-bit words for all dtypes.
 using Word = std::uint32_t;
 
-/// How the floor writes. Library: memcpy; Nontemporal: past the caches if the CPU can.
+/// How the floor writes. Library: memcpy; Nontemporal: non-temporal stores if the CPU has them.
 enum class Store { Library, Plain, Nontemporal };
 
 /// The tensors that an operation reads, in the order in which it needs them, and writes.

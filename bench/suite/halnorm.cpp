@@ -14,7 +14,7 @@
 #include "measure.h"
 #include "suite.h"
 
-/// From <omp.h>, which belongs to one compiler.
+/// This is the declaration of <omp.h>, a header that belongs to one compiler.
 extern "C" void omp_set_num_threads(int threads);
 
 namespace halnorm::bench {
@@ -232,7 +232,7 @@ void run_ours(benchmark::State& state, const Case& item, Problem& problem) {
   time(state, item, problem, calls, calls.of_case());
 }
 
-/// OpenMP's threads for both calls: two pools that spin would wait for each other's cores.
+/// Both calls use OpenMP's threads, because two pools that spin would wait for each other's cores.
 void run_replaced(benchmark::State& state, const Case& item, Problem& problem) {
   omp_set_num_threads(item.threads);
   use_openmp();
@@ -241,7 +241,7 @@ void run_replaced(benchmark::State& state, const Case& item, Problem& problem) {
   set_parallel_for({});
 }
 
-/// On a device, a copy of x on it.
+/// Times a copy of x on its device.
 void run_copy(benchmark::State& state, const Case& item, Problem& problem) {
   measure_queued(
       state, [&] { problem.out.copy_(problem.x); }, [&] { synchronize(item.device); });

@@ -12,7 +12,7 @@ namespace halnorm::bench {
 /// A sample shorter than this is made of several calls, so that reading the clock does not count.
 inline constexpr double shortest_sample = 20e-6;
 
-/// Fewest samples of which the best is taken, also where one alone fills the time.
+/// Fewest samples of which the best is taken, even if one alone fills the time.
 inline constexpr int fewest_samples = 3;
 
 /// The seconds of a sample: so many calls, one after the other.

@@ -49,7 +49,7 @@ struct ChannelSums {
   std::vector<double> dbias_scale, dweight_scale;  ///< the same sums of absolute values
 };
 
-/// What a result is compared with.
+/// The properties of a case that the check of its result depends on.
 struct Check {
   Layout layout;
   double tolerance;    ///< of an error, times the magnitude of the terms
@@ -68,7 +68,7 @@ class Problem {
 
   Tensor x, dy, out;
   Tensor weight, bias, running_mean, running_var;  ///< float32
-  /// Of fused operations alone, and so allocated with the first use.
+  /// Only fused operations have these two, so that the first use allocates them.
   const Tensor& addend();
   const Tensor& second_out();
   std::shared_ptr<void> copies;  ///< a peer's own of the tensors
@@ -81,7 +81,7 @@ class Problem {
   void verify_y(const Check& check, bool infer);
   void verify_dx(const Check& check);
   void verify_gradients(const Check& check, const Tensor& dweight, const Tensor& dbias);
-  /// The same of one value per channel, which is the sum of terms of the magnitude `scale`.
+  /// The same for one value per channel, which is the sum of terms of the magnitude `scale`.
   void verify_channels(std::string_view what, const Tensor& got, const std::vector<double>& wanted,
                        const std::vector<double>& scale, double tolerance) const;
 

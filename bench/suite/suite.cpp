@@ -21,7 +21,7 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-/// Whole numbers from 1 up. @throws std::invalid_argument
+/// The positive integers in the text. @throws std::invalid_argument
 std::vector<std::int64_t> numbers(const std::string& text, char separator) {
   std::vector<std::int64_t> all;
   for (const auto& word : split(text, separator)) {

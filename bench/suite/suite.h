@@ -37,7 +37,7 @@ struct Series {
 /// message on stderr, if a result is wrong or an argument is not understood.
 int run_benchmarks(int& argc, char** argv, const std::function<void()>& add);
 
-/// The same of the programs that measure cases. Arguments, before Google Benchmark's own:
+/// The same for the programs that measure cases. Arguments, before Google Benchmark's own:
 ///   --shape=8x512x64,20x100    the shapes, NxC or NxCxL; those of the suite are in shapes.csv
 ///   --dtypes=f32,f16           the dtypes; default: f32
 ///   --threads=1,2              the thread counts; default: 1 and one per core

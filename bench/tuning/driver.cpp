@@ -29,7 +29,7 @@ namespace {
 
 std::string last_error;
 
-/// Halide's own handler ends the process.
+/// Replaces Halide's own handler, which ends the process.
 void keep_error(void*, const char* message) { last_error = message; }
 
 /// The first call sets how Halide's runtime runs tasks.
@@ -110,8 +110,8 @@ class Arguments {
     }
   }
 
-  /// Whether the results are those that are wanted, but for the order of additions and the
-  /// rounding. Says on stderr what is wrong.
+  /// Whether the results are the wanted ones, except for the order of additions and the rounding.
+  /// Prints the reason on stderr if not.
   bool agrees(const Candidate& candidate, const std::vector<double>& wanted) {
     const double tolerance = size_of(outputs_.front().dtype()) == 2 ? 1e-4 + 0x1p-6 : 1e-4;
     try {

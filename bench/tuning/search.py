@@ -27,7 +27,7 @@ from tuning.candidates import Candidate, CompileError, Compiler
 FINALISTS = 2  # beside the default
 SECONDS = 0.03  # for a candidate at one place in a trial
 
-# Of each constant its default and its range: powers of two.
+# The default and the range of each constant, as powers of two.
 Constants = dict[str, Any]
 
 

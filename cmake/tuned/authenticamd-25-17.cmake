@@ -8,7 +8,8 @@ set(HALNORM_TUNED_batch_norm_infer_ncl_f32_avx512 grain_size=32768)
 # 22 shapes and thread counts, worst 1.034 at 64x512x7, threads: 2; 2026-11-24
 set(HALNORM_TUNED_batch_norm_infer_nlc_f32_avx512 grain_size=65536)
 
-# Not searched, but as all was measured on this CPU: its L3 gives a task's channels a second time as
-# fast, and tasks bounded by L2 were up to a fifth slower, when neighbours went to either thread.
+# Set by hand, not by the search: this CPU's L3 returns a task's channels as fast as L2. Tasks
+# bounded by L2 take up to a fifth longer if neighbouring tasks run on different threads
+# (docs/performance.md).
 set(HALNORM_TUNED_batch_norm_train_ncl_f32_avx512 l2_bytes=16777216)
 set(HALNORM_TUNED_batch_norm_backward_ncl_f32_avx512 l2_bytes=16777216)

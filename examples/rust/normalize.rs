@@ -5,7 +5,7 @@
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::ptr::null;
 
-// dlpack/dlpack.h: what a tensor is.
+// The structures of dlpack/dlpack.h.
 #[repr(C)]
 struct DLDevice {
     device_type: c_int,

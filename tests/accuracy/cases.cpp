@@ -21,7 +21,7 @@ using accuracy::Truth;
 using halnorm::DType;
 using halnorm::Tensor;
 
-/// What others were seen to do with an input: y, and the unbiased variance.
+/// Published errors of other libraries on an input: of y, and of the unbiased variance.
 struct Published {
   const char* pytorch_y = "";
   const char* oneflow_y = "";
@@ -29,12 +29,12 @@ struct Published {
   const char* oneflow_var = "";
 };
 
-/// How far off a call is.
+/// The errors of a call.
 struct Errors {
   double y = 0, dx = 0, dweight = 0, variance = 0, mean = 0;
 };
 
-/// The values as the dtype holds them, so that the truth starts from the same.
+/// The values as the dtype holds them, so that the truth starts from the same values.
 Batch held(Batch batch, DType dtype) {
   const Tensor all = Tensor::from(std::span<const double>(batch.values),
                                   {static_cast<std::int64_t>(batch.values.size())});
@@ -119,8 +119,8 @@ void add_normal(std::vector<Row>& rows, double mean, DType dtype, const Publishe
   rows.push_back({text, "dweight", wide ? 2e-10 : 1e-5, e.dweight, "", ""});
 }
 
-/// Batches as layers see them, in float32 ulp: of a channel's largest y and dx, of a statistic
-/// itself.
+/// Batches as layers see them. Errors are in float32 ulp: of a channel's largest y and dx, of a
+/// statistic itself.
 void add_ordinary(std::vector<Row>& rows, std::int64_t count, double mean, double mean_bound) {
   const Batch x = normal(count, 256, mean, 1, DType::Float32);
   const Batch dy =
@@ -196,7 +196,7 @@ void add_constant(std::vector<Row>& rows) {
   everywhere([&](bool ncl) {
     const Tensor data = tensor_of(x, DType::Float32, ncl);
     const auto f = F::batch_norm_train(data, {}, Tensor::full({4}, 0.25), 1e-5);
-    // A gradient that is the same everywhere cancels; dx is relative to what it is made of.
+    // A gradient that is the same everywhere cancels; dx is relative to the magnitude of its terms.
     const auto worst_dx = [&](double same) {
       const Batch dy{256, 4, std::vector<double>(1024, same)};
       const auto g =
@@ -244,7 +244,7 @@ void add_bad_channel(std::vector<Row>& rows, double bad, const char* name) {
                   0, changed, "0", "0"});
 }
 
-/// The smallest variance of channels that invite a negative one, 0 or more.
+/// The smallest variance of channels for which other formulas give a negative one.
 void add_variances(std::vector<Row>& rows) {
   double least = HUGE_VAL;
   for (const DType dtype : {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64}) {

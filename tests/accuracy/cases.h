@@ -5,7 +5,7 @@
 
 namespace accuracy {
 
-/// One figure: how far off we are on an input, and what others were seen to do with the like of it.
+/// One figure: the library's error on an input, and published results of others on a similar one.
 struct Row {
   std::string input, quantity;
   double bound, ours;
@@ -15,7 +15,7 @@ struct Row {
   [[nodiscard]] bool holds() const { return ours <= bound; }
 };
 
-/// Ours is the worst of every target that runs here, in both layouts.
+/// The library's figure is the worst of every target that runs here, in both layouts.
 std::vector<Row> all_rows();
 
 }  // namespace accuracy

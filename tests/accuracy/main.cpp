@@ -1,4 +1,4 @@
-// How exact the library is, on inputs that other implementations are known to fail: a page in
+// Prints the errors of the library, on inputs that other implementations fail, as a page in
 // Markdown. Exits with 1 if a bound does not hold.
 
 #include <algorithm>

@@ -4,8 +4,8 @@
 #include <vector>
 
 /// @file
-/// Batch normalization from its formulas, two passes in long double, one channel at a time: what
-/// the accuracy of the library is measured against.
+/// Batch normalization from its formulas, in two passes in long double, channel by channel. The
+/// errors of the library are relative to these results.
 
 namespace accuracy {
 

@@ -103,7 +103,7 @@ static double from_16_bits(uint16_t bits, int mantissa) {
                        : sign * ldexp(1 + fraction, exponent - top / 2);
 }
 
-/* Of values that 16 bits hold exactly, and of NaN. */
+/* Converts NaN, and values that 16 bits hold exactly. */
 static uint16_t to_16_bits(double value, int mantissa) {
   const int bias = (1 << (14 - mantissa)) - 1;
   int exponent = 0;

@@ -68,7 +68,7 @@ static void no_weight(struct Problem* p) {
   check_gradients(p);
 }
 
-/* A float64 weight: its gradients are float64, whatever x is. */
+/* The gradients of a float64 weight are float64, whatever x is. */
 static void wide_weight(struct Problem* p) {
   struct Array* weight = channels_new(f64, DENSE, C);
   struct Array* dweight = channels_new(f64, DENSE, C);
@@ -85,7 +85,7 @@ static void wide_weight(struct Problem* p) {
   array_free(dbias);
 }
 
-/* dx in the memory of dy. Last, since it overwrites dy. */
+/* dx in the memory of dy. This test is the last one, because it overwrites dy. */
 static void in_place(struct Problem* p) {
   truth_of(p, 1, 0, &t);
   CHECK_OK(halnorm_batch_norm_backward(&p->dy->t, &p->x->t, NULL, &p->mean->t, &p->invstd->t,

@@ -2,7 +2,7 @@
 
 #include <halnorm/halnorm_c.h>
 
-/* Checks that print what does not hold and let the test go on. */
+/* Checks that print a failure and let the test continue. */
 
 extern int failures;
 extern const char* context; /* what the checks are about now: a case, or "" */
@@ -11,7 +11,7 @@ extern const char* context; /* what the checks are about now: a case, or "" */
 int check(int holds, const char* file, int line, const char* text);
 /* The call succeeded; otherwise its message is printed. */
 int check_ok(halnorm_status status, const char* file, int line, const char* text);
-/* The call failed so, and the message has each of three parts (NULL: no part). */
+/* The call failed with this status, and the message has each of three parts (NULL: no part). */
 void check_error(halnorm_status got, halnorm_status wanted, const char* file, int line,
                  const char* first, const char* second, const char* third);
 

@@ -1,6 +1,6 @@
 # cmake -D nm=<nm> -D library=<libhalnorm.a> -D source=<source tree> -P exports_test.cmake
-# The library's C symbols are what halnorm_c.h declares; each function of functional*.h has its like
-# in C; and docs/c_api.md names every function.
+# Checks that halnorm_c.h declares the library's C symbols, that each function of functional*.h has
+# a counterpart in C, and that docs/c_api.md names every function.
 
 cmake_minimum_required(VERSION 3.20) # IN_LIST
 

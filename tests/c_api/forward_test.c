@@ -106,7 +106,7 @@ static void no_affine(struct Problem* p) {
   check_y(p);
 }
 
-/* x is its own y. Last, since it overwrites x. */
+/* x is its own y. This test is the last one, because it overwrites x. */
 static void in_place(struct Problem* p) {
   truth_of(p, 1, 0, &t);
   CHECK_OK(

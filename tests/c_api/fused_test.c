@@ -48,7 +48,7 @@ static void inference(struct Problem* p) {
   check_gradients(p);
 }
 
-/* With a slope of which multiples are exact. */
+/* Tests a slope whose multiples are exact. */
 static void leaky(struct Problem* p) {
   p->slope = 0.25;
   truth_of(p, 1, 1, &t);
@@ -74,7 +74,7 @@ static void leaky(struct Problem* p) {
   p->slope = 0;
 }
 
-/* NULL for all that may be; y in the memory of x. */
+/* Passes NULL for each optional argument, and y in the memory of x. */
 static void least(struct Problem* p) {
   for (int i = 0; i < SIZE; ++i) {
     p->addend_values[i] = 0;

@@ -11,7 +11,7 @@
 
 /// @file
 /// Every allocation of a C call fails once: the call has a status and a message, running statistics
-/// and inputs are as they were, and the next attempt is right.
+/// and inputs have not changed, and the next attempt is right.
 
 namespace {
 
@@ -58,7 +58,7 @@ struct Batch {
       x.values[i] = static_cast<float>(i % 7);
     }
   }
-  /// What no failed call may change.
+  /// The values that a failed call must not change.
   [[nodiscard]] std::vector<float> kept() const {
     std::vector<float> all = x.values;
     for (const auto* values : {&weight.values, &mean.values, &var.values}) {
@@ -68,8 +68,9 @@ struct Batch {
   }
 };
 
-/// The call fails at its first allocation, at its second, ..., until one attempt needs no more. On
-/// a thread of its own, that has no memory of earlier calls. Returns how often it failed.
+/// The call fails at its first allocation, at its second, ..., until one attempt needs no more.
+/// Each attempt runs on a new thread, which has no blocks of earlier calls. Returns the number of
+/// failures.
 int fail_at_each(const Batch& batch, const std::function<halnorm_status()>& call, Mode mode) {
   int failures = 0;
   for (int allocation = 1; allocation < 1000; ++allocation) {

@@ -2,7 +2,7 @@
 
 #include "array.h"
 
-/* A batch with its parameters, and what plain double arithmetic makes of it. */
+/* A batch with its parameters, and its results in plain double arithmetic. */
 
 enum { N = 6, C = 5, L = 7, SIZE = N * C * L, M = N * L };
 
@@ -27,9 +27,9 @@ struct Problem {
 
 struct Problem* problem_new(DLDataType data, enum Layout layout);
 void problem_free(struct Problem* p);
-/* Outputs become NaN, so that an element that is not written shows. */
+/* Sets outputs to NaN, so that an element that is not written shows. */
 void problem_clear(struct Problem* p);
-/* What outputs may differ from the truth by: some roundings of the largest magnitude. */
+/* The tolerance of outputs: some roundings of the largest magnitude. */
 double data_tolerance(const struct Problem* p, const struct Truth* t);
 double statistic_tolerance(const struct Problem* p);
 double sum_tolerance(const struct Problem* p);

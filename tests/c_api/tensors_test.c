@@ -90,7 +90,7 @@ static void over_an_input(void) {
   problem_free(p);
 }
 
-/* A narrow weight's gradients are as narrow. */
+/* The gradients of a 16-bit weight have 16 bits. */
 static void narrow_weight(void) {
   struct Problem* p = problem_new(f16, DENSE);
   struct Array* weight = channels_new(bf16, GAPS, C);

@@ -11,8 +11,8 @@
 #include "support/cases/element.h"
 #include "support/throws.h"
 
-// Whatever HALNORM_OPERATIONS and HALNORM_DTYPES chose: what is there computes, and what is not is
-// refused with a word.
+// For any HALNORM_OPERATIONS and HALNORM_DTYPES: the functions of the chosen operations compute,
+// and the others throw an error that names the option.
 
 namespace F = halnorm::functional;
 using halnorm::DType;
@@ -42,7 +42,7 @@ DType some_dtype() {
   return DType::BFloat16;
 }
 
-/// What every function is called with; the outputs start as 7.
+/// The arguments of every call; the outputs start as 7.
 struct Arguments {
   explicit Arguments(DType dtype, DType parameters)
       : x(Tensor::from(std::span<const double>(values), {4, 1}).to(dtype)),
@@ -242,7 +242,7 @@ TEST(Choice, ListsWhatIsThere) {
   }
 }
 
-// The others are in range_test.cpp, which takes all operations.
+// range_test.cpp has the other tests of the range, which need all operations.
 TEST(Choice, InferenceHoldsBeyondFloat32) {
   if (!has(operations, "inference") || !has_dtype(DType::Float32)) {
     GTEST_SKIP() << "not of this build";

@@ -50,7 +50,8 @@ class DeviceBackward : public on_device::Test {
                      batch.invstd(eps));
   }
 
-  /// Gives a layer there the problem's weight and bias, and as gradients its running statistics.
+  /// Gives a layer on the device the problem's weight and bias, and its running statistics as
+  /// gradients.
   void set_up(halnorm::nn::BatchNorm& layer, const Problem& p) const {
     layer.to(device(), element::of_parameters(dtype()));
     layer.weight.data().copy_(p.weight);
@@ -59,7 +60,8 @@ class DeviceBackward : public on_device::Test {
     layer.bias.set_grad(there(p.running_var));
   }
 
-  /// The layer's gradients are those that were there and these, which took no kernel of their own.
+  /// The layer's gradients are the sums of the old ones and these, and no kernel ran for the
+  /// addition.
   void expect_added(Problem& p, const halnorm::nn::BatchNorm& layer, const Tensor& dx) const {
     EXPECT_TRUE(halnorm::last_kernel().find("backward_accumulate") != std::string::npos)
         << halnorm::last_kernel();
@@ -184,7 +186,7 @@ TEST_P(DeviceBackward, FusedIsTheBackwardOfWhatPasses) {
                                                    there(p.bias), eps, {}, slope);
     p.out.tensor().copy_(forward.y);
     p.dy_values = fused::rectified(p.dy_values, p.out.batch(), slope);
-    for (double& value : p.dy_values.values) {  // as float16 holds it where it is subnormal
+    for (double& value : p.dy_values.values) {  // rounded as float16 rounds subnormal values
       value = inputs::Source(7, dtype()).rounded(value);
     }
     const auto got =

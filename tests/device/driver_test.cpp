@@ -1,4 +1,4 @@
-// What the runtime asks of CUDA's driver, seen by a stand-in for it: no GPU is needed, and nothing
+// Tests the calls of CUDA's driver with a test double of the driver: no GPU is needed, and nothing
 // is computed.
 
 #include <algorithm>
@@ -26,7 +26,7 @@ namespace {
 
 const Device gpu = Device::cuda();
 
-/// What an engine brings along.
+/// An engine has a context and a stream of its own.
 struct Engine {
   void* context = standin::new_context();
   void* stream = standin::new_stream();
@@ -40,7 +40,7 @@ std::size_t count(const std::vector<standin::Call>& calls, std::string_view name
       calls.begin(), calls.end(), [&](const standin::Call& call) { return call.name == name; }));
 }
 
-/// What a copy into a window of five rows asks for.
+/// The calls of the driver by a copy into a window of five rows.
 std::vector<standin::Call> calls_that_write_five_rows() {
   Tensor window = empty(5, 8).narrow(1, 2, 3);
   standin::take_calls();
@@ -66,7 +66,7 @@ void step(std::vector<std::unique_ptr<BatchNorm1d>>& layers, const Tensor& x) {
 
 }  // namespace
 
-// First, since a process keeps the device that it has.
+// This test is the first one, because a process keeps the device that it has found.
 TEST(CudaDriver, AGpuThatIsOlderThanTheKernelsOrComputesNothingCannotBeUsed) {
   expect_throws<DeviceError>(
       [] {
@@ -104,7 +104,7 @@ TEST(CudaDriver, AllThatACallAsksForGoesIntoTheStreamOfTheGuardAndNothingWaits) 
   }
 }
 
-// A launch takes longer than what a layer does to its statistics.
+// A launch takes longer than the update of a layer's statistics.
 TEST(CudaDriver, AStepOfTrainingIsTwoLaunchesWhereChannelsHaveFewValuesElseFour) {
   BatchNorm1d layer(16);
   halnorm::nn::FusedBatchNorm1d fused(16);
@@ -183,7 +183,7 @@ TEST(CudaDriver, WhereMemoryIsTakenWhatIsKeptIsGivenBack) {
   EXPECT_EQ(empty(15, 90000).numel(), 15 * 90000);
 }
 
-// Sizes that are not asked for again do not pile up.
+// Blocks of sizes that are not requested again do not accumulate.
 TEST(CudaDriver, NoMoreIsKeptThanWasInUse) {
   const Engine engine;
   const StreamGuard guard = engine.guard();
@@ -197,7 +197,7 @@ TEST(CudaDriver, NoMoreIsKeptThanWasInUse) {
   EXPECT_LE(count(calls, "cuMemAlloc"), count(calls, "cuMemFree") + 4);
 }
 
-// Its memory goes with the context, at whose address there may be another one by then.
+// The end of a context frees its memory; another context may then have its address.
 TEST(CudaDriver, ATensorMayEndAfterItsContext) {
   const Engine engine;
   const StreamGuard guard = engine.guard();
@@ -231,7 +231,7 @@ TEST(CudaDriver, AFillIsPutIntoTheStreamOfTheGuard) {
   }
 }
 
-// Streams that come later do not wait for the first one.
+// Streams that are made later do not wait for the first one.
 TEST(CudaDriver, WhatIsKeptForAllStreamsIsWaitedFor) {
   const Engine engine;
   const StreamGuard guard = engine.guard();
@@ -245,7 +245,7 @@ TEST(CudaDriver, WhatIsKeptForAllStreamsIsWaitedFor) {
   EXPECT_EQ(standin::take_calls().size(), 1U);
 }
 
-// What lies between a window's elements may be written by somebody else meanwhile.
+// Another thread may write the memory between a window's elements at the same time.
 TEST(CudaDriver, AWindowIsWrittenRowByRowAndNothingElse) {
   const std::vector<standin::Call> calls = calls_that_write_five_rows();
   EXPECT_EQ(count(calls, "cuMemcpyHtoD"), 5U);

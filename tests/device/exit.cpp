@@ -1,4 +1,4 @@
-// Ends with work queued on a device, in the way that its argument names; see exits.py.
+// This program ends with work queued on a device, in the way that its argument names; see exits.py.
 
 #include <chrono>
 #include <cstdio>

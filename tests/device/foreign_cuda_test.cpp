@@ -13,7 +13,7 @@ using halnorm::Tensor;
 
 namespace {
 
-/// What a CUDA program brings along, by the driver's own functions.
+/// A CUDA program's context, stream and memory, made by the functions of the driver.
 class Engine {
  public:
   Engine() {
@@ -38,7 +38,7 @@ class Engine {
          stream);
   }
 
-  /// In the stream, and so after all that was put into it before.
+  /// Reads in the stream, and so after all work that was queued before.
   std::vector<float> read() {
     std::vector<float> values(bytes / sizeof(float));
     call("cuMemcpyDtoHAsync_v2", static_cast<void*>(values.data()), memory, bytes, stream);
@@ -80,7 +80,7 @@ class ForeignCuda : public ::testing::Test {
 
 }  // namespace
 
-// An engine's own context, stream and memory; halnorm waits for nothing.
+// The engine has a context, a stream and memory of its own, and halnorm does not wait.
 TEST_F(ForeignCuda, WorkIsQueuedInTheStreamOfTheGuard) {
   const Tensor values = Tensor::randn({Engine::rows, Engine::channels}, 5);
   for (int engines = 0; engines < 2; ++engines) {  // the second may get the first's addresses
@@ -95,7 +95,8 @@ TEST_F(ForeignCuda, WorkIsQueuedInTheStreamOfTheGuard) {
   }
 }
 
-// Copies too: what a stream that waits for no other has still to do, they would overtake.
+// Copies are queued too. In another stream they would overtake the queued work of this one, for
+// which no other stream waits.
 TEST_F(ForeignCuda, CopiesTakeTheirTurnInTheStream) {
   const Tensor values = Tensor::randn({Engine::rows, Engine::channels}, 6);
   Engine engine;
@@ -108,7 +109,7 @@ TEST_F(ForeignCuda, CopiesTakeTheirTurnInTheStream) {
   expect_like(y.clone().to_vector<double>(), normalized(values));
 }
 
-// The guard is of its scope: afterwards the thread is back in halnorm's own context.
+// A guard holds until the end of its scope. Afterwards the thread uses halnorm's own context.
 TEST_F(ForeignCuda, AfterTheGuardAllIsAsBefore) {
   const Tensor x = Tensor::randn({40, 7}, 7);
   const Tensor there = x.to(Device::cuda());

@@ -26,8 +26,8 @@ using halnorm::Tensor;
 
 namespace {
 
-/// Holds up all that is put into Halide's queue until it is told to go on; or after a while, so
-/// that a test of what waits for it ends.
+/// Blocks Halide's queue until go_on() is called, or until a timeout, so that a test that waits for
+/// the queue ends.
 class HeldQueue {
  public:
   HeldQueue() {
@@ -51,7 +51,7 @@ class HeldQueue {
   HeldQueue& operator=(const HeldQueue&) = delete;
   ~HeldQueue() { go_on(); }
 
-  /// Whether nobody had to wait for it until then.
+  /// Unblocks the queue. True if the timeout did not do so before.
   bool go_on() {
     if (watch_.joinable()) {
       {
@@ -78,7 +78,7 @@ class HeldQueue {
   std::thread watch_;
 };
 
-/// What a step of training and one of inference return.
+/// The results of a step of training and of one of inference.
 std::vector<Tensor> steps(halnorm::nn::BatchNorm1d& layer, const Tensor& x) {
   layer.train();
   layer.zero_grad();
@@ -118,7 +118,7 @@ TEST(ForeignOpenCl, NothingWaitsForTheQueue) {
   }
 }
 
-// Memory that an engine allocated by itself.
+// The memory is allocated by an engine.
 TEST(ForeignOpenCl, MemoryIsUsedWithoutACopy) {
   const Device device = Device::opencl();
   if (!halnorm::is_available(device.type)) {

@@ -27,7 +27,7 @@ class DeviceForward : public on_device::Test {
     p.out.tensor().copy_(got.y);
     expect_y(p, p.out.batch(), oracle::train(p.x_values, p.w(), p.b(), eps), batch.mean,
              batch.invstd(eps));
-    // As precise as double sums of values that are exact in it.
+    // The sums are double, of values that are exact in double.
     expect_near(got.mean.to_vector<double>(), batch.mean, 1e-13 * (1 + largest(batch.mean)),
                 "mean");
     expect_near(got.invstd.to_vector<double>(), batch.invstd(eps),
@@ -43,7 +43,7 @@ class DeviceForward : public on_device::Test {
                 "running_var");
   }
 
-  /// That the update took no kernel of its own.
+  /// Checks that the update took no separate kernel.
   static void expect_ran(const std::string& operation) {
     EXPECT_TRUE(halnorm::last_kernel().starts_with("halnorm_" + operation))
         << halnorm::last_kernel();
@@ -204,7 +204,8 @@ TEST_P(DeviceForward, FusedAddsAndRectifies) {
 }
 
 TEST_P(DeviceForward, FusedWithoutAnAddendRectifies) {
-  // One channel without gaps is walked as a row, few rows of many channels along these.
+  // One channel without gaps is processed as a row, and few rows of many channels along the
+  // channels.
   for (const shapes::Extents& extents : unless_few({{6, 5, 40}, {300, 1, 1}, {3, 5000, 1}})) {
     SCOPED_TRACE(extents.str());
     fused::AddedProblem p(inputs::Source(7, dtype()), GetParam().layout, extents, dtype(), 1);

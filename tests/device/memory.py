@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 
 SKIPPED = 77
-DTYPES = ("float32", "float64", "float16")  # bfloat16's values lie where float16's do
+DTYPES = ("float32", "float64", "float16")  # bfloat16 has the accesses of float16
 LAYOUTS = ("ncl", "nlc")  # (N, C) has the kernels of NLC
 LEFT_OUT = ("*MayOverwrite*", "*OnEveryRun*")
 REPORT = re.compile(r"data race|Invalid|OCLGRIND")

@@ -11,8 +11,8 @@
 #include "support/cases/problem.h"
 
 /// @file
-/// What the tests of devices share: they run on each device that is linked and here, and are
-/// skipped, with the reason, where none is.
+/// The common part of the tests of devices. They run on each device that is linked and present, and
+/// are skipped, with the reason, if there is none.
 
 namespace on_device {
 
@@ -23,7 +23,7 @@ struct Case {
   placement::Layout layout = placement::Layout::Ncl;
 };
 
-/// So that GoogleTest prints a case's name rather than its bytes.
+/// GoogleTest then prints a case's name rather than its bytes.
 std::ostream& operator<<(std::ostream& out, const Case& c);
 
 std::string name_of_param(const ::testing::TestParamInfo<Case>& info);
@@ -34,29 +34,30 @@ std::vector<halnorm::Device> linked();
 /// Every linked device x every dtype x the dense layouts.
 std::vector<Case> cases();
 
-/// One case for each linked device: what does not depend on dtype and layout.
+/// One case for each linked device, for tests that do not depend on dtype and layout.
 std::vector<Case> one_case_each();
 
 /// The CPU's shapes; some whose blocks are split over many groups of threads; and some with as many
 /// values of a channel as one launch takes, or one more.
 std::vector<shapes::Extents> all_shapes();
 
-/// Of an operation: whether it has a kernel for channels of few values besides. To reach the other
-/// one, channels then need more values than that takes; else more than one block of threads takes.
+/// Whether an operation also has a kernel for channels of few values (two). If so, only channels of
+/// more values than its limit reach the other kernel. Otherwise more values than one block of
+/// threads takes suffice.
 enum class Forms { one, two };
 
-/// Skips the test where the device cannot be used.
+/// Skips the test if the device cannot be used.
 class Test : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override;
 
   [[nodiscard]] halnorm::Device device() const { return GetParam().device; }
   [[nodiscard]] halnorm::DType dtype() const { return GetParam().dtype; }
-  /// Those shapes; or, where the environment has HALNORM_FEW_SHAPES, no more than reach every
-  /// kernel of the case, for what interprets kernels takes seconds for each.
+  /// These shapes. If the environment has HALNORM_FEW_SHAPES, only as many as reach every kernel of
+  /// the case, because an interpreter of kernels takes seconds for each.
   [[nodiscard]] std::vector<shapes::Extents> unless_few(const std::vector<shapes::Extents>& all,
                                                         Forms forms = Forms::one) const;
-  /// Of the data; one where few shapes are enough.
+  /// The means of the data; one if few shapes are enough.
   [[nodiscard]] static std::vector<double> means();
   [[nodiscard]] Problem problem(const shapes::Extents& extents, double mean) const;
 

@@ -22,16 +22,16 @@ class DeviceSmall : public on_device::Test {
     return there(Tensor::randn(shape, 1, dtype()));
   }
 
-  /// Of a channel, with one launch: where channels lie side by side, a block has several.
+  /// The most rows of a channel with one launch. If channels are adjacent, a block has several.
   [[nodiscard]] std::int64_t most_rows() const {
     return 384 * static_cast<std::int64_t>(halnorm::size_of(dtype()));
   }
-  /// The same of a batch with an L axis.
+  /// The same for a batch with an L axis.
   [[nodiscard]] std::int64_t most_values() const {
     return GetParam().layout == placement::Layout::Nlc ? most_rows() : 32768;
   }
 
-  /// Of each channel y, dx and invstd.
+  /// y, dx and invstd of each channel.
   using Results = std::vector<std::vector<double>>;
 
   static Results train_and_back(const Tensor& x) {

@@ -26,7 +26,7 @@ struct State {
   int probed_values = 2;  ///< that a probe has still to read
 };
 
-/// Never destroyed, and neither are the contexts: Halide gives back what it has when a process
+/// Neither the state nor the contexts are destroyed, because Halide frees its memory when a process
 /// ends.
 State& state() {
   static State& all = *new State;
@@ -53,8 +53,8 @@ Result copy(const char* name, void* to, const void* from, std::size_t bytes, con
 
 void* at(Pointer address) { return std::bit_cast<void*>(address); }
 
-/// The mean and the variance that a probe's kernel makes where it runs, all values alike. On device
-/// 2 it does not.
+/// Writes the mean and the variance that the kernel of a probe computes, with equal values. On
+/// device 2 it writes nothing.
 void answer_probe(Pointer address, std::size_t bytes) {
   const std::scoped_lock lock(state().mutex);
   if (state().devices[current()] == 2 || state().probed_values == 0) {
@@ -94,7 +94,7 @@ void* new_stream() { return std::malloc(1); }
 
 }  // namespace standin
 
-// The driver's names and arguments; those that nothing here looks at have none.
+// The functions have the driver's names and arguments; unused arguments have no name.
 // NOLINTBEGIN(readability-identifier-naming)
 extern "C" {
 

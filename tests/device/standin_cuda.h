@@ -5,9 +5,9 @@
 #include <vector>
 
 /// @file
-/// A CUDA driver for a machine that has no GPU: its memory is the host's, kernels do nothing, and
-/// what is asked of it is noted. It shows which context and which stream a call goes to, and
-/// whether anything waits. It has two devices, of which the second is older than all kernels.
+/// A test double of the CUDA driver, for a machine without a GPU: its memory is the host's, kernels
+/// do nothing, and it records its calls. A record has the context and the stream of a call, and
+/// shows whether anything waits. It has two devices, of which the second is older than all kernels.
 
 namespace standin {
 
@@ -15,16 +15,16 @@ namespace standin {
 struct Call {
   std::string name;
   const void* context;  ///< the one that was current
-  const void* stream;   ///< null also where the call takes none
+  const void* stream;   ///< null also if the call takes none
 };
 
-/// What was called since the last time; from then on it is forgotten.
+/// Returns and clears the calls since the last time.
 std::vector<Call> take_calls();
 
-/// So many allocations to come are refused, as by a GPU whose memory is taken.
+/// The next `count` allocations fail, as on a GPU without free memory.
 void refuse_allocations(int count);
 
-/// A context and a stream, as an engine has them. Never destroyed, so that no two are equal.
+/// A context and a stream of an engine. They are never destroyed, so that no two are equal.
 void* new_context();
 void* new_stream();
 

@@ -134,7 +134,7 @@ TEST_P(DeviceTensor, GradientsInsideATensorAreAddedWhereTheyLie) {
   EXPECT_EQ(all.to_vector<double>(), (std::vector<double>{0, 0, 4, 4, 4, 0, 0}));
 }
 
-// Never read from the wrong place: refused, or, where the device has addresses, right.
+// The parameter is either refused or, if the device has addresses, read at the right place.
 TEST_P(DeviceTensor, AParameterThatIsAPartOfATensorIsRefusedOrRight) {
   const Tensor x = Tensor::randn({8, 3}, 1);
   const Tensor all = Tensor::randn({7}, 2);
@@ -170,7 +170,7 @@ TEST_P(DeviceTensor, OverlapsAreFoundThereToo) {
 TEST_P(DeviceTensor, ASecondDeviceOfATypeIsRefused) {
   Device other = device();
   other.index = 7;
-  // One that is not there leaves the choice open.
+  // The call with a missing device chooses no device, so that the next call can choose one.
   expect_throws<DeviceError>([&] { Tensor::empty({1}, DType::Float32, other); }, {other.str()});
   EXPECT_EQ(Tensor::ones({1}, DType::Float32, device()).item<float>(), 1);
   expect_throws<DeviceError>([&] { Tensor::empty({1}, DType::Float32, other); },
@@ -229,7 +229,7 @@ TEST_P(DeviceTensor, FewRowsOfManyChannelsAreNormalizedAlongThese) {
   expect_near(infer(there).to_vector<double>(), values(infer(host)), 2e-6, "y");
   infer(there);
   EXPECT_NE(halnorm::last_kernel().find("_ncl_"), std::string::npos) << halnorm::last_kernel();
-  // Channels that do not lie side by side are copied first.
+  // Channels that are not adjacent are copied first.
   const Tensor gaps = Tensor::randn({4100, 7}, 5).transpose(0, 1);
   expect_near(infer(gaps.to(device())).to_vector<double>(), values(infer(gaps)), 2e-6, "of gaps");
   const auto elemt = [&](const Tensor& x) {

@@ -1,5 +1,5 @@
-// Tensors that are windows of larger ones: OpenCL's kernels start where memory does, so such a
-// window goes through another one, or is refused.
+// Tensors that are windows of larger ones: OpenCL's kernels read from the start of a memory, so
+// that a window is copied to other memory, or refused.
 
 #include <functional>
 
@@ -22,14 +22,14 @@ constexpr double around = 77;
 
 class DeviceWindow : public on_device::Test {
  protected:
-  /// The values between others.
+  /// A window on the device with these values, in a larger tensor.
   [[nodiscard]] Tensor window_of(const Tensor& host) const {
     const Tensor flat = Tensor::full({host.numel() + 7}, around, host.dtype());
     flat.narrow(0, 3, host.numel()).copy_(host.reshape({host.numel()}));
     return flat.to(device()).narrow(0, 3, host.numel()).reshape(host.shape());
   }
 
-  /// Which gradients are windows of one buffer, as an optimizer may have it.
+  /// Which gradients are windows of one buffer, as in some optimizers.
   struct Flat {
     bool weight, bias;
   };
@@ -54,7 +54,7 @@ class DeviceWindow : public on_device::Test {
     layer.bias.set_grad(place(flat.bias, channels + 2, b.bias));
   }
 
-  /// One step there, with these gradients, as the same without a device.
+  /// A step on the device with these gradients has the results of a step on the CPU.
   template <class Layer>
   void expect_step(const Flat& flat, std::int64_t rows) const {
     const Tensor x = Tensor::randn({rows, channels}, 1);
@@ -101,7 +101,7 @@ TEST_P(DeviceWindow, GradientsAreAddedToWhereTheyLie) {
 
 namespace {
 
-/// Every argument but data, of every operation; `place` is asked for each by its name.
+/// Calls every operation; place(name, values) makes every argument except the data.
 std::vector<Tensor> call_all(const Tensor& x,
                              const std::function<Tensor(const char*, const Tensor&)>& place) {
   const Tensor dy = Tensor::randn(x.shape(), 8).to(x.device());

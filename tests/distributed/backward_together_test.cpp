@@ -8,7 +8,8 @@
 #include "support/throws.h"
 
 /// @file
-/// Arguments of nn::backward_together(); its bits and pending exchanges: overlap_test.cpp.
+/// Tests the arguments of nn::backward_together(); overlap_test.cpp tests its bits and pending
+/// exchanges.
 
 namespace {
 

@@ -12,7 +12,7 @@
 #include "support/throws.h"
 
 /// @file
-/// What goes wrong on one rank is an error on all of them, and the next call works.
+/// A failure of one rank is an error on all of them, and the next call works.
 
 namespace {
 

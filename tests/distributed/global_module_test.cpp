@@ -188,7 +188,7 @@ TEST_F(GlobalModuleFile, IsWrittenOnceAndReadByAnyNumberOfRanks) {
     nn::BatchNorm1d layer(2);
     fill_by_rank(layer, placement);
     layer.to_global(placement, Sbp::broadcast());
-    // On rank 1 the path is of a folder that is not there: it does not write.
+    // On rank 1 the folder of the path does not exist, because this rank does not write.
     const auto own = ranks::rank(placement) == 0 ? path : folder / "none" / "x";
     halnorm::save(layer.state_dict(), own);
     EXPECT_TRUE(std::filesystem::exists(path)) << "on every rank when save() returns";

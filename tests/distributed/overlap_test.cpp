@@ -13,7 +13,7 @@
 #include "support/throws.h"
 
 /// @file
-/// Exchanges that are pending while kernels run: the same bits, and the same errors.
+/// Exchanges that are pending while kernels run give the same bits and the same errors.
 
 namespace {
 
@@ -69,7 +69,7 @@ struct Branches {
     }
     return all;
   }
-  /// Of everything that a step computes.
+  /// The bits of all results of a step.
   [[nodiscard]] std::vector<double> bits(const std::vector<Tensor>& dx) const {
     std::vector<double> values;
     for (std::size_t i = 0; i < layers.size(); ++i) {

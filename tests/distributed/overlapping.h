@@ -19,7 +19,7 @@
 
 namespace overlapping {
 
-/// What a test can see of a rank's engine.
+/// The state of a rank's engine, for a test.
 struct Trace {
   std::vector<std::size_t> started;  ///< bytes of each exchange that was started
   int pending = 0;
@@ -28,7 +28,7 @@ struct Trace {
   bool refuses = false;  ///< start_all_gather() returns null
 };
 
-/// Starts an exchange on a thread of its own, or does all of it in wait(), the latest moment.
+/// Starts an exchange on a separate thread, or runs all of it in wait(), the latest moment.
 class Overlapping : public halnorm::Communicator {
  public:
   Overlapping(std::shared_ptr<halnorm::Communicator> inner, Trace& trace, bool late)
@@ -48,7 +48,7 @@ class Overlapping : public halnorm::Communicator {
     trace_.started.push_back(bytes);
     ++trace_.pending;
     trace_.most_pending = std::max(trace_.most_pending, trace_.pending);
-    // After the one before, as an engine would.
+    // The exchange waits for the previous one, as in an engine.
     last_ = std::async(late_ ? std::launch::deferred : std::launch::async, [this, before = last_,
                                                                             mine, all, bytes] {
               if (before.valid()) {

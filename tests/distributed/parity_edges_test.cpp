@@ -8,7 +8,7 @@
 #include "halnorm/halnorm.h"
 
 /// @file
-/// Parts that are odd, and tensors that are distributed otherwise.
+/// Uneven parts, and tensors with another distribution.
 
 namespace {
 

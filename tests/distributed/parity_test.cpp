@@ -12,7 +12,7 @@
 #include "halnorm/halnorm.h"
 
 /// @file
-/// A layer whose batch is split over ranks gives what one process gives on the whole batch.
+/// A layer whose batch is split over ranks gives the results of one process on the whole batch.
 
 namespace {
 
@@ -131,7 +131,8 @@ TEST_P(Parity, WithOneProcess) {
   const auto& [c, count] = GetParam();
   const auto single = make_layer(c, 1);
   const Results wanted = train(c, *single, [](const Tensor& whole) { return whole; });
-  // y and dx: 1e-6, or a neighbour where 16 bits or the range of the values hold less.
+  // The tolerance of y and dx is 1e-6 (float64: 1e-13), or the distance of two neighbours if
+  // larger.
   const double data = std::max(c.dtype == DType::Float64 ? 1e-13 : 1e-6, spacing(c.dtype));
   const double statistics =
       4 * spacing(c.dtype == DType::Float64 ? DType::Float64 : DType::Float32);

@@ -17,14 +17,14 @@ namespace ranks {
 /// exception that any of them threw.
 void run(int count, const std::function<void(const halnorm::Placement&)>& body);
 
-/// The same with a communicator of the test's around each rank's.
+/// The same with a communicator of the test around the communicator of each rank.
 using Wrap =
     std::function<std::shared_ptr<halnorm::Communicator>(std::shared_ptr<halnorm::Communicator>)>;
 void run(int count, const Wrap& wrap, const std::function<void(const halnorm::Placement&)>& body);
 
 inline int rank(const halnorm::Placement& placement) { return placement.group().rank(); }
 
-/// What a call throws, "" for nothing.
+/// The message of the exception that a call throws, "" for none.
 std::string message_of(const std::function<void()>& call);
 
 /// Rows of x for each rank, of the given lengths, as a tensor of its own.
@@ -39,8 +39,8 @@ halnorm::Tensor split_rows(const halnorm::Tensor& x, const std::vector<std::int6
 halnorm::Tensor normal(const halnorm::Shape& shape, std::uint64_t seed, double mean = 0,
                        halnorm::DType dtype = halnorm::DType::Float32);
 
-/// Defined alike, of one shape and dtype, and within `tolerance` relative to the larger of 1 and
-/// the value.
+/// Checks that both are defined or undefined, of one shape and dtype, and within `tolerance`
+/// relative to the larger of 1 and the value.
 void expect_near(const halnorm::Tensor& got, const halnorm::Tensor& wanted, double tolerance,
                  const std::string& what);
 

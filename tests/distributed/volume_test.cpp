@@ -9,7 +9,7 @@
 #include "halnorm/halnorm.h"
 
 /// @file
-/// How much a layer sends.
+/// The number of bytes that a layer sends.
 
 namespace {
 
@@ -18,7 +18,7 @@ using halnorm::Sbp;
 using halnorm::Tensor;
 namespace nn = halnorm::nn;
 
-/// Notes the bytes that its rank gives in each exchange.
+/// Records the bytes that its rank sends in each exchange.
 class Counting : public halnorm::Communicator {
  public:
   Counting(std::shared_ptr<halnorm::Communicator> inner, std::vector<std::size_t>& bytes)

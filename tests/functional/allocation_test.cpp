@@ -27,7 +27,7 @@ using halnorm::nn::BatchNorm1d;
 
 namespace {
 
-/// What a call may read and, if it succeeds, write.
+/// The tensors that a call reads and, if it succeeds, writes.
 struct State {
   DType dtype;
   DType parameters;
@@ -105,7 +105,7 @@ TEST_P(Allocation, RunningStatisticsAreUpdatedTogetherOrNotAtAll) {
         keep(all, both);
         return all;
       };
-      // A success updates them, and the next round starts from there.
+      // A successful call updates both, and the next round starts from the new values.
       expect_unchanged(bits,
                        [&] { F::batch_norm_train_update(s.x, m, v, s.weight, s.bias, 0.1, 1e-5); });
       const auto update = [&] { F::update_running_stats(m, v, s.moments, 0.1); };
@@ -131,8 +131,8 @@ TEST_P(Allocation, AModuleIsAsItWas) {
       return all;
     };
     expect_unchanged(bits, [&] { layer(x); });
-    // Twice: the first gradients are new tensors, the second are added to them. A failed backward
-    // leaves its forward to be differentiated.
+    // The backward runs twice: the first gradients are new tensors, the second are added to them.
+    // After a failed backward its forward can still be differentiated.
     expect_unchanged(bits, [&] { layer.backward(dy); });
     EXPECT_TRUE(layer.weight.grad().defined());
     layer.clear_saved_forwards();
@@ -142,7 +142,7 @@ TEST_P(Allocation, AModuleIsAsItWas) {
   }
 }
 
-/// What belongs to a thread comes with its first call.
+/// The first call of a thread allocates the thread's own memory.
 TEST_P(Allocation, AThreadsFirstCallThrows) {
   const Tensor x = Tensor::randn({300, 70}, 1);
   const auto call = [&] { return F::batch_norm_train(x, {}, {}, 1e-5).y.to_vector<double>(); };

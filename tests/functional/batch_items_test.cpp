@@ -28,7 +28,7 @@ namespace {
 
 class BatchItems : public ::testing::TestWithParam<DType> {};
 
-/// By how much two ways of adding up may differ, in units of the largest value.
+/// The largest difference of two orders of addition, in units of the largest value.
 double unit_of(DType dtype) {
   return dtype == DType::Float16    ? 0x1p-10
          : dtype == DType::BFloat16 ? 0x1p-7
@@ -49,7 +49,7 @@ void expect_near(const char* name, const Tensor& got, const Tensor& want, double
   }
 }
 
-/// Items of 64 KB and more are read and written where they lie, one by one.
+/// Items of 64 KB and more are read and written in place, one by one.
 TEST_P(BatchItems, AreReadAndWrittenInPlace) {
   const Shape stored{3, 1702, 20};
   const auto view = [&](std::uint64_t seed) {

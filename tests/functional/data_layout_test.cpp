@@ -9,9 +9,8 @@
 #include "support/every_operation.h"
 
 /// @file
-/// Results are laid out like x, for any view of channels-last data and every operation. They have
-/// the bits that they have for a dense x of the same order, but where large items are taken one by
-/// one.
+/// Results are laid out like x, for any view of channels-last data and every operation. Their bits
+/// are those of a dense x of the same order, except if large items are processed one by one.
 
 using halnorm::DType;
 using halnorm::Shape;
@@ -97,7 +96,7 @@ std::vector<std::pair<std::string, std::function<Tensor(std::uint64_t, DType)>>>
   };
 }
 
-/// Views that from_blob() makes of such memory: shape and strides.
+/// The shape and the strides of views that from_blob() makes of this memory.
 struct Strided {
   const char* name;
   Shape shape;
@@ -127,7 +126,7 @@ void expect_same(const Results& got, const Results& want) {
   }
 }
 
-/// Results of a view are those of dense tensors, in dense tensors or in whatever `out` is.
+/// The results of a view are those of dense tensors, in dense tensors or in any `out`.
 void check(const Tensor& x, const Tensor& dy, const Tensor& addend) {
   const auto none = [] { return Tensor(); };
   const Results want = all_operations(dense_copy(x), dense_copy(dy), dense_copy(addend), none);

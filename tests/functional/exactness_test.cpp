@@ -11,8 +11,8 @@
 #include "support/oracle.h"
 
 /// @file
-/// Float32 results beside the oracle, in units in the last place (ulp): y and dx in those of a
-/// channel's largest value, statistics in their own. And values that are no finite numbers.
+/// Compares float32 results with the oracle, in units in the last place (ulp): y and dx in ulp of a
+/// channel's largest value, statistics in ulp of their own. Also tests values that are not finite.
 
 namespace F = halnorm::functional;
 using halnorm::Shape;
@@ -44,7 +44,7 @@ Tensor placed(const Tensor& x, bool channels_last) {
   return channels_last ? x.transpose(1, 2).contiguous().transpose(1, 2) : x;
 }
 
-/// In ulp of each channel's largest value.
+/// The largest error, in ulp of each channel's largest value.
 double worst_of(const oracle::Batch& shape, const std::vector<double>& got,
                 const oracle::Values& want) {
   double worst = 0;
@@ -114,7 +114,7 @@ class Exactness : public ::testing::Test {
   }
 };
 
-/// What a training call makes of (M, C), each column a channel.
+/// The results of a training call on (M, C), each column a channel.
 struct Trained {
   std::vector<double> y, mean, invstd, running_mean, running_var;
 };
@@ -160,7 +160,7 @@ TEST_F(Exactness, OneChannelOfEightValues) {
   });
 }
 
-// From 32 values on: of fewer, the terms of dx may cancel, and its roundings are theirs.
+// With fewer values the terms of dx may cancel, and dx then has a larger error in ulp.
 TEST_F(Exactness, OutputsAreWithinTwoUlpOfTheLargest) {
   const std::vector<Shape> shapes = {{3, 64, 8},    {4, 64, 9},    {8, 64, 32},  {8, 64, 64},
                                      {2, 64, 600},  {32, 64, 64},  {64, 64, 49}, {1000, 64, 1},
@@ -192,8 +192,8 @@ TEST_F(Exactness, OfViewsWithoutAStride) {
   });
 }
 
-// Whatever the number of values, and so the kernel: a NaN or an infinity shows in the statistics of
-// its channel, and in those of no other.
+// For any number of values, and so for any kernel, a NaN or an infinity appears in the statistics
+// of its channel, and in those of no other.
 TEST_F(Exactness, ANaNStaysInItsChannel) {
   for (const std::int64_t rows : {2, 9, 40, 300, 3000}) {
     for (const float bad : {not_a_number, infinity, -infinity}) {

@@ -7,8 +7,8 @@
 #include "support/throws.h"
 
 /// @file
-/// Folding into weights: a layer with the folded weights gives what the layer and an eval-mode
-/// batch normalization behind it give. The layers are written out here, in double.
+/// Folding into weights: a layer with the folded weights gives the results of the layer and an
+/// eval-mode batch normalization after it. The layers are computed here in double.
 
 namespace F = halnorm::functional;
 using halnorm::DType;

@@ -11,8 +11,7 @@ namespace {
 
 constexpr double eps = 1e-5;
 
-/// A problem with a y of any values: the backward passes see it as it is given, and a third of it
-/// is zero.
+/// A problem with any y, a third of which is zero: the backward uses only its sign.
 struct Case : AddedProblem {
   placement::Placed y;
   oracle::Batch y_values;
@@ -54,7 +53,7 @@ class FusedBackward : public KernelTest {
     return placed.batch().values;
   }
 
-  /// What goes back through relu, as the data's dtype holds it.
+  /// The gradient through relu, rounded to the data's dtype.
   [[nodiscard]] oracle::Batch passed(const Case& p) const {
     oracle::Batch dy = fused::rectified(p.dy_values, p.y_values, p.slope);
     for (double& value : dy.values) {
@@ -185,7 +184,7 @@ TEST_P(FusedBackward, DyAndYMayHaveAnotherLayout) {
       p.y = placement::Placed(other, extents, dtype());
       p.y.assign(p.y_values.values);
       p.y_values = p.y.batch();
-      const auto got = train(p, p.out.tensor());  // before out is read: arguments have no order
+      const auto got = train(p, p.out.tensor());  // before out is read, as arguments have no order
       expect_trained(p, p.out.batch(), got);
       const auto of_infer = infer(p, p.out.tensor());
       expect_inferred(p, p.out.batch(), of_infer);
@@ -218,7 +217,7 @@ TEST_P(FusedBackwardDense, NanOfYPassesAndNanOfDyIsMasked) {
   std::vector<double> dy = p.dy_values.values;
   dy[masked] = std::nan("");
   p.dy.assign(dy);
-  // The NaN of y lets dy through, as it does in the oracle's words; that of dy is nowhere.
+  // A NaN of y passes dy, as in the oracle; a NaN of dy has no effect if it is masked.
   p.dy_values.values[masked] = 1;
   const auto got = train(p, p.out.tensor());
   expect_trained(p, p.out.batch(), got);
@@ -230,7 +229,7 @@ TEST_P(FusedBackwardDense, MatchesFiniteDifferences) {
   const shapes::Extents extents{3, 4, 5, "small enough for differences in every element"};
   SCOPED_TRACE(describe(extents));
   Case p = problem(extents, 0.0);
-  // Sums of about +-1, far from where relu has no derivative.
+  // The sums are about +-1, far from 0: relu has no derivative at 0.
   const oracle::Values normalized = oracle::train(p.x_values, p.w(), p.b(), eps);
   for (std::size_t i = 0; i < normalized.size(); ++i) {
     const double wanted = i % 2 == 0 ? 1.0 : -1.0;

@@ -105,7 +105,7 @@ TEST(FusedValidate, OutputsThatOverlapAnArgument) {
       a.out = at(first);
       expect_refused<ShapeError>(f, a, {"out overlaps"});
     }
-    Arguments twice;  // y would overwrite an addend that is x, of which the statistics are made
+    Arguments twice;  // y would overwrite an addend that is x, whose statistics are needed
     twice.x = twice.addend = at(0);
     twice.out = at(0);
     expect_refused<ShapeError>(f, twice, {"out overlaps"});

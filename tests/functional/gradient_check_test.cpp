@@ -12,8 +12,8 @@
 #include "support/throws.h"
 
 /// @file
-/// Whatever a backward adds to is checked before anything is computed: a gradient may have been
-/// replaced through set_data().
+/// A backward checks the gradients that it adds to before it computes anything, because set_data()
+/// may have replaced them.
 
 using fixture::values;
 using halnorm::DType;
@@ -32,7 +32,7 @@ namespace {
 const Tensor x = Tensor::randn({6, 4}, 1);
 const Tensor dy = Tensor::randn({6, 4}, 2);
 
-/// Every other value of twice as many.
+/// A tensor with a stride of two: every second of 2 * count values.
 Tensor strided(std::int64_t count) {
   return Tensor::zeros({2 * count}).reshape({count, 2}).narrow(1, 0, 1).reshape({count});
 }

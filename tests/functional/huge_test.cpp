@@ -12,9 +12,9 @@
 #include "support/oracle.h"
 
 /// @file
-/// More elements than 32 bits count. The input repeats one row through a stride of 0, so that its
-/// statistics are those of the row, whatever the number of repetitions; only an output takes
-/// memory.
+/// Tests tensors with more elements than 32 bits count. The input repeats one row through a stride
+/// of 0, so that its statistics are those of the row, whatever the number of repetitions; only an
+/// output takes memory.
 
 namespace F = halnorm::functional;
 using halnorm::DType;
@@ -128,8 +128,9 @@ TEST(HugeOutput, HoldsTheSameRowFromEndToEnd) {
       EXPECT_NEAR(y[i], (values[i] - mean) * invstd, 0x1p-8 * (std::fabs(y[i]) + 0x1p-8));
     }
   }
-  // Past the caches, where in a line a row starts decides which elements are stored with a mask,
-  // and there the three parts of dx may be added in another order: they cancel here, where dy is x.
+  // With non-temporal stores, the place of a row in its cache line decides which elements are
+  // stored with a mask. For these the three parts of dx may be added in another order, which
+  // matters because they cancel: dy is x.
   F::batch_norm_backward(x, x, {}, forward.mean, forward.invstd, out);
   const std::vector<double> first = out.narrow(0, 0, 1).to_vector<double>();
   for (const std::int64_t i : others) {
@@ -144,8 +145,8 @@ TEST(HugeOutput, HoldsTheSameRowFromEndToEnd) {
   expect_equal_rows("dx through the caches");
 }
 
-/// Values of a parameter farther apart than a kernel's indices reach: of 17 GB of addresses three
-/// pages are used.
+/// The values of a parameter are farther apart than a kernel's indices reach. Three pages of 17 GB
+/// of addresses are used.
 TEST(Huge, ParametersOutOfAKernelsReach) {
   if constexpr (sizeof(void*) < 8) {
     GTEST_SKIP() << "32-bit addresses";

@@ -31,7 +31,7 @@ class Infer : public KernelTest {
 
 class InferInPlace : public Infer {};
 
-/// One value per channel is enough here.
+/// Inference works with one value per channel too.
 std::vector<shapes::Extents> all_shapes() {
   std::vector<shapes::Extents> all = shapes::trainable();
   for (const shapes::Extents& extents : shapes::single_value()) {

@@ -10,7 +10,7 @@
 #include "support/throws.h"
 
 /// @file
-/// Errors about single values: each names the function or module, the argument and its value.
+/// Each error about a single value names the function or module, the argument and its value.
 
 using halnorm::DType;
 using halnorm::DTypeError;

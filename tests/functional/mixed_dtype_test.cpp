@@ -44,7 +44,7 @@ class MixedDtype : public ::testing::TestWithParam<Pair> {
  protected:
   static DType data() { return GetParam().data; }
   static DType parameters() { return GetParam().parameters; }
-  /// What the arithmetic is as good as.
+  /// The dtype of the arithmetic.
   static DType computed() {
     return data() == DType::Float64 || parameters() == DType::Float64 ? DType::Float64
                                                                       : DType::Float32;
@@ -64,7 +64,7 @@ class MixedDtype : public ::testing::TestWithParam<Pair> {
     values = inputs::doubles(parameter);
   }
 
-  /// Results of float64 arithmetic that are stored in float32: one more rounding.
+  /// The error of storing float64 results in float32: one more rounding.
   static double of_storing(DType stored, const oracle::Values& values) {
     return stored == DType::Float32 ? 0x1p-24 * largest(values) : 0.0;
   }
@@ -147,7 +147,8 @@ TEST_P(MixedDtype, TrainingIsAsGoodAsTheWiderOfTheTwo) {
     const double single = parameters() == DType::Float32 ? 0x1p-24 : 0.0;
     const double relative = tolerance::relative(computed()) + single;
     EXPECT_EQ(p.running_mean.dtype(), parameters());
-    // The mean's error is relative to the spread, which is about 1, and to itself once stored.
+    // The mean's error is relative to the standard deviation, which is about 1, and to itself when
+    // stored.
     expect_near(inputs::doubles(p.running_mean), want.mean,
                 relative * 2 + (single + 0x1p-52) * largest(want.mean), "running_mean",
                 parameters());
@@ -271,8 +272,8 @@ TEST(MixedDtypes, IntegersAreNoParameters) {
 }
 
 TEST(MixedDtypes, NarrowStatisticsAreRoundedOnce) {
-  // Half way between 1 and its neighbour in the narrow type, and a little more: a float32 in
-  // between loses the little, and the tie then goes to 1.
+  // The value is half way between 1 and its neighbour in the 16-bit dtype, and a little more. If it
+  // were first rounded to float32, the little would be lost, and the tie would round to 1.
   for (const DType dtype : {DType::Float16, DType::BFloat16}) {
     const double step = 2 * element::roundoff(dtype);
     const Tensor mean = Tensor::ones({3}, dtype);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr double eps = 1e-5;
 
-/// The split forms: what a layer that synchronizes its statistics is made of.
+/// The split forms, which a layer that synchronizes its statistics calls.
 class Moments : public KernelTest {
  protected:
   [[nodiscard]] Problem problem(const shapes::Extents& extents, double mean) const {
@@ -35,8 +35,8 @@ class Moments : public KernelTest {
       const double spread = std::sqrt(wanted_m2 / static_cast<double>(want.count));
       EXPECT_NEAR(mean[c], wanted_mean,
                   tolerance::relative(dtype()) * spread + 4 * 0x1p-53 * std::fabs(wanted_mean));
-      // Twice the relative error of an invstd. Where blocks are merged, the difference of two means
-      // carries their roundings: relative to a spread they enter m2 twice as well.
+      // Twice the relative error of an invstd. If blocks are merged, the difference of two means
+      // has the roundings of both: relative to the standard deviation they enter m2 twice as well.
       const double of_means = spread > 0 ? 4 * 0x1p-53 * std::fabs(wanted_mean) / spread : 0.0;
       EXPECT_NEAR(m2[c], wanted_m2, 2 * (tolerance::relative(dtype()) + of_means) * wanted_m2);
     }
@@ -167,7 +167,7 @@ TEST(MergeMoments, OfWholeNumbersIsExact) {
 
 TEST(MergeMoments, WithNothingChangesNothing) {
   const F::Moments some = moments_of(3, {1e6, -2}, {0.5, 7});
-  // Of no values the mean and m2 may be anything.
+  // Without values the mean and m2 may have any value.
   for (const double any : {0.0, 5.0, HUGE_VAL, std::nan("")}) {
     const F::Moments none = moments_of(0, {any, any}, {any, any});
     for (const F::Moments& merged : {F::merge(some, none), F::merge(none, some)}) {

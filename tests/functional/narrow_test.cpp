@@ -14,7 +14,7 @@ using placement::Layout;
 
 namespace {
 
-/// Data of 16 bits: how kernels read and round them.
+/// Tests how kernels read and round 16-bit data.
 class Narrow : public KernelTest {
  protected:
   /// A batch whose channel c holds values[c] in each of its places.
@@ -32,8 +32,8 @@ class Narrow : public KernelTest {
     return x;
   }
 
-  /// NEON of 32-bit ARM has no subnormal float32: it reads and writes 0 for one. Scalar code, such
-  /// as what ends a row behind whole vectors, has them. In float16's range there are none.
+  /// NEON of 32-bit ARM has no subnormal float32: it reads and writes 0 for one. Scalar code, which
+  /// ends a row after whole vectors, has them. In float16's range there are none.
   [[nodiscard]] bool may_vanish(double value) const {
     return GetParam().target == "armhf" && std::fabs(value) <= std::numeric_limits<float>::min();
   }
@@ -66,8 +66,8 @@ std::vector<double> every_value(DType dtype) {
   return values;
 }
 
-/// Float32 values that lie between two neighbours of a 16-bit dtype: half way, and a float32 to
-/// either side of it. And what overflows, vanishes, or is no number.
+/// Float32 values between two neighbours of a 16-bit dtype: half way, and a float32 to either side
+/// of it. Also values that overflow, vanish, or are not finite.
 std::vector<double> between(DType dtype) {
   std::vector<double> values;
   const std::vector<double> all = every_value(dtype);
@@ -144,7 +144,7 @@ TEST_P(Narrow, ResultsAreRoundedToTheNearestEven) {
   expect_channels(F::batch_norm_train(x, ones, exact, 1e-5).y, want, "y of train");
   expect_channels(F::batch_norm_backward_infer(dy, x, exact, zeros, ones, 0.0).dx, want,
                   "dx of infer");
-  // Here an infinite weight meets sums of zero.
+  // The weights are finite here, because an infinite weight would be multiplied by sums of zero.
   std::vector<double> finite = values;
   std::replace_if(
       finite.begin(), finite.end(), [](double v) { return std::isinf(v); }, 1.0);

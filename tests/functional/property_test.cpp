@@ -40,7 +40,7 @@ std::vector<Part> every_part() {
   return all;
 }
 
-/// Not its bytes, some of which are padding.
+/// Prints the case instead of its bytes, some of which are padding.
 void PrintTo(const Part& part, std::ostream* out) {  // NOLINT(readability-identifier-naming)
   *out << part.target << ", part " << part.index;
 }
@@ -55,8 +55,8 @@ class Property : public ::testing::TestWithParam<Part> {
   }
 };
 
-/// A wider result that is stored as float32 is rounded once more; 16 bits are allowed for by
-/// expect_near.
+/// A float64 result that is stored as float32 is rounded once more; expect_near() adds the rounding
+/// to 16 bits.
 double of_storing(DType stored, DType computed, const oracle::Values& values) {
   return stored == DType::Float32 && computed == DType::Float64 ? 0x1p-24 * largest(values) : 0.0;
 }
@@ -86,8 +86,8 @@ void expect_gradients(const RandomCase& c, const F::BatchNormBackward& got, DTyp
               allowed.dbias + of_storing(stored, computed, truth.dbias), "dbias", stored);
 }
 
-/// Each mean relative to its channel's spread, and to itself as stored; each variance to itself.
-/// `base` is the relative error of an invstd.
+/// The error of a mean is relative to its channel's standard deviation, and to itself as stored;
+/// that of a variance to itself. `base` is the relative error of an invstd.
 void expect_statistics(const std::vector<double>& mean, const std::vector<double>& spread_squared,
                        const oracle::Running& want, const oracle::Statistics& batch, double base,
                        DType stored) {
@@ -97,7 +97,7 @@ void expect_statistics(const std::vector<double>& mean, const std::vector<double
                                           oracle::magnitude_of(want.mean[c]));
     const auto spread =
         static_cast<double>(oracle::root_of(batch.m2[c] / static_cast<oracle::Real>(batch.count)));
-    // Where blocks are merged, the difference of two means carries their roundings.
+    // If blocks are merged, the difference of two means has the roundings of both.
     const double of_means = spread > 0 ? 4 * 0x1p-53 * size / spread : 0.0;
     const double relative = 2 * (base + of_means) + 2 * rounding;
     EXPECT_NEAR(
@@ -149,7 +149,7 @@ void check_backward(RandomCase& c) {
                                      c.weight, sums.sum_dy, sums.sum_dy_xmu, count, c.target(c.dy)),
         sums.dweight, sums.dbias};
   }
-  // Without a weight the backward sees no wide parameter.
+  // Without a weight the backward sees no float64 parameter.
   const DType computed = c.weight.defined()          ? c.computed(false)
                          : c.dtype == DType::Float64 ? DType::Float64
                                                      : DType::Float32;
@@ -211,7 +211,7 @@ void check(RandomCase& c) {
 
 TEST_P(Property, HoldsForRandomCases) {
   const std::uint64_t seed = from_environment("HALNORM_TEST_SEED", 20250101);
-  // Fewer where CI emulates a CPU.
+  // CI runs fewer cases on an emulated CPU.
   const std::uint64_t cases = from_environment("HALNORM_TEST_CASES", most_per_part);
   const std::uint64_t first = GetParam().index * most_per_part;
   const std::uint64_t past = first + std::min(cases, most_per_part);

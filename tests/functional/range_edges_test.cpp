@@ -8,7 +8,7 @@
 #include "support/cases/element.h"
 #include "support/cases/range_case.h"
 
-// Single inputs at the ends of float32's range, with the values that they have to give.
+// Single inputs at the ends of float32's range, with their exact results.
 
 namespace F = halnorm::functional;
 using halnorm::DType;
@@ -46,7 +46,7 @@ class RangeEdges : public KernelTest {
   }
 };
 
-/// Of a range that is float32's.
+/// The cases whose range is that of float32.
 std::vector<KernelCase> cases() {
   std::vector<KernelCase> some;
   for (const KernelCase& one : dense_cases()) {

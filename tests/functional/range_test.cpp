@@ -6,8 +6,8 @@
 #include "support/fused.h"
 
 // The range that halnorm/functional.h promises, for every operation. Bounds are those of
-// support/tolerance.h for each channel by itself. Where the promise leaves out what is below
-// float32's least normal value, 2^-126, so do they: sums of M terms have M times as much.
+// support/tolerance.h for each channel by itself. Neither the promise nor the bounds cover errors
+// below float32's least normal value, 2^-126; for sums of M terms this is M times as much.
 
 namespace F = halnorm::functional;
 using halnorm::DType;
@@ -95,7 +95,8 @@ class Range : public KernelTest {
     }
   }
 
-  /// Each within two relative errors of an invstd, and `of_x` of those of the channel's largest x.
+  /// The error is at most two relative errors of an invstd, and `of_x` of those of the channel's
+  /// largest x.
   static void expect_statistic(const Case& k, const Tensor& got, const oracle::Values& want,
                                double of_x, const char* what) {
     const double u = tolerance::relative(k.dtype);

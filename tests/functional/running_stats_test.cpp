@@ -16,7 +16,8 @@ namespace {
 
 constexpr double eps = 1e-5;
 
-/// Each term relative to itself: both are positive in the variance, and the mean may cancel.
+/// The error of each term is relative to the term: those of the variance are positive, those of the
+/// mean may cancel.
 void expect_running(const Tensor& mean, const Tensor& variance, const oracle::Running& want,
                     const oracle::Running& before, const oracle::Statistics& batch, DType dtype) {
   const std::vector<double> got_mean = inputs::doubles(mean);

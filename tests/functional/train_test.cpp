@@ -80,7 +80,7 @@ TEST_P(Train, ReturnsTheBatchStatistics) {
         const auto spread = static_cast<double>(1 / invstd[c]);
         EXPECT_NEAR(got_mean[c], want,
                     tolerance::relative(dtype()) * spread + 2 * 0x1p-53 * std::fabs(want));
-        // Where blocks are merged, the difference of two means carries their roundings.
+        // If blocks are merged, the difference of two means has the roundings of both.
         const double of_means = 2 * 0x1p-53 * std::fabs(want) / spread;
         EXPECT_NEAR(got_invstd[c] * spread, 1.0, tolerance::relative(dtype()) + of_means);
       }

@@ -10,8 +10,8 @@
 #include "support/throws.h"
 
 /// @file
-/// Values that are none of DType's or DeviceType's: every function that makes a tensor refuses them
-/// in its own name.
+/// Every function that makes a tensor refuses invalid values of DType and DeviceType, with its own
+/// name in the message.
 
 using halnorm::Device;
 using halnorm::DeviceError;

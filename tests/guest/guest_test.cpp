@@ -11,8 +11,8 @@
 #include "halnorm_test_host.h"
 
 /// @file
-/// A host that has Halide pipelines of its own, with a runtime and handlers of its own, and halnorm
-/// beside them. Each test is a process of its own.
+/// A host that has its own Halide pipelines, runtime and handlers, and halnorm beside them. Each
+/// test is a separate process.
 
 namespace {
 
@@ -45,7 +45,7 @@ std::int32_t on_trace(void* /*context*/, const halide_trace_event_t* /*event*/) 
 
 constexpr int threads = 3;
 
-/// What the handlers were before.
+/// The handlers of the host's Halide runtime.
 struct Handlers {
   halide_error_handler_t error;
   halide_do_par_for_t loop;
@@ -139,7 +139,7 @@ TEST(Guest, HandlersThatAreSetAfterTheFirstCallStay) {
   expect_own(exchange(found));
 }
 
-/// The host's pool ends; halnorm's goes on, and the other way round.
+/// The host's pool ends and halnorm's continues, and the other way round.
 TEST(Guest, PoolsEndOnTheirOwn) {
   install();
   use_halnorm();

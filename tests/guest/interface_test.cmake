@@ -1,7 +1,7 @@
 # cmake -D nm=<nm> -D library=<shared object> -D objects=<objects, by commas>
 #       -P interface_test.cmake
-# Fails if objects that use the whole public interface want a name of halnorm's that the shared
-# object does not export.
+# Fails if objects that use the whole public interface need a name of halnorm that the shared object
+# does not export.
 
 function(halnorm_names out)
   execute_process(

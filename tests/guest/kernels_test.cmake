@@ -1,6 +1,6 @@
 # cmake -D nm=<nm> -D program=<program> -D operations=<list> -P kernels_test.cmake
-# Fails unless the program's kernels are those of the operations, in whatever layouts, dtypes and
-# targets; and says how large the program is.
+# Fails unless the program's kernels are those of the operations, in any layouts, dtypes and
+# targets. Prints the size of the program.
 
 execute_process(
   COMMAND "${nm}" --defined-only --format=posix "${program}"

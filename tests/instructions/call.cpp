@@ -2,7 +2,7 @@
 //
 //   halnorm_instructions ours|plain|rows train|infer|backward ncl|nlc N C L CALLS
 //
-// Prints the sum of the result's absolute values, by which all of them must agree.
+// Prints the sum of the result's absolute values, which must be equal for all of them.
 
 #include <halnorm/halnorm.h>
 
@@ -43,7 +43,7 @@ Data make_data(const plain::Batch& b) {
   return d;
 }
 
-/// The values as the (N, C, L) tensor that they are, without a copy.
+/// The values as an (N, C, L) tensor, without a copy.
 Tensor view(plain::Values& values, const plain::Batch& b) {
   const auto n = static_cast<std::int64_t>(b.N);
   const auto c = static_cast<std::int64_t>(b.C);

@@ -1,6 +1,6 @@
 // A plugin for qemu-user that counts the instructions that are executed, and prints the count at
-// the end. Debian has no package with qemu-plugin.h, so that what is used of it is declared here
-// (version 1 of the interface, QEMU 4.2 up).
+// the end. Debian has no package with qemu-plugin.h, so that this file declares the functions that
+// it uses (version 1 of the interface, from QEMU 4.2 on).
 
 #include <inttypes.h>
 #include <stddef.h>

@@ -45,7 +45,7 @@ void normalize(const Batch& b, const Layer& layer, const Moments& m, const float
   for_channel(b, c, [=](std::size_t i) { y[i] = (x[i] - m.mean) * scale + bias; });
 }
 
-/// Per channel, for the loops that run row by row.
+/// Values per channel, for the loops that run row by row.
 struct Rows {
   Values mean, scale, sum, second;
   explicit Rows(std::size_t channels)

@@ -4,12 +4,12 @@
 #include <vector>
 
 /// @file
-/// Batch normalization as one writes it down without further thought: float32, two passes, sums in
-/// float32, all that depends on the channel alone taken out of the inner loop.
+/// Batch normalization in plain loops: float32, two passes, sums in float32, with the values per
+/// channel computed outside of the inner loop.
 
 namespace plain {
 
-/// Sizes, and where an element lies: (N, C, L) or, channels last, (N, L, C).
+/// Sizes, and the index of an element: (N, C, L) or, channels last, (N, L, C).
 struct Batch {
   std::size_t N, C, L;
   bool channels_last;

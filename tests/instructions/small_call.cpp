@@ -1,5 +1,5 @@
-// A number of small training calls, for callgrind: small_call.py counts what one more call
-// executes. One thread, so that no waiting is counted.
+// Makes a number of small training calls, for callgrind: small_call.py counts the instructions of
+// one more call. It has one thread, so that no waiting is counted.
 
 #include <halnorm/halnorm.h>
 

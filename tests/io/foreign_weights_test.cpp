@@ -17,7 +17,7 @@ using halnorm::Tensor;
 using halnorm::nn::BatchNorm1d;
 using halnorm::nn::Sequential;
 
-/// docs/weights.md is right: its steps give what the frameworks that it names compute.
+/// The steps of docs/weights.md give the results of the frameworks that it names.
 
 namespace {
 
@@ -27,7 +27,7 @@ const std::vector<float> mean = {3.0F, -1.0F};
 const std::vector<float> variance = {4.0F, 0.01F};
 const Tensor x = Tensor::randn({16, 2}, 1);
 
-/// (x - mean) / sqrt(variance + eps) * gamma + beta, of which each framework's inference consists.
+/// (x - mean) / sqrt(variance + eps) * gamma + beta, the inference of each framework.
 oracle::Values expected(double eps) {
   oracle::Values y;
   const auto all = values(x);

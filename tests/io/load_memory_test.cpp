@@ -16,7 +16,8 @@
 #include "halnorm/halnorm.h"
 
 /// @file
-/// Loading a file takes at most 32 times its size in memory, and 1 MiB, as serialize.h promises.
+/// The load of a file takes at most 32 times its size plus 1 MiB of memory, as serialize.h
+/// promises.
 
 namespace {
 std::atomic<std::size_t> in_use{0};
@@ -83,7 +84,7 @@ std::string name_of(std::size_t number) {
   return name;
 }
 
-/// Tensors of one shape in a header as short as can be, one behind the other.
+/// Tensors of one shape, one after the other, in the shortest possible header.
 std::string tensors(std::size_t count, const std::string& dtype, const std::string& shape,
                     std::size_t bytes) {
   std::string header = "{";
@@ -116,7 +117,7 @@ struct Case {
   std::string (*bytes)();
 };
 
-/// Files that cost much for each of their bytes, and files that are refused late.
+/// Files that take much memory per byte, and files that are refused late.
 const std::vector<Case> cases = {
     {"EmptyTensors", [] { return tensors(many, "U8", "0", 0); }},
     {"Scalars", [] { return tensors(many, "F16", "", 2); }},

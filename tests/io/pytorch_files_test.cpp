@@ -62,15 +62,16 @@ oracle::Values real(const Tensor& tensor, double otherwise) {
   return tensor.defined() ? inputs::real(values(tensor)) : oracle::Values(channels, otherwise);
 }
 
-/// How far the output may be from the float64 one, and PyTorch's own from it.
+/// The allowed distance of the output from the float64 one, and that of PyTorch's output.
 struct Errors {
   double ours = 0;
   double theirs = 0;
 };
 
-/// Ours: what tolerance.h derives. PyTorch computes x * a + (bias - mean * a), a = weight /
-/// sqrt(var + eps): four roundings in a, one each in the products and sums, at most eight of the
-/// largest term in all, in the model's dtype. What a layer's input is off by grows by |a| in it.
+/// The bound of halnorm is that of tolerance.h. PyTorch computes x * a + (bias - mean * a), a =
+/// weight / sqrt(var + eps): four roundings in a, one each in the products and sums, at most eight
+/// of the largest term in all, in the model's dtype. A layer multiplies the error of its input by
+/// |a|.
 Errors errors_of(const Module& model, const Tensor& x, DType dtype, double their_roundoff) {
   Errors errors;
   oracle::Batch batch{x.size(0), channels, x.size(2), values(x)};
@@ -133,7 +134,7 @@ class PyTorchFiles : public ::testing::TestWithParam<std::string> {
   StateDict state, expected;
 };
 
-/// Of a single layer that tracks statistics.
+/// The files of a single layer that tracks statistics.
 class PyTorchTrackedFiles : public PyTorchFiles {};
 
 }  // namespace

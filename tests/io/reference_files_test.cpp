@@ -9,7 +9,7 @@
 #include "nn/fixture.h"
 
 /// @file
-/// Files from other programs: fixtures/reference_files.py has made them.
+/// Tests files of another program, fixtures/reference_files.py.
 
 using fixture::values;
 using halnorm::DType;

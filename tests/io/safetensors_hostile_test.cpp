@@ -9,7 +9,7 @@
 #include "support/safetensors.h"
 
 /// @file
-/// Files that the format does not allow, each with the words that its error has to hold.
+/// Files that the format does not allow, each with words that its error must contain.
 
 using fixture::message_of;
 using fixture::tensor;
@@ -150,7 +150,7 @@ TEST_P(HostileFiles, AreRefused) {
   }
 }
 
-/// The same from a stream, which does not know its size.
+/// The same files from a stream, which does not know its size.
 TEST_P(HostileFiles, AreRefusedFromAStream) {
   std::istringstream stream(GetParam().bytes);
   const std::string message = message_of<LoadError>([&] { halnorm::load(stream); });

@@ -13,7 +13,7 @@
 #include "support/throws.h"
 
 /// @file
-/// Files that the reference implementation takes, and streams.
+/// Tests files that the reference implementation accepts, and streams.
 
 using fixture::Names;
 using fixture::values;
@@ -60,7 +60,7 @@ std::string fields(const std::string& more) {
 
 const std::string twice = entry("F64", "7", "0,56") + "," + entry("F32", "2", "0,8");
 
-/// Each was given to the reference implementation (0.8.0), which takes it.
+/// The reference implementation (0.8.0) accepts each of these files.
 const std::vector<Taken> taken = {
     {"SpaceBefore", file_of(" \r\n\t{" + fields("") + "}", 8)},
     {"SpaceBehind", file_of("{" + fields("") + "} \n ", 8)},
@@ -155,7 +155,7 @@ TEST(SafetensorsLoad, IntegersOfAnyWidthBecomeInt64) {
   expect("U32", 2, bytes_of<std::uint32_t>({7, UINT32_MAX}), {7, UINT32_MAX});
   expect("I64", 2, bytes_of<std::int64_t>({-most - 1, most}), {-most - 1, most});
   expect("U64", 2, bytes_of<std::uint64_t>({0, std::uint64_t{most}}), {0, most});
-  // More than are converted in one go, and no multiple of that.
+  // These are more elements than one step of the conversion takes, and not a multiple of that.
   std::vector<std::int16_t> many(20001);
   for (std::size_t i = 0; i < many.size(); ++i) {
     many[i] = static_cast<std::int16_t>(i);

@@ -44,8 +44,8 @@ mode_t mode_of(const fs::path& path) { return status_of(path).st_mode & 07777; }
 
 class SaveTarget : public TemporaryFolder {
  protected:
-  /// A node of the tests' own, since a wrong save replaces its node; the machine's one for
-  /// users who may not make nodes, and may not replace that one.
+  /// A node that the test makes, because a wrong save replaces its node. Users who may not make
+  /// nodes get the machine's node, which they may not replace.
   [[nodiscard]] fs::path device(const std::string& name, unsigned minor) const {
     const fs::path path = folder / name;
     return ::mknod(path.c_str(), S_IFCHR | 0666, makedev(1, minor)) == 0 ? path
@@ -86,7 +86,7 @@ TEST_F(SaveTarget, AFileKeepsItsOwner) {
   halnorm::save(two, path);
   EXPECT_EQ(status_of(path).st_uid, nobody);
   EXPECT_EQ(status_of(path).st_gid, 1234U);
-  // Its owner is in another group: no right that group 1234 had goes to that group.
+  // The new owner is in another group, which must not get the rights of group 1234.
   ASSERT_EQ(::chmod(path.c_str(), 0664), 0);
   ASSERT_EQ(::chown(folder.c_str(), nobody, nobody), 0);
   EXPECT_EQ(exit_status_of_child([&] {

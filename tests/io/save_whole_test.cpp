@@ -23,7 +23,8 @@
 #include "support/throws.h"
 
 /// @file
-/// A save leaves a whole file, the old one or the new one, whatever comes between.
+/// After a save the file is either the complete old one or the complete new one, even if the save
+/// is interrupted.
 
 using fixture::tensor;
 using fixture::values;
@@ -35,8 +36,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// In a child process, so that the limit holds for nothing else: saves more than a file may hold.
-/// With `die`, the signal that comes then ends the process in the middle of the write.
+/// Saves more than a file may hold, in a child process, so that the limit holds only there. With
+/// `die`, the signal of the limit ends the process in the middle of the write.
 int save_too_much(const fs::path& path, bool die) {
   return exit_status_of_child([&] {
     const rlimit size{4096, 4096};

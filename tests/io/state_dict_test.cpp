@@ -38,7 +38,7 @@ Doubles contents(const Module& module) {
   return all;
 }
 
-/// Keeps a buffer under two names, as subclasses that write their own entries do.
+/// Stores a buffer under two names, like subclasses that write their own entries.
 class Packed : public Echo {
  public:
   Packed() { bind_buffer("value", value, false); }

@@ -153,7 +153,7 @@ TEST_F(BlockCache, MemoryThatRunsOutIsTakenFromTheCache) {
       return 1;
     }
     if (has_addresses(1024 * megabyte)) {
-      return 0;  // an emulator, which does not keep to the limit
+      return 0;  // an emulator, which ignores the limit
     }
     const Tensor large = Tensor::ones({16 * megabyte});
     if (cached_bytes() != 0) {

@@ -28,7 +28,7 @@ void on_threads(const std::function<void(int)>& body) {
 
 std::vector<double> values(const Tensor& tensor) { return tensor.to_vector<double>(); }
 
-/// What some steps of training leave behind: dx, the gradients and the running statistics.
+/// The results of some steps of training: dx, the gradients and the running statistics.
 std::vector<double> trained(std::uint64_t seed) {
   BatchNorm1d layer(70, {.momentum = seed % 2 == 0 ? std::optional(0.1) : std::nullopt});
   std::vector<double> all;

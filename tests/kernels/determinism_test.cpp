@@ -12,7 +12,7 @@ namespace {
 
 constexpr double eps = 1e-5;
 
-/// Shapes that are spread over threads, by channels, by rows and by both, with rests.
+/// Shapes that are distributed over threads by channels, by rows and by both, with uneven parts.
 const std::vector<shapes::Extents> spread = {
     {300, 70, 1, "rows in blocks, more than 64 channels"},
     {20000, 3, 1, "many rows of few channels"},

@@ -10,7 +10,7 @@
 #include "halnorm/kernels.h"
 
 /// @file
-/// Run on a CPU of which the fastest target is known: HALNORM_TEST_FASTEST names it.
+/// These tests run on a CPU whose fastest target is known: HALNORM_TEST_FASTEST names it.
 
 namespace {
 
@@ -19,7 +19,7 @@ std::string fastest() {
   return name == nullptr ? "HALNORM_TEST_FASTEST is not set" : name;
 }
 
-/// All that are linked, fastest first.
+/// All linked targets, fastest first.
 std::vector<std::string> linked() {
   std::vector<std::string> all;
   for (const halnorm::KernelInfo& kernel : halnorm::kernels()) {

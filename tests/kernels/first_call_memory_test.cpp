@@ -10,8 +10,8 @@
 #include "support/failing_memory.h"
 
 /// @file
-/// The first call of a process, with every allocation failing once: tables, threads and what a
-/// thread keeps are made then. Each is made in a forked child; this process makes none.
+/// The first call of a process, with every allocation failing once: it makes tables, threads and
+/// the memory of a thread. Each first call is made in a forked child; this process makes none.
 
 namespace F = halnorm::functional;
 using halnorm::Tensor;
@@ -23,7 +23,7 @@ using Call = std::function<Bits()>;
 
 enum Outcome : int { right = 0, wrong = 1, unexpected = 2, no_failure = 3 };
 
-/// In a child: the nth allocation fails, then the call is made again.
+/// In a child the nth allocation fails, and then the call is made again.
 int outcome(const Call& call, int nth, failing_memory::Mode mode) {
   bool failed = false;
   try {

@@ -11,7 +11,7 @@
 #include "support/kernel_test.h"
 
 /// @file
-/// The caller's floating-point mode goes with the tasks of a loop, whoever runs them.
+/// The tasks of a loop have the caller's floating-point mode in every thread that runs them.
 
 namespace F = halnorm::functional;
 using halnorm::DType;
@@ -19,7 +19,7 @@ using halnorm::Tensor;
 
 namespace {
 
-/// So small that the values of x, or their squares, are about the least normal number.
+/// A scale so small that the values of x, or their squares, are about the least normal number.
 double scale_of(DType dtype) {
   switch (dtype) {
     case DType::Float16:
@@ -47,7 +47,7 @@ std::vector<double> scaled(const oracle::Batch& batch, double scale) {
   return values;
 }
 
-/// Threads of the host's own, which stay in the mode they started in.
+/// Runs the loop on the host's threads, which stay in the mode in which they started.
 void on_threads(const halnorm::ParallelLoop& loop) {
   std::atomic<int> next{0};
   std::vector<std::thread> threads;
@@ -68,7 +68,7 @@ void on_threads(const halnorm::ParallelLoop& loop) {
 
 class FloatMode : public KernelTest {
  protected:
-  /// Everything that the operations compute of one problem, in a mode.
+  /// All results of the operations on one problem, in a mode.
   [[nodiscard]] std::vector<double> results(const shapes::Extents& extents,
                                             float_mode::Control bits) const {
     Problem p(source(extents), layout(), extents, dtype(), 0);
@@ -157,14 +157,14 @@ TEST_P(FloatMode, FlushToZeroGoesWithTheTasks) { expect_same_bits_on_threads(flo
 
 TEST_P(FloatMode, RoundingGoesWithTheTasks) { expect_same_bits_on_threads(float_mode::upward); }
 
-/// Otherwise the tests above would hold of any code.
+/// Without a difference of bits the tests above would hold for any code.
 TEST_P(FloatMode, DecidesBits) {
   halnorm::set_num_threads(1);
   const shapes::Extents& extents = spread.front();
   const std::vector<double> usual = results(extents, 0);
   EXPECT_FALSE(same_bits(results(extents, float_mode::upward), usual));
 #if !defined(__arm__)
-  // What is subnormal in float16 is not where kernels compute, in float32.
+  // Subnormal float16 values are normal in float32, in which kernels compute.
   EXPECT_EQ(same_bits(results(extents, float_mode::flush), usual), dtype() == DType::Float16);
 #endif
 }

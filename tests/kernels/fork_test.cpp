@@ -11,10 +11,10 @@
 #include "support/host_loop.h"
 
 /// @file
-/// A process that forks: parent and child compute, and end, whatever other threads are doing.
+/// After a fork, parent and child compute and end, whatever other threads are doing.
 
-/// The leak sanitizer asks. A child does not have the stacks and thread-local lists through which
-/// the parent's threads hold their memory, so that all of it would be a leak.
+/// The leak sanitizer calls this function. A child does not have the stacks and thread-local lists
+/// through which the parent's threads hold their memory, so that all of it would be a leak.
 extern "C" int __lsan_is_turned_off() { return child::is_one ? 1 : 0; }  // NOLINT
 
 namespace {
@@ -28,7 +28,7 @@ std::ptrdiff_t threads_of_this_process() {
   return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
 }
 
-/// Calls `body` again and again in threads of their own while it lives.
+/// Calls `body` repeatedly in separate threads during its lifetime.
 class Busy {
  public:
   Busy(int count, const std::function<void()>& body) {

@@ -24,7 +24,7 @@ namespace {
 const std::vector<std::string> fastest_first = {
     "avx512", "avx2", "sse41", "arm64_dotprod", "arm64_fp16", "arm64", "armhf", "cuda", "opencl"};
 
-/// Gives the choice of kernels back, whatever a test did.
+/// Restores the choice of kernels after each test.
 class Kernels : public ::testing::Test {
  protected:
   void TearDown() override {
@@ -64,12 +64,12 @@ TEST_F(Kernels, EveryOperationHasEveryTarget) {
   std::set<std::string> operations;
   std::size_t count = 0;
   for (const KernelInfo& kernel : halnorm::kernels()) {
-    if (kernel.operation.ends_with("_single_pass")) {  // where they gain; in NCL on devices alone
+    if (kernel.operation.ends_with("_single_pass")) {  // in NCL only on devices
       const bool on_device = kernel.target == "cuda" || kernel.target == "opencl";
       EXPECT_TRUE(on_device || kernel.layout == "nlc") << kernel.name;
       continue;
     }
-    if (kernel.operation.ends_with("_nontemporal")) {  // besides, where a vector can be stored so
+    if (kernel.operation.ends_with("_nontemporal")) {  // AVX has non-temporal stores
       EXPECT_TRUE(kernel.target.starts_with("avx")) << kernel.name;
       continue;
     }
@@ -84,7 +84,8 @@ TEST_F(Kernels, EveryOperationHasEveryTarget) {
     operations.insert(kernel.operation);
   }
   EXPECT_EQ(count, targets.size() * families.size());
-  // In every dtype; training and backward in one layout, and two running statistics.
+  // Each is in every dtype; training and backward are in one layout, and running statistics in two
+  // dtypes.
   EXPECT_EQ(families.size(), (9 * 2 + 2) * 4 + 2U);
   EXPECT_EQ(operations.size(), 12U);
 }

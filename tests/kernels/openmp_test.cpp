@@ -2,7 +2,7 @@
 
 #include "support/host_loop.h"
 
-/// From <omp.h>, which belongs to one compiler.
+/// This is the declaration of <omp.h>, a header that belongs to one compiler.
 extern "C" void omp_set_max_active_levels(int levels);
 extern "C" void omp_set_num_threads(int threads);
 

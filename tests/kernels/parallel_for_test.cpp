@@ -10,7 +10,7 @@ using halnorm::ParallelLoop;
 
 namespace {
 
-/// Threads of the test's own, started for each loop.
+/// Runs body(i) for each i below `count`, on threads that the test starts for each loop.
 void on_threads(int count, const std::function<void(int)>& body) {
   constexpr int workers = 3;
   std::vector<std::thread> threads;

@@ -24,7 +24,8 @@ namespace {
 const child::Counter right;
 const child::Counter wrong;
 
-/// Training, inference and the gradients: the same bits for any number of threads.
+/// Counts whether training, inference and the gradients have the same bits for any number of
+/// threads.
 void compute() {
   const int threads = halnorm::get_num_threads();
   const auto many = host_loop::results(host_loop::shapes.front());
@@ -38,7 +39,7 @@ void compute() {
   ++(many == alone && !halnorm::targets().empty() ? *right : *wrong);
 }
 
-/// What runs when the program ends; the parent has nothing to do then.
+/// A child computes when it ends; the parent does not.
 bool armed = false;
 void compute_if_armed() {
   if (armed) {
@@ -68,7 +69,7 @@ struct ComputesWhenTheThreadEnds {
 };
 thread_local ComputesWhenTheThreadEnds of_thread;
 
-/// The child ends well, having computed so often, and never wrong.
+/// The child ends with success, after `times` right results and no wrong one.
 void expect_right(int times, const std::function<void()>& body) {
   *right = 0;
   *wrong = 0;
@@ -139,7 +140,7 @@ TEST(ProcessEnd, FromAThreadWhileOthersCompute) {
   for (int i = 0; i < 10; ++i) {
     child::expect_success([] {
       halnorm::set_num_threads(4);
-      // Never destroyed: these threads go on while globals are.
+      // The shape is never destroyed, because these threads continue while globals are destroyed.
       static const auto& shape = *new halnorm::Shape(host_loop::shapes.front());
       const auto forever = [] {
         while (true) {
@@ -207,7 +208,7 @@ TEST(DefaultThreads, AreThoseOfTheEnvironment) {
 
 namespace {
 
-/// Files of control groups, as the system shows them.
+/// The files of control groups, as the system presents them.
 class Groups {
  public:
   explicit Groups(const std::string& own) { write("own", own); }

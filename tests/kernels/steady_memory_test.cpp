@@ -12,7 +12,7 @@
 #include "halnorm/halnorm.h"
 
 /// @file
-/// A call that was made before takes no memory from the allocator, with out= or a small output.
+/// A repeated call takes no memory from the allocator, with out= or a small output.
 
 namespace {
 std::atomic<int> allocations{0};
@@ -85,7 +85,7 @@ class SteadyMemory : public ::testing::TestWithParam<Case> {
   Tensor out = Tensor::empty(GetParam().shape, GetParam().dtype);
   BatchNorm1d layer{GetParam().shape[1]};
 
-  /// Allocations of ten calls, after as many as a layer remembers.
+  /// The allocations of ten calls, after as many calls as a layer keeps records.
   static int steady(const std::function<void()>& call) {
     for (std::size_t i = 0; i <= BatchNorm1d::max_saved_forwards; ++i) {
       call();
@@ -114,7 +114,7 @@ TEST_P(SteadyMemory, InferenceTakesNone) {
 }
 
 TEST_P(SteadyMemory, WithoutOutItIsTheOutput) {
-  // The counter works: the caller's list of extents is copied.
+  // This checks the counter: the caller's list of extents is copied.
   const halnorm::NoGradGuard guard;
   const int for_one = steady([&] { Tensor::empty(GetParam().shape, GetParam().dtype); });
   EXPECT_GT(for_one, 0);

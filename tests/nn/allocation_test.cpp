@@ -10,8 +10,8 @@
 #include "support/failing_calls.h"
 
 /// @file
-/// Members of modules that change several tensors, with every allocation failing once: all of the
-/// tensors change or none does.
+/// Members of modules that change several tensors run with every allocation failing once: all of
+/// the tensors change, or none does.
 
 using failing_memory::Bits;
 using failing_memory::fail_at_each_allocation;
@@ -24,7 +24,7 @@ namespace {
 
 using Layers = std::vector<std::shared_ptr<halnorm::nn::Module>>;
 
-/// Several layers, and all that they hold. A buffer of many axes needs memory to be walked.
+/// Several layers with all their tensors. The traversal of a buffer with many axes needs memory.
 struct Tree {
   halnorm::nn::Sequential net{Layers{std::make_shared<BatchNorm1d>(5),
                                      std::make_shared<BatchNorm1d>(5),

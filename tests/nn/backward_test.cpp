@@ -155,7 +155,7 @@ TEST(BatchNormBackward, ACallThatFailsKeepsNothing) {
   expect_throws<ValueError>([&] { layer.backward(Tensor::ones({1, 1})); }, {"no forward"});
 }
 
-/// With and without gradients; ThreadSanitizer sees what a race would be.
+/// Threads call with and without gradients; ThreadSanitizer would report a race.
 TEST(BatchNormThreads, ShareAnEvalModule) {
   BatchNorm1d layer(8);
   layer.eval();

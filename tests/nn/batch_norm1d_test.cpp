@@ -29,7 +29,7 @@ constexpr double quiet_nan = std::numeric_limits<double>::quiet_NaN();
 /// A float32 result of values around 1: a few roundings.
 constexpr double tolerance = 1e-5;
 
-/// A layer with parameters and statistics that are not the initial ones, and what they are.
+/// A layer whose parameters and statistics are not the initial ones, and these values.
 struct Case {
   explicit Case(const BatchNormOptions& options, std::int64_t l)
       : extents{.n = 8, .c = 5, .l = l},
@@ -75,7 +75,7 @@ struct Mode {
   std::int64_t l;
 };
 
-/// Not its bytes, some of which are padding.
+/// Prints the mode instead of its bytes, some of which are padding.
 void PrintTo(const Mode& mode, std::ostream* out) {  // NOLINT(readability-identifier-naming)
   *out << "training " << mode.training << ", track " << mode.track << ", affine " << mode.affine
        << ", momentum " << mode.momentum.value_or(NAN) << ", L " << mode.l;

@@ -30,7 +30,7 @@ constexpr double quiet_nan = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double tolerance = 1e-5;
 
-/// What a failed call must leave alone.
+/// The values that a failed call must not change.
 struct State {
   explicit State(const BatchNorm1d& layer)
       : mean(values(layer.running_mean)),
@@ -41,8 +41,8 @@ struct State {
   friend bool operator==(const State&, const State&) = default;
 };
 
-/// The call fails as it should, in training and again in eval unless said otherwise, and nothing
-/// has changed.
+/// The call throws E, in training and then in eval unless `in_eval` is false, and nothing has
+/// changed.
 template <class E>
 void expect_refused(BatchNorm1d& layer, const Tensor& x,
                     std::initializer_list<std::string_view> fragments, bool in_eval = true) {

@@ -67,7 +67,7 @@ Tensor value_for(const std::string& name) {
                                        : tensor({2, 3});
 }
 
-/// All ways of asking give one answer: `value`, or nothing if it is undefined.
+/// All ways of access give `value`, or nothing if it is undefined.
 void expect_agreement(BatchNorm1d& layer, const std::string& name, const Tensor& value) {
   SCOPED_TRACE(name);
   const Tensor now = member(layer, name);
@@ -185,7 +185,7 @@ TEST(Binding, ANameKeepsItsKind) {
 
 namespace {
 
-/// With a child that is a member, and a way to bind it again.
+/// Has a child that is a bound member, and a function that binds it again.
 class WithMember : public Echo {
  public:
   WithMember() { rebind(); }

@@ -21,7 +21,7 @@ using Doubles = std::vector<double>;
 
 namespace {
 
-/// Holds by members whatever it registers: the form that docs/module.md recommends.
+/// Holds its entries by members, as docs/module.md recommends.
 class Block : public Module {
  public:
   Block() {
@@ -194,7 +194,7 @@ TEST(CloneFills, AReplacedChildOfAnotherClass) {
 
 namespace {
 
-/// Hands the source's children and tensors on, where it should make its own.
+/// Passes on the source's children and tensors instead of making its own.
 class HandsOn : public Sequential {
  public:
   explicit HandsOn(const std::vector<std::shared_ptr<Module>>& modules, const Parameter& parameter)

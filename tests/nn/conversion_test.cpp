@@ -22,7 +22,7 @@ using halnorm::nn::Module;
 
 namespace {
 
-/// The floating dtype of everything, gradients included; the counter stays Int64.
+/// Checks the floating dtype of all tensors, gradients included; the counter stays Int64.
 void expect_dtype(const BatchNorm1d& layer, DType dtype) {
   EXPECT_EQ(layer.weight.data().dtype(), dtype);
   EXPECT_EQ(layer.bias.data().dtype(), dtype);

@@ -27,7 +27,8 @@ constexpr int very_deep = 30000;
 constexpr std::size_t deep = 2000;  // for text, which grows with the square of the depth
 constexpr int wide = 30000;
 
-/// From the innermost to the outermost: what is added is as deep as the tree so far.
+/// Builds a tree from the innermost module to the outermost, so that each added module is as deep
+/// as the tree so far.
 std::shared_ptr<Sequential> built_outwards(int depth) {
   auto tree = std::make_shared<Sequential>();
   for (int i = 1; i < depth; ++i) {
@@ -49,7 +50,7 @@ std::shared_ptr<Sequential> built_inwards(int depth) {
   return tree;
 }
 
-/// A module with a child that is there before the tree is added to it.
+/// A module that has a child before the tree is added to it.
 class Wrapper : public Module {
  public:
   Wrapper() { body = register_module("body", std::make_shared<Sequential>()); }
@@ -66,7 +67,7 @@ std::shared_ptr<Module> built_around(int depth) {
   return tree;
 }
 
-/// With a parameter in each level.
+/// A tree with a parameter in each level.
 std::shared_ptr<Sequential> with_parameters(int depth) {
   auto tree = built_outwards(depth);
   for (Module* module : tree->modules()) {

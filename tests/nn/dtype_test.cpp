@@ -33,7 +33,7 @@ std::string name_of_pair(const ::testing::TestParamInfo<Pair>& info) {
          std::string(halnorm::name_of(info.param.input)) + "_input";
 }
 
-/// A module of one dtype that is given data of another.
+/// A module of one dtype is called with data of another.
 class ModuleDtype : public ::testing::TestWithParam<Pair> {
  protected:
   ModuleDtype() {
@@ -52,7 +52,7 @@ class ModuleDtype : public ::testing::TestWithParam<Pair> {
     }
   }
 
-  /// How far a value of about `size` may be off after it was stored in the module's dtype.
+  /// The error of a value of about `size` after it was stored in the module's dtype.
   static double stored(double size) { return size * element::roundoff(GetParam().module) + 1e-5; }
 
   BatchNorm1d layer{3, {.eps = 1e-3}};

@@ -19,7 +19,7 @@ using Doubles = std::vector<double>;
 
 namespace {
 
-/// Everything that a call of a layer may change.
+/// All values that a call of a layer may change.
 struct State {
   std::int64_t count;
   Doubles mean, var, weight_grad;
@@ -35,7 +35,7 @@ struct State {
   bool operator==(const State& other) const = default;
 };
 
-/// Three layers, of which the second takes other inputs than the first gives.
+/// Three layers; the second refuses the outputs of the first.
 struct Chain {
   std::shared_ptr<BatchNorm1d> first = std::make_shared<BatchNorm1d>(2);
   std::shared_ptr<BatchNorm1d> second;

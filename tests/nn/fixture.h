@@ -13,7 +13,7 @@
 #include "halnorm/halnorm.h"
 
 /// @file
-/// What the tests of modules are built from: small modules, small tensors, and the texts of errors.
+/// Parts of the tests of modules: small modules, small tensors, and the texts of errors.
 
 namespace fixture {
 
@@ -61,7 +61,7 @@ std::vector<std::string> names_of(const List& list) {
 
 using Names = std::vector<std::string>;
 
-/// Gives back what it gets.
+/// Returns its input.
 class Echo : public halnorm::nn::Module {
  public:
   halnorm::Tensor forward(const halnorm::Tensor& x) override { return x; }

@@ -19,7 +19,7 @@ namespace {
 
 std::string with_eps(double eps) { return BatchNorm1d(3, {.eps = eps}).extra_repr(); }
 
-/// Two lines of its own.
+/// Its extra_repr() has two lines.
 class TwoLines : public Echo {
  public:
   [[nodiscard]] std::string extra_repr() const override { return "one=1\ntwo=2"; }

@@ -48,7 +48,7 @@ Tensor where_positive(const Tensor& dy, const Tensor& y) {
   return masked;
 }
 
-// Values of about 1, in float32, through a handful of roundings.
+// The values are about 1, in float32, after a handful of roundings.
 constexpr double tolerance = 1e-5;
 
 const Tensor x = Tensor::randn({8, 3, 5}, 1);

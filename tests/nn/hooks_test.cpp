@@ -19,7 +19,7 @@ using Doubles = std::vector<double>;
 
 namespace {
 
-/// A pre-hook that notes its number and leaves the input.
+/// A pre-hook that records its number and does not change the input.
 auto note(std::vector<int>& calls, int number) {
   return [&calls, number](Module&, const Tensor&) {
     calls.push_back(number);
@@ -118,7 +118,7 @@ TEST(Hooks, ChangesDuringACallCountFromTheNext) {
 
 namespace {
 
-/// Runs something of the caller's in its forward.
+/// Runs a function of the caller in its forward.
 class Calls : public Module {
  public:
   explicit Calls(std::function<void(Calls&)> act) : act_(std::move(act)) {}
@@ -131,7 +131,7 @@ class Calls : public Module {
   std::function<void(Calls&)> act_;
 };
 
-/// A forward hook that notes its number.
+/// A forward hook that records its number.
 auto note_after(std::vector<int>& calls, int number) {
   return [&calls, number](Module&, const Tensor&, const Tensor&) {
     calls.push_back(number);

@@ -20,7 +20,7 @@ using halnorm::nn::Sequential;
 
 namespace {
 
-/// Has memory of its own, which AddressSanitizer guards once it is freed.
+/// Owns memory, so that AddressSanitizer reports a use after the end of the module.
 class Named : public Module {
  public:
   explicit Named(std::string own_name) : own_name_(std::move(own_name)) {

@@ -38,13 +38,13 @@ class Ten : public Base {
   Tensor seen;
 };
 
-/// Overrides nothing of a call.
+/// Overrides no function of a call.
 class Plain : public BatchNorm1d {
  public:
   using BatchNorm1d::BatchNorm1d;
 };
 
-/// Has a way of its own to write to `out`.
+/// Overrides forward_into(), and so writes to `out` directly.
 class OwnPath : public Ten<BatchNorm1d> {
  public:
   using Ten::Ten;
@@ -154,7 +154,7 @@ class FusedOfBoth : public FusedBatchNorm1d {
   }
 };
 
-/// The results of m(...) where m has channels 1, without an addend and with one.
+/// The results of m(...) without an addend and with one; m has one channel.
 template <class Layer>
 void expect_fused(const Doubles& plain, const Doubles& added) {
   const Tensor x = tensor({-1, 1}, {2, 1});
@@ -190,7 +190,7 @@ TEST(ForwardIntoOut, IsTheOverridesOfFusedLayers) {
 
 namespace {
 
-/// Computes, and lets itself be called with `out` though it knows no way to write to it.
+/// Can be called with `out`, although it does not override forward_into().
 class Doubler : public Module {
  public:
   Tensor operator()(const Tensor& x, const Tensor& out) { return call(x, out); }

@@ -16,7 +16,7 @@ using halnorm::nn::Sequential;
 
 namespace {
 
-/// root.net.2.bn, where net is a Sequential and 2 a Sequential with a named child.
+/// root.net.2.bn: net is a Sequential, and 2 a Sequential with a named child.
 struct Tree {
   Tree() {
     root.emplace<Echo>();
@@ -31,7 +31,7 @@ struct Tree {
   Sequential root;
 };
 
-/// Calls another module that it holds, or only knows.
+/// Calls another module that it holds; that module need not be its child.
 class Caller : public Echo {
  public:
   explicit Caller(std::shared_ptr<Module> callee) : callee_(std::move(callee)) {}
@@ -41,7 +41,7 @@ class Caller : public Echo {
   std::shared_ptr<Module> callee_;
 };
 
-/// Tries its child and goes on with an error of its own.
+/// Catches the exception of its child and throws another one.
 class Recovering : public Caller {
  public:
   using Caller::Caller;

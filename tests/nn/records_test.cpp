@@ -10,7 +10,7 @@
 #include "support/throws.h"
 
 /// @file
-/// Which forward a backward differentiates, and how many are kept.
+/// Tests which forward a backward differentiates, and how many records are kept.
 
 using fixture::values;
 using halnorm::NoGradGuard;

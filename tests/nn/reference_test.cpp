@@ -19,7 +19,7 @@ concept Ordered = requires(const M& a, const M& b) {
 || requires(const M& a, const M& b) { a > b; }
 || requires(const M& a, const M& b) { a >= b; };
 
-/// Nothing but what a subclass has to say.
+/// The least that a subclass has to define.
 class Doubler : public Module {
  public:
   Tensor forward(const Tensor& x) override { return Tensor::full(x.shape(), 2); }

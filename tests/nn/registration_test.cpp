@@ -22,7 +22,7 @@ using halnorm::nn::Sequential;
 
 namespace {
 
-/// Has members of its own in the registry.
+/// Has bound members.
 class Bound : public Echo {
  public:
   Bound() {

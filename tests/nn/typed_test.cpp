@@ -45,7 +45,7 @@ void expect_own_type(M& module) {
   static_assert(std::is_same_v<decltype(module.cuda()), M&>);
 }
 
-/// A class of a user's, which keeps its type likewise.
+/// A class of a user, which keeps its type too.
 class Doubled : public Typed<Doubled> {
  public:
   Doubled() { bind_module("norm", norm); }

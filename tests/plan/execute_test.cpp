@@ -6,8 +6,8 @@
 #include "support/tolerance.h"
 
 /// @file
-/// The shapes for which an operation is made of several kernels, or of one on another view of the
-/// data: docs/decisions/010. Elsewhere shapes are small; these reach every branch.
+/// Shapes for which a plan has several kernels, or one on another view of the data
+/// (docs/decisions/010). The shapes of other tests are small; these reach every branch.
 
 namespace F = halnorm::functional;
 using halnorm::Tensor;
@@ -38,7 +38,7 @@ const std::vector<shapes::Extents> unusual = {
     {30, 3, 1024, "few channels in boxes, of whole vectors"},
 };
 
-/// The parameter besides the kernel: whether outputs go past the caches whatever their size.
+/// The second parameter is whether outputs of any size have non-temporal stores.
 class Passes : public KernelTest {
  protected:
   void TearDown() override {
@@ -46,8 +46,8 @@ class Passes : public KernelTest {
     KernelTest::TearDown();
   }
 
-  /// That the last shape's last output went past the caches, where there is a kernel for it. Other
-  /// layouts than NCL may start anywhere.
+  /// Checks that the last output of the last shape had non-temporal stores, if there is a kernel
+  /// with them. Other layouts than NCL may start at any address.
   void expect_streamed() const {
     const bool exists = GetParam().target.starts_with("avx");
     if (!exists || layout() == Layout::Ncl) {
@@ -177,7 +177,7 @@ TEST_P(Passes, SumsAreTheSameBitsWhereDataIsFetchedAhead) {
 
 namespace {
 
-/// The kernel that wrote y last, of the target and of (n, c, l) in Float32.
+/// The name of the kernel that writes y of (n, c, l) in Float32 on the target.
 std::string writes(const std::string& target, const halnorm::Shape& shape, bool in_place) {
   halnorm::force_target(target);
   const Tensor x = Tensor::randn(shape, 1);
@@ -231,7 +231,7 @@ TEST(StreamingThreshold, ChoosesTheSums) {
   halnorm::force_target("");
 }
 
-/// AMD's CPUs follow rows that lie apart, and get no prefetches for them.
+/// CPUs of AMD prefetch rows on separate pages themselves, so that kernels do not prefetch them.
 TEST(StreamingThreshold, ChoosesTheSumsOfRowsByTheCpu) {
   halnorm::set_streaming_threshold(1);
   for (const std::string& target : halnorm::targets()) {

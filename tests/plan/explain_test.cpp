@@ -16,7 +16,8 @@
 #include "support/throws.h"
 
 /// @file
-/// Plans, told by explain() without a kernel that runs, and by the sink for calls that do.
+/// Plans, as explain() returns them without running a kernel, and as the sink of call reports gets
+/// them.
 
 namespace F = halnorm::functional;
 using halnorm::CallReport;

@@ -131,7 +131,7 @@ class PageTest(unittest.TestCase):
         self.assertEqual(len(written), 5)
         for name in [path.name for path in written[1:]] + [shape.name for shape in SHAPES]:
             self.assertIn(name, text)
-        self.assertIn("1.73", text)  # narrow data's mean
+        self.assertIn("1.73", text)  # the mean of 16-bit data
         self.assertIn("5.00", tables.sections(results, markdown=False)["Every shape"])
 
 
@@ -230,7 +230,7 @@ class JudgeTest(unittest.TestCase):
             self.check("nlc", "train", self.y("ncl"))
 
     def test_gradients(self) -> None:
-        # dx is 0 where dy is constant, and so is dweight.
+        # If dy is constant, dx and dweight are 0.
         self.data.dy[:] = 1
         dx, dweight, dbias = np.zeros((4, 3, 5)), np.zeros(3), np.full(3, 20.0)
         self.check("ncl", "backward", dx, dweight, dbias)

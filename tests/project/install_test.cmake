@@ -1,8 +1,8 @@
 # cmake -D build=<build tree> -D work=<scratch> -D target=<one of ours that runs here>
 #       -D compiler=<c++> -D generator=<name> -D program=<ninja> -D cpack=<cpack>
 #       -P install_test.cmake
-# Makes the packages, unpacks each into a fresh folder, and there builds and runs what a stranger
-# would: the project in consumer/ by CMake, and its main.cpp by one command of the compiler's.
+# Makes the packages, unpacks each into a new folder, and there builds and runs the project in
+# consumer/ by CMake, and its main.cpp by one command of the compiler.
 
 set(consumer "${CMAKE_CURRENT_LIST_DIR}/consumer")
 
@@ -23,7 +23,8 @@ function(use_with_cmake prefix)
   endforeach()
 endfunction()
 
-# Without CMake: one command, for either library. The caller's own objects may be LTO's.
+# Builds without CMake: one command, for either library. The caller's own objects may be compiled
+# with -flto.
 function(use_with_pkg_config prefix)
   file(GLOB_RECURSE pc_file "${prefix}/*/halnorm.pc")
   cmake_path(GET pc_file PARENT_PATH pc_folder)
@@ -41,7 +42,7 @@ function(use_with_pkg_config prefix)
   endforeach()
 endfunction()
 
-# C++17 is refused, and by its name, before the compiler says anything else.
+# With C++17 the first error of the compiler names the standard.
 function(expect_word_on_old_cpp prefix)
   foreach(header IN ITEMS halnorm.h device.h nn/batch_norm.h)
     file(WRITE "${prefix}.cpp" "#include <halnorm/${header}>\n")
@@ -56,7 +57,7 @@ function(expect_word_on_old_cpp prefix)
   endforeach()
 endfunction()
 
-# What is installed must not lead back to where it was built.
+# The installed files must not contain the path of the build tree.
 function(expect_no_way_back prefix)
   file(GLOB_RECURSE texts "${prefix}/*.cmake" "${prefix}/*.h" "${prefix}/*.pc" "${prefix}/*.json")
   foreach(text IN LISTS texts)

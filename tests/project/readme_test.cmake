@@ -1,7 +1,7 @@
 # cmake -D source=<source tree> -P readme_test.cmake
-# The README's first C++ block has to be, word for word, what examples/readme.cpp compiles and runs.
-# With -D document=<file> -D program=<file> -D language=<c> -D mark=<name> the same of another page,
-# whose program has comments "<name> begins" and "<name> ends".
+# The README's first C++ block must be equal to the marked part of examples/readme.cpp, which the
+# tests run. With -D document=<file> -D program=<file> -D language=<c> -D mark=<name> the same holds
+# for another page, whose program has comments "<name> begins" and "<name> ends".
 
 if(NOT document)
   set(document "${source}/README.md")
@@ -17,7 +17,7 @@ endif()
 file(READ "${document}" readme)
 file(READ "${program_file}" program)
 
-# Cuts out what stands between two marks; an absent mark is an error.
+# Sets `out` to the text between two marks; a missing mark is an error.
 function(between text first last out)
   string(FIND "${text}" "${first}" start)
   if(start EQUAL -1)

@@ -1,7 +1,7 @@
 # cmake -D source=<halnorm> -D work=<scratch> -D compiler=<c++> -D generator=<name>
 #       -D program=<ninja> -P subdirectory_test.cmake
 # Configures a project that has halnorm as a subdirectory and no build type: halnorm's own objects
-# are optimized all the same. Without Halide, the message says how to get it.
+# are optimized nevertheless. Without Halide, the message says how to get it.
 
 set(configure
     "${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}/consumer/subdirectory" -G "${generator}"

@@ -1,5 +1,5 @@
-# Fails if the library's own objects call what ends the process or prints, or have destructors that
-# run when the process or a thread ends.
+# Fails if the library's own objects call functions that end the process or print, or have
+# destructors that run when the process or a thread ends.
 # cmake -D nm=<nm> -D library=<libhalnorm.a> -P symbols_test.cmake
 
 execute_process(
@@ -15,12 +15,12 @@ string(REGEX MATCHALL "\n(${forbidden}) U" found "${listing}")
 if(found)
   message(FATAL_ERROR "${library} refers to:${found}")
 endif()
-# To register a thread_local's destructor needs memory, without which the C library aborts.
+# The registration of a thread_local's destructor needs memory; without it the C library aborts.
 if(listing MATCHES "\n__cxa_thread_atexit[a-z_]* U")
   message(FATAL_ERROR "${library} has a thread_local with a destructor")
 endif()
-# Calls come from destructors of the program's globals too: nothing may be destroyed before them but
-# the threads.
+# Destructors of the program's globals may call the library too, so that only the threads may be
+# destroyed before them.
 string(REGEX MATCHALL "\\[[^]]+\\]:[^[]*\n__cxa_atexit U" destroyed "${listing}")
 list(FILTER destroyed EXCLUDE REGEX "^\\[process\\.cpp\\.o\\]")
 if(destroyed)

@@ -16,10 +16,10 @@
 
 namespace child {
 
-/// So long a child may take, in seconds, before a signal ends it: it hangs.
+/// A signal ends a child after this number of seconds, because it hangs.
 inline constexpr unsigned patience = 120;
 
-/// Whether this process is one.
+/// Whether this process is a child.
 inline bool is_one = false;
 
 /// Forks a child that ends with what `body` returns, through exit(). Returns its process id.
@@ -34,7 +34,7 @@ inline pid_t start(const std::function<int()>& body) {
   return id;
 }
 
-/// Waits for it; it has to have ended by itself, with 0.
+/// Waits for the child, which must end by itself, with 0.
 inline void expect_success(pid_t id) {
   int status = 0;
   ASSERT_EQ(::waitpid(id, &status, 0), id);

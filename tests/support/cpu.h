@@ -1,6 +1,6 @@
 #pragma once
 
-/// Whether the tests run on a CPU of AMD's.
+/// Whether the tests run on a CPU of AMD.
 inline bool is_amd() {
 #if defined(__x86_64__)
   __builtin_cpu_init();

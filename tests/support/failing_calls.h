@@ -13,7 +13,7 @@
 #include "support/failing_memory.h"
 
 /// @file
-/// Calls that are made again and again, each time with another allocation failing.
+/// Repeats calls, each time with another allocation that fails.
 
 namespace failing_memory {
 
@@ -27,7 +27,7 @@ inline void keep(Bits& bits, const halnorm::Tensor& tensor) {
 }
 
 /// The call fails at its first allocation, at its second, ..., until one attempt needs no more.
-/// `state` tells what has to stay as it is meanwhile. Returns how many allocations there are.
+/// state() returns the bits that must not change. Returns the number of allocations.
 inline int fail_at_each_allocation(const std::function<Bits()>& state,
                                    const std::function<void()>& call, Mode mode) {
   const Bits before = state();

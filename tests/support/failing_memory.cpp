@@ -27,7 +27,7 @@ std::atomic<bool> threads_fail{false};
 bool fails() {
   int left = until_failure.load();
   while (left > 0) {
-    // The last one stays where it is if failures go on.
+    // If failures go on, the count stays at the last allocation.
     const int next = left == 1 && goes_on.load() ? 1 : left - 1;
     if (until_failure.compare_exchange_weak(left, next)) {
       if (left == 1) {
@@ -41,7 +41,7 @@ bool fails() {
 
 }  // namespace
 
-// The C library's own, under the names that it keeps for those who replace the others.
+// The C library's own functions have these names for programs that replace the usual ones.
 #if defined(HALNORM_SANITIZED)
 namespace {
 void* allocate_surely(std::size_t bytes) { return std::malloc(bytes); }

@@ -2,8 +2,8 @@
 
 /// @file
 /// An allocator that fails when told to, and threads that do not start. Linked into a test program,
-/// it replaces malloc() and its kin (under a sanitizer, which has its own, operator new alone),
-/// pthread_create(), and the allocator of Halide's runtime.
+/// it replaces malloc() and related functions (under a sanitizer only operator new, because
+/// sanitizers replace malloc()), pthread_create(), and the allocator of Halide's runtime.
 
 namespace failing_memory {
 
@@ -12,8 +12,8 @@ enum class Mode : unsigned char {
   on,    ///< and so do all that come after it
 };
 
-/// While it lives, the nth allocation from now on fails, in whatever thread; the start of a thread
-/// counts as one.
+/// During its lifetime the nth allocation fails, in any thread; the start of a thread counts as
+/// one.
 class From {
  public:
   From(int nth, Mode mode);
@@ -22,7 +22,7 @@ class From {
   From& operator=(const From&) = delete;
 };
 
-/// While it lives, every allocation of a kernel fails, and no other.
+/// During its lifetime every allocation of a kernel fails, and no other.
 class InKernels {
  public:
   InKernels();
@@ -31,7 +31,7 @@ class InKernels {
   InKernels& operator=(const InKernels&) = delete;
 };
 
-/// While it lives, no thread starts.
+/// During its lifetime no thread starts.
 class NoThreads {
  public:
   NoThreads();

@@ -7,7 +7,7 @@
 #endif
 
 /// @file
-/// Floating-point modes of a thread, set by the machine's own register.
+/// Floating-point modes of a thread, set in the control register of the CPU.
 
 namespace float_mode {
 
@@ -43,7 +43,7 @@ inline void set_control(Control value) {
 }
 #endif
 
-/// The bits of a mode added to the calling thread's while it lives.
+/// Adds the bits of a mode to those of the calling thread, during its lifetime.
 class With {
  public:
   explicit With(Control bits) : outer_(control()) { set_control(outer_ | bits); }

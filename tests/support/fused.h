@@ -7,11 +7,11 @@
 #include "support/tolerance.h"
 
 /// @file
-/// y = relu(batch_norm(x) + addend): the problem, its truth and how far off a result may be.
+/// y = relu(batch_norm(x) + addend): the problem, its truth and the tolerance of a result.
 
 namespace fused {
 
-/// A problem with what is added, in the same layout as x.
+/// A problem with an addend, in the same layout as x.
 struct AddedProblem : Problem {
   placement::Placed addend;
   oracle::Batch addend_values;
@@ -19,7 +19,7 @@ struct AddedProblem : Problem {
   AddedProblem(inputs::Source source, placement::Layout layout, const shapes::Extents& shape,
                halnorm::DType dtype, double mean)
       : Problem(source, layout, shape, dtype, mean), addend(layout, shape, dtype) {
-    // Another seed, or the addend would follow x.
+    // The addend has another seed, because it must not depend on x.
     source.normal();
     addend.assign(source.normals(shape.numel()));
     addend_values = addend.batch();

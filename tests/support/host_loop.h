@@ -14,7 +14,7 @@
 #include "halnorm/threads.h"
 
 /// @file
-/// What has to hold with any host's parallel-for. The tests of OpenMP and of TBB run the same.
+/// Checks that hold with the parallel-for of any host; the tests of OpenMP and of TBB share them.
 
 namespace host_loop {
 
@@ -22,7 +22,7 @@ using Run = std::function<void(const halnorm::ParallelLoop&)>;
 /// Runs body(i) for each i below count in a parallel region of the host's own.
 using Region = std::function<void(int count, const std::function<void(int)>& body)>;
 
-/// Has the host run the loops of kernels while it lives, on more than one thread.
+/// During its lifetime the host runs the loops of kernels, on more than one thread.
 class Guard {
  public:
   explicit Guard(const Run& run) {
@@ -69,7 +69,7 @@ inline void expect_same_results(const Run& run) {
   }
 }
 
-/// Calls from inside a parallel region of the host's come back, with the same bits.
+/// Calls from inside a parallel region of the host return, with the same bits.
 inline void expect_nested_calls(const Run& run, const Region& region) {
   const std::vector<double> alone = results(shapes.front());
   const auto check = [&] {

@@ -30,7 +30,7 @@ std::vector<KernelCase> cases(const std::vector<Layout>& layouts) {
   return result;
 }
 
-/// The layout of the kernel that reads such a batch, "" where two are the same in memory.
+/// The layout of the kernel that reads this batch, "" if both layouts are the same in memory.
 std::string kernel_layout(Layout layout, const shapes::Extents& extents) {
   if (extents.c == 1 || extents.l == 1) {
     return layout == Layout::Nc ? "nlc" : "";
@@ -40,8 +40,8 @@ std::string kernel_layout(Layout layout, const shapes::Extents& extents) {
   return channel_last ? "nlc" : "ncl";
 }
 
-/// What runs last where an operation is made of two passes: short rows and few channels are taken
-/// as rows of columns, and large tensors streamed.
+/// The last kernel of an operation that runs in two passes: for short rows and few channels, which
+/// are folded into columns, and for large tensors with non-temporal stores.
 std::string second_half(std::string_view operation) {
   if (operation == "batch_norm_backward") {
     return "batch_norm_backward_elemt";

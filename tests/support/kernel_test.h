@@ -16,8 +16,8 @@
 #include "support/oracle.h"
 
 /// @file
-/// What every test of the kernels is built from: one case per (target, dtype, layout), a fixture
-/// that forces the target, and comparisons that say where and by how much.
+/// Parts of every test of the kernels: one case per (target, dtype, layout), a fixture that forces
+/// the target, and comparisons that print the place and the size of a difference.
 
 /// One way to run an operation.
 struct KernelCase {
@@ -26,7 +26,7 @@ struct KernelCase {
   placement::Layout layout = placement::Layout::Ncl;
 };
 
-/// How GoogleTest shows a case, under the name it looks for.
+/// Prints a case; GoogleTest looks for this name.
 void PrintTo(const KernelCase& kernel_case,  // NOLINT(readability-identifier-naming)
              std::ostream* out);
 
@@ -36,16 +36,17 @@ std::string name_of_param(const ::testing::TestParamInfo<KernelCase>& info);
 
 /// Every target this machine runs x every dtype x every layout.
 std::vector<KernelCase> every_case();
-/// The same without the layout whose elements share places, which no output may have.
+/// The same without the layout whose elements share memory, which no output may have.
 std::vector<KernelCase> writable_cases();
-/// The same with the dense layouts alone: what does not depend on strides.
+/// The same with the dense layouts only, for tests that do not depend on strides.
 std::vector<KernelCase> dense_cases();
 
-/// An emulator makes a test of many elements slow. HALNORM_TEST_BRIEF in the environment stands for
-/// one, and asks for less where less shows the same.
+/// Whether HALNORM_TEST_BRIEF is set in the environment. Tests of many elements are then shortened,
+/// because an emulator is slow.
 bool is_brief();
 
-/// Forces the case's target while a test runs and gives the choice and the threads back after it.
+/// Forces the case's target while a test runs, and restores the choice and the number of threads
+/// after it.
 class KernelTest : public ::testing::TestWithParam<KernelCase> {
  protected:
   void SetUp() override;
@@ -77,8 +78,8 @@ class KernelTest : public ::testing::TestWithParam<KernelCase> {
   [[nodiscard]] std::size_t turn(const shapes::Extents& extents) const;
 };
 
-/// Every |got - want| is at most `tolerance` and what storing it as `stored` may add, and a NaN is
-/// wanted just where one is got.
+/// Checks that every |got - want| is at most `tolerance` plus the error of storing it as `stored`,
+/// and that `got` has a NaN where `want` has one and nowhere else.
 void expect_near(const std::vector<double>& got, const oracle::Values& want, double tolerance,
                  std::string_view what, halnorm::DType stored = halnorm::DType::Float64);
 

@@ -18,7 +18,7 @@ void for_each(const Batch& x, Visit visit) {
   }
 }
 
-/// dbias = sum(dy) and dweight = sum(dy * xhat); dx is left as it is to be overwritten: xhat.
+/// dbias = sum(dy) and dweight = sum(dy * xhat); dx holds xhat, which the caller overwrites.
 Gradients parameter_gradients(const Batch& dy, const Batch& x, const Values& mean,
                               const Values& invstd) {
   const auto channels = static_cast<std::size_t>(x.c);
@@ -32,7 +32,7 @@ Gradients parameter_gradients(const Batch& dy, const Batch& x, const Values& mea
   return result;
 }
 
-/// Per channel, since each operation on a Real takes long where it is made of many.
+/// The product per channel, because an operation on a Real may be slow.
 Values product_of(Values a, const Values& b) {
   for (std::size_t c = 0; c < a.size(); ++c) {
     a[c] = a[c] * b[c];

@@ -9,10 +9,10 @@
 #include "wide.h"
 
 /// @file
-/// Batch normalization written down from its formulas, for the tests to judge by. Two passes, plain
-/// sums, one element at a time, in long double, with 64 bits of mantissa on x86 and 113 on 64-bit
-/// ARM, or in a type of our own, so that float64 is judged by something better than itself. It
-/// shares nothing with the library, not even a type.
+/// The reference of the tests: batch normalization from its formulas, in two passes with plain
+/// sums, element by element. It computes in long double, with 64 bits of mantissa on x86 and 113 on
+/// 64-bit ARM, or in a type of our own, so that it is more exact than float64. It shares no code
+/// and no type with the library.
 
 namespace oracle {
 
@@ -69,7 +69,7 @@ Values infer(const Batch& x, const Running& running, const Values& weight, const
 
 /// Gradients of sum(dy * train(x)).
 Gradients backward(const Batch& dy, const Batch& x, const Values& weight, double eps);
-/// The same, where the statistics of x are known already.
+/// The same with given statistics of x.
 Gradients backward(const Batch& dy, const Batch& x, const Statistics& batch, const Values& weight,
                    double eps);
 

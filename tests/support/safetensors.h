@@ -9,7 +9,7 @@
 #include "halnorm/serialize.h"
 
 /// @file
-/// safetensors files made by hand.
+/// Makes safetensors files without the library.
 
 namespace safetensors_file {
 

@@ -18,7 +18,7 @@ inline std::string bytes_of(const halnorm::StateDict& state) {
   return stream.str();
 }
 
-/// Everything that comes out of a FIFO, with a pause before each read.
+/// All bytes of a FIFO, read with a pause before each read.
 inline std::string bytes_read(const std::filesystem::path& fifo, std::chrono::milliseconds pause) {
   const int file = ::open(fifo.c_str(), O_RDONLY);
   std::string bytes;

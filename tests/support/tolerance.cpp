@@ -56,7 +56,7 @@ double normalized(halnorm::DType dtype, const oracle::Values& y, const oracle::V
   return relative(dtype) * largest(y) + of_mean(dtype, mean, invstd, weight);
 }
 
-// How large terms are, a double knows well enough.
+// A double is exact enough for the magnitude of terms.
 OfGradients gradients(halnorm::DType dtype, const oracle::Batch& dy, const oracle::Batch& x,
                       const oracle::Values& mean, const oracle::Values& invstd,
                       const oracle::Values& weight, const oracle::Gradients& truth) {

@@ -4,15 +4,15 @@
 #include "support/oracle.h"
 
 /// @file
-/// How far a result may be from the truth. u is the unit roundoff of the accumulator: 2^-53 for
-/// Float64, 2^-24 for Float32 and for the 16-bit types, whose values are exact in it.
+/// The tolerances of results. u is the unit roundoff of the accumulator: 2^-53 for Float64, 2^-24
+/// for Float32 and for the 16-bit types, whose values are exact in it.
 ///
 /// y = (x - mean) * (invstd * weight) + bias. The difference, the factor and the product are
 /// rounded once each and the sum once more: 3u * |xhat * weight| + u * |y|, at most 7u * max|y|
 /// with biases up to the size of the weights. To this come the statistics. Each is a sum of short
 /// partial sums in the data's precision, merged in double: with K terms in a partial sum its
-/// relative error is at most K * u, and about sqrt(K) * u where roundings are independent; K is a
-/// few hundred at most, the partial sums are many, and half of a variance's relative error reaches
+/// relative error is at most K * u, and about sqrt(K) * u if roundings are independent; K is a few
+/// hundred at most, the partial sums are many, and half of a variance's relative error reaches
 /// invstd. 10u is left for them in Float32: in all 17u, the 1e-6 that is aimed at. Float64 adds up
 /// as long partial sums and merges them no more precisely than it made them: in all 64u.
 ///
@@ -28,21 +28,21 @@
 /// chance), plus the mean's error for dweight. Nothing halves the errors of their partial sums, and
 /// those of K terms of one sign may come to K * u / 4: 168u in all, the 1e-5 that is aimed at.
 ///
-/// A y or dx of 16 bits is such a value of the accumulator's type, rounded once more: storing()
-/// adds half of the distance to its neighbour, for each element by its own size, so that a
-/// conversion which cuts off, or rounds twice visibly, is found.
+/// A y or dx of 16 bits is a value of the accumulator's type, rounded once more: storing() adds
+/// half of the distance to its neighbour, for each element by its own size, so that a conversion
+/// which cuts off, or rounds twice visibly, is found.
 
 namespace tolerance {
 
-/// Relative error of an invstd and of what is made of it: 17u, for Float64 64u.
+/// Relative error of an invstd and of values computed from it: 17u, for Float64 64u.
 double relative(halnorm::DType dtype);
 
-/// What rounding `value` to 16 bits may add: half of the distance between two neighbours, or
-/// between two subnormals. The value itself is known to within 2^-10 of that. 0 for the wider
-/// types.
+/// The error of rounding `value` to 16 bits: half of the distance between two neighbours, or
+/// between two subnormals. The value itself is known to within 2^-10 of that. The error is 0 for
+/// float32 and float64.
 double storing(halnorm::DType dtype, double value);
 
-/// For y = xhat * weight + bias.
+/// The tolerance of y = xhat * weight + bias.
 double normalized(halnorm::DType dtype, const oracle::Values& y, const oracle::Values& mean,
                   const oracle::Values& invstd, const oracle::Values& weight);
 

@@ -8,12 +8,12 @@ namespace oracle {
 template <class T>
 concept Number = std::is_arithmetic_v<T>;
 
-/// A number as the sum of two doubles, with twice the bits of one: what the reference computes in
-/// where long double is no wider than double, as on 32-bit ARM. Dekker 1971.
+/// A number as the sum of two doubles, with twice the bits of one. The reference computes in this
+/// type if long double has no more bits than double, as on 32-bit ARM. Dekker 1971.
 class Wide {
  public:
   Wide() noexcept : high_(0), low_(0) {}
-  /// Converts as numbers do.
+  /// Implicit, as conversions of numbers are.
   template <Number T>
   Wide(T value) noexcept  // NOLINT(*-explicit-constructor)
       : high_(static_cast<double>(value)), low_(0) {
@@ -74,7 +74,7 @@ class Wide {
                            x.low_ * y.low_);
   }
 
-  /// Of 26 bits each, so that their products are exact.
+  /// Splits a double into two parts of 26 bits, whose products are exact.
   static Wide halves(double a) {
     const double scaled = 0x1.000002p27 * a;
     const double high = scaled - (scaled - a);

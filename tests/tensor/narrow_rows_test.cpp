@@ -27,7 +27,7 @@ std::vector<std::uint32_t> bits_of(const Tensor& tensor) {
   return bits;
 }
 
-/// A copy whose elements do not lie side by side.
+/// A copy whose elements are not adjacent.
 Tensor spread(const Tensor& row) {
   const Tensor pairs = Tensor::zeros({row.numel(), 2}, row.dtype());
   Tensor first = pairs.narrow(1, 0, 1).reshape({row.numel()});
@@ -40,8 +40,8 @@ Tensor one_by_one(const Tensor& row, DType dtype) {
   return wide.to(dtype);
 }
 
-/// Every sign, exponent and upper half of a fraction, with lower bits around what is rounded: for
-/// either format this has each tie, its two neighbours, and every NaN's payload that is kept.
+/// Every sign, exponent and upper half of a fraction, with lower bits around a tie: for either
+/// format this has each tie, its two neighbours, and each payload of a NaN that is kept.
 std::vector<float> floats() {
   std::vector<float> all;
   for (std::uint32_t upper = 0; upper < 1U << 19U; ++upper) {

@@ -81,7 +81,7 @@ TEST(Overlap, MomentsThatTheUpdateOfRunningStatisticsWouldOverwrite) {
   }
 }
 
-// The sanitizer of undefined behaviour sees it if a stride is multiplied for nothing.
+// UndefinedBehaviorSanitizer reports a product of a stride that no element needs.
 TEST(Overlap, TensorsWithoutElementsLieNowhere) {
   float memory[3] = {};
   Tensor none = Tensor::from_blob(memory, {0, 3}, DType::Float32, {std::int64_t{1} << 62, 1});

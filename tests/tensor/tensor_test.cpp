@@ -136,7 +136,8 @@ TEST(Tensor, BadShapesThrow) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their operator new aborts
 TEST(Tensor, MissingMemoryIsAnException) {
   EXPECT_THROW(Tensor::empty({huge << 10}, DType::Float64), std::bad_alloc);
-  // Its view takes no memory, a copy does; its lower 32 bits are 0, all that a 32-bit size keeps.
+  // The view takes no memory, but a copy does. The lower 32 bits of its size are 0, so that a
+  // 32-bit size would be 0.
   float one = 1;
   const Tensor repeated = Tensor::from_blob(&one, {huge << 10}, DType::Float32, {0});
   EXPECT_THROW((void)repeated.to_vector<float>(), std::bad_alloc);
@@ -267,7 +268,8 @@ TEST(Tensor, RandnIsNormal) {
     }
     within_one += std::fabs(value) < 1 ? 1 : 0;
   }
-  // Five standard errors: sqrt(1, 2, 15, 96) / sqrt(count), and sqrt(p * (1 - p) / count).
+  // The bounds are five standard errors: sqrt(1, 2, 15, 96) / sqrt(count), and sqrt(p * (1 - p) /
+  // count).
   EXPECT_NEAR(moments[0], 0, 0.0112);
   EXPECT_NEAR(moments[1], 1, 0.0159);
   EXPECT_NEAR(moments[2], 0, 0.0434);

@@ -11,7 +11,8 @@
 #include "support/throws.h"
 
 /// @file
-/// What counts as a write, and that a backward refuses tensors that were written since its forward.
+/// Tests which calls count as writes, and that a backward refuses tensors that were written since
+/// its forward.
 
 using halnorm::DType;
 using halnorm::Tensor;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # hosts.sh COUNT MPIRUN... : runs it with one rank on each of COUNT imitated hosts: namespaces with
-# a network interface and a host name of their own, on a bridge. All are gone when the script ends.
-# Exits with 77 where namespaces are not permitted.
+# a network interface and a host name of their own, on a bridge. They end with the script. Exits
+# with 77 if namespaces are not permitted.
 set -euo pipefail
 
 # mpirun's agent, in place of ssh: hosts.sh --agent HOST COMMAND...
@@ -9,11 +9,12 @@ if [[ $1 == --agent ]]; then
   exec ip netns exec "$2" unshare --uts sh -c "hostname $2 && ${*:3}"
 fi
 
-# Processes too are in a namespace: none of them outlives the script, whatever hosts are cut off.
+# Processes are in a namespace too, so that none of them outlives the script, even if hosts are cut
+# off.
 own=(unshare --net --mount --pid --fork --kill-child --mount-proc)
 ((EUID == 0)) || own+=(--map-root-user)
 if [[ ${HALNORM_HOSTS-} != inside ]]; then
-  # all that is used below
+  # the namespaces and devices that the script uses below
   try='mount -t tmpfs tmpfs /run && ip link add try0 type bridge && ip netns add host &&
     ip link add try1 type veth peer name try2 netns host &&
     ip netns exec host unshare --uts hostname host'
@@ -26,7 +27,7 @@ fi
 
 count=$1 hosts=()
 shift
-mount -t tmpfs tmpfs /run # names of namespaces and files of mpirun, seen by nobody else
+mount -t tmpfs tmpfs /run # has names of namespaces and files of mpirun
 ip link set lo up
 ip link add hosts type bridge
 ip address add 10.77.0.254/24 dev hosts

@@ -18,7 +18,7 @@ using halnorm::CommunicationError;
 using halnorm::ValueError;
 using std::chrono::milliseconds;
 
-/// The one rank of its kind.
+/// A communicator of one rank.
 class Nccl : public testing::Test {
  protected:
   void SetUp() override { standin::device = 0; }

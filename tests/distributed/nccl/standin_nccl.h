@@ -7,8 +7,8 @@
 #include "halnorm/distributed.h"
 
 /// @file
-/// NCCL and the few functions of CUDA that halnorm::nccl calls, on the host: a comm is one of the
-/// tests' communicators, and the device's memory is the process's. No GPU is needed.
+/// A test double of NCCL and of the functions of CUDA that halnorm::nccl calls, on the host: a comm
+/// is one of the tests' communicators, and the device's memory is the process's. No GPU is needed.
 
 struct ncclComm {
   halnorm::Communicator* engine;

@@ -1,6 +1,6 @@
 // Feeds arbitrary bytes to the loader of safetensors files. Each input either is a LoadError, or
-// loads, and then the result can be saved and loaded again with the same bytes. A stream loads as
-// memory does, and tensors that are to be skipped change nothing for the others.
+// loads; then the result can be saved and loaded again with the same bytes. A stream gives the
+// result of memory, and skipped tensors do not change the others.
 
 #include <cstddef>
 #include <cstdint>

@@ -1,2 +1,2 @@
-// A host that is compiled without exceptions and without RTTI: the C interface serves it.
+// A host that is compiled without exceptions and without RTTI uses the C interface.
 #include "c_host.c"

@@ -1,4 +1,4 @@
-// Uses the installed package as its user would: a layer, its gradient, an error, a kernel's name.
+// Uses the installed package like a user: a layer, its gradient, an error, a kernel's name.
 
 #include <halnorm/halnorm.h>
 

@@ -35,8 +35,8 @@ Format format_of(DType dtype) {
   }
 }
 
-// Every element of every test comes by here: std::ldexp, std::ilogb and std::nearbyint took half of
-// the time of an emulated test.
+// Every element of every test is rounded here. std::ldexp, std::ilogb and std::nearbyint would take
+// half of the time of an emulated test.
 
 /// 2^exponent.
 double power_of_two(int exponent) {
@@ -45,7 +45,7 @@ double power_of_two(int exponent) {
              : std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
 }
 
-/// Of a finite value; of zero and subnormals a lower one than any format's least.
+/// The exponent of a finite value; for zero and subnormals it is below the least of any format.
 int exponent_of(double value) {
   return static_cast<int>((std::bit_cast<std::uint64_t>(value) >> 52) & 0x7ff) - 1023;
 }
@@ -90,12 +90,13 @@ double decode(const Format& format, std::uint16_t bits) {
 }  // namespace
 
 const std::vector<DType>& linked() {
-  // Once: every case of every test asks, and ctest starts a process for each test.
+  // The list is made once, because every case of every test reads it, and ctest starts a process
+  // for each test.
   static const std::vector<DType> all = [] {
     std::vector<DType> found;
     const auto kernels = halnorm::kernels();
     for (const DType dtype : {DType::Float16, DType::BFloat16, DType::Float32, DType::Float64}) {
-      // The kernels of running statistics are of parameters, and in every build.
+      // The kernels of running statistics have the dtypes of parameters, and are in every build.
       if (std::any_of(kernels.begin(), kernels.end(), [&](const auto& kernel) {
             return kernel.layout != "c" && kernel.dtype == short_name(dtype);
           })) {
@@ -135,7 +136,8 @@ double rounded(DType dtype, double value) {
   }
   const Format format = format_of(dtype);
   const int exponent = std::max(exponent_of(value), format.least);
-  // The last place of a sum with this is the format's: adding rounds to the nearest, ties to even.
+  // The last place of a sum with this value is that of the format, so that the addition rounds to
+  // nearest even.
   const double shift = 0x1.8p52 * power_of_two(exponent - format.precision + 1);
   const double near = std::copysign((std::fabs(value) + shift) - shift, value);
   const double limit = power_of_two(format.greatest + 1);

@@ -24,8 +24,8 @@ double Source::uniform(double low, double high) {
 }
 
 double Source::normal() {
-  // Twelve uniforms have variance 1, and tails out to 6. Of 16 bits each they would add up without
-  // a rounding error even in the library, so the last bits are filled as well.
+  // The sum of twelve uniforms has variance 1, and tails out to 6. Uniforms of 16 bits would add up
+  // without a rounding error even in the library, so that the last bits are filled as well.
   double sum = -6.0 + static_cast<double>(next() >> 11) * 0x1p-69;
   for (int draw = 0; draw < 3; ++draw) {
     const std::uint64_t bits = next();

@@ -19,7 +19,7 @@ class Source {
   Source(std::uint64_t seed, halnorm::DType dtype) : state_(seed), dtype_(dtype) {}
 
   double uniform(double low, double high);
-  /// Of mean 0 and standard deviation 1.
+  /// A value of mean 0 and standard deviation 1.
   double normal();
   /// The nearest value of the dtype.
   [[nodiscard]] double rounded(double value) const;
@@ -30,19 +30,19 @@ class Source {
 
   std::vector<double> uniforms(std::int64_t count, double low, double high);
   std::vector<double> normals(std::int64_t count);
-  /// Dense (N, C, L) values of standard deviation 1 around about `mean`, another in each channel,
-  /// or around what the dtype has room for.
+  /// Dense (N, C, L) values of standard deviation 1 around about `mean`, another one in each
+  /// channel, or around a mean within the dtype's range.
   std::vector<double> batch(const shapes::Extents& extents, double mean);
 
  private:
-  /// SplitMix64 (Steele, Lea and Flood 2014): half of a test's time went into std::mt19937_64.
+  /// SplitMix64 (Steele, Lea and Flood 2014): std::mt19937_64 would take half of a test's time.
   std::uint64_t next();
 
   std::uint64_t state_;
   halnorm::DType dtype_;
 };
 
-/// The parameters and running statistics of a layer, in the dtype that goes with the source's.
+/// The parameters and running statistics of a layer, in the parameters' dtype of the source.
 struct Layer {
   std::vector<double> weight;  ///< of either sign, never near zero
   std::vector<double> bias;
@@ -52,8 +52,8 @@ struct Layer {
   Layer(Source& source, std::int64_t channels, double mean);
 };
 
-/// What to multiply values by, so that their squares leave their accumulator's range or that the
-/// values come near an end of their own.
+/// Factors that bring the squares of values out of their accumulator's range, or values near an end
+/// of their own range.
 std::vector<double> huge_scales(halnorm::DType dtype);
 std::vector<double> extreme_scales(halnorm::DType dtype);
 

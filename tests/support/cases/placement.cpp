@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t guard_bytes = 256;
 constexpr std::size_t alignment = 64;
 
-/// A NaN with a payload that no arithmetic makes, repeated over all memory at the start.
+/// Fills memory with a NaN whose payload no arithmetic makes.
 void fill_with_marks(std::vector<std::byte>& memory, std::size_t size) {
   const auto half = std::uint16_t{0x7fee};
   const auto single = std::uint32_t{0x7fc0beef};

@@ -29,8 +29,8 @@ enum class Layout : std::uint8_t {
 std::vector<Layout> all_layouts();
 std::string name_of(Layout layout);
 
-/// The layout an output gets beside such an input: elements of a Broadcast share places, which an
-/// output may not.
+/// The layout of an output beside an input of this layout: the elements of a Broadcast share
+/// memory, which an output must not.
 Layout for_output(Layout layout);
 
 /// A batch in one layout, in memory that starts out as NaN and has a guard on either side.
@@ -46,7 +46,7 @@ class Placed {
   /// Reads them back.
   [[nodiscard]] oracle::Batch batch() const;
 
-  /// Whether everything that is not an element of the view is as it was made.
+  /// Whether all memory around the elements of the view is unchanged.
   [[nodiscard]] bool surroundings_intact() const;
 
   /// All bytes, for a comparison bit by bit.

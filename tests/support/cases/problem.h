@@ -16,8 +16,8 @@ struct Problem {
   placement::Placed out;  ///< NaN until something is written
   inputs::Layer layer;
   halnorm::Tensor weight, bias, running_mean, running_var;
-  oracle::Batch x_values;   ///< what x holds; in a Broadcast not all that was assigned
-  oracle::Batch dy_values;  ///< what dy holds
+  oracle::Batch x_values;   ///< the elements of x; fewer than assigned in a Broadcast
+  oracle::Batch dy_values;  ///< the elements of dy
 
   /// Values of standard deviation 1 around about `mean`.
   Problem(inputs::Source source, placement::Layout layout, const shapes::Extents& extents,

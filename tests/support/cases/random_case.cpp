@@ -21,7 +21,7 @@ T one_of(Random& random, std::span<const T> choices) {
 
 bool one_in(Random& random, std::uint64_t n) { return random() % n == 0; }
 
-/// From 1 to 2^bits, small ones as often as large ones.
+/// A random extent from 1 to 2^bits, small ones as often as large ones.
 std::int64_t extent(Random& random, std::uint64_t bits) {
   const std::uint64_t limit = std::uint64_t{1} << (random() % (bits + 1));
   return static_cast<std::int64_t>(1 + random() % limit);
@@ -89,7 +89,7 @@ RandomCase::RandomCase(std::uint64_t seed)
 void RandomCase::fill() {
   constexpr std::array means{0.0, 1.0, 1e2, 1e4, 1e6};
   inputs::Source source(random(), dtype);
-  // A float16 holds no mean, and no sum of gradients, beyond 65504.
+  // float16 has no mean, and no sum of gradients, beyond 65504.
   const double most = affine_dtype == DType::Float16 ? 1e2 : element::within(running_dtype, 1e6);
   mean = std::min(one_of<double>(random, means), most);
   const oracle::Batch dense = batch_of(shape, {});

@@ -9,7 +9,7 @@
 #include "support/oracle.h"
 
 /// @file
-/// Random batches, layers and options, each made of one number.
+/// Random batches, layers and options, each made from one number.
 
 struct RandomCase {
   enum class Operation : std::uint8_t {
@@ -25,9 +25,9 @@ struct RandomCase {
 
   explicit RandomCase(std::uint64_t seed);
 
-  /// What the arithmetic is as good as, given the dtypes that the operation sees.
+  /// The dtype of the arithmetic, for the dtypes that the operation sees.
   [[nodiscard]] halnorm::DType computed(bool with_running) const;
-  /// Where y or dx goes: `out`, one of the inputs, or a new tensor.
+  /// The output for y or dx: `out`, one of the inputs, or a new tensor.
   [[nodiscard]] halnorm::Tensor target(RandomView& in_place_of);
   [[nodiscard]] std::string str() const;
 

@@ -10,24 +10,24 @@
 #include "support/cases/shapes.h"
 
 /// @file
-/// Tensors of random strides over memory that nobody may touch otherwise.
+/// Tensors of random strides, over memory that must not change otherwise.
 
 class RandomView {
  public:
   using Random = std::mt19937_64;
 
-  /// Axes in any order in memory, with gaps, backwards; if elements may share places, with strides
+  /// Axes in any order in memory, with gaps, backwards; if elements may share memory, with strides
   /// of 0 as well. Half of the views are dense in one of the two usual orders.
   RandomView(Random& random, const halnorm::Shape& shape, halnorm::DType dtype, bool may_share);
 
   [[nodiscard]] halnorm::Tensor tensor();
 
-  /// In row-major order; of elements that share a place the last one stays.
+  /// Assigns values in row-major order; of elements that share memory the last one stays.
   void assign(const std::vector<double>& values);
   [[nodiscard]] std::vector<double> values() const;
 
   [[nodiscard]] bool shares_places() const { return shares_; }
-  /// Whether the memory around and between the elements is as it was made.
+  /// Whether the memory around and between the elements is unchanged.
   [[nodiscard]] bool surroundings_intact() const;
   [[nodiscard]] std::string str() const;
 

@@ -16,8 +16,8 @@
 #include "support/tolerance.h"
 
 /// @file
-/// One call with extreme values in every second channel, and its truth, channel by channel: one
-/// bound for all of them would be that of the largest.
+/// One call with extreme values in every second channel, and its truth. Each channel has its own
+/// bound, because a common one would be that of the largest channel.
 
 namespace range_case {
 
@@ -79,8 +79,8 @@ inline oracle::Batch channel(const oracle::Batch& all, std::int64_t c) {
   return one;
 }
 
-/// Each value is within `tolerance` and its own rounding of the truth; a truth that overflows in
-/// `stored` is met by an infinity of its sign.
+/// Each value is within `tolerance` and its own rounding of the truth; if the truth overflows in
+/// `stored`, the value is an infinity of its sign.
 inline void expect_close(const std::vector<double>& got, const oracle::Values& want,
                          double tolerance, std::string_view what, DType stored) {
   ASSERT_EQ(got.size(), want.size()) << what;
@@ -128,7 +128,7 @@ struct Case {
       mean.push_back(static_cast<double>(batch.mean[at]));
       invstd.push_back(static_cast<double>(inverse[at]));
       running_mean.push_back(draws.rounded(mean.back()));
-      // What float32 has room for.
+      // The variance is limited to float32's range.
       running_var.push_back(
           draws.rounded(std::clamp(static_cast<double>(variance[at]), 1e-37, 3e38)));
     }
@@ -140,7 +140,7 @@ struct Case {
   [[nodiscard]] static Tensor statistic(const std::vector<double>& values) {
     return inputs::channels(values, DType::Float64);
   }
-  /// Gives back what a call in place has overwritten.
+  /// Restores the inputs that a call in place has overwritten.
   void restore() {
     x.assign(x_values.values);
     dy.assign(dy_values.values);

@@ -5,7 +5,7 @@
 #include <vector>
 
 /// @file
-/// The shapes that every numeric test walks through.
+/// The shapes of every numeric test.
 
 namespace shapes {
 
