@@ -78,7 +78,7 @@ Tensor summed(const Shape& shape, std::byte* all, std::size_t stride, DType dtyp
   return total.to(dtype);
 }
 
-/// What this rank sends: its part, filled up to the length of the longest.
+/// The data that this rank sends: its part, filled up to the length of the longest.
 Tensor sent(const Distribution& how, const Tensor& part, std::size_t rank) {
   if (how.sbp.kind() != Sbp::Kind::Split) {
     return part.contiguous();

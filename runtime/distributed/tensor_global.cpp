@@ -27,7 +27,7 @@ void check_placement(const Tensor& tensor, const Placement& placement) {
   }
 }
 
-/// What is the same on all ranks of local tensors that become one global tensor.
+/// The terms that are the same on all ranks of local tensors that become one global tensor.
 void check_local(const Tensor& local, const Placement& placement, const Sbp& sbp, Terms& terms) {
   if (!local.defined()) {
     throw ValueError(std::string(operation) + ": got an undefined tensor, wanted a defined one");

@@ -148,7 +148,7 @@ class HeaderReader {
   }
 
  private:
-  /// What the parser has just passed, or is inside of.
+  /// The element that the parser has just passed, or is inside of.
   enum class Place : std::uint8_t {
     Start,
     Names,

@@ -41,22 +41,15 @@ void prepare_runtime() {
   done.store(true, std::memory_order_release);
 }
 
-std::string take_message() {
-  std::string text(launch().message.data());
-  forget_message();
-  return text;
-}
-
-void forget_message() noexcept { launch().message.front() = '\0'; }
-
 void run_kernel(const char* function, const Kernel& kernel,
                 std::span<const void* const> arguments) {
   prepare_runtime();
-  launch().last = &kernel;
+  Launch& own = launch();
+  own.last = &kernel;
   std::array<void*, 16> argv;
   std::transform(arguments.begin(), arguments.end(), argv.begin(),
                  [](const void* p) { return const_cast<void*>(p); });
-  launch().next_walk = kernel.first_loop;
+  own.next_walk = kernel.first_loop;
   forget_message();
   const KeepThrown keep;
   const int code = kernel.vector_bytes == 0 ? run_on_device(function, kernel, argv.data())

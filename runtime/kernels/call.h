@@ -82,10 +82,6 @@ class KernelBuffer {
 /// Sets the handlers of Halide's runtime, so that errors are reported instead of aborting.
 void prepare_runtime();
 
-/// Returns and clears the first message of Halide's runtime on this thread since the last call.
-std::string take_message();
-void forget_message() noexcept;
-
 /// Runs a kernel. Arguments in the generator's order: KernelBuffer::get() or a scalar's address.
 /// @throws KernelError that names `function` and has Halide's message.
 void run_kernel(const char* function, const Kernel& kernel, std::span<const void* const> arguments);

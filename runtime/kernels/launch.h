@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <exception>
+#include <string>
 
 #include "halnorm/version.h"
 
@@ -32,6 +33,17 @@ struct Launch {
 
 /// The Launch of the calling thread.
 Launch& launch() noexcept;
+
+/// Halide's error handler. Keeps the first message on this thread.
+void keep_message(void* context, const char* text) noexcept;
+
+/// Returns and clears the message.
+std::string take_message();
+void forget_message() noexcept;
+
+/// Rethrows the exception of the host's parallel-for, or throws KernelError with the message.
+[[noreturn]] void throw_failure(const std::exception_ptr& thrown, const std::string& what,
+                                int code);
 
 /// Receives the exception of the host's parallel-for on this thread, during its lifetime.
 class KeepThrown {

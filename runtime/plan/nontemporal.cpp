@@ -90,7 +90,7 @@ const Kernel* find_variant(const Rows& nontemporal, const View& v) {
   return find_kernel(nontemporal, v.layout, element_of(v.dtype), DeviceType::CPU);
 }
 
-/// Whether a CPU's kernel with streaming stores, if there is one, gains on such rows of an output.
+/// Whether there is a kernel with non-temporal stores that gains on such rows of an output.
 bool rows_are_long(const View& v) noexcept {
   const Kernel* kernel = find_variant(rows::batch_norm_elemt_nontemporal, v);
   if (kernel == nullptr) {
@@ -105,12 +105,12 @@ bool rows_are_long(const View& v) noexcept {
 }
 
 // Bytes of a row whose lines are found once for all of them, and at most for it to start at a line.
-constexpr std::int64_t streaming_row = 4096;
+constexpr std::int64_t long_aligned_row = 4096;
 constexpr std::int64_t longest_aligned_row = 16384;
 
 }  // namespace
 
-std::optional<Fold> find_streaming_fold(const Views& data) noexcept {
+std::optional<Fold> find_fold_beyond_caches(const Views& data) noexcept {
   const View& x = data.x();
   const auto size = static_cast<std::int64_t>(size_of(x.dtype));
   if (x.layout == Layout::ncl) {
@@ -119,11 +119,11 @@ std::optional<Fold> find_streaming_fold(const Views& data) noexcept {
   const std::int64_t row = x.C * size;
   const std::int64_t to_line = line_bytes / std::gcd(row, line_bytes);
   const std::int64_t unit = row * to_line > longest_aligned_row ? 1 : to_line;
-  const std::int64_t repeat = (streaming_row + row * unit - 1) / (row * unit) * unit;
+  const std::int64_t repeat = (long_aligned_row + row * unit - 1) / (row * unit) * unit;
   const bool fits = std::all_of(data.begin(), data.end(), [&](const View& v) {
     return v.zeros != 0 ? v.zeros >= repeat * x.C : v.is_dense();
   });
-  if (!fits || row >= streaming_row || x.N < repeat * enough_rows) {
+  if (!fits || row >= long_aligned_row || x.N < repeat * enough_rows) {
     return std::nullopt;
   }
   return Fold{x.C, repeat, 1};
@@ -133,7 +133,7 @@ bool starts_at_line(const View& v) noexcept {
   return std::bit_cast<std::uintptr_t>(v.data) % line_bytes == 0;
 }
 
-bool should_stream(const Views& data) {
+bool is_beyond_caches(const Views& data) {
   const View& out = data.out();
   if (out.memory != nullptr) {
     return false;
@@ -141,33 +141,33 @@ bool should_stream(const Views& data) {
   if (data.bytes() <= threshold_bytes() || !starts_at_line(out)) {
     return false;
   }
-  const std::optional<Fold> fold = find_streaming_fold(data);
+  const std::optional<Fold> fold = find_fold_beyond_caches(data);
   if (!rows_are_long(fold ? fold->folded(out) : out)) {
     return false;
   }
-  // What overwrites its own input finds its lines in cache.
+  // An output that overwrites an input finds its lines in cache.
   const bool in_place = std::any_of(
       data.begin(), data.end(), [&](const View& v) { return &v != &out && v.data == out.data; });
   return !in_place;
 }
 
-bool should_stream_with_sums(const Views& data) noexcept {
+bool sums_gain_beyond_caches(const Views& data) noexcept {
   const View& out = data.out();
   return out.layout == Layout::nlc ||
          out.L * static_cast<std::int64_t>(size_of(out.dtype)) >= long_row_with_sums;
 }
 
 /// The sums of a training call read half of what the call touches.
-bool should_fetch(const Rows& operation, const Views& data) {
+bool should_prefetch(const Rows& operation, const Views& data) {
   const View& x = data.x();
   return x.memory == nullptr && !sums_in_double(operation, x) &&
          data.bytes() > threshold_bytes() / 2 && !follows_rows(data) &&
          find_variant(rows::batch_norm_moments_nontemporal, x) != nullptr;
 }
 
-/// The threads of a pool count their tasks by locked instructions, which wait for such stores; the
-/// caller's own wait here.
-void finish_streaming() noexcept { std::atomic_thread_fence(std::memory_order_seq_cst); }
+/// The threads of a pool count their tasks by locked instructions, which wait for such stores. The
+/// caller's own stores wait here.
+void fence_nontemporal_stores() noexcept { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
 }  // namespace detail
 

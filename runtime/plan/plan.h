@@ -10,9 +10,9 @@
 
 /// @file
 /// The plan of an operation says which kernels run on which parts of the data, in which order. A
-/// call makes its plan once, and execute.h runs the plan without further decisions. A plan depends
-/// on shapes, strides, dtypes, the device and the streaming threshold. It also depends on whether
-/// an output starts at a cache line, and whether it is an input.
+/// call makes its plan once, and execute.h runs the plan. A plan depends on shapes, strides,
+/// dtypes, the device and the streaming threshold. It also depends on whether an output starts at a
+/// cache line, and whether it is an input.
 
 namespace halnorm::HALNORM_ABI::detail {
 
@@ -28,7 +28,7 @@ struct Step {
   };
 
   Way way;
-  bool streams;                     ///< the output goes past the caches
+  bool nontemporal;                 ///< the output goes past the caches
   const Kernel* kernel;             ///< for kernel, boxes and split
   const Kernel* unaligned;          ///< the same for a box whose output does not start at a line
   Boxes parts;                      ///< for boxes, split and groups

@@ -34,7 +34,7 @@ Step* Planner::add(Way way) {
   }
   Step* step = &plan_.steps_[static_cast<std::size_t>(plan_.count_++)];
   step->way = way;
-  step->streams = false;
+  step->nontemporal = false;
   step->kernel = step->unaligned = nullptr;
   step->to_first = step->to_second = 0;
   return step;
@@ -58,11 +58,11 @@ Step* Planner::sums(const Rows& operation, const Views& data) {
     Step* step = columns(*fold);
     set_first(step, sums(operation, fold->folded(data)));
     if (const Views rest = fold->left_over(data); rest.x().N > 0) {
-      set_second(step, kernel(operation, rest.x(), should_fetch(operation, rest)));
+      set_second(step, kernel(operation, rest.x(), should_prefetch(operation, rest)));
     }
     return step;
   }
-  Step* step = kernel(operation, x, should_fetch(operation, data));
+  Step* step = kernel(operation, x, should_prefetch(operation, data));
   if (!data.fit_kernel()) {
     step->way = Way::boxes;
     step->parts = kernel_boxes(data);
@@ -73,33 +73,33 @@ Step* Planner::sums(const Rows& operation, const Views& data) {
   return step;
 }
 
-Step* Planner::elements(const Rows& operation, const Views& data, bool streams) {
+Step* Planner::elements(const Rows& operation, const Views& data, bool nontemporal) {
   const View& x = data.x();
-  if (const auto fold = streams ? find_streaming_fold(data) : find_fold(data)) {
+  if (const auto fold = nontemporal ? find_fold_beyond_caches(data) : find_fold(data)) {
     Step* step = columns(*fold);
     const Views folded = fold->folded(data);
-    set_first(step, elements(operation, folded, streams && should_stream(folded)));
+    set_first(step, elements(operation, folded, nontemporal && is_beyond_caches(folded)));
     if (const View rest = fold->left_over(x); rest.N > 0) {
       set_second(step, kernel(operation, rest));
     }
     return step;
   }
-  Step* step = kernel(operation, x, streams);
-  step->unaligned = streams ? find_kernel_for(operation, x) : step->kernel;
-  step->streams = streams;
+  Step* step = kernel(operation, x, nontemporal);
+  step->unaligned = nontemporal ? find_kernel_for(operation, x) : step->kernel;
+  step->nontemporal = nontemporal;
   if (!data.fit_kernel()) {
     step->way = Way::boxes;
     step->parts = kernel_boxes(data);
-  } else if (streams && has_wide_rows(x)) {
+  } else if (nontemporal && has_wide_rows(x)) {
     step->way = Way::boxes;
     step->parts = parts_of_wide_rows(x);
   }
   return step;
 }
 
-Step* Planner::whole(const Rows& operation, const Views& data, bool streams) {
+Step* Planner::whole(const Rows& operation, const Views& data, bool nontemporal) {
   const View& x = data.x();
-  const bool past_caches = streams && should_stream_with_sums(data);
+  const bool past_caches = nontemporal && sums_gain_beyond_caches(data);
   if (!data.fit_kernel() || should_split(x) || find_fold_for_sums(data) ||
       (past_caches && (x.layout == Layout::nlc || sums_in_double(operation, x)))) {
     return nullptr;
@@ -110,7 +110,7 @@ Step* Planner::whole(const Rows& operation, const Views& data, bool streams) {
   }
   Step* step = add(Way::kernel);
   step->kernel = found;
-  step->streams = past_caches;
+  step->nontemporal = past_caches;
   return step;
 }
 

@@ -15,10 +15,10 @@ class Planner {
   /// `nontemporal`: in the variant for data beyond the caches, if there is one.
   Step* kernel(const Rows& operation, const View& x, bool nontemporal = false);
   Step* sums(const Rows& operation, const Views& data);
-  Step* elements(const Rows& operation, const Views& data, bool streams);
+  Step* elements(const Rows& operation, const Views& data, bool nontemporal);
 
   /// The operation in one kernel; null if statistics and output are made one after the other.
-  Step* whole(const Rows& operation, const Views& data, bool streams);
+  Step* whole(const Rows& operation, const Views& data, bool nontemporal);
 
   /// make(part) is the step of a group of channels; null if there are not several groups.
   template <class MakeStep>
@@ -58,12 +58,12 @@ Step* Planner::groups(const Views& data, MakeStep make) {
 /// The plan of an operation that computes statistics and output. Groups write normally, because the
 /// output of a group stays in a cache.
 template <class MakeStep>
-Plan plan_in_groups(const Views& data, bool streams, MakeStep make) {
+Plan plan_in_groups(const Views& data, bool nontemporal, MakeStep make) {
   Plan plan;
   Planner planner(plan);
   const auto make_group = [&](const Views& part) { return make(planner, part, false); };
-  if (streams || planner.groups(data, make_group) == nullptr) {
-    make(planner, data, streams);
+  if (nontemporal || planner.groups(data, make_group) == nullptr) {
+    make(planner, data, nontemporal);
   }
   return plan;
 }

@@ -56,13 +56,13 @@ void execute_in_groups(const char* function, const Plan& plan, const Operands& o
 
 /// The kernel of a step for one of its parts, of which it writes `out`.
 inline const Kernel& kernel_for_part(const Step& step, const View& out) noexcept {
-  return step.streams && !starts_at_line(out) ? *step.unaligned : *step.kernel;
+  return step.nontemporal && !starts_at_line(out) ? *step.unaligned : *step.kernel;
 }
 
-/// What was stored past the caches is there for every thread that is told of it from here on.
+/// Ends a step with non-temporal stores.
 inline void finish(const Step& step) noexcept {
-  if (step.streams) {
-    finish_streaming();
+  if (step.nontemporal) {
+    fence_nontemporal_stores();
   }
 }
 

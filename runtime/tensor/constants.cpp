@@ -13,7 +13,7 @@ namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
-/// What is kept on devices, and in which context of an engine's.
+/// The constants that are kept on devices, and in which context of an engine's.
 struct Kept {
   using Place = std::tuple<void*, DeviceType, int, DType>;
 

@@ -12,7 +12,7 @@ namespace halnorm::HALNORM_ABI {
 
 namespace {
 
-/// What can be a gradient of data, or be added to one.
+/// Throws unless the tensor can be a gradient of the data, or be added to one.
 void require_gradient(const char* function, const Tensor& got, const Tensor& data) {
   if (!got.defined()) {
     throw ValueError(std::string(function) + ": got an undefined gradient, wanted a defined one");
@@ -31,7 +31,7 @@ void require_gradient(const char* function, const Tensor& got, const Tensor& dat
   }
 }
 
-/// What can be added to.
+/// Throws unless the tensor is a gradient that can be added to.
 void require_sum(const char* function, const Tensor& got, const Tensor& data) {
   require_gradient(function, got, data);
   if (!detail::elements_apart(got)) {

@@ -57,14 +57,6 @@ int run_tasks(void* context, halide_task_t task, int first, int count, std::uint
   return most == 1 ? loop.in_order() : loop.by_pool(most);
 }
 
-void throw_failure(const std::exception_ptr& thrown, const std::string& what, int code) {
-  if (thrown) {
-    forget_message();
-    std::rethrow_exception(thrown);
-  }
-  throw KernelError(what + " failed with code " + std::to_string(code) + ": " + take_message());
-}
-
 void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& task) {
   prepare_runtime();
   launch().next_walk = Walk::forwards;

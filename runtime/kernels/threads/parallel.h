@@ -3,9 +3,7 @@
 #include <HalideRuntime.h>
 
 #include <cstdint>
-#include <exception>
 #include <functional>
-#include <string>
 
 #include "halnorm/version.h"
 
@@ -20,9 +18,5 @@ int run_tasks(void* context, halide_task_t task, int first, int count, std::uint
 /// Calls task(0), ..., task(count - 1), in parallel if there are threads. It returns after all have
 /// ended, and rethrows the exception of one. A kernel that a task runs uses the task's thread only.
 void parallel_for(std::int64_t count, const std::function<void(std::int64_t)>& task);
-
-/// Rethrows the exception of the host's parallel-for, or throws KernelError with the reason.
-[[noreturn]] void throw_failure(const std::exception_ptr& thrown, const std::string& what,
-                                int code);
 
 }  // namespace halnorm::HALNORM_ABI::detail

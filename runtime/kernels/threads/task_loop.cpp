@@ -16,26 +16,14 @@ namespace detail {
 
 namespace {
 
-thread_local constinit Launch own{};
-
 Walk take_walk() noexcept {
+  Launch& own = launch();
   const Walk walk = own.next_walk;
   own.next_walk = walk == Walk::forwards ? Walk::backwards : Walk::forwards;
   return walk;
 }
 
 }  // namespace
-
-Launch& launch() noexcept { return own; }
-
-void keep_message(void*, const char* text) noexcept {
-  if (own.message.front() != '\0') {
-    return;  // the first error is the cause of later ones
-  }
-  const std::string_view all(text);
-  const std::size_t kept = all.copy(own.message.data(), own.message.size() - 1);
-  own.message[kept] = '\0';
-}
 
 /// Records the failure of a task, unless another task failed earlier.
 void TaskLoop::fail(int code, const char* message, std::exception_ptr thrown) noexcept {
@@ -58,8 +46,8 @@ void TaskLoop::run(int index) noexcept {
   KeepThrown keep;
   const int code = task_(context_, first_ + index, closure_);
   if (code != 0) {
-    fail(code, own.message.data(), std::move(keep.thrown));
-    own.message.front() = '\0';
+    fail(code, launch().message.data(), std::move(keep.thrown));
+    forget_message();
   }
 }
 
@@ -67,6 +55,7 @@ void TaskLoop::run(int index) noexcept {
 int TaskLoop::finish() noexcept {
   const int code = code_.load();
   if (code != 0) {
+    Launch& own = launch();
     own.message = message_;
     if (own.thrown != nullptr) {
       *own.thrown = std::move(thrown_);

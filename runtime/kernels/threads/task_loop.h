@@ -17,9 +17,6 @@
 
 namespace halnorm::HALNORM_ABI::detail {
 
-/// Halide's error handler.
-void keep_message(void* context, const char* text) noexcept;
-
 class TaskLoop {
  public:
   TaskLoop(halide_task_t task, void* context, int first, int count, std::uint8_t* closure) noexcept

@@ -110,7 +110,7 @@ Tensor LayerCall::compute_global(const Tensor& x, const Tensor& out, const Epilo
   return as_global_result(normalize_by_running(part_of(x), part_of(out), local, how), out, how);
 }
 
-/// What a rank has ready when the ranks have agreed.
+/// The operands that a rank has ready when the ranks have agreed.
 struct LayerCall::Prepared {
   std::int64_t* count = nullptr;
   bool keeps = false;

@@ -81,7 +81,7 @@ class NamedEntries {
   std::uint64_t next_id_ = 0;
 };
 
-/// What a module has registered, each kind in the order of registration.
+/// The members that a module has registered, each kind in the order of registration.
 ///
 /// The name of a member of the class is bound to it for good. Erasing the name empties the member;
 /// the entry is there again as soon as the member has a value, whoever assigns it.
