@@ -13,7 +13,8 @@ set(HALNORM_TYPE_f64 float64)
 #   _single_pass  few values: one launch on devices, one loop on CPUs.
 #   _exact        channels of at most so many values (the column "values"), added up in double: the
 #                 roundings of float32 would show in statistics (decision 001). float16 and bfloat16
-#                 have fewer digits than the sums.
+#                 have fewer digits than the sums. train and moments have the same number, and so
+#                 have backward and backward_reduce: the bits do not depend on which a plan takes.
 #   _nontemporal  data beyond the caches: decisions 013 and 015.
 # Variants of devices alone save launches: _with_running_stats also updates running statistics,
 # _accumulate adds dweight and dbias to existing gradients.

@@ -155,7 +155,7 @@ void store(const Tensor& result, const Tensor& output) {
   if (!output.defined() || result.numel() == 0) {
     return;
   }
-  if (TensorAccess::of(output).device == Device::cpu() && result.dim() <= 1) {
+  if (result.dim() <= 1) {
     detail::store_channels(output, result);
   } else {
     Tensor(output).copy_(result);

@@ -21,7 +21,7 @@ inline const Tensor* addend_of(const std::optional<AddRelu>& relu) noexcept {
   return relu && relu->addend.defined() ? &relu->addend : nullptr;
 }
 
-/// The same with change(addend).
+/// The relu with change(addend) for its addend.
 template <class Change>
 std::optional<AddRelu> with_addend(const std::optional<AddRelu>& relu, Change change) {
   const Tensor* addend = addend_of(relu);

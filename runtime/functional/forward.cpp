@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "functional/arguments/check.h"
+#include "functional/infer.h"
 #include "functional/train.h"
 #include "halnorm/functional.h"
 
@@ -40,17 +41,22 @@ BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_
 Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
                   const Tensor& weight, const Tensor& bias, bool training,
                   std::optional<double> momentum, double eps, Tensor out) {
-  const bool running = detail::check_pair("batch_norm", running_mean, running_var);
+  constexpr const char* function = "batch_norm";
+  const bool running = detail::check_pair(function, running_mean, running_var);
   if (running && !training) {
-    return batch_norm_infer(x, running_mean, running_var, weight, bias, eps, std::move(out));
+    detail::check_linked(function, detail::Operation::batch_norm_infer);
+    return detail::infer(
+        {function, detail::plain_infer, x, running_mean, running_var, weight, bias, eps, out});
   }
+  detail::check_linked(function, detail::Operation::batch_norm_train);
   if (running && momentum) {
-    detail::check_factor("batch_norm", "momentum", *momentum);
-    return batch_norm_train_update(x, running_mean, running_var, weight, bias, *momentum, eps,
-                                   std::move(out))
-        .y;
+    detail::check_factor(function, "momentum", *momentum);
   }
-  return batch_norm_train(x, weight, bias, eps, std::move(out)).y;
+  const RunningUpdate update(running_mean, running_var, momentum.value_or(0));
+  TrainStatistics buffers;
+  return detail::train({function, detail::plain_train, x, weight, bias, eps, out, buffers,
+                        running && momentum ? &update : nullptr})
+      .y;
 }
 
 }  // namespace halnorm::HALNORM_ABI::functional

@@ -22,6 +22,7 @@ struct Batch {
   const Tensor& out;
   const std::optional<AddRelu>& relu;
 };
+
 /// The per-channel operands of y, in the kernel's dtypes.
 struct Given {
   const Tensor &mean, &invstd_or_var, &weight, &bias;
@@ -110,12 +111,9 @@ Extents check_infer(const InferCall& call) {
   check_running(call.function, call.x, e, call.running_mean, call.running_var);
   check_affine(call.function, call.x, e, call.weight, call.bias);
   check_eps(call.function, call.eps);
-  const Tensor none;
-  const Tensor* addend = addend_of(call.relu);
   check_out(call.function, call.out, call.x,
-            {&call.x, addend == nullptr ? &none : addend, &call.weight, &call.bias,
-             &call.running_mean, &call.running_var},
-            addend);
+            {&call.x, &call.weight, &call.bias, &call.running_mean, &call.running_var},
+            addend_of(call.relu));
   return e;
 }
 

@@ -84,7 +84,10 @@ Moments merge(const Moments& a, const Moments& b) {
   const std::int64_t channels = a.mean.size(0);
   const Device device = a.mean.device();
   const auto checked = [&](const char* name, const Tensor& t) {
-    return detail::check_statistic(function, name, t, channels, device).to(Device::cpu());
+    const bool is_there = t.defined() && t.device() == device;
+    return is_there ? detail::check_statistic(function, name, t.to(Device::cpu()), channels,
+                                              Device::cpu())
+                    : detail::check_statistic(function, name, t, channels, device);
   };
   const Tensor mean_a = checked("mean", a.mean);
   const Tensor m2_a = checked("m2", a.m2);

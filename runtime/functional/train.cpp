@@ -129,6 +129,11 @@ Trained run_widened(const TrainCall& call) {
   return r;
 }
 
+/// The running statistics that are updated; `none` for both if there is no update.
+std::pair<const Tensor*, const Tensor*> running_of(const TrainCall& call, const Tensor& none) {
+  return call.update == nullptr ? std::pair(&none, &none) : call.update->tensors();
+}
+
 /// y and the statistics of an empty batch, which are zeros.
 functional::BatchNormForward empty_train_result(const Tensor& x, const Tensor& out) {
   const std::int64_t channels = x.shape()[1];
@@ -142,8 +147,7 @@ Extents check_train(const TrainCall& call, bool is_part) {
   const Extents e = check_data(call.function, "x", call.x);
   check_relu(call.function, call.x, call.relu);
   const Tensor none;
-  const auto [mean, var] =
-      call.update == nullptr ? std::pair(&none, &none) : call.update->tensors();
+  const auto [mean, var] = running_of(call, none);
   if (call.update != nullptr) {
     check_running(call.function, call.x, e, *mean, *var);
   }
@@ -156,10 +160,8 @@ Extents check_train(const TrainCall& call, bool is_part) {
   if (!is_part) {
     check_batch(call.function, call.x, e);
   }
-  const Tensor* addend = addend_of(call.relu);
-  check_out(call.function, call.out, call.x,
-            {&call.x, addend == nullptr ? &none : addend, &call.weight, &call.bias, mean, var},
-            addend);
+  check_out(call.function, call.out, call.x, {&call.x, &call.weight, &call.bias, mean, var},
+            addend_of(call.relu));
   return e;
 }
 
@@ -169,8 +171,7 @@ functional::BatchNormForward train(const TrainCall& call) {
     return empty_train_result(call.x, call.out);
   }
   const Tensor none;
-  const auto [mean, var] =
-      call.update == nullptr ? std::pair(&none, &none) : call.update->tensors();
+  const auto [mean, var] = running_of(call, none);
   const bool widens = wants_widened_data(call.x, {mean, var, &call.weight, &call.bias});
   Trained r = widens ? run_widened(call) : run_with_fallback(call);
   if (r.updated) {

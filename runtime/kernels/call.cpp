@@ -11,7 +11,6 @@
 #include "kernels/memory/workspace.h"
 #include "kernels/process.h"
 #include "kernels/threads/parallel.h"
-#include "kernels/threads/task_loop.h"
 
 namespace halnorm::HALNORM_ABI::detail {
 
@@ -46,7 +45,7 @@ void run_kernel(const char* function, const Kernel& kernel,
   prepare_runtime();
   Launch& own = launch();
   own.last = &kernel;
-  std::array<void*, 16> argv;
+  std::array<void*, most_arguments> argv;
   std::transform(arguments.begin(), arguments.end(), argv.begin(),
                  [](const void* p) { return const_cast<void*>(p); });
   own.next_walk = kernel.first_loop;

@@ -3,10 +3,10 @@
 #include <HalideRuntime.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
-#include <string>
 
 #include "kernels/table.h"
 
@@ -81,6 +81,8 @@ class KernelBuffer {
 
 /// Sets the handlers of Halide's runtime, so that errors are reported instead of aborting.
 void prepare_runtime();
+
+inline constexpr std::size_t most_arguments = 16;
 
 /// Runs a kernel. Arguments in the generator's order: KernelBuffer::get() or a scalar's address.
 /// @throws KernelError that names `function` and has Halide's message.

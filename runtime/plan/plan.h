@@ -28,7 +28,7 @@ struct Step {
   };
 
   Way way;
-  bool nontemporal;                 ///< the output goes past the caches
+  bool nontemporal;                 ///< the kernel has non-temporal stores
   const Kernel* kernel;             ///< for kernel, boxes and split
   const Kernel* unaligned;          ///< the same for a box whose output does not start at a line
   Boxes parts;                      ///< for boxes, split and groups

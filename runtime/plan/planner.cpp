@@ -99,18 +99,18 @@ Step* Planner::elements(const Rows& operation, const Views& data, bool nontempor
 
 Step* Planner::whole(const Rows& operation, const Views& data, bool nontemporal) {
   const View& x = data.x();
-  const bool past_caches = nontemporal && sums_gain_beyond_caches(data);
+  const bool beyond_caches = nontemporal && sums_gain_beyond_caches(data);
   if (!data.fit_kernel() || should_split(x) || find_fold_for_sums(data) ||
-      (past_caches && (x.layout == Layout::nlc || sums_in_double(operation, x)))) {
+      (beyond_caches && (x.layout == Layout::nlc || sums_in_double(operation, x)))) {
     return nullptr;
   }
-  const Kernel* found = find_kernel_for(operation, x, past_caches);
+  const Kernel* found = find_kernel_for(operation, x, beyond_caches);
   if (found == nullptr) {
     return nullptr;
   }
   Step* step = add(Way::kernel);
   step->kernel = found;
-  step->nontemporal = past_caches;
+  step->nontemporal = beyond_caches;
   return step;
 }
 

@@ -52,6 +52,7 @@ class Argument<std::optional<Operand>> {
 /// @throws KernelError, named after `function`, with Halide's message.
 template <class... Operands>
 void run(const char* function, const Kernel& kernel, const Operands&... operands) {
+  static_assert(sizeof...(operands) <= most_arguments);
   std::tuple<Argument<Operands>...> arguments(operands...);
   std::array<const void*, sizeof...(operands)> given;
   std::size_t count = 0;

@@ -10,7 +10,7 @@
 namespace halnorm::HALNORM_ABI::detail {
 
 /// Whether the operation adds up such float32 data in double: the roundings of float32 would show
-/// in the statistics of a channel of few values. The shape alone decides.
+/// in the statistics of a channel of few values. Only the operation and the shape decide.
 bool sums_in_double(const Rows& operation, const View& x) noexcept;
 
 /// The kernel for such data on its device. Few values have a variant of their own: on devices few

@@ -1,5 +1,5 @@
-// Tests which of the Halide compiler's warnings a build shows, and which faults of a schedule end it:
-// generators/warnings.cpp and generators/schedule/checks.cpp are linked in.
+// Tests which of the Halide compiler's warnings a build shows, and which faults of a schedule end
+// it: generators/warnings.cpp and generators/schedule/checks.cpp are linked in.
 
 #include <Halide.h>
 #include <gtest/gtest.h>

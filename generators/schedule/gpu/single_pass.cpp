@@ -48,8 +48,8 @@ void GpuSinglePass::train(Reduction& m, Normalize& s, const PerChannel& statisti
   finish(s, y, m.grid, statistics);
 }
 
-/// One launch like that of train(), with the sums of two tensors and dx instead of y: the threads of
-/// a block sum, one per channel makes the coefficients, and all write dx in two rows at once.
+/// One launch like that of train(), with the sums of two tensors and dx instead of y: the threads
+/// of a block sum, one per channel makes the coefficients, and all write dx in two rows at once.
 void GpuSinglePass::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
   Reduction& r = s.about_center;
   const Written dx = written(g, r.grid.domain);

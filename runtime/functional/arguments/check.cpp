@@ -70,6 +70,19 @@ string left_out(DType dtype) {
   return is_floating(dtype) ? "; HALNORM_DTYPES of this build leaves " + text(dtype) + " out" : "";
 }
 
+/// One kernel reads the data of a device: its 32-bit indices have to reach all of it.
+void check_one_kernel(const char* function, const char* name, const Tensor& x) {
+  const Layout layout = layout_of(x);
+  // A tensor that no kernel can use in place is copied without gaps.
+  const bool near = in_place(x, layout) == InPlace::no || view_of(x, layout, false).fits_kernel();
+  if (!near || x.numel() > max_kernel_offset) {
+    throw ShapeError(prefix(function, name) + " has shape " + to_string(x.shape()) +
+                     " and strides " + to_string(x.strides()) +
+                     ", wanted elements that lie within " + std::to_string(max_kernel_offset) +
+                     " of each other");
+  }
+}
+
 }  // namespace
 
 void throw_left_out(const char* function, const char* groups) {
@@ -93,18 +106,6 @@ Extents check_data(const char* function, const char* name, const Tensor& x) {
     check_one_kernel(function, name, x);
   }
   return extents_of(x);
-}
-
-void check_one_kernel(const char* function, const char* name, const Tensor& x) {
-  const Layout layout = layout_of(x);
-  // A tensor that no kernel can use in place is copied without gaps.
-  const bool near = in_place(x, layout) == InPlace::no || view_of(x, layout, false).fits_kernel();
-  if (!near || x.numel() > max_kernel_offset) {
-    throw ShapeError(prefix(function, name) + " has shape " + to_string(x.shape()) +
-                     " and strides " + to_string(x.strides()) +
-                     ", wanted elements that lie within " + std::to_string(max_kernel_offset) +
-                     " of each other");
-  }
 }
 
 void check_like(const char* function, const char* name, const Tensor& t, const Tensor& x) {
@@ -180,19 +181,25 @@ void check_out(const char* function, const Tensor& out, const Tensor& like,
     return;
   }
   check_like(function, "out", out, like);
-  const Tensor& same = addend != nullptr && same_view(out, *addend) ? *addend : like;
   if (!elements_apart(out)) {
     throw ShapeError(string(function) + ": out has shape " + to_string(out.shape()) +
                      " and strides " + to_string(out.strides()) +
                      ", wanted a place of its own for each element");
   }
-  for (const Tensor* input : inputs) {
-    const bool in_place = input == &same && same_view(out, *input);
-    if (input->defined() && !in_place && may_overlap(out, *input)) {
+  const Tensor& replaced = addend != nullptr && same_view(out, *addend) ? *addend : like;
+  const auto check_apart = [&](const Tensor& input) {
+    const bool in_place = &input == &replaced && same_view(out, input);
+    if (input.defined() && !in_place && may_overlap(out, input)) {
       throw ShapeError(string(function) +
                        ": out overlaps an input in memory, wanted memory of its own or exactly the "
                        "tensor that it replaces");
     }
+  };
+  for (const Tensor* input : inputs) {
+    check_apart(*input);
+  }
+  if (addend != nullptr) {
+    check_apart(*addend);
   }
 }
 

@@ -8,7 +8,8 @@
 #include "kernels/choice.h"
 
 /// @file
-/// The checks of arguments. Public functions call them once, and no layer below checks again. Each
+/// The checks of arguments. The functions of this room call them once, and no layer below checks
+/// again. Each
 /// throws an exception with the function's name, the value that it got and the value that it
 /// wanted.
 
@@ -23,12 +24,9 @@ inline void check_linked(const char* function, Operation operation) {
   }
 }
 
-/// A data tensor: defined, on the host, of a dtype that has kernels, at least (N, C).
+/// A data tensor: defined, of a dtype that has kernels, at least (N, C); on a device within the
+/// reach of one kernel.
 Extents check_data(const char* function, const char* name, const Tensor& x);
-
-/// A data tensor for an operation that has no split form: within what one kernel's 32-bit indices
-/// reach.
-void check_one_kernel(const char* function, const char* name, const Tensor& x);
 
 /// A tensor of x's shape, dtype and device.
 void check_like(const char* function, const char* name, const Tensor& t, const Tensor& x);

@@ -104,7 +104,7 @@ InPlace in_place(const Tensor& x, Layout layout) {
   }
   const Extents e = extents_of(x);
   if (layout == Layout::ncl) {
-    // Rows of one value: check_one_kernel() assumes the same innermost axis.
+    // Rows of one value: check_data() assumes the same innermost axis.
     const bool dense = is_column(x, e) ? steps_by_one(e.N, s.n)
                        : e.L == 1      ? steps_by_one(e.C, s.c)
                                        : steps_by_one(e.L, s.l);

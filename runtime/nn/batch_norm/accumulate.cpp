@@ -10,7 +10,7 @@ namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
-constexpr const char* function = "BatchNorm::backward";
+constexpr const char* function = "batch_norm_backward";
 
 /// The delta for commit(), in the gradient's dtype or, without a gradient, in the parameter's.
 Tensor prepared(const Parameter& parameter, const Tensor& delta) {
