@@ -25,7 +25,7 @@ void leave_out_checks(Halide::Pipeline kernel) {
   kernel.add_custom_lowering_pass(new WithoutChecks);
 }
 
-void require_scheduled(Halide::Pipeline kernel) {
+void require_scheduled(const Halide::Pipeline& kernel) {
   for (const Halide::Func& output : kernel.outputs()) {
     for (auto [name, stage] : find_transitive_calls(output.function())) {
       const bool is_inlined = stage.schedule().compute_level().lock().is_inlined();

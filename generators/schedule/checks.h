@@ -10,6 +10,6 @@ void leave_out_checks(Halide::Pipeline kernel);
 
 /// A sum without a loop of its own would be computed again for every value that reads it.
 /// @throws CompileError if a schedule has forgotten a stage that sums.
-void require_scheduled(Halide::Pipeline kernel);
+void require_scheduled(const Halide::Pipeline& kernel);
 
 }  // namespace halnorm::schedule
