@@ -48,12 +48,13 @@ DType epilogue_dtype(const Tensor& x) {
 
 /// The checks of a forward of one process, but for the number of values.
 void check_forward(const GlobalForward& c) {
+  constexpr bool is_part = true;
   const RunningUpdate update(c.running_mean, c.running_var, c.factor.value_or(0));
   TrainStatistics buffers;
   check_train({c.operation.c_str(), plain_train, c.x, c.weight, c.bias, c.eps, c.out, buffers,
                c.factor ? &update : nullptr,
                c.fused != nullptr ? std::optional(AddRelu{c.addend, c.slope}) : std::nullopt},
-              true);
+              is_part);
 }
 
 /// Sums of each rank's values in the order of ranks.

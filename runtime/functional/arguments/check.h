@@ -61,9 +61,10 @@ bool check_pair(const char* function, const Tensor& running_mean, const Tensor& 
 /// Running statistics that will be written: no two of their values share memory.
 void check_written(const char* function, const Tensor& running_mean, const Tensor& running_var);
 
-/// `out`, if defined, is like `same`, no two of its elements share memory, and it overlaps no
-/// input, except that it may be `same` itself or, if it is not null, the `addend`.
-void check_out(const char* function, const Tensor& out, const Tensor& same,
+/// `out`, if defined, has the shape, dtype and device of `like`. No two of its elements share
+/// memory. It overlaps no input and no addend, but it may be `like` itself or the addend itself.
+/// The addend is null if there is none.
+void check_out(const char* function, const Tensor& out, const Tensor& like,
                std::initializer_list<const Tensor*> inputs, const Tensor* addend = nullptr);
 
 /// eps is finite and not negative.
