@@ -176,14 +176,6 @@ class Tensor {
   struct Impl;
   friend struct detail::TensorAccess;
   explicit Tensor(std::shared_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
-  /// empty(), with errors in the name of the function that makes the tensor.
-  static Tensor make(const char* function, Shape&& shape, DType dtype, Device device);
-  static Tensor make_filled(const char* function, Shape shape, double value, DType dtype,
-                            Device device);
-  static void require_host(const char* function, const Impl& self);
-  [[nodiscard]] Tensor host_room() const;
-  [[nodiscard]] Tensor on_host() const;
-  void copy_across(const Tensor& source);
   /// Of a tensor whose elements this rank has; any_impl() also of a part of a global one.
   [[nodiscard]] Impl& impl(const char* function) const;
   [[nodiscard]] Impl& any_impl(const char* function) const;
@@ -219,11 +211,7 @@ class Parameter {
   [[nodiscard]] const void* identity() const noexcept { return impl_.get(); }
 
  private:
-  struct Impl {
-    Tensor data;
-    Tensor grad;
-    bool requires_grad = true;
-  };
+  struct Impl;
   std::shared_ptr<Impl> impl_;
 };
 

@@ -73,8 +73,6 @@ struct ByteRange {
   std::int64_t first = 0;
   std::int64_t past = 0;
 };
-ByteRange byte_range(const void* first, const Shape& shape, const Strides& strides,
-                     std::size_t element_size) noexcept;
 
 /// One axis of a walk: the extent, and the step along it in each of the two blocks.
 struct Axis {

@@ -3,6 +3,7 @@
 #include "base/convert.h"
 #include "device/memory.h"
 #include "halnorm/error.h"
+#include "tensor/device_copy.h"
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 #include "tensor/planned_write.h"
@@ -36,7 +37,7 @@ Tensor& Tensor::copy_(const Tensor& source) {
   require_distinct_places(*this);
   if (self.memory || other.memory) {
     detail::count_write(*this);
-    copy_across(source);
+    detail::copy_across(*this, source);
   } else if (!detail::may_overlap(*this, source)) {
     detail::PlannedWrite(*this, source).run();
   } else if (self.data != other.data || self.strides != other.strides ||
@@ -59,7 +60,7 @@ Tensor& Tensor::fill_(double value) {
   if (self.contiguous) {
     self.memory->fill(self.data, self.numel, full({}, value, self.dtype).raw_data());
   } else {
-    copy_across(full(self.shape, value, self.dtype));
+    detail::copy_across(*this, full(self.shape, value, self.dtype));
   }
   return *this;
 }
@@ -74,7 +75,7 @@ Tensor Tensor::clone() const {
   if (self.distribution) {
     return detail::from_part(*this, [](const Tensor& part) { return part.clone(); });
   }
-  Tensor result = make("Tensor::clone", Shape(self.shape), self.dtype, self.device);
+  Tensor result = detail::TensorAccess::make("Tensor::clone", self.shape, self.dtype, self.device);
   if (self.memory) {
     result.copy_(*this);
   } else if (self.numel > 0) {
@@ -93,7 +94,7 @@ Tensor Tensor::to(DType dtype) const {
   if (self.distribution) {
     return detail::from_part(*this, [dtype](const Tensor& part) { return part.to(dtype); });
   }
-  Tensor result = make("Tensor::to", Shape(self.shape), dtype, self.device);
+  Tensor result = detail::TensorAccess::make("Tensor::to", self.shape, dtype, self.device);
   result.copy_(*this);
   return result;
 }

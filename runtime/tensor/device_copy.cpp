@@ -1,3 +1,5 @@
+#include "tensor/device_copy.h"
+
 #include <algorithm>
 
 #include "base/strides.h"
@@ -5,7 +7,7 @@
 #include "tensor/impl.h"
 #include "tensor/overlap.h"
 
-namespace halnorm::HALNORM_ABI {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
@@ -30,57 +32,55 @@ const std::byte* start_of(const Tensor& t, const Span& span) {
          span.before * static_cast<std::int64_t>(size_of(t.dtype()));
 }
 
-}  // namespace
-
 /// Host memory for a copy with the same strides.
-Tensor Tensor::host_room() const {
-  const Span span = span_of(*this);
-  const Tensor all = empty({span.length}, impl_->dtype);
-  auto* first = static_cast<std::byte*>(all.impl_->data) +
-                span.before * static_cast<std::int64_t>(size_of(impl_->dtype));
-  return Tensor(all.impl_->view_of(first, impl_->shape, impl_->strides));
+Tensor host_room(const Tensor& t) {
+  const auto& self = TensorAccess::of(t);
+  const Span span = span_of(t);
+  const Tensor all = Tensor::empty({span.length}, self.dtype);
+  auto* first = static_cast<std::byte*>(TensorAccess::of(all).data) +
+                span.before * static_cast<std::int64_t>(size_of(self.dtype));
+  return TensorAccess::view(all, first, self.shape, self.strides);
 }
 
-/// A copy in host memory with the same strides, and with whatever lies between the elements.
-Tensor Tensor::on_host() const {
-  const Impl& self = impl("to");
+}  // namespace
+
+Tensor on_host(const Tensor& tensor) {
+  const auto& self = TensorAccess::of(tensor);
   if (!self.memory) {
-    return *this;
+    return tensor;
   }
-  const Span span = span_of(*this);
-  Tensor copy = host_room();
-  self.memory->read(const_cast<std::byte*>(start_of(copy, span)), start_of(*this, span),
+  const Span span = span_of(tensor);
+  Tensor copy = host_room(tensor);
+  self.memory->read(const_cast<std::byte*>(start_of(copy, span)), start_of(tensor, span),
                     span.length);
   return copy;
 }
 
-/// copy_() where one of the two is not on the host: directly on one device if all that changes is
-/// the place, else through the host.
-void Tensor::copy_across(const Tensor& source) {
-  const Impl& self = *impl_;
-  const Impl& other = *source.impl_;
+void copy_across(const Tensor& to, const Tensor& source) {
+  const auto& self = TensorAccess::of(to);
+  const auto& other = TensorAccess::of(source);
   const bool same_layout = self.contiguous && other.contiguous && self.dtype == other.dtype;
   if (same_layout && self.memory && self.device == other.device) {
     if (self.data == other.data) {
       return;
     }
-    if (!detail::may_overlap(*this, source)) {
+    if (!may_overlap(to, source)) {
       self.memory->copy(self.data, *other.memory, other.data, self.numel);
       return;
     }
   }
-  const Tensor from = source.on_host();
+  const Tensor from = on_host(source);
   if (!self.memory) {
-    copy_(from);
+    Tensor(to).copy_(from);
   } else if (self.contiguous) {
     const Tensor dense = from.to(self.dtype).contiguous();
     self.memory->write(dense.raw_data(), self.data, self.numel);
   } else {
-    Tensor strided = host_room();
+    Tensor strided = host_room(to);
     strided.copy_(from);
     self.memory->write(strided.raw_data(), self.data,
-                       detail::walk_axes(self.shape, self.strides, self.strides));
+                       walk_axes(self.shape, self.strides, self.strides));
   }
 }
 
-}  // namespace halnorm::HALNORM_ABI
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -135,31 +135,31 @@ Tensor detail::TensorAccess::make(const char* function, const Shape& shape, DTyp
   return Tensor(std::move(fields));
 }
 
-Tensor Tensor::make(const char* function, Shape&& shape, DType dtype, Device device) {
-  return detail::TensorAccess::make(function, shape, dtype, device);
-}
+namespace {
 
-Tensor Tensor::make_filled(const char* function, Shape shape, double value, DType dtype,
-                           Device device) {
-  Tensor result = make(function, std::move(shape), dtype, device);
+Tensor make_filled(const char* function, const Shape& shape, double value, DType dtype,
+                   Device device) {
+  Tensor result = detail::TensorAccess::make(function, shape, dtype, device);
   result.fill_(value);
   return result;
 }
 
+}  // namespace
+
 Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
-  return make("Tensor::empty", std::move(shape), dtype, device);
+  return detail::TensorAccess::make("Tensor::empty", shape, dtype, device);
 }
 
 Tensor Tensor::full(Shape shape, double value, DType dtype, Device device) {
-  return make_filled("Tensor::full", std::move(shape), value, dtype, device);
+  return make_filled("Tensor::full", shape, value, dtype, device);
 }
 
 Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
-  return make_filled("Tensor::zeros", std::move(shape), 0.0, dtype, device);
+  return make_filled("Tensor::zeros", shape, 0.0, dtype, device);
 }
 
 Tensor Tensor::ones(Shape shape, DType dtype, Device device) {
-  return make_filled("Tensor::ones", std::move(shape), 1.0, dtype, device);
+  return make_filled("Tensor::ones", shape, 1.0, dtype, device);
 }
 
 Tensor Tensor::from_blob(void* data, Shape shape, DType dtype, std::vector<std::int64_t> strides) {
@@ -190,8 +190,9 @@ Tensor Tensor::from_blob(void* data, Shape shape, DType dtype, std::vector<std::
   require_one_cpu("Tensor::from_blob", device);
   const Tensor checked = from_blob(data, std::move(shape), dtype, std::move(strides));
   if (device.type == DeviceType::CPU || checked.numel() == 0) {
-    return checked.numel() == 0 ? make("Tensor::from_blob", Shape(checked.shape()), dtype, device)
-                                : checked;
+    return checked.numel() == 0
+               ? detail::TensorAccess::make("Tensor::from_blob", checked.shape(), dtype, device)
+               : checked;
   }
   const Impl& host = *checked.impl_;
   if (std::any_of(host.strides.begin(), host.strides.end(), [](auto step) { return step < 0; })) {
@@ -212,7 +213,8 @@ Tensor Tensor::from(std::span<const T> values, Shape shape) {
     throw ShapeError("Tensor::from: got " + std::to_string(values.size()) + " values for shape " +
                      detail::to_string(shape) + ", wanted " + std::to_string(count));
   }
-  Tensor result = make("Tensor::from", std::move(shape), DTypeOf<T>::value, Device::cpu());
+  Tensor result =
+      detail::TensorAccess::make("Tensor::from", shape, DTypeOf<T>::value, Device::cpu());
   if (count > 0) {
     std::memcpy(result.raw_data(), values.data(), values.size_bytes());
   }
@@ -234,7 +236,7 @@ Tensor Tensor::to(Device device) const {
   if (device.type != DeviceType::CPU) {
     detail::require_device("Tensor::to", device);
   }
-  Tensor result = make("Tensor::to", Shape(self.shape), self.dtype, device);
+  Tensor result = detail::TensorAccess::make("Tensor::to", self.shape, self.dtype, device);
   result.copy_(*this);
   return result;
 }

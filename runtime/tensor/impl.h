@@ -97,7 +97,12 @@ struct TensorAccess {
 
   /// A tensor of stride 0, over a tensor of one element.
   static Tensor repeated(const Tensor& one, std::int64_t times) {
-    return Tensor(one.impl_->view_of(one.impl_->data, {times}, {0}));
+    return view(one, one.impl_->data, {times}, {0});
+  }
+
+  /// A tensor on the memory of another.
+  static Tensor view(const Tensor& of, void* first, Shape shape, Strides strides) {
+    return Tensor(of.impl_->view_of(first, std::move(shape), std::move(strides)));
   }
 };
 

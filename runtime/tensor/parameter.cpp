@@ -78,6 +78,12 @@ void add(const Tensor& sum, const Tensor& delta) {
 
 }  // namespace
 
+struct Parameter::Impl {
+  Tensor data;
+  Tensor grad;
+  bool requires_grad = true;
+};
+
 Parameter::Parameter(Tensor data, bool requires_grad) {
   if (!data.defined()) {
     throw ValueError("Parameter: got an undefined tensor, wanted a defined one");

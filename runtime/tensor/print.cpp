@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/convert.h"
+#include "tensor/device_copy.h"
 #include "tensor/impl.h"
 
 /// @file
@@ -206,7 +207,7 @@ std::ostream& operator<<(std::ostream& stream, const Tensor& tensor) {
   if (fields.is_part()) {
     text += "...";
   } else if (fields.memory) {
-    text += values_of(*tensor.on_host().impl_, indent);
+    text += values_of(detail::TensorAccess::of(detail::on_host(tensor)), indent);
   } else {
     text += values_of(fields, indent);
   }

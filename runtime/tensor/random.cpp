@@ -80,7 +80,7 @@ Tensor Tensor::randn(Shape shape, std::uint64_t seed, DType dtype, Device device
   if (device != Device::cpu()) {
     return randn(std::move(shape), seed, dtype).to(device);
   }
-  Tensor result = make("Tensor::randn", std::move(shape), dtype, device);
+  Tensor result = detail::TensorAccess::make("Tensor::randn", shape, dtype, device);
   NormalSource source(seed);
   detail::visit_dtype(dtype, [&](auto element) {
     using T = decltype(element);

@@ -5,6 +5,7 @@
 #include "device/memory.h"
 #include "halnorm/error.h"
 #include "tensor/impl.h"
+#include "tensor/overlap.h"
 
 namespace halnorm::HALNORM_ABI {
 
@@ -103,12 +104,16 @@ std::int64_t Tensor::size(std::int64_t axis) const {
   return extents[detail::checked_axis("Tensor::size", axis, extents.size())];
 }
 
-void Tensor::require_host(const char* function, const Impl& self) {
+namespace {
+
+void require_host(const char* function, const detail::TensorAccess::Fields& self) {
   if (self.memory) {
     throw DeviceError(std::string("Tensor::") + function + ": got a tensor on " +
                       self.device.str() + ", wanted one on cpu");
   }
 }
+
+}  // namespace
 
 template <class T>
 T* Tensor::data() const {
