@@ -48,10 +48,9 @@ if(HALNORM_DEVICES)
   endforeach()
 endif()
 
-# Sets `out` to the groups that have the operation, or the one that it is a variant of.
+# Sets `out` to the groups that have the operation, or the one that it is a variant or form of.
 function(halnorm_groups_of operation out)
-  string(REGEX REPLACE "_(single_pass|exact|nontemporal)$" "" base "${operation}")
-  string(REGEX REPLACE "_(with_running_stats|accumulate)$" "" base "${base}")
+  set(base ${HALNORM_base_${operation}})
   set(groups "")
   foreach(group IN LISTS HALNORM_KNOWN_GROUPS)
     if(base IN_LIST HALNORM_GROUP_${group})

@@ -8,89 +8,148 @@ set(HALNORM_TYPE_bf16 bfloat16)
 set(HALNORM_TYPE_f32 float32)
 set(HALNORM_TYPE_f64 float64)
 
-# The operations. A base operation names its groups of HALNORM_OPERATIONS; with a base come its
-# variants, the rows without groups whose names begin like its own, which take the same arguments:
-#   _single_pass  few values: one launch on devices, one loop on CPUs.
-#   _exact        channels of at most so many values (the column "values"), added up in double: the
-#                 roundings of float32 would show in statistics (decision 001). float16 and bfloat16
-#                 have fewer digits than the sums. train and moments have the same number, and so
-#                 have backward and backward_reduce: the bits do not depend on which a plan takes.
-#   _nontemporal  data beyond the caches: decisions 013 and 015.
-# Variants of devices alone save launches: _with_running_stats also updates running statistics,
-# _accumulate adds dweight and dbias to existing gradients.
+# The operations. halnorm_operation(<operation> ...) adds one with its kernels,
+# halnorm_<operation>_<layout>_<dtype>__<target>:
+#   GROUPS      the words of HALNORM_OPERATIONS that contain it.
+#   CPUS        its layouts on CPUs: ncl, nlc; any, which is both; or c, one value per channel.
+#   DEVICES     its layouts on devices.
+#   FIRST_LOOP  how a kernel's first loop goes through its tasks. Sums come before what only writes,
+#               and left the end of the data in cache. Inference finds nothing there that its own
+#               threads left: side by side they take 2 to 10 % less than on ranges (an Intel Xeon, 2
+#               threads, 3 to 10 MB).
+# and those of its variants, halnorm_<operation>_<variant>_..., which take the same arguments:
+#   CPU_SINGLE_PASS, DEVICE_SINGLE_PASS  layouts with a kernel for few values: one loop on CPUs, one
+#                launch on devices.
+#   EXACT        float32, channels of at most so many values, which are added up in double: the
+#                roundings of float32 would show in statistics (decision 001). float16 and bfloat16
+#                have fewer digits than the sums. train and moments have the same number, and so
+#                have backward and backward_reduce: the bits do not depend on which a plan takes.
+#   NONTEMPORAL  data beyond the caches, with avx512 and avx2: the kernel prefetches its inputs and,
+#                if it writes data, has non-temporal stores (decisions 013 and 015): "prefetch" or
+#                "stores".
+# DEVICE_FORM is one that saves a launch on devices, with further arguments: with_running_stats also
+# updates running statistics, accumulate adds dweight and dbias to existing gradients.
 #
 # On CPUs training and backward in NLC, and large calls in NCL, take statistics and elements one
 # after the other, as the split forms do. Large inference takes elemt. So training has split's
 # operations too, and inference elemt. A fused training call on CPUs always takes two kernels. A
 # fused backward is that of relu, then that of batch normalization: in one kernel they read as much,
 # and from memory such a kernel was slower (docs/performance.md).
-#
-# First loop: how a kernel's first loop goes through its tasks. Sums come before what only writes,
-# and left the end of the data in cache. Inference finds nothing there that its own threads left:
-# side by side they take 2 to 10 % less than on ranges (an Intel Xeon, 2 threads, 3 to 10 MB).
-#
-# In the columns "any" layout is ncl and nlc, "all" is without a limit, "avx" is avx512 and avx2:
-#    operation | layouts on CPUs | CPUs | layouts on devices | dtypes | values | first loop | groups
-set(HALNORM_TABLE
-  "batch_norm_train                       | ncl | all | any | all | -   | forwards | training"
-  "batch_norm_train_single_pass           | nlc | all | any | all | -   | forwards | -"
-  "batch_norm_train_exact                 | ncl | all | -   | f32 | 256 | forwards | -"
-  "batch_norm_train_nontemporal           | ncl | avx | -   | all | -   | forwards | -"
-  "batch_norm_train_with_running_stats    | -   | -   | any | all | -   | forwards | -"
-  "batch_norm_train_with_running_stats_single_pass | -   | -   | any | all | -   | forwards | -"
-  "batch_norm_infer                       | any | all | any | all | -   | side_by_side | inference"
-  "batch_norm_backward                    | ncl | all | any | all | -   | forwards | training fused"
-  "batch_norm_backward_single_pass        | nlc | all | any | all | -   | forwards | -"
-  "batch_norm_backward_exact              | ncl | all | -   | f32 | 64  | forwards | -"
-  "batch_norm_backward_nontemporal        | ncl | avx | -   | all | -   | forwards | -"
-  "batch_norm_backward_accumulate         | -   | -   | any | all | -   | forwards | -"
-  "batch_norm_backward_accumulate_single_pass | -   | -   | any | all | -   | forwards | -"
-  "batch_norm_backward_infer              | any | all | any | all | -   | forwards | training fused"
-  "batch_norm_moments                     | any | all | any | all | -   | forwards | fused split"
-  "batch_norm_moments_exact               | any | all | -   | f32 | 256 | forwards | -"
-  "batch_norm_moments_nontemporal         | any | avx | -   | all | -   | forwards | -"
-  "batch_norm_elemt               | any | all | any | all | -   | backwards | inference fused split"
-  "batch_norm_elemt_nontemporal           | any | avx | -   | all | -   | backwards | -"
-  "batch_norm_backward_reduce             | any | all | any | all | -   | forwards | fused split"
-  "batch_norm_backward_reduce_exact       | any | all | -   | f32 | 64  | forwards | -"
-  "batch_norm_backward_reduce_nontemporal | any | avx | -   | all | -   | forwards | -"
-  "batch_norm_backward_elemt              | any | all | any | all | -   | backwards | fused split"
-  "batch_norm_backward_elemt_nontemporal  | any | avx | -   | all | -   | backwards | -"
-  "batch_norm_fused_train                 | -   | -   | any | all | -   | forwards | fused"
-  "batch_norm_fused_train_single_pass     | -   | -   | any | all | -   | forwards | -"
-  "batch_norm_fused_train_with_running_stats | -   | -   | any | all | -   | forwards | -"
-  "batch_norm_fused_train_with_running_stats_single_pass | - | - | any | all | - | forwards | -"
-  "batch_norm_fused_infer                 | any | all | any | all | -   | side_by_side | fused"
-  "batch_norm_fused_elemt                 | any | all | -   | all | -   | backwards | fused"
-  "batch_norm_fused_elemt_nontemporal     | any | avx | -   | all | -   | backwards | -"
-  "relu_backward                          | any | all | any | all | -   | forwards | fused"
-  "relu_backward_nontemporal              | any | avx | -   | all | -   | forwards | -"
-  "update_running_stats                  | c   | all | c   | f32 f64 | -   | forwards | fused split"
-)
 set(HALNORM_KNOWN_GROUPS inference training fused split)
-set(HALNORM_ALL_OPERATIONS "")
 set(HALNORM_BASE_OPERATIONS "")
-foreach(row IN LISTS HALNORM_TABLE)
-  string(REGEX REPLACE " *\\| *" ";" row "${row}")
-  list(GET row 0 operation)
-  list(APPEND HALNORM_ALL_OPERATIONS ${operation})
-  set(place 0)
-  foreach(column IN ITEMS cpu_layouts cpus device_layouts dtypes values walk groups)
-    math(EXPR place "${place} + 1")
-    list(GET row ${place} words)
-    string(REPLACE " " ";" words "${words}")
-    list(REMOVE_ITEM words -)
-    list(TRANSFORM words REPLACE "^any$" "ncl;nlc")
-    list(TRANSFORM words REPLACE "^avx$" "avx512;avx2")
-    set(HALNORM_${column}_${operation} "${words}")
-  endforeach()
-  foreach(group IN LISTS HALNORM_groups_${operation})
-    list(APPEND HALNORM_GROUP_${group} ${operation})
-  endforeach()
-  if(HALNORM_groups_${operation})
-    list(APPEND HALNORM_BASE_OPERATIONS ${operation})
+set(HALNORM_ALL_OPERATIONS "") # with their variants and forms
+
+# What a variant or form is of, and where it has kernels.
+macro(halnorm_kernels_of base name cpu_layouts cpus device_layouts dtypes)
+  list(APPEND HALNORM_ALL_OPERATIONS ${name})
+  set(HALNORM_base_${name} ${base})
+  set(HALNORM_cpu_layouts_${name} ${cpu_layouts})
+  set(HALNORM_cpus_${name} ${cpus})
+  set(HALNORM_device_layouts_${name} ${device_layouts})
+  set(HALNORM_dtypes_${name} ${dtypes})
+  set(HALNORM_first_loop_${name} ${row_FIRST_LOOP})
+endmacro()
+
+macro(halnorm_operation name)
+  set(layouts CPUS DEVICES CPU_SINGLE_PASS DEVICE_SINGLE_PASS)
+  cmake_parse_arguments(
+    row "" "FIRST_LOOP;EXACT;NONTEMPORAL;DEVICE_FORM" "GROUPS;${layouts}" ${ARGN}
+  )
+  if(row_UNPARSED_ARGUMENTS OR NOT row_FIRST_LOOP OR NOT row_GROUPS)
+    message(FATAL_ERROR "halnorm_operation(${name}): got ${ARGN}, wanted the words above it")
   endif()
-endforeach()
+  foreach(columns IN LISTS layouts)
+    string(REPLACE "any" "ncl;nlc" row_${columns} "${row_${columns}}")
+  endforeach()
+  list(APPEND HALNORM_BASE_OPERATIONS ${name})
+  foreach(group IN LISTS row_GROUPS)
+    list(APPEND HALNORM_GROUP_${group} ${name})
+  endforeach()
+  halnorm_kernels_of(${name} ${name} "${row_CPUS}" all "${row_DEVICES}" all)
+  if(row_CPU_SINGLE_PASS OR row_DEVICE_SINGLE_PASS)
+    halnorm_kernels_of(
+      ${name} ${name}_single_pass "${row_CPU_SINGLE_PASS}" all "${row_DEVICE_SINGLE_PASS}" all
+    )
+  endif()
+  if(row_EXACT)
+    halnorm_kernels_of(${name} ${name}_exact "${row_CPUS}" all "" f32)
+    set(HALNORM_exact_values_${name} ${row_EXACT})
+  endif()
+  if(row_NONTEMPORAL)
+    halnorm_kernels_of(${name} ${name}_nontemporal "${row_CPUS}" "avx512;avx2" "" all)
+    string(COMPARE EQUAL "${row_NONTEMPORAL}" stores HALNORM_stores_${name}_nontemporal)
+  endif()
+  if(row_DEVICE_FORM)
+    set(form ${name}_${row_DEVICE_FORM})
+    halnorm_kernels_of(${name} ${form} "" all "${row_DEVICES}" all)
+    halnorm_kernels_of(${name} ${form}_single_pass "" all "${row_DEVICE_SINGLE_PASS}" all)
+  endif()
+endmacro()
+
+halnorm_operation(
+  batch_norm_train
+  GROUPS training CPUS ncl DEVICES any FIRST_LOOP forwards
+  CPU_SINGLE_PASS nlc DEVICE_SINGLE_PASS any EXACT 256 NONTEMPORAL stores
+  DEVICE_FORM with_running_stats
+)
+halnorm_operation(
+  batch_norm_infer
+  GROUPS inference CPUS any DEVICES any FIRST_LOOP side_by_side
+)
+halnorm_operation(
+  batch_norm_backward
+  GROUPS training fused CPUS ncl DEVICES any FIRST_LOOP forwards
+  CPU_SINGLE_PASS nlc DEVICE_SINGLE_PASS any EXACT 64 NONTEMPORAL stores
+  DEVICE_FORM accumulate
+)
+halnorm_operation(
+  batch_norm_backward_infer
+  GROUPS training fused CPUS any DEVICES any FIRST_LOOP forwards
+)
+halnorm_operation(
+  batch_norm_moments
+  GROUPS fused split CPUS any DEVICES any FIRST_LOOP forwards
+  EXACT 256 NONTEMPORAL prefetch
+)
+halnorm_operation(
+  batch_norm_elemt
+  GROUPS inference fused split CPUS any DEVICES any FIRST_LOOP backwards
+  NONTEMPORAL stores
+)
+halnorm_operation(
+  batch_norm_backward_reduce
+  GROUPS fused split CPUS any DEVICES any FIRST_LOOP forwards
+  EXACT 64 NONTEMPORAL prefetch
+)
+halnorm_operation(
+  batch_norm_backward_elemt
+  GROUPS fused split CPUS any DEVICES any FIRST_LOOP backwards
+  NONTEMPORAL stores
+)
+halnorm_operation(
+  batch_norm_fused_train
+  GROUPS fused DEVICES any FIRST_LOOP forwards
+  DEVICE_SINGLE_PASS any
+  DEVICE_FORM with_running_stats
+)
+halnorm_operation(
+  batch_norm_fused_infer
+  GROUPS fused CPUS any DEVICES any FIRST_LOOP side_by_side
+)
+halnorm_operation(
+  batch_norm_fused_elemt
+  GROUPS fused CPUS any FIRST_LOOP backwards
+  NONTEMPORAL stores
+)
+halnorm_operation(
+  relu_backward
+  GROUPS fused CPUS any DEVICES any FIRST_LOOP forwards
+  NONTEMPORAL stores
+)
+halnorm_operation(
+  update_running_stats
+  GROUPS fused split CPUS c DEVICES c FIRST_LOOP forwards
+)
 list(APPEND HALNORM_GROUP_training ${HALNORM_GROUP_split})
 include(choice)
 include(add_kernel)
@@ -99,8 +158,7 @@ include(add_kernel)
 function(halnorm_layouts_of operation target out)
   set(cpus ${HALNORM_cpus_${operation}})
   set(layouts "")
-  halnorm_is_nontemporal(${operation} is_nontemporal)
-  if(is_nontemporal AND HALNORM_NONTEMPORAL STREQUAL "off")
+  if(HALNORM_stores_${operation} AND HALNORM_NONTEMPORAL STREQUAL "off")
     set(cpus "")
   endif()
   if(DEFINED HALNORM_DEVICE_TYPE_${target})
@@ -111,19 +169,17 @@ function(halnorm_layouts_of operation target out)
   set(${out} "${layouts}" PARENT_SCOPE)
 endfunction()
 
-# None of an operation that is left out. update_running_stats knows no data, only statistics: its
-# dtypes do not depend on the data's.
+# None of an operation that is left out. One without data has the dtypes of statistics, whatever the
+# data's are.
 function(halnorm_dtypes_of operation out)
   halnorm_chosen_dtypes(dtypes)
   halnorm_is_chosen(${operation} is_chosen)
-  set(own ${HALNORM_dtypes_${operation}})
   if(NOT is_chosen)
     set(dtypes "")
-  elseif(operation STREQUAL "update_running_stats")
-    set(dtypes ${own})
-  elseif(NOT own STREQUAL "all")
-    list(JOIN own "|" own)
-    list(FILTER dtypes INCLUDE REGEX "^(${own})$")
+  elseif(HALNORM_cpu_layouts_${operation} STREQUAL "c")
+    set(dtypes f32 f64)
+  elseif(NOT HALNORM_dtypes_${operation} STREQUAL "all")
+    list(FILTER dtypes INCLUDE REGEX "^${HALNORM_dtypes_${operation}}$")
   endif()
   set(${out} "${dtypes}" PARENT_SCOPE)
 endfunction()
@@ -136,6 +192,10 @@ function(halnorm_add_kernels)
   if(tuned)
     include("${tuned}")
   endif()
+  list(TRANSFORM HALNORM_TUNED_thresholds REPLACE "^(.+)=(.+)$" "HALNORM_THRESHOLD(\\1, \\2)\n"
+       OUTPUT_VARIABLE rows)
+  list(JOIN rows "" rows)
+  halnorm_write_list(halnorm_thresholds.inc "${rows}")
   message(STATUS "halnorm: kernels for ${targets}")
   list(GET targets -1 portable)
   halnorm_chosen_devices(${portable} devices)

@@ -39,7 +39,7 @@ def add_operation(tree: Path, blocks: dict[str, str]) -> Path:
     for name, code in blocks.items():
         file = tree / name
         if name == "cmake/kernels.cmake":
-            insert(file, code, ")\nset(HALNORM_KNOWN_GROUPS ")
+            insert(file, code, "list(APPEND HALNORM_GROUP_training ")
         elif name == "include/halnorm/functional.h":
             insert(file, code + "\n", "}  // namespace halnorm::HALNORM_ABI::functional")
         elif file.exists():
