@@ -26,6 +26,16 @@ target_include_directories(
 target_link_libraries(halnorm_allocation_test PRIVATE halnorm_private_runtime)
 target_link_libraries(halnorm_first_call_memory_test PRIVATE halnorm_private_runtime)
 
+# Plans need no tensors and run no kernel: the program has the room plan and those below it.
+add_executable(halnorm_plan_test plan/plan_test.cpp)
+target_link_libraries(halnorm_plan_test PRIVATE halnorm_kernels halnorm_warnings GTest::gtest_main)
+target_include_directories(halnorm_plan_test PRIVATE "${PROJECT_BINARY_DIR}/generated")
+target_compile_options(halnorm_plan_test PRIVATE -Wno-missing-field-initializers)
+foreach(room base kernels device plan)
+  target_link_libraries(halnorm_plan_test PRIVATE halnorm_room_${room})
+endforeach()
+halnorm_discover_tests(halnorm_plan_test 1)
+
 # A build that compiles the generators also tests the warnings that a user sees.
 if(TARGET halnorm_generators AND NOT HALNORM_SANITIZER)
   find_package(Halide 21 REQUIRED)

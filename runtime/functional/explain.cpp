@@ -7,7 +7,7 @@
 #include "functional/arguments/check.h"
 #include "functional/arguments/data_view.h"
 #include "halnorm/error.h"
-#include "plan/execute.h"
+#include "plan/plan.h"
 
 namespace halnorm::HALNORM_ABI {
 
@@ -58,37 +58,56 @@ struct Arguments {
   [[nodiscard]] Data for_elements() const { return data_in(elementwise_layout_of(x), x, out); }
 };
 
-/// The update of running statistics whose dtype is that of x's parameters.
-Plan update_of(const View& x) {
-  const View channels{nullptr, parameter_dtype(x.dtype), Layout::c, 1, x.C, 1, x.C, 1, x.memory};
-  return plan_kernel(rows::update_running_stats, channels);
+constexpr const char* then = ", then ";
+
+std::string plan_of(const auto& operands) {
+  return plan_for(machine_of(operands.data().x()), operands).str();
 }
 
-std::string in_order(const Plan& first, const Plan& second) {
-  return first.str() + ", then " + second.str();
+/// The epilogue of a fused forward, whose addend is laid out like x.
+std::optional<Epilogue> relu_of(bool fused, const View& x) {
+  return fused ? std::optional(Epilogue{like(x), 0.0}) : std::nullopt;
 }
 
-/// Training, then the update of contiguous running statistics: on a device in the same kernel.
-std::string with_update(const Plan& train, const Rows& device_kernel, const View& x) {
-  return x.memory != nullptr ? plan_kernel(device_kernel, x).str() : in_order(train, update_of(x));
+/// The update of contiguous running statistics in the dtype of x's parameters.
+std::string update_of(const View& x) {
+  const Channels running{nullptr, parameter_dtype(x.dtype), x.C, 1, x.memory};
+  return plan_of(UpdateOperands{.running_mean = running});
 }
 
-Plan train_of(const Arguments& a) {
+std::string train_of(const Arguments& a, const TrainRows& rows,
+                     const RunningStatistics* running = nullptr) {
   const auto [x, y] = a.for_sums();
-  return plan_train({x, y}, plain_train.train, plain_train.elemt);
+  return plan_of(TrainOperands{
+      .rows = rows, .x = x, .y = y, .running = running, .relu = relu_of(&rows == &fused_train, x)});
 }
 
-Plan fused_train_of(const Arguments& a) {
-  const auto [x, y] = a.for_sums();
-  return plan_train({x, like(x), y}, fused_train.train, fused_train.elemt);
+/// Training, then the update of running statistics: on a device in the same kernel.
+std::string train_update_of(const Arguments& a, const TrainRows& rows) {
+  const View x = a.for_sums().x;
+  const RunningStatistics running{};
+  return x.memory != nullptr ? train_of(a, rows, &running)
+                             : train_of(a, rows) + then + update_of(x);
+}
+
+std::string infer_of(const Arguments& a, const InferRows& rows) {
+  const auto [x, y] = a.for_elements();
+  return plan_of(
+      InferOperands{.rows = rows, .x = x, .y = y, .relu = relu_of(&rows == &fused_infer, x)});
+}
+
+template <class Operands>
+std::string backward_of(const Arguments& a, const View& dy) {
+  const auto [x, dx] = a.for_sums();
+  return plan_of(Operands{.dy = dy, .x = x, .dx = dx});
 }
 
 /// The backward of relu, whose output is the dy of the second plan.
-std::string fused_backward_of(const Arguments& a, Plan (*backward)(const Views& data)) {
+template <class Operands>
+std::string fused_backward_of(const Arguments& a) {
   const View y = a.for_elements().x;
-  const auto [x, dx] = a.for_sums();
-  return in_order(plan_relu_backward({like(y), like(y), new_output(y)}),
-                  backward({x, like(new_output(x)), dx}));
+  return plan_of(ReluBackwardOperands{.dy = like(y), .y = like(y), .dx = new_output(y)}) + then +
+         backward_of<Operands>(a, like(new_output(a.for_sums().x)));
 }
 
 struct Explained {
@@ -99,60 +118,46 @@ struct Explained {
 
 constexpr std::array<Explained, 15> functions{{
     {"batch_norm_train", Operation::batch_norm_train,
-     [](const Arguments& a) { return train_of(a).str(); }},
+     [](const Arguments& a) { return train_of(a, plain_train); }},
     {"batch_norm_train_update", Operation::batch_norm_train,
-     [](const Arguments& a) {
-       return with_update(train_of(a), plain_train.with_running_stats, a.for_sums().x);
-     }},
+     [](const Arguments& a) { return train_update_of(a, plain_train); }},
     {"batch_norm_infer", Operation::batch_norm_infer,
-     [](const Arguments& a) {
-       const auto [x, y] = a.for_elements();
-       return plan_infer({x, y}, plain_infer.infer, plain_infer.elemt).str();
-     }},
+     [](const Arguments& a) { return infer_of(a, plain_infer); }},
     {"batch_norm_backward", Operation::batch_norm_backward,
-     [](const Arguments& a) {
-       const auto [x, dx] = a.for_sums();
-       return plan_backward({x, like(x), dx}).str();
-     }},
+     [](const Arguments& a) { return backward_of<BackwardOperands>(a, like(a.for_sums().x)); }},
     {"batch_norm_backward_infer", Operation::batch_norm_backward_infer,
      [](const Arguments& a) {
-       const auto [x, dx] = a.for_sums();
-       return plan_backward_infer({x, like(x), dx}).str();
+       return backward_of<BackwardInferOperands>(a, like(a.for_sums().x));
      }},
     {"batch_norm_moments", Operation::batch_norm_moments,
-     [](const Arguments& a) { return plan_moments({a.for_sums().x}).str(); }},
+     [](const Arguments& a) { return plan_of(MomentsOperands{.x = a.for_sums().x}); }},
     {"batch_norm_elemt", Operation::batch_norm_elemt,
      [](const Arguments& a) {
        const auto [x, y] = a.for_elements();
-       return plan_elemt({x, y}, rows::batch_norm_elemt).str();
+       return plan_of(ElemtOperands{.x = x, .y = y});
      }},
     {"batch_norm_backward_reduce", Operation::batch_norm_backward_reduce,
      [](const Arguments& a) {
        const View x = a.for_sums().x;
-       return plan_backward_reduce({x, like(x)}).str();
+       return plan_of(ReduceOperands{.dy = like(x), .x = x});
      }},
     {"batch_norm_backward_elemt", Operation::batch_norm_backward_elemt,
      [](const Arguments& a) {
        const auto [x, dx] = a.for_elements();
-       return plan_backward_elemt({x, like(x), dx}).str();
+       return plan_of(BackwardElemtOperands{.dy = like(x), .x = x, .dx = dx});
      }},
     {"batch_norm_fused_train", Operation::batch_norm_fused_train,
-     [](const Arguments& a) { return fused_train_of(a).str(); }},
+     [](const Arguments& a) { return train_of(a, fused_train); }},
     {"batch_norm_fused_train_update", Operation::batch_norm_fused_train,
-     [](const Arguments& a) {
-       return with_update(fused_train_of(a), fused_train.with_running_stats, a.for_sums().x);
-     }},
+     [](const Arguments& a) { return train_update_of(a, fused_train); }},
     {"batch_norm_fused_infer", Operation::batch_norm_fused_infer,
-     [](const Arguments& a) {
-       const auto [x, y] = a.for_elements();
-       return plan_infer({x, like(x), y}, fused_infer.infer, fused_infer.elemt).str();
-     }},
+     [](const Arguments& a) { return infer_of(a, fused_infer); }},
     {"batch_norm_fused_backward", Operation::relu_backward,
-     [](const Arguments& a) { return fused_backward_of(a, &plan_backward); }},
+     [](const Arguments& a) { return fused_backward_of<BackwardOperands>(a); }},
     {"batch_norm_fused_backward_infer", Operation::relu_backward,
-     [](const Arguments& a) { return fused_backward_of(a, &plan_backward_infer); }},
+     [](const Arguments& a) { return fused_backward_of<BackwardInferOperands>(a); }},
     {"update_running_stats", Operation::update_running_stats,
-     [](const Arguments& a) { return update_of(a.for_sums().x).str(); }},
+     [](const Arguments& a) { return update_of(a.for_sums().x); }},
 }};
 
 const Explained& find_function(std::string_view name) {

@@ -20,7 +20,7 @@ namespace detail {
 
 namespace {
 
-constexpr std::optional<Target> target_of(std::string_view name) noexcept {
+constexpr std::optional<Target> target_named(std::string_view name) noexcept {
   for (std::size_t i = 0; i < target_count; ++i) {
     if (target_names[i] == name) {
       return static_cast<Target>(i);
@@ -98,21 +98,22 @@ Target cpu_choice() {
   return static_cast<Target>(choice);
 }
 
-/// All kernels of a device type have one target, which is linked if a tensor is on a device of the
-/// type.
+/// All kernels of a device type have one target, if they are linked.
 std::optional<Target> choice_for(DeviceType where) {
   switch (where) {
     case DeviceType::CPU:
       return cpu_choice();
     case DeviceType::CUDA:
-      return target_of("cuda");
+      return target_named("cuda");
     case DeviceType::OpenCL:
-      return target_of("opencl");
+      return target_named("opencl");
   }
   return std::nullopt;
 }
 
 }  // namespace
+
+Target target_of(DeviceType where) { return choice_for(where).value(); }
 
 const Kernel* find_kernel(const Rows& operation, Layout layout, Element element, DeviceType where) {
   const std::optional<Target> target = choice_for(where);

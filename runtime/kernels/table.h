@@ -115,6 +115,10 @@ namespace rows {
 #undef HALNORM_OPERATION
 }  // namespace rows
 
+/// The target whose kernels run on the devices of this type, one of which a tensor is on.
+/// @throws KernelError if HALNORM_TARGET names no target that runs here.
+Target target_of(DeviceType where);
+
 /// Null if there is none: not every operation and variant has kernels for each target, layout and
 /// dtype.
 /// @throws KernelError if HALNORM_TARGET names no target that runs here.

@@ -12,46 +12,6 @@ namespace halnorm::HALNORM_ABI::detail {
 
 using Way = Step::Way;
 
-ReduceOperands ReduceOperands::part(const Box& b) const noexcept {
-  return {dy.part(b), x.part(b), mean.part(b.first_c, b.c), sum_dy.part(b.first_c, b.c),
-          sum_dy_xmu.part(b.first_c, b.c)};
-}
-
-BackwardElemtOperands BackwardElemtOperands::part(const Box& b) const noexcept {
-  return {dy.part(b),
-          x.part(b),
-          weight.part(b.first_c, b.c),
-          mean.part(b.first_c, b.c),
-          invstd.part(b.first_c, b.c),
-          sum_dy.part(b.first_c, b.c),
-          sum_dy_xmu.part(b.first_c, b.c),
-          count,
-          dx.part(b)};
-}
-
-BackwardOperands BackwardOperands::part(const Box& b) const noexcept {
-  return {dy.part(b),
-          x.part(b),
-          weight.part(b.first_c, b.c),
-          mean.part(b.first_c, b.c),
-          invstd.part(b.first_c, b.c),
-          dx.part(b),
-          dweight.part(b.first_c, b.c),
-          dbias.part(b.first_c, b.c)};
-}
-
-BackwardInferOperands BackwardInferOperands::part(const Box& b) const noexcept {
-  return {dy.part(b),
-          x.part(b),
-          weight.part(b.first_c, b.c),
-          running_mean.part(b.first_c, b.c),
-          running_var.part(b.first_c, b.c),
-          eps,
-          dx.part(b),
-          dweight.part(b.first_c, b.c),
-          dbias.part(b.first_c, b.c)};
-}
-
 namespace {
 
 void add(const double* part, const Channels& sum) {
@@ -203,25 +163,12 @@ void carry_out(const char* function, const Step& step, const BackwardInferOperan
   }
 }
 
-void execute(const char* function, const ReduceOperands& o) {
-  const Plan plan = plan_backward_reduce({o.x, o.dy});
-  execute_in_groups(function, plan, o);
-}
+void execute(const char* function, const ReduceOperands& o) { execute_plan(function, o); }
 
-void execute(const char* function, const BackwardElemtOperands& o) {
-  const Plan plan = plan_backward_elemt({o.x, o.dy, o.dx});
-  execute_in_groups(function, plan, o);
-}
+void execute(const char* function, const BackwardElemtOperands& o) { execute_plan(function, o); }
 
-void execute(const char* function, const BackwardOperands& o) {
-  const Plan plan = o.adds ? plan_kernel(rows::batch_norm_backward_accumulate, o.x)
-                           : plan_backward({o.x, o.dy, o.dx});
-  execute_in_groups(function, plan, o);
-}
+void execute(const char* function, const BackwardOperands& o) { execute_plan(function, o); }
 
-void execute(const char* function, const BackwardInferOperands& o) {
-  const Plan plan = plan_backward_infer({o.x, o.dy, o.dx});
-  execute_in_groups(function, plan, o);
-}
+void execute(const char* function, const BackwardInferOperands& o) { execute_plan(function, o); }
 
 }  // namespace halnorm::HALNORM_ABI::detail

@@ -16,10 +16,6 @@ using Way = Step::Way;
 
 namespace {
 
-std::optional<Epilogue> part_of(const std::optional<Epilogue>& relu, const Box& b) noexcept {
-  return relu ? std::optional(Epilogue{relu->addend.part(b), relu->slope}) : std::nullopt;
-}
-
 std::optional<View> addend_of(const std::optional<Epilogue>& relu) noexcept {
   return relu ? std::optional(relu->addend) : std::nullopt;
 }
@@ -27,56 +23,6 @@ std::optional<View> addend_of(const std::optional<Epilogue>& relu) noexcept {
 std::optional<double> slope_of(const std::optional<Epilogue>& relu) noexcept {
   return relu ? std::optional(relu->slope) : std::nullopt;
 }
-
-/// x, the addend of an epilogue, and y.
-template <class Operands>
-Views data_of(const Operands& o) noexcept {
-  return o.relu ? Views{o.x, o.relu->addend, o.y} : Views{o.x, o.y};
-}
-
-}  // namespace
-
-MomentsOperands MomentsOperands::part(const Box& b) const noexcept {
-  return {x.part(b), mean.part(b.first_c, b.c), m2.part(b.first_c, b.c)};
-}
-
-ElemtOperands ElemtOperands::part(const Box& b) const noexcept {
-  return {x.part(b),
-          weight.part(b.first_c, b.c),
-          bias.part(b.first_c, b.c),
-          mean.part(b.first_c, b.c),
-          invstd.part(b.first_c, b.c),
-          y.part(b),
-          part_of(relu, b)};
-}
-
-InferOperands InferOperands::part(const Box& b) const noexcept {
-  return {rows,
-          x.part(b),
-          running_mean.part(b.first_c, b.c),
-          running_var.part(b.first_c, b.c),
-          weight.part(b.first_c, b.c),
-          bias.part(b.first_c, b.c),
-          eps,
-          y.part(b),
-          part_of(relu, b)};
-}
-
-TrainOperands TrainOperands::part(const Box& b) const noexcept {
-  return {rows,
-          x.part(b),
-          weight.part(b.first_c, b.c),
-          bias.part(b.first_c, b.c),
-          eps,
-          y.part(b),
-          mean.part(b.first_c, b.c),
-          invstd.part(b.first_c, b.c),
-          m2.part(b.first_c, b.c),
-          nullptr,
-          part_of(relu, b)};
-}
-
-namespace {
 
 /// The moments of the parts, merged in their order.
 void merge_parts(const char* function, const Step& step, const MomentsOperands& o) {
@@ -214,25 +160,12 @@ void carry_out(const char* function, const Step& step, const TrainOperands& o) {
   }
 }
 
-void execute(const char* function, const MomentsOperands& o) {
-  const Plan plan = plan_moments({o.x});
-  execute_in_groups(function, plan, o);
-}
+void execute(const char* function, const MomentsOperands& o) { execute_plan(function, o); }
 
-void execute(const char* function, const ElemtOperands& o) {
-  const Plan plan = plan_elemt({o.x, o.y}, rows::batch_norm_elemt);
-  execute_in_groups(function, plan, o);
-}
+void execute(const char* function, const ElemtOperands& o) { execute_plan(function, o); }
 
-void execute(const char* function, const InferOperands& o) {
-  const Plan plan = plan_infer(data_of(o), o.rows.infer, o.rows.elemt);
-  execute_in_groups(function, plan, o);
-}
+void execute(const char* function, const InferOperands& o) { execute_plan(function, o); }
 
-void execute(const char* function, const TrainOperands& o) {
-  const Plan plan = o.running == nullptr ? plan_train(data_of(o), o.rows.train, o.rows.elemt)
-                                         : plan_kernel(o.rows.with_running_stats, o.x);
-  execute_in_groups(function, plan, o);
-}
+void execute(const char* function, const TrainOperands& o) { execute_plan(function, o); }
 
 }  // namespace halnorm::HALNORM_ABI::detail

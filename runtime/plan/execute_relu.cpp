@@ -7,15 +7,13 @@
 
 namespace halnorm::HALNORM_ABI::detail {
 
-ReluBackwardOperands ReluBackwardOperands::part(const Box& b) const noexcept {
-  return {dy.part(b), y.part(b), slope, dx.part(b)};
-}
-
 namespace {
 
 void run_relu(const char* function, const Step& step, const ReluBackwardOperands& o) {
   run(function, kernel_for_part(step, o.dx), o.dy, o.y, o.slope, o.dx);
 }
+
+}  // namespace
 
 void carry_out(const char* function, const Step& step, const ReluBackwardOperands& o) {
   if (step.way == Step::Way::columns) {
@@ -34,11 +32,6 @@ void carry_out(const char* function, const Step& step, const ReluBackwardOperand
   }
 }
 
-}  // namespace
-
-void execute(const char* function, const ReluBackwardOperands& o) {
-  const Plan plan = plan_relu_backward({o.dy, o.y, o.dx});
-  watched(function, plan, o.dy, [&] { carry_out(function, plan.root(), o); });
-}
+void execute(const char* function, const ReluBackwardOperands& o) { execute_plan(function, o); }
 
 }  // namespace halnorm::HALNORM_ABI::detail

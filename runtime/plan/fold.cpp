@@ -14,17 +14,10 @@ constexpr std::int64_t few_channels = 16;
 constexpr std::int64_t enough_columns = 64;
 // A row of fewer values along L is short.
 constexpr std::int64_t short_row = 16;
-// If a channel has many rows of fewer bytes, they are summed by columns. Each row is on a page of
-// its own, so that a loop over the rows misses the TLB for each. Training took, relative to the
-// time without columns, 0.20 on (65536, 16, 16), 0.22 on (8192, 16, 100) and 0.71 on (512, 64, 16).
-// It took 1.16 with longer rows, (1024, 64, 256), and 0.9 and 1.5 with fewer, (256, 64, 32) and
-// (64, 64, 64) (a Zen 3, 1 thread).
+// A row of fewer bytes has few vectors.
 constexpr std::int64_t bytes_of_few_vectors = 1024;
-constexpr std::int64_t many_rows = 512;
 // A group of channels has at least so many columns.
 constexpr std::int64_t group_columns = 768;
-// The elements of a group fit in a core's L2: rows that short are slow from farther memory.
-constexpr std::int64_t group_elements = 131072;
 // Groups start at multiples of so many channels, so that their rows start at cache lines.
 constexpr std::int64_t group_step = 16;
 
@@ -52,10 +45,10 @@ View flat(const View& x) noexcept {
 
 bool has_short_rows(const View& x) noexcept { return x.L < short_row && x.N >= enough_rows; }
 
-bool has_many_rows(const View& x) noexcept {
+bool has_many_rows(const Machine& machine, const View& x) noexcept {
   return x.layout == Layout::ncl &&
          x.L * static_cast<std::int64_t>(size_of(x.dtype)) < bytes_of_few_vectors &&
-         x.N >= many_rows;
+         x.N >= machine.thresholds.many_rows;
 }
 
 /// With `by_columns`, rows of NCL become rows of columns.
@@ -130,14 +123,15 @@ std::optional<Fold> find_fold(const Views& data) noexcept {
   return fold_of(data, has_short_rows(data.x()));
 }
 
-std::optional<Fold> find_fold_for_sums(const Views& data) noexcept {
+std::optional<Fold> find_fold_for_sums(const Machine& machine, const Views& data) noexcept {
   const View& x = data.x();
-  return fold_of(data, has_short_rows(x) || has_many_rows(x));
+  return fold_of(data, has_short_rows(x) || has_many_rows(machine, x));
 }
 
-std::int64_t channels_per_group(const Views& data) noexcept {
+std::int64_t channels_per_group(const Machine& machine, const Views& data) noexcept {
   const View& x = data.x();
-  if (x.layout == Layout::nlc || x.L >= short_row || x.N > group_elements / group_columns) {
+  if (x.layout == Layout::nlc || x.L >= short_row ||
+      x.N > machine.thresholds.group_elements / group_columns) {
     return x.C;
   }
   const std::optional<Fold> fold = find_fold(data);

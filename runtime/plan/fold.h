@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "kernels/memory/workspace.h"
+#include "plan/machine.h"
 #include "plan/view.h"
 
 /// @file
@@ -46,13 +47,13 @@ struct Fold {
 std::optional<Fold> find_fold(const Views& data) noexcept;
 
 /// The same for sums over the rows of a channel. Many rows of few vectors each are folded too.
-std::optional<Fold> find_fold_for_sums(const Views& data) noexcept;
+std::optional<Fold> find_fold_for_sums(const Machine& machine, const Views& data) noexcept;
 
 /// The number of channels in a group, whose short rows make enough columns; C if there is one
 /// group. A thread runs all passes of a call on a group: in the second pass the group is in its own
 /// cache, and it waits for no other thread. Training on (64, 512, 7) took 53 us instead of 58 on
 /// one thread, and 25 instead of 51 on two (an Intel Xeon).
-std::int64_t channels_per_group(const Views& data) noexcept;
+std::int64_t channels_per_group(const Machine& machine, const Views& data) noexcept;
 
 /// Values per channel, repeated for each column of the channel. They are Float64 or Float32.
 class Columns {

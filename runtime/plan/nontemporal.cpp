@@ -4,39 +4,12 @@
 #include <atomic>
 #include <bit>
 #include <numeric>
-#include <string>
 
-#include "halnorm/error.h"
-#include "halnorm/kernels.h"
-#include "kernels/cpu_features.h"
 #include "plan/variant.h"
 
-namespace halnorm::HALNORM_ABI {
-
-namespace detail {
+namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
-
-constexpr std::int64_t never = std::int64_t{1} << 62;
-constexpr std::int64_t not_asked = 0;
-
-std::atomic<std::int64_t> threshold{not_asked};
-
-// With 480 MB of cache that many cores share 64 MB were best (an Intel Xeon). With 32 MB, on (64,
-// 64, 1250) of 41 MB touched, training took 0.35 of the time of 64 MB in NCL and 0.53 in NLC,
-// inference 0.29 and 0.45 (a Zen 3, 2 threads).
-constexpr std::int64_t most_by_default = std::int64_t{64} << 20;
-
-std::int64_t threshold_bytes() noexcept {
-  const std::int64_t set = threshold.load(std::memory_order_relaxed);
-  if (set != not_asked) {
-    return set;
-  }
-  const std::int64_t cache = last_level_cache();
-  const std::int64_t bytes = cache == 0 ? most_by_default : std::min(cache, most_by_default);
-  threshold.store(bytes, std::memory_order_relaxed);
-  return bytes;
-}
 
 // The rows, in bytes, from which non-temporal stores gain although a row's first and last line are
 // written with masks; a row that starts at a line has fewer masks. AVX2 has none for elements of
@@ -74,25 +47,24 @@ std::int64_t least_row(std::size_t size, bool from_line, bool has_narrow_masks) 
 constexpr std::int64_t channels_apart = 160;
 constexpr std::int64_t page = 4096;
 
-/// Whether the CPU follows the rows of NLC by itself. With prefetches sums took, on a Zen 3 with 1
-/// and 2 threads, 1.36 and 1.49 times as long for moments of (160000, 256), 1.33 and 1.42 for both
-/// sums of backward on (64, 64, 1250) and 1.3 and 1.7 on (8000, 1024), but 0.8 and 0.85 on (160000,
-/// 256).
-bool follows_rows(const Views& data) noexcept {
-  static const bool amd = is_amd();
+/// Whether the CPU follows the rows of such data, NLC, by itself. With prefetches sums took, on a
+/// Zen 3 with 1 and 2 threads, 1.36 and 1.49 times as long for moments of (160000, 256), 1.33
+/// and 1.42 for both sums of backward on (64, 64, 1250) and 1.3 and 1.7 on (8000, 1024), but 0.8
+/// and 0.85 on (160000, 256).
+bool follows_rows(const Machine& machine, const Views& data) noexcept {
   const View& x = data.x();
   const bool apart = data.begin() + 1 == data.end() || x.C <= channels_apart ||
                      x.C * static_cast<std::int64_t>(size_of(x.dtype)) >= page;
-  return amd && x.layout == Layout::nlc && apart;
+  return machine.follows_rows && x.layout == Layout::nlc && apart;
 }
 
-const Kernel* find_variant(const Rows& nontemporal, const View& v) {
-  return find_kernel(nontemporal, v.layout, element_of(v.dtype), DeviceType::CPU);
+const Kernel* find_variant(const Machine& machine, const Rows& nontemporal, const View& v) {
+  return nontemporal.find(machine.target, v.layout, element_of(v.dtype));
 }
 
 /// Whether there is a kernel with non-temporal stores that gains on such rows of an output.
-bool rows_are_long(const View& v) noexcept {
-  const Kernel* kernel = find_variant(rows::batch_norm_elemt_nontemporal, v);
+bool rows_are_long(const Machine& machine, const View& v) noexcept {
+  const Kernel* kernel = find_variant(machine, rows::batch_norm_elemt_nontemporal, v);
   if (kernel == nullptr) {
     return false;
   }
@@ -110,11 +82,11 @@ constexpr std::int64_t longest_aligned_row = 16384;
 
 }  // namespace
 
-std::optional<Fold> find_fold_beyond_caches(const Views& data) noexcept {
+std::optional<Fold> find_fold_beyond_caches(const Machine& machine, const Views& data) noexcept {
   const View& x = data.x();
   const auto size = static_cast<std::int64_t>(size_of(x.dtype));
   if (x.layout == Layout::ncl) {
-    return rows_are_long(data.out()) ? find_fold(data) : find_fold_for_sums(data);
+    return rows_are_long(machine, data.out()) ? find_fold(data) : find_fold_for_sums(machine, data);
   }
   const std::int64_t row = x.C * size;
   const std::int64_t to_line = line_bytes / std::gcd(row, line_bytes);
@@ -133,16 +105,16 @@ bool starts_at_line(const View& v) noexcept {
   return std::bit_cast<std::uintptr_t>(v.data) % line_bytes == 0;
 }
 
-bool is_beyond_caches(const Views& data) {
+bool is_beyond_caches(const Machine& machine, const Views& data) {
   const View& out = data.out();
   if (out.memory != nullptr) {
     return false;
   }
-  if (data.bytes() <= threshold_bytes() || !starts_at_line(out)) {
+  if (data.bytes() <= machine.thresholds.nontemporal_bytes || !starts_at_line(out)) {
     return false;
   }
-  const std::optional<Fold> fold = find_fold_beyond_caches(data);
-  if (!rows_are_long(fold ? fold->folded(out) : out)) {
+  const std::optional<Fold> fold = find_fold_beyond_caches(machine, data);
+  if (!rows_are_long(machine, fold ? fold->folded(out) : out)) {
     return false;
   }
   // An output that overwrites an input finds its lines in cache.
@@ -158,29 +130,15 @@ bool sums_gain_beyond_caches(const Views& data) noexcept {
 }
 
 /// The sums of a training call read half of what the call touches.
-bool should_prefetch(const Rows& operation, const Views& data) {
+bool should_prefetch(const Machine& machine, const Rows& operation, const Views& data) {
   const View& x = data.x();
   return x.memory == nullptr && !sums_in_double(operation, x) &&
-         data.bytes() > threshold_bytes() / 2 && !follows_rows(data) &&
-         find_variant(rows::batch_norm_moments_nontemporal, x) != nullptr;
+         data.bytes() > machine.thresholds.nontemporal_bytes / 2 && !follows_rows(machine, data) &&
+         find_variant(machine, rows::batch_norm_moments_nontemporal, x) != nullptr;
 }
 
 /// The threads of a pool count their tasks by locked instructions, which wait for such stores. The
 /// caller's own stores wait here.
 void fence_nontemporal_stores() noexcept { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
-}  // namespace detail
-
-void set_streaming_threshold(std::int64_t bytes) {
-  if (bytes == default_streaming_threshold) {
-    detail::threshold.store(detail::not_asked, std::memory_order_relaxed);
-    return;
-  }
-  if (bytes < 0) {
-    throw ValueError("set_streaming_threshold: got " + std::to_string(bytes) +
-                     ", wanted at least 0 bytes");
-  }
-  detail::threshold.store(bytes == 0 ? detail::never : bytes, std::memory_order_relaxed);
-}
-
-}  // namespace halnorm::HALNORM_ABI
+}  // namespace halnorm::HALNORM_ABI::detail

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "plan/fold.h"
+#include "plan/machine.h"
 #include "plan/view.h"
 
 /// @file
@@ -12,18 +13,18 @@ namespace halnorm::HALNORM_ABI::detail {
 
 /// Whether a call on such data leaves nothing of its output in a CPU's caches, and there is a
 /// kernel that writes such an output by non-temporal stores.
-bool is_beyond_caches(const Views& data);
+bool is_beyond_caches(const Machine& machine, const Views& data);
 
 /// Whether a kernel that also computes sums gains by these stores, for data beyond the caches.
 bool sums_gain_beyond_caches(const Views& data) noexcept;
 
 /// Whether an operation that writes no data reads so much that it comes from memory, and there is a
 /// kernel that prefetches it. Kernels with non-temporal stores prefetch too.
-bool should_prefetch(const Rows& operation, const Views& data);
+bool should_prefetch(const Machine& machine, const Rows& operation, const Views& data);
 
 /// The fold of data whose output is written by non-temporal stores: short rows of L as
 /// find_fold_for_sums() folds them, and (N, C) into long rows that start at cache lines.
-std::optional<Fold> find_fold_beyond_caches(const Views& data) noexcept;
+std::optional<Fold> find_fold_beyond_caches(const Machine& machine, const Views& data) noexcept;
 
 /// Whether the view starts at a cache line, as an output for non-temporal stores has to. Its other
 /// rows may start anywhere.

@@ -6,13 +6,15 @@
 
 #include "kernels/table.h"
 #include "plan/fold.h"
+#include "plan/machine.h"
+#include "plan/operands.h"
 #include "plan/view.h"
 
 /// @file
 /// The plan of an operation says which kernels run on which parts of the data, in which order. A
-/// call makes its plan once, and execute.h runs the plan. A plan depends on shapes, strides,
-/// dtypes, the device and the streaming threshold. It also depends on whether an output starts at a
-/// cache line, and whether it is an input.
+/// call makes its plan once, and execute.h runs the plan. A plan is a pure function of the machine
+/// and of the operands' shapes, strides and dtypes. It also depends on whether an output starts at
+/// a cache line, and whether it is an input.
 
 namespace halnorm::HALNORM_ABI::detail {
 
@@ -47,32 +49,33 @@ struct Step {
 
 class Plan {
  public:
-  [[nodiscard]] const Step& root() const noexcept { return steps_[0]; }
+  [[nodiscard]] const Step& root() const noexcept { return steps_[root_]; }
 
   /// The plan as text on one line: "halnorm_batch_norm_moments_ncl_f32__avx2, then ...".
   [[nodiscard]] std::string str() const;
 
  private:
   friend class Planner;
-  static constexpr int most_steps = 16;  ///< groups of two passes in columns need eleven
+  static constexpr std::size_t most_steps = 16;  ///< groups of two passes in columns need eleven
 
   std::array<Step, most_steps> steps_;
-  int count_ = 0;
+  std::size_t count_ = 0;
+  std::size_t root_ = 0;
 };
 
-/// The plans of the operations. `data` is x, the other inputs and the output. The rows are those of
-/// the plain operations or of the fused ones, which also read an addend.
-Plan plan_moments(const Views& data);                   ///< {x}
-Plan plan_elemt(const Views& data, const Rows& elemt);  ///< {x, y} or {x, addend, y}
-Plan plan_backward_reduce(const Views& data);           ///< {x, dy}
-Plan plan_backward_elemt(const Views& data);            ///< {x, dy, dx}
-Plan plan_infer(const Views& data, const Rows& infer, const Rows& elemt);  ///< as plan_elemt()
-Plan plan_train(const Views& data, const Rows& train, const Rows& elemt);  ///< as plan_elemt()
-Plan plan_relu_backward(const Views& data);                                ///< {dy, y, dx}
-Plan plan_backward(const Views& data);                                     ///< {x, dy, dx}
-Plan plan_backward_infer(const Views& data);                               ///< {x, dy, dx}
+/// The plan of an operation.
+Plan plan_for(const Machine& machine, const UpdateOperands& o);
+Plan plan_for(const Machine& machine, const MomentsOperands& o);
+Plan plan_for(const Machine& machine, const ElemtOperands& o);
+Plan plan_for(const Machine& machine, const InferOperands& o);
+Plan plan_for(const Machine& machine, const TrainOperands& o);
+Plan plan_for(const Machine& machine, const ReduceOperands& o);
+Plan plan_for(const Machine& machine, const BackwardElemtOperands& o);
+Plan plan_for(const Machine& machine, const BackwardOperands& o);
+Plan plan_for(const Machine& machine, const BackwardInferOperands& o);
+Plan plan_for(const Machine& machine, const ReluBackwardOperands& o);
 
 /// A plan of one kernel for any data, as on devices.
-Plan plan_kernel(const Rows& operation, const View& x);
+Plan plan_kernel(const Machine& machine, const Rows& operation, const View& x);
 
 }  // namespace halnorm::HALNORM_ABI::detail

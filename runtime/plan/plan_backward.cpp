@@ -3,47 +3,63 @@
 
 namespace halnorm::HALNORM_ABI::detail {
 
-Plan plan_backward_reduce(const Views& data) {
-  return plan_in_groups(data, false, [](Planner& planner, const Views& part, bool /*nontemporal*/) {
+Plan plan_for(const Machine& machine, const ReduceOperands& o) {
+  Plan plan;
+  Planner planner(machine, plan);
+  planner.in_groups(o.data(), false, [&](const Views& part, bool /*nontemporal*/) {
     return planner.sums(rows::batch_norm_backward_reduce, part);
   });
-}
-
-Plan plan_backward_elemt(const Views& data) {
-  return plan_in_groups(
-      data, is_beyond_caches(data), [](Planner& planner, const Views& part, bool nontemporal) {
-        return planner.elements(rows::batch_norm_backward_elemt, part, nontemporal);
-      });
-}
-
-Plan plan_relu_backward(const Views& data) {
-  Plan plan;
-  Planner(plan).elements(rows::relu_backward, data, is_beyond_caches(data));
   return plan;
 }
 
-Plan plan_backward(const Views& data) {
-  return plan_in_groups(
-      data, is_beyond_caches(data), [](Planner& planner, const Views& part, bool nontemporal) {
+Plan plan_for(const Machine& machine, const BackwardElemtOperands& o) {
+  Plan plan;
+  Planner planner(machine, plan);
+  const Views data = o.data();
+  planner.in_groups(data, is_beyond_caches(machine, data),
+                    [&](const Views& part, bool nontemporal) {
+                      return planner.elements(rows::batch_norm_backward_elemt, part, nontemporal);
+                    });
+  return plan;
+}
+
+Plan plan_for(const Machine& machine, const ReluBackwardOperands& o) {
+  Plan plan;
+  Planner planner(machine, plan);
+  const Views data = o.data();
+  planner.begin_with(planner.elements(rows::relu_backward, data, is_beyond_caches(machine, data)));
+  return plan;
+}
+
+Plan plan_for(const Machine& machine, const BackwardOperands& o) {
+  if (o.adds) {
+    return plan_kernel(machine, rows::batch_norm_backward_accumulate, o.x);
+  }
+  Plan plan;
+  Planner planner(machine, plan);
+  const Views data = o.data();
+  planner.in_groups(
+      data, is_beyond_caches(machine, data), [&](const Views& part, bool nontemporal) {
         Step* step = planner.whole(rows::batch_norm_backward, part, nontemporal);
         if (step != nullptr) {
           return step;
         }
-        step = planner.passes();
-        planner.set_first(step, planner.sums(rows::batch_norm_backward_reduce, part.inputs()));
-        planner.set_second(step,
-                           planner.elements(rows::batch_norm_backward_elemt, part, nontemporal));
-        return step;
+        const Step* sums = planner.sums(rows::batch_norm_backward_reduce, part.inputs());
+        return planner.passes(sums,
+                              planner.elements(rows::batch_norm_backward_elemt, part, nontemporal));
       });
+  return plan;
 }
 
-Plan plan_backward_infer(const Views& data) {
+Plan plan_for(const Machine& machine, const BackwardInferOperands& o) {
+  Plan plan;
+  Planner planner(machine, plan);
+  const Views data = o.data();
   // dx is dy normalized about 0. The single kernel writes dx before its sums are complete, and so
   // would overwrite a dy that the sums still read.
   const auto dy_and_dx = [](const Views& all) { return Views{all.inputs().out(), all.out()}; };
-  return plan_in_groups(
-      data, is_beyond_caches(dy_and_dx(data)),
-      [&](Planner& planner, const Views& part, bool nontemporal) {
+  planner.in_groups(
+      data, is_beyond_caches(machine, dy_and_dx(data)), [&](const Views& part, bool nontemporal) {
         const Views elements = dy_and_dx(part);
         const bool in_place = elements.x().data == elements.out().data;
         Step* step = in_place || nontemporal
@@ -52,11 +68,11 @@ Plan plan_backward_infer(const Views& data) {
         if (step != nullptr) {
           return step;
         }
-        step = planner.passes();
-        planner.set_first(step, planner.sums(rows::batch_norm_backward_reduce, part.inputs()));
-        planner.set_second(step, planner.elements(rows::batch_norm_elemt, elements, nontemporal));
-        return step;
+        const Step* sums = planner.sums(rows::batch_norm_backward_reduce, part.inputs());
+        return planner.passes(sums,
+                              planner.elements(rows::batch_norm_elemt, elements, nontemporal));
       });
+  return plan;
 }
 
 }  // namespace halnorm::HALNORM_ABI::detail

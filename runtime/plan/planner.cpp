@@ -32,7 +32,7 @@ Step* Planner::add(Way way) {
   if (plan_.count_ == Plan::most_steps) {
     throw std::length_error("halnorm: a plan of too many steps");
   }
-  Step* step = &plan_.steps_[static_cast<std::size_t>(plan_.count_++)];
+  Step* step = &plan_.steps_[plan_.count_++];
   step->way = way;
   step->nontemporal = false;
   step->kernel = step->unaligned = nullptr;
@@ -42,7 +42,7 @@ Step* Planner::add(Way way) {
 
 Step* Planner::kernel(const Rows& operation, const View& x, bool nontemporal) {
   Step* step = add(Way::kernel);
-  step->kernel = find_kernel_for(operation, x, nontemporal);
+  step->kernel = find_kernel_for(machine_, operation, x, nontemporal);
   return step;
 }
 
@@ -54,15 +54,16 @@ Step* Planner::columns(const Fold& fold) {
 
 Step* Planner::sums(const Rows& operation, const Views& data) {
   const View& x = data.x();
-  if (const auto fold = find_fold_for_sums(data)) {
+  if (const auto fold = find_fold_for_sums(machine_, data)) {
     Step* step = columns(*fold);
-    set_first(step, sums(operation, fold->folded(data)));
+    step->to_first = distance(step, sums(operation, fold->folded(data)));
     if (const Views rest = fold->left_over(data); rest.x().N > 0) {
-      set_second(step, kernel(operation, rest.x(), should_prefetch(operation, rest)));
+      step->to_second =
+          distance(step, kernel(operation, rest.x(), should_prefetch(machine_, operation, rest)));
     }
     return step;
   }
-  Step* step = kernel(operation, x, should_prefetch(operation, data));
+  Step* step = kernel(operation, x, should_prefetch(machine_, operation, data));
   if (!data.fit_kernel()) {
     step->way = Way::boxes;
     step->parts = kernel_boxes(data);
@@ -75,17 +76,18 @@ Step* Planner::sums(const Rows& operation, const Views& data) {
 
 Step* Planner::elements(const Rows& operation, const Views& data, bool nontemporal) {
   const View& x = data.x();
-  if (const auto fold = nontemporal ? find_fold_beyond_caches(data) : find_fold(data)) {
+  if (const auto fold = nontemporal ? find_fold_beyond_caches(machine_, data) : find_fold(data)) {
     Step* step = columns(*fold);
     const Views folded = fold->folded(data);
-    set_first(step, elements(operation, folded, nontemporal && is_beyond_caches(folded)));
+    step->to_first = distance(
+        step, elements(operation, folded, nontemporal && is_beyond_caches(machine_, folded)));
     if (const View rest = fold->left_over(x); rest.N > 0) {
-      set_second(step, kernel(operation, rest));
+      step->to_second = distance(step, kernel(operation, rest));
     }
     return step;
   }
   Step* step = kernel(operation, x, nontemporal);
-  step->unaligned = nontemporal ? find_kernel_for(operation, x) : step->kernel;
+  step->unaligned = nontemporal ? find_kernel_for(machine_, operation, x) : step->kernel;
   step->nontemporal = nontemporal;
   if (!data.fit_kernel()) {
     step->way = Way::boxes;
@@ -100,11 +102,11 @@ Step* Planner::elements(const Rows& operation, const Views& data, bool nontempor
 Step* Planner::whole(const Rows& operation, const Views& data, bool nontemporal) {
   const View& x = data.x();
   const bool beyond_caches = nontemporal && sums_gain_beyond_caches(data);
-  if (!data.fit_kernel() || should_split(x) || find_fold_for_sums(data) ||
+  if (!data.fit_kernel() || should_split(x) || find_fold_for_sums(machine_, data) ||
       (beyond_caches && (x.layout == Layout::nlc || sums_in_double(operation, x)))) {
     return nullptr;
   }
-  const Kernel* found = find_kernel_for(operation, x, beyond_caches);
+  const Kernel* found = find_kernel_for(machine_, operation, x, beyond_caches);
   if (found == nullptr) {
     return nullptr;
   }
@@ -114,9 +116,21 @@ Step* Planner::whole(const Rows& operation, const Views& data, bool nontemporal)
   return step;
 }
 
-Plan plan_kernel(const Rows& operation, const View& x) {
+Step* Planner::passes(const Step* first, const Step* second) {
+  Step* step = add(Way::passes);
+  step->to_first = first == nullptr ? std::int8_t{0} : distance(step, first);
+  step->to_second = distance(step, second);
+  return step;
+}
+
+void Planner::begin_with(const Step* root) noexcept {
+  plan_.root_ = static_cast<std::size_t>(root - plan_.steps_.data());
+}
+
+Plan plan_kernel(const Machine& machine, const Rows& operation, const View& x) {
   Plan plan;
-  Planner(plan).kernel(operation, x);
+  Planner planner(machine, plan);
+  planner.begin_with(planner.kernel(operation, x));
   return plan;
 }
 

@@ -10,7 +10,7 @@ namespace halnorm::HALNORM_ABI::detail {
 /// Appends steps to a plan; each function returns the one that it has added.
 class Planner {
  public:
-  explicit Planner(Plan& plan) noexcept : plan_(plan) {}
+  Planner(const Machine& machine, Plan& plan) noexcept : machine_(machine), plan_(plan) {}
 
   /// `nontemporal`: in the variant for data beyond the caches, if there is one.
   Step* kernel(const Rows& operation, const View& x, bool nontemporal = false);
@@ -20,13 +20,15 @@ class Planner {
   /// The operation in one kernel; null if statistics and output are made one after the other.
   Step* whole(const Rows& operation, const Views& data, bool nontemporal);
 
-  /// make(part) is the step of a group of channels; null if there are not several groups.
-  template <class MakeStep>
-  Step* groups(const Views& data, MakeStep make);
+  /// The statistics by `first`, if it is not null, then the output by `second`.
+  Step* passes(const Step* first, const Step* second);
 
-  Step* passes() { return add(Step::Way::passes); }
-  void set_first(Step* of, const Step* step) noexcept { of->to_first = distance(of, step); }
-  void set_second(Step* of, const Step* step) noexcept { of->to_second = distance(of, step); }
+  /// Begins the plan with this step.
+  void begin_with(const Step* root) noexcept;
+  /// Begins it with make(part, nontemporal), the step of an operation on the data or on each group
+  /// of channels. Groups write normally, because the output of a group stays in a cache.
+  template <class MakeStep>
+  void in_groups(const Views& data, bool nontemporal, MakeStep make);
 
  private:
   static std::int8_t distance(const Step* from, const Step* to) noexcept {
@@ -35,37 +37,26 @@ class Planner {
   Step* add(Step::Way way);
   Step* columns(const Fold& fold);
 
+  const Machine& machine_;
   Plan& plan_;
 };
 
 template <class MakeStep>
-Step* Planner::groups(const Views& data, MakeStep make) {
+void Planner::in_groups(const Views& data, bool nontemporal, MakeStep make) {
   const View& x = data.x();
-  const std::int64_t channels = channels_per_group(data);
+  const std::int64_t channels = nontemporal ? x.C : channels_per_group(machine_, data);
   if (channels >= x.C) {
-    return nullptr;
+    begin_with(make(data, nontemporal));
+    return;
   }
   Step* step = add(Step::Way::groups);
   step->parts = Boxes::of_channels(x, channels);
   const std::int64_t last = step->parts.size() - 1;
-  set_first(step, make(data.part(step->parts[0])));
+  step->to_first = distance(step, make(data.part(step->parts[0]), false));
   if (step->parts[last].c != channels) {
-    set_second(step, make(data.part(step->parts[last])));
+    step->to_second = distance(step, make(data.part(step->parts[last]), false));
   }
-  return step;
-}
-
-/// The plan of an operation that computes statistics and output. Groups write normally, because the
-/// output of a group stays in a cache.
-template <class MakeStep>
-Plan plan_in_groups(const Views& data, bool nontemporal, MakeStep make) {
-  Plan plan;
-  Planner planner(plan);
-  const auto make_group = [&](const Views& part) { return make(planner, part, false); };
-  if (nontemporal || planner.groups(data, make_group) == nullptr) {
-    make(planner, data, nontemporal);
-  }
-  return plan;
+  begin_with(step);
 }
 
 }  // namespace halnorm::HALNORM_ABI::detail

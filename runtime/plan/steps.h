@@ -14,6 +14,7 @@
 
 namespace halnorm::HALNORM_ABI::detail {
 
+void carry_out(const char* function, const Step& step, const UpdateOperands& o);
 void carry_out(const char* function, const Step& step, const MomentsOperands& o);
 void carry_out(const char* function, const Step& step, const ElemtOperands& o);
 void carry_out(const char* function, const Step& step, const InferOperands& o);
@@ -22,6 +23,7 @@ void carry_out(const char* function, const Step& step, const ReduceOperands& o);
 void carry_out(const char* function, const Step& step, const BackwardElemtOperands& o);
 void carry_out(const char* function, const Step& step, const BackwardOperands& o);
 void carry_out(const char* function, const Step& step, const BackwardInferOperands& o);
+void carry_out(const char* function, const Step& step, const ReluBackwardOperands& o);
 
 /// Calls task(i) for each part, in order or side by side.
 template <class Task>
@@ -39,18 +41,22 @@ void for_each_part(const Step& step, Task task) {
   }
 }
 
-/// Runs the plan of an operation that computes statistics and output: see plan_in_groups().
+/// Makes the plan of an operation and runs it.
 template <class Operands>
-void execute_in_groups(const char* function, const Plan& plan, const Operands& o) {
-  watched(function, plan, o.x, [&] {
+void execute_plan(const char* function, const Operands& o) {
+  const View x = o.data().x();
+  const Plan plan = plan_for(machine_of(x), o);
+  watched(function, plan, x, [&] {
     const Step& root = plan.root();
     if (root.way != Step::Way::groups) {
       carry_out(function, root, o);
       return;
     }
-    for_each_part(root, [&](std::int64_t i) {
-      carry_out(function, root.of_group(i), o.part(root.parts[i]));
-    });
+    if constexpr (requires(const Box& box) { o.part(box); }) {
+      for_each_part(root, [&](std::int64_t i) {
+        carry_out(function, root.of_group(i), o.part(root.parts[i]));
+      });
+    }
   });
 }
 

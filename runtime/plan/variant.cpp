@@ -10,20 +10,11 @@ namespace halnorm::HALNORM_ABI::detail {
 
 namespace {
 
-// The limits of a single pass were measured with AVX2 and AVX-512. SSE4.1 and NEON take those of
-// AVX2; docs/performance.md has figures of SSE4.1.
-
 /// Elements that a CPU takes in one loop: what one task of a larger kernel has at least.
 constexpr std::int64_t small_elements = 16384;
 
 // Its rows are added up in one block, eight at a time.
 constexpr std::int64_t small_rows = 512;
-
-// It comes back to every row for each vector of channels, and so to most lines of the caches if
-// vectors are shorter. With AVX2 training took 0.6 of the time on 16 KB, 0.8 to 0.95 on 32 KB and
-// 1.2 to 1.5 times as long on 64 KB, which AVX-512 did in 0.8 to 0.9 (an Intel Xeon).
-constexpr std::int64_t small_bytes_in_lines = 65536;
-constexpr std::int64_t small_bytes_in_parts = 24576;
 
 // A first-level cache of 48 KB: 64 sets of 12 lines. And rows that cost nothing even where they
 // share one set: training on (32, 512) took 0.66 of the time, on (256, 64) 1.29 of it.
@@ -42,13 +33,14 @@ bool walk_fits(const View& x, std::int64_t tensors) noexcept {
   return walked * tensors <= sets / std::gcd(pitch, sets) * lines_of_set;
 }
 
-bool is_small(const View& x, const Kernel& small) noexcept {
+bool is_small(const Thresholds& thresholds, const View& x, const Kernel& small) noexcept {
   if (x.memory == nullptr) {
     const bool backward = small.operation == Operation::batch_norm_backward_single_pass;
     const bool in_lines = small.vector_bytes == line_bytes;
     return !x.in_items() && x.N <= small_rows && x.C <= small_elements &&
            x.N * x.C <= small_elements &&
-           x.bytes() <= (in_lines ? small_bytes_in_lines : small_bytes_in_parts) &&
+           x.bytes() <= (in_lines ? thresholds.single_pass_bytes_in_lines
+                                  : thresholds.single_pass_bytes_in_parts) &&
            walk_fits(x, backward ? 2 : 1);
   }
   // From about there on the one block of threads that has a channel is slower than all of them in
@@ -67,17 +59,17 @@ bool sums_in_double(const Rows& operation, const View& x) noexcept {
          x.count() <= operation.variants.exact_values;
 }
 
-const Kernel* find_kernel_for(const Rows& operation, const View& x, bool nontemporal) {
-  const DeviceType where = x.memory == nullptr ? DeviceType::CPU : x.memory->device().type;
+const Kernel* find_kernel_for(const Machine& machine, const Rows& operation, const View& x,
+                              bool nontemporal) {
   const auto find = [&](const Rows* form) {
-    return form == nullptr ? nullptr : find_kernel(*form, x.layout, element_of(x.dtype), where);
+    return form == nullptr ? nullptr : form->find(machine.target, x.layout, element_of(x.dtype));
   };
   const Variants& variants = operation.variants;
   if (const Kernel* kernel = nontemporal ? find(variants.nontemporal) : nullptr) {
     return kernel;
   }
   if (const Kernel* kernel = find(variants.single_pass);
-      kernel != nullptr && is_small(x, *kernel)) {
+      kernel != nullptr && is_small(machine.thresholds, x, *kernel)) {
     return kernel;
   }
   return find(sums_in_double(operation, x) ? variants.exact : &operation);

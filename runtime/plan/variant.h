@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/table.h"
+#include "plan/machine.h"
 #include "plan/view.h"
 
 /// @file
@@ -18,6 +19,7 @@ bool sums_in_double(const Rows& operation, const View& x) noexcept;
 /// With `nontemporal` the variant for data beyond the caches comes first, if there is one.
 /// Null if the operation has no kernel for the data: on CPUs, with channels innermost, statistics
 /// and output take one kernel only for few values.
-const Kernel* find_kernel_for(const Rows& operation, const View& x, bool nontemporal = false);
+const Kernel* find_kernel_for(const Machine& machine, const Rows& operation, const View& x,
+                              bool nontemporal = false);
 
 }  // namespace halnorm::HALNORM_ABI::detail

@@ -1,7 +1,6 @@
 #include <cmath>
 
 #include "support/cases/problem.h"
-#include "support/cpu.h"
 #include "support/kernel_test.h"
 #include "support/tolerance.h"
 
@@ -226,30 +225,6 @@ TEST(StreamingThreshold, ChoosesTheSums) {
     halnorm::set_streaming_threshold(0);
     F::batch_norm_backward_reduce(x, x, m.mean, m.mean, {});
     EXPECT_EQ(halnorm::last_kernel(), "halnorm_batch_norm_backward_reduce" + end);
-  }
-  halnorm::set_streaming_threshold(halnorm::default_streaming_threshold);
-  halnorm::force_target("");
-}
-
-/// CPUs of AMD prefetch rows on separate pages themselves, so that kernels do not prefetch them.
-TEST(StreamingThreshold, ChoosesTheSumsOfRowsByTheCpu) {
-  halnorm::set_streaming_threshold(1);
-  for (const std::string& target : halnorm::targets()) {
-    halnorm::force_target(target);
-    const auto form = [&](bool follows) {
-      const bool fetches = target.starts_with("avx") && !(is_amd() && follows);
-      return (fetches ? "_nontemporal_nlc_f32__" : "_nlc_f32__") + target;
-    };
-    const auto expect_sums = [&](std::int64_t channels, bool apart) {
-      const Tensor x = Tensor::randn({512, channels}, 1);
-      const auto m = F::batch_norm_moments(x);
-      EXPECT_EQ(halnorm::last_kernel(), "halnorm_batch_norm_moments" + form(true));
-      F::batch_norm_backward_reduce(x, x, m.mean, m.mean, {});
-      EXPECT_EQ(halnorm::last_kernel(), "halnorm_batch_norm_backward_reduce" + form(apart));
-    };
-    expect_sums(160, true);
-    expect_sums(256, false);
-    expect_sums(1024, true);
   }
   halnorm::set_streaming_threshold(halnorm::default_streaming_threshold);
   halnorm::force_target("");
