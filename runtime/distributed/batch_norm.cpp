@@ -7,6 +7,7 @@
 #include "base/strides.h"
 #include "functional/arguments/check.h"
 #include "functional/channel_math.h"
+#include "functional/infer.h"
 #include "functional/train.h"
 #include "halnorm/error.h"
 #include "halnorm/functional_fused.h"
@@ -138,7 +139,10 @@ Tensor GlobalTrain::normalize(const Moments& whole, const Tensor& invstd) const 
   // A normalization that changes nothing: (y - 0) / sqrt(1 + 0).
   const Tensor zero = Tensor::zeros(invstd.shape(), parameter_dtype(dtype), c.x.device());
   const Tensor one = Tensor::ones(invstd.shape(), parameter_dtype(dtype), c.x.device());
-  y = c.fused->infer(y, addend, zero, one, Tensor(), Tensor(), 0.0, y, c.slope).to(c.x.dtype());
+  const Tensor none;
+  const InferRows& rows = c.fused->infer;
+  y = infer({rows.function, rows, y, zero, one, none, none, 0.0, y, AddRelu{addend, c.slope}})
+          .to(c.x.dtype());
   if (!y_.defined()) {
     return y;
   }

@@ -7,35 +7,31 @@
 
 namespace halnorm::HALNORM_ABI::functional {
 
+using detail::plain_infer;
+using detail::plain_train;
 using detail::RunningUpdate;
 using detail::TrainStatistics;
 
 BatchNormForward batch_norm_train(const Tensor& x, const Tensor& weight, const Tensor& bias,
                                   double eps, Tensor out) {
-  constexpr const char* function = "batch_norm_train";
-  detail::check_linked(function, detail::Operation::batch_norm_train);
   TrainStatistics buffers;
-  return detail::train({function, detail::plain_train, x, weight, bias, eps, out, buffers});
-}
-
-BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,
-                                         const Tensor& running_var, const Tensor& weight,
-                                         const Tensor& bias, double factor, double eps, Tensor out,
-                                         TrainStatistics& buffers) {
-  constexpr const char* function = "batch_norm_train_update";
-  detail::check_linked(function, detail::Operation::batch_norm_train);
-  const RunningUpdate update(running_mean, running_var, factor);
-  return detail::train(
-      {function, detail::plain_train, x, weight, bias, eps, out, buffers, &update});
+  return detail::train({plain_train.function, plain_train, x, weight, bias, eps, out, buffers});
 }
 
 BatchNormForward batch_norm_train_update(const Tensor& x, const Tensor& running_mean,
                                          const Tensor& running_var, const Tensor& weight,
                                          const Tensor& bias, double factor, double eps,
                                          Tensor out) {
+  const RunningUpdate update(running_mean, running_var, factor);
   TrainStatistics buffers;
-  return batch_norm_train_update(x, running_mean, running_var, weight, bias, factor, eps,
-                                 std::move(out), buffers);
+  return detail::train(
+      {plain_train.function_with_update, plain_train, x, weight, bias, eps, out, buffers, &update});
+}
+
+Tensor batch_norm_infer(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                        const Tensor& weight, const Tensor& bias, double eps, Tensor out) {
+  return detail::infer(
+      {plain_infer.function, plain_infer, x, running_mean, running_var, weight, bias, eps, out});
 }
 
 Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
@@ -44,17 +40,15 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
   constexpr const char* function = "batch_norm";
   const bool running = detail::check_pair(function, running_mean, running_var);
   if (running && !training) {
-    detail::check_linked(function, detail::Operation::batch_norm_infer);
     return detail::infer(
-        {function, detail::plain_infer, x, running_mean, running_var, weight, bias, eps, out});
+        {function, plain_infer, x, running_mean, running_var, weight, bias, eps, out});
   }
-  detail::check_linked(function, detail::Operation::batch_norm_train);
   if (running && momentum) {
     detail::check_factor(function, "momentum", *momentum);
   }
   const RunningUpdate update(running_mean, running_var, momentum.value_or(0));
   TrainStatistics buffers;
-  return detail::train({function, detail::plain_train, x, weight, bias, eps, out, buffers,
+  return detail::train({function, plain_train, x, weight, bias, eps, out, buffers,
                         running && momentum ? &update : nullptr})
       .y;
 }

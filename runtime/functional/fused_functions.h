@@ -2,10 +2,11 @@
 
 #include "functional/arguments/channel_pair.h"
 #include "halnorm/functional_fused.h"
+#include "plan/operands.h"
 
 /// @file
-/// BatchNorm's code calls the fused functions through these pointers, which a fused layer passes
-/// with each forward. So a layer without an epilogue links none of the fused kernels.
+/// The fused operations of a fused layer, which it passes with each forward. So a layer without an
+/// epilogue links none of the fused kernels.
 
 namespace halnorm::HALNORM_ABI::functional {
 
@@ -17,16 +18,8 @@ Tensor relu_backward(const Tensor& dy, const Tensor& y, double slope);
 namespace halnorm::HALNORM_ABI::nn::detail {
 
 struct FusedFunctions {
-  functional::BatchNormForward (*train)(const Tensor& x, const Tensor& addend, const Tensor& weight,
-                                        const Tensor& bias, double eps, Tensor out, double slope);
-  functional::BatchNormForward (*train_update)(const Tensor& x, const Tensor& addend,
-                                               const Tensor& running_mean,
-                                               const Tensor& running_var, const Tensor& weight,
-                                               const Tensor& bias, double factor, double eps,
-                                               Tensor out, double slope);
-  Tensor (*infer)(const Tensor& x, const Tensor& addend, const Tensor& running_mean,
-                  const Tensor& running_var, const Tensor& weight, const Tensor& bias, double eps,
-                  Tensor out, double slope);
+  const halnorm::detail::TrainRows& train;
+  const halnorm::detail::InferRows& infer;
   functional::BatchNormFusedBackward (*backward)(const Tensor& dy, const Tensor& x, const Tensor& y,
                                                  const Tensor& weight, const Tensor& mean,
                                                  const Tensor& invstd, Tensor out, double slope,

@@ -120,6 +120,7 @@ Extents check_infer(const InferCall& call) {
 }  // namespace
 
 Tensor infer(const InferCall& call) {
+  check_linked(call.function, call.rows.operation);
   if (check_infer(call).numel() == 0) {
     return empty_result(call.x, call.out);
   }
@@ -138,14 +139,6 @@ Tensor infer(const InferCall& call) {
 }  // namespace detail
 
 namespace functional {
-
-Tensor batch_norm_infer(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
-                        const Tensor& weight, const Tensor& bias, double eps, Tensor out) {
-  constexpr const char* function = "batch_norm_infer";
-  detail::check_linked(function, detail::Operation::batch_norm_infer);
-  return detail::infer(
-      {function, detail::plain_infer, x, running_mean, running_var, weight, bias, eps, out});
-}
 
 Tensor batch_norm_elemt(const Tensor& x, const Tensor& weight, const Tensor& bias,
                         const Tensor& mean_arg, const Tensor& invstd_arg, Tensor out) {

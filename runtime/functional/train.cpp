@@ -166,6 +166,7 @@ Extents check_train(const TrainCall& call, bool is_part) {
 }
 
 functional::BatchNormForward train(const TrainCall& call) {
+  check_linked(call.function, call.rows.operation);
   const Extents e = check_train(call);
   if (e.numel() == 0) {
     return empty_train_result(call.x, call.out);

@@ -16,6 +16,8 @@ struct TrainCall {
   const Tensor &x, &weight, &bias;
   double eps;
   const Tensor& out;
+  /// For the statistics: a defined tensor of C values is used again, so that no other tensor may
+  /// share its memory. m2 is left here; mean and invstd are in the result.
   TrainStatistics& buffers;
   const RunningUpdate* update = nullptr;  ///< null for none
   std::optional<AddRelu> relu = {};       ///< for the fused rows
@@ -27,7 +29,7 @@ Extents check_train(const TrainCall& call, bool is_part = false);
 
 /// Checks the arguments. Computes in the data's dtype, or in Float64 if a parameter or a running
 /// statistic is Float64. Channels that leave float32's range are computed again in float64. Then
-/// updates the running statistics. Leaves m2 in the call's buffers.
+/// updates the running statistics.
 functional::BatchNormForward train(const TrainCall& call);
 
 }  // namespace halnorm::HALNORM_ABI::detail

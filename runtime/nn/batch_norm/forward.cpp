@@ -1,12 +1,13 @@
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "base/strides.h"
 #include "functional/fused_functions.h"
-#include "functional/train_statistics.h"
+#include "functional/infer.h"
+#include "functional/train.h"
 #include "halnorm/error.h"
-#include "halnorm/functional.h"
 #include "halnorm/grad_mode.h"
 #include "nn/batch_norm/layer_call.h"
 #include "tensor/impl.h"
@@ -105,22 +106,18 @@ double LayerCall::update_factor(const std::int64_t* counter) const {
 functional::BatchNormForward LayerCall::train(const Tensor& x, const Tensor& out,
                                               const Epilogue& epilogue, const std::int64_t* count,
                                               halnorm::detail::TrainStatistics& buffers) {
-  const Tensor scale = layer_.weight.data();
-  const Tensor shift = layer_.bias.data();
-  const double eps = layer_.options_.eps;
+  using halnorm::detail::plain_train;
+  const Tensor weight = layer_.weight.data();
+  const Tensor bias = layer_.bias.data();
+  std::optional<halnorm::detail::RunningUpdate> update;
   if (layer_.is_training() && layer_.options_.track_running_stats &&
       layer_.running_mean.defined()) {
-    const double factor = update_factor(count);
-    return epilogue.fused
-               ? epilogue.fused->train_update(x, epilogue.addend, layer_.running_mean,
-                                              layer_.running_var, scale, shift, factor, eps, out,
-                                              epilogue.slope)
-               : functional::batch_norm_train_update(x, layer_.running_mean, layer_.running_var,
-                                                     scale, shift, factor, eps, out, buffers);
+    update.emplace(layer_.running_mean, layer_.running_var, update_factor(count));
   }
-  return epilogue.fused
-             ? epilogue.fused->train(x, epilogue.addend, scale, shift, eps, out, epilogue.slope)
-             : functional::batch_norm_train(x, scale, shift, eps, out);
+  const auto& rows = epilogue.fused != nullptr ? epilogue.fused->train : plain_train;
+  return halnorm::detail::train({update ? rows.function_with_update : rows.function, rows, x,
+                                 weight, bias, layer_.options_.eps, out, buffers,
+                                 update ? &*update : nullptr, epilogue.relu()});
 }
 
 void LayerCall::save(const Result& result, const Epilogue& epilogue, const How& how,
@@ -170,13 +167,13 @@ Tensor LayerCall::normalize_by_running(const Tensor& x, const Tensor& out, const
     mean = layer_.running_mean.clone();
     var = layer_.running_var.clone();
   }
-  Tensor y = epilogue.fused ? epilogue.fused->infer(x, epilogue.addend, layer_.running_mean,
-                                                    layer_.running_var, layer_.weight.data(),
-                                                    layer_.bias.data(), layer_.options_.eps, out,
-                                                    epilogue.slope)
-                            : functional::batch_norm_infer(
-                                  x, layer_.running_mean, layer_.running_var, layer_.weight.data(),
-                                  layer_.bias.data(), layer_.options_.eps, out);
+  const auto& rows =
+      epilogue.fused != nullptr ? epilogue.fused->infer : halnorm::detail::plain_infer;
+  const Tensor weight = layer_.weight.data();
+  const Tensor bias = layer_.bias.data();
+  Tensor y =
+      halnorm::detail::infer({rows.function, rows, x, layer_.running_mean, layer_.running_var,
+                              weight, bias, layer_.options_.eps, out, epilogue.relu()});
   if (keeps) {
     halnorm::detail::TrainStatistics no_buffers;
     save({input, mean, var, y, false}, epilogue, how, no_buffers);

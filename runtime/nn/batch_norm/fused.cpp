@@ -14,9 +14,8 @@ namespace halnorm::HALNORM_ABI::nn {
 namespace {
 
 constexpr detail::FusedFunctions functions{
-    .train = &functional::batch_norm_fused_train,
-    .train_update = &functional::batch_norm_fused_train_update,
-    .infer = &functional::batch_norm_fused_infer,
+    .train = halnorm::detail::fused_train,
+    .infer = halnorm::detail::fused_infer,
     .backward = &functional::batch_norm_fused_backward,
     .backward_infer = &functional::batch_norm_fused_backward_infer,
     .relu_backward = &functional::relu_backward,

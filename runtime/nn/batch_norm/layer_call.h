@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "functional/add_relu.h"
 #include "halnorm/nn/batch_norm.h"
 #include "nn/batch_norm/forward_records.h"
 #include "nn/module/impl.h"
@@ -20,6 +22,10 @@ struct Epilogue {
   const FusedFunctions* fused = nullptr;  ///< a fused layer's
   Tensor addend;                          ///< undefined for none
   double slope = 0;                       ///< of relu below 0
+
+  [[nodiscard]] std::optional<halnorm::detail::AddRelu> relu() const {
+    return fused != nullptr ? std::optional(halnorm::detail::AddRelu{addend, slope}) : std::nullopt;
+  }
 };
 
 /// The forward and the backward of a layer without its hooks, local or global.
