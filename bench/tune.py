@@ -1,8 +1,9 @@
 """Searches the constants of the schedules for the CPU it runs on.
 
-The build's own generators compile the candidates that Optuna proposes; each is timed beside the
-default in the same processes. A candidate that is faster beyond doubt is written to
-cmake/tuned/<cpu>.cmake, which the next build uses. A stopped search continues; see docs/tuning.md.
+The build's own generators compile the candidates that Optuna proposes; of thresholds, the library
+takes other ones. Each is timed beside the default in the same processes. A candidate that is faster
+beyond doubt is written to cmake/tuned/<cpu>.cmake, which the next build uses. A stopped search
+continues; see docs/tuning.md.
 """
 
 from __future__ import annotations
@@ -15,13 +16,21 @@ import os
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 from results.measurements import suite_shapes
-from results.programs import ROOT
+from results.programs import ROOT, Program
 from run import warn_if_busy
 from tuning import file
-from tuning.candidates import Candidate, CompileError, Compiler, Kernel, kernels_of
-from tuning.search import Constants, Place, Search, Verdict
+from tuning.candidates import (
+    Candidate,
+    CompileError,
+    Compiler,
+    Kernel,
+    Thresholds,
+    kernels_of,
+)
+from tuning.search import Constants, Place, Search, ThresholdSearch, Verdict
 
 # A smaller gain is not worth an entry, even if it is significant.
 LEAST_GAIN = 0.99
@@ -42,6 +51,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=6, help="of the final comparison")
     parser.add_argument("--bits", action="store_true",
                         help="also constants of sums, which change bits of results")  # fmt: skip
+    parser.add_argument("--thresholds", action="store_true",
+                        help="of plans, instead of constants of kernels")  # fmt: skip
     parser.add_argument("--try", dest="tried", action="append", default=[], metavar="WORDS",
                         help="compares these words to the generator; no search")  # fmt: skip
     parser.add_argument("--output", type=Path, help="default: cmake/tuned/<this CPU>.cmake")
@@ -53,13 +64,13 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def places_of(kernel: Kernel, arguments: argparse.Namespace) -> list[Place]:
+def places_of(layout: str, arguments: argparse.Namespace) -> list[Place]:
     threads = {int(word) for word in (arguments.threads or f"1,{os.cpu_count() or 1}").split(",")}
     return [
         Place(shape, count)
         for shape in suite_shapes()
         if (re.search(arguments.shapes, shape.name) if arguments.shapes else shape.quick)
-        if kernel.layout in shape.layouts
+        if layout in shape.layouts
         for count in sorted(threads)
     ]
 
@@ -91,7 +102,7 @@ def keep(kernel: Kernel, verdicts: list[Verdict], again: Verdict, count: int, ou
         file.write(output, entries)
 
 
-def tried(compiler: Compiler, arguments: argparse.Namespace) -> list[Candidate]:
+def tried(compiler: Compiler | Thresholds, arguments: argparse.Namespace) -> list[Candidate]:
     """Those of --try that compile."""
     candidates = []
     for words in arguments.tried:
@@ -102,16 +113,10 @@ def tried(compiler: Compiler, arguments: argparse.Namespace) -> list[Candidate]:
     return candidates
 
 
-def tune(
-    kernel: Kernel, constants: Constants, budget: float, arguments: argparse.Namespace
-) -> None:
+def tune(search: Search, budget: float, arguments: argparse.Namespace) -> None:
     until = time.monotonic() + budget
-    folder = arguments.build_dir.parent / "tune"
-    compiler = Compiler(arguments.build_dir, folder, kernel)
-    places = places_of(kernel, arguments)
-    print(f"\n{kernel.name}: {len(places)} places, {budget:.0f} s")
-    driver = arguments.build_dir / "bench/halnorm_tune_driver"
-    search = Search(driver, compiler, places, constants)
+    compiler, places, constants = search.compiler, search.places, search.constants
+    print(f"\n{compiler.kernel.name}: {len(places)} places, {budget:.0f} s")
     search.say = lambda text: print(f"  {text}", flush=True)
     if arguments.tried:
         finalists = tried(compiler, arguments)
@@ -119,7 +124,9 @@ def tune(
         # A measurement depends on these; if one changes, the search begins anew.
         parts = [compiler.fingerprint, json.dumps(constants), *(place.name for place in places)]
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-        study = search.study(f"sqlite:///{folder}/studies.sqlite", key)
+        studies = arguments.build_dir.parent / "tune/studies.sqlite"
+        studies.parent.mkdir(parents=True, exist_ok=True)
+        study = search.study(f"sqlite:///{studies}", key)
         finalists = search.run(study, SEARCH_SHARE * (until - time.monotonic()))
     finalists.append(compiler.default_again())
     verdicts = search.compare(finalists, arguments.processes, until - time.monotonic())
@@ -129,13 +136,20 @@ def tune(
     *others, again = verdicts
     if not arguments.tried:
         others.sort(key=lambda verdict: verdict.ratio)
-        keep(kernel, others, again, len(places), arguments.output)
+        keep(compiler.kernel, others, again, len(places), arguments.output)
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    space = json.loads((ROOT / "bench/tuning/space.json").read_text())
-    kernels = [
+def chosen(constants: Constants, names: list[str], arguments: argparse.Namespace) -> Constants:
+    """Without those that change bits, unless they are wanted."""
+    return {
+        name: constants[name]
+        for name in names
+        if arguments.bits or not constants[name].get("changes_bits")
+    }
+
+
+def kernels_to_tune(space: dict[str, Any], arguments: argparse.Namespace) -> list[Kernel]:
+    return [
         kernel
         for kernel in kernels_of(arguments.build_dir)
         if re.search(arguments.operation, kernel.operation)
@@ -143,17 +157,52 @@ def main() -> None:
         and kernel.layout == (arguments.layout or kernel.layout)
         and kernel.dtype == arguments.dtype
     ]
-    if not kernels:
+
+
+def kernel_search(kernel: Kernel, space: dict[str, Any], arguments: argparse.Namespace) -> Search:
+    build = arguments.build_dir
+    names = space["kernels"][kernel.operation][kernel.layout]
+    return Search(
+        build / "bench/halnorm_tune_driver",
+        Compiler(build, build.parent / "tune", kernel),
+        places_of(kernel.layout, arguments),
+        chosen(space["constants"], names, arguments),
+    )
+
+
+def threshold_search(space: dict[str, Any], arguments: argparse.Namespace) -> Search:
+    """Of the calls that bench measures. The CPU's own thresholds are asked of the program."""
+    driver = arguments.build_dir / "bench/halnorm_bench"
+    asked = ["--shape=1x1", "--benchmark_filter=^infer/nlc/f32/.*/halnorm$"]
+    own = Program("halnorm", (str(driver),)).measure(asked, 0.001)["context"]["thresholds"]
+    space = {name: dict(one) for name, one in space["thresholds"].items()}
+    for name, value in (word.split("=") for word in own.split()):
+        space[name]["default"] = int(value)
+    places = [
+        Place(place.shape, place.threads, f"{operation}/{layout}/{arguments.dtype}")
+        for layout in ([arguments.layout] if arguments.layout else ["ncl", "nlc"])
+        for place in places_of(layout, arguments)
+        for operation in ("train", "infer", "backward")
+        if re.search(arguments.operation, operation)
+    ]
+    return ThresholdSearch(
+        driver, Thresholds(driver), places, chosen(space, list(space), arguments)
+    )
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    space = json.loads((ROOT / "bench/tuning/space.json").read_text())
+    kernels = [] if arguments.thresholds else kernels_to_tune(space, arguments)
+    if not arguments.thresholds and not kernels:
         raise SystemExit("no kernel of the build, and of bench/tuning/space.json, is meant")
     warn_if_busy()
+    if arguments.thresholds:
+        tune(threshold_search(space, arguments), arguments.budget, arguments)
     until = time.monotonic() + arguments.budget
     for index, kernel in enumerate(kernels):
-        names = space["kernels"][kernel.operation][kernel.layout]
-        constants = {name: space["constants"][name] for name in names}
-        if not arguments.bits:
-            constants = {n: one for n, one in constants.items() if not one.get("changes_bits")}
         left = max(0.0, until - time.monotonic()) / (len(kernels) - index)
-        tune(kernel, constants, left, arguments)
+        tune(kernel_search(kernel, space, arguments), left, arguments)
     if arguments.output.exists():
         print(f"\n{arguments.output} is used by the next build")
 

@@ -4,14 +4,18 @@
 #include <halnorm/openmp.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <set>
+#include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "measure.h"
+#include "plan/machine.h"
 #include "suite.h"
 
 /// This is the declaration of <omp.h>, a header that belongs to one compiler.
@@ -232,6 +236,56 @@ void run_ours(benchmark::State& state, const Case& item, Problem& problem) {
   time(state, item, problem, calls, calls.of_case());
 }
 
+constexpr std::pair<std::string_view, std::int64_t detail::Thresholds::*> thresholds[] = {
+    {"nontemporal_bytes", &detail::Thresholds::nontemporal_bytes},
+    {"single_pass_bytes_in_lines", &detail::Thresholds::single_pass_bytes_in_lines},
+    {"single_pass_bytes_in_parts", &detail::Thresholds::single_pass_bytes_in_parts},
+    {"group_elements", &detail::Thresholds::group_elements},
+    {"many_rows", &detail::Thresholds::many_rows}};
+
+/// Those of this process.
+detail::Thresholds own_thresholds() { return detail::machine_of(detail::View{}).thresholds; }
+
+/// "name=value name=value" or "default": a threshold that is not named has the process's own value.
+detail::Thresholds thresholds_of(const std::string& words) {
+  detail::Thresholds all = own_thresholds();
+  std::istringstream stream(words);
+  for (std::string word; words != "default" && stream >> word;) {
+    const auto equals = std::min(word.find('='), word.size() - 1);
+    const auto* const found =
+        std::ranges::find(thresholds, word.substr(0, equals), [](auto& t) { return t.first; });
+    if (found == std::end(thresholds)) throw std::invalid_argument("no threshold " + word);
+    all.*found->second = std::stoll(word.substr(equals + 1));
+  }
+  return all;
+}
+
+/// For ./dev tune: the call with each of the thresholds in HALNORM_BENCH_THRESHOLDS, separated by
+/// semicolons, in turn. The counters with_0_ns, with_1_ns, ... are the times.
+void run_thresholds(benchmark::State& state, const Case& item, Problem& problem) {
+  set_num_threads(item.threads);
+  Calls calls(item, problem);
+  const Call call = calls.of_case();
+  std::vector<detail::Thresholds> given;
+  std::istringstream stream(std::getenv("HALNORM_BENCH_THRESHOLDS"));
+  for (std::string words; std::getline(stream, words, ';');) given.push_back(thresholds_of(words));
+  std::vector<Call> in_turn;
+  for (const detail::Thresholds& one : given) {
+    in_turn.emplace_back([&] {
+      detail::set_thresholds(&one);
+      call();
+    });
+    problem.spoil();
+    in_turn.back()();
+    calls.verify();
+  }
+  const std::vector<double> best = best_in_turn(state, in_turn);
+  detail::set_thresholds(nullptr);
+  for (std::size_t i = 0; i < best.size(); ++i) {
+    state.counters.insert_or_assign("with_" + std::to_string(i) + "_ns", best[i]);
+  }
+}
+
 /// Both calls use OpenMP's threads, because two pools that spin would wait for each other's cores.
 void run_replaced(benchmark::State& state, const Case& item, Problem& problem) {
   omp_set_num_threads(item.threads);
@@ -262,8 +316,17 @@ int main(int argc, char** argv) {
   const auto has_copy = [=](const Case& item) {
     return !on_cpu(item) && item.info.name == "infer";
   };
+  std::string own;
+  for (const auto& [name, member] : thresholds) {
+    own += std::string(name) + "=" + std::to_string(own_thresholds().*member) + " ";
+  }
+  benchmark::AddCustomContext("thresholds", own);
+  const auto is_tuned = [=](const Case& item) {
+    return has_floor(item) && std::getenv("HALNORM_BENCH_THRESHOLDS") != nullptr;
+  };
   return run_program(argc, argv,
                      {{"halnorm", run_ours, is_linked},
+                      {"thresholds", run_thresholds, is_tuned},
                       {"floor", run_floors, has_floor, true},
                       {"two_calls", run_replaced, is_fused},
                       {"copy", run_copy, has_copy, true}});

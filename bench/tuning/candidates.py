@@ -29,7 +29,8 @@ class Kernel:
 
     @property
     def name(self) -> str:
-        return f"{self.operation}_{self.layout}_{self.dtype}_{self.target}"
+        words = (self.operation, self.layout, self.dtype, self.target)
+        return "_".join(word for word in words if word)
 
 
 def kernels_of(build: Path) -> list[Kernel]:
@@ -48,6 +49,10 @@ class Candidate:
     name: str  # its words to the generator, or "default"
     library: Path
     code: str  # a hash: candidates of the same code are the same
+
+    @property
+    def words(self) -> str:
+        return self.name if "=" in self.name else "default"
 
 
 class CompileError(Exception):
@@ -114,3 +119,19 @@ class Compiler:
         commands.append([self.objcopy, f"--redefine-syms={self.symbols}", f"{base}.o"])
         commands.append([self.linker, "-shared", "-o", f"{base}.unfinished", f"{base}.o"])
         return commands
+
+
+class Thresholds:
+    """Stands for a compiler: thresholds are read at run time."""
+
+    kernel = Kernel("thresholds", "", "", "", "", ())
+
+    def __init__(self, driver: Path) -> None:
+        self.fingerprint = hashlib.sha256(driver.read_bytes()).hexdigest()[:16]
+
+    def compile(self, words: list[str]) -> Candidate:
+        name = " ".join(words) or "default"
+        return Candidate(name, Path(), name)
+
+    def default_again(self) -> Candidate:
+        return Candidate("the default again", Path(), "")

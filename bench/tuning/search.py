@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 import optuna
 from results.measurements import Shape
+from results.programs import Program
 from scipy import stats
-from tuning.candidates import Candidate, CompileError, Compiler
+from tuning.candidates import Candidate, CompileError, Compiler, Thresholds
 
 FINALISTS = 2  # beside the default
 SECONDS = 0.03  # for a candidate at one place in a trial
@@ -37,10 +38,11 @@ class Place:
 
     shape: Shape
     threads: int
+    call: str = ""  # like "train/ncl/f32", for thresholds: they are of many kernels
 
     @property
     def name(self) -> str:
-        return f"{self.shape.name}, threads: {self.threads}"
+        return f"{self.call} {self.shape.name}, threads: {self.threads}".lstrip()
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Search:
     """Finds constants for one kernel."""
 
     driver: Path
-    compiler: Compiler
+    compiler: Compiler | Thresholds
     places: list[Place]
     constants: Constants
     say: Callable[[str], None] = print
@@ -163,3 +165,15 @@ class Search:
         times = dict(line.split("\t") for line in done.stdout.splitlines())
         default = float(times[str(libraries[0])])
         return [float(times.get(str(path), "inf")) / default for path in libraries[1:]]
+
+
+class ThresholdSearch(Search):
+    """Finds thresholds, with which the bench program calls the library in turn."""
+
+    def ratios(self, place: Place, candidates: list[Candidate], seconds: float) -> list[float]:
+        words = ";".join(["default", *(candidate.words for candidate in candidates)])
+        program = Program("halnorm", (str(self.driver),), {"HALNORM_BENCH_THRESHOLDS": words})
+        filters = f"--benchmark_filter=^{place.call}/.*/thresholds$"
+        options = [f"--shape={place.shape.name}", f"--threads={place.threads}", filters]
+        (found,) = program.measure(options, seconds * (len(candidates) + 1))["benchmarks"]
+        return [found[f"with_{i + 1}_ns"] / found["with_0_ns"] for i in range(len(candidates))]

@@ -93,6 +93,31 @@ class TunerTest(unittest.TestCase):
             for names in layouts.values():
                 self.assertLessEqual(set(names), set(found))
 
+    def test_the_space_has_the_thresholds_of_plans(self) -> None:
+        text = (ROOT / "runtime/plan/machine.h").read_text()
+        struct = re.search(r"struct Thresholds \{(.*?)\n\};", text, re.DOTALL)
+        assert struct
+        space = tune.json.loads((ROOT / "bench/tuning/space.json").read_text())["thresholds"]
+        self.assertEqual(set(re.findall(r"int64_t (\w+)", struct.group(1))), set(space))
+        for constant in space.values():
+            self.assertLess(*constant["range"])
+
+    def test_thresholds_are_timed_in_turn_by_the_bench_program(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            program = Path(folder) / "program"
+            program.write_text(
+                "#!/bin/sh\n"
+                '[ "$HALNORM_BENCH_THRESHOLDS" = "default;many_rows=64;default" ] || exit 1\n'
+                'case "$*" in *--shape=20x100*train/nlc/f32/*) ;; *) exit 1;; esac\n'
+                'echo \'{"benchmarks": [{"with_0_ns": 4, "with_1_ns": 2, "with_2_ns": 4}]}\'\n'
+            )
+            program.chmod(0o755)
+            compiler = candidates.Thresholds(program)
+            place = search.Place(SHAPES[0], 2, "train/nlc/f32")
+            found = search.ThresholdSearch(program, compiler, [place], {})
+            finalists = [compiler.compile(["many_rows=64"]), compiler.default_again()]
+            self.assertEqual(found.ratios(place, finalists, 0.01), [0.5, 1.0])
+
     def test_file_keeps_what_other_kernels_have(self) -> None:
         entries = {
             "train_ncl_f32_avx2": ("# a comment\n# and another\n", "tune_a=1 tune_b=2"),
