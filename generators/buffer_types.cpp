@@ -1,6 +1,6 @@
 #include "buffer_types.h"
 
-#include "algorithm/half_precision.h"
+#include "schedule/gpu/half_precision.h"
 
 namespace halnorm {
 
@@ -9,7 +9,7 @@ Halide::Func BufferTypes::values(const Halide::Func& buffer) const {
     return buffer;
   }
   Halide::Func f("values");
-  f(Halide::_) = algorithm::from_bits(dtype_, buffer(Halide::_), has_float16());
+  f(Halide::_) = schedule::from_bits(dtype_, buffer(Halide::_), has_float16());
   return f;
 }
 
@@ -18,7 +18,7 @@ Halide::Func BufferTypes::stored(const Halide::Func& f) const {
     return f;
   }
   Halide::Func bits(f.name() + "_bits");
-  bits(f.args()) = algorithm::to_bits(dtype_, f(f.args()), has_float16());
+  bits(f.args()) = schedule::to_bits(dtype_, f(f.args()), has_float16());
   return bits;
 }
 

@@ -11,7 +11,7 @@ class BufferTypes {
       : dtype_(dtype), target_(target) {}
 
   /// Of x, y, dy and dx. Devices have the bits of 16-bit numbers as integers:
-  /// algorithm/half_precision.h.
+  /// schedule/gpu/half_precision.h.
   [[nodiscard]] Halide::Type data() const {
     return as_bits() ? Halide::Type(Halide::UInt(16)) : dtype_;
   }

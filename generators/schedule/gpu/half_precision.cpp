@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-namespace halnorm::algorithm {
+namespace halnorm::schedule {
 
 using Halide::cast;
 using Halide::Expr;
@@ -72,4 +72,4 @@ Expr to_bits(const Halide::Type& data, const Expr& value, bool has_float16) {
   return cast<std::uint16_t>(data.is_bfloat() ? to_bfloat16(u) : to_float16(u));
 }
 
-}  // namespace halnorm::algorithm
+}  // namespace halnorm::schedule
