@@ -28,8 +28,7 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
   void generate() {
     gradient_ = algorithm::input_gradient(values(dy), values(x), domain(x), mean, invstd, weight,
                                           sum_dy, sum_dy_xmu, count);
-    gradient_.dx = laid_out(gradient_.dx, gradient_.cache_lines, domain(x));
-    dx = gradient_.dx;
+    dx = laid_out(gradient_.dx, domain(x));
   }
 
   void schedule() {
@@ -38,7 +37,7 @@ class BatchNormBackwardElemt : public halnorm::Operation<BatchNormBackwardElemt>
     written(x, dx);
     per_channel_inputs(x, weight, mean, invstd, sum_dy, sum_dy_xmu);
     count.set_estimate(estimate_l * estimate_n);
-    architecture()->backward_elementwise(gradient_, domain(x));
+    architecture()->backward_elementwise(gradient_, output);
     reads(halnorm::schedule::Reading::end_to_end);
   }
 

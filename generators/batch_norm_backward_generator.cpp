@@ -31,12 +31,10 @@ class BatchNormBackward : public halnorm::BackwardOperation<BatchNormBackward> {
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    sums_ = algorithm::gradient_sums(values(dy), values(x), d, mean,
-                                     block_sizes(single_pass).reading(2));
+    sums_ = algorithm::gradient_sums(values(dy), values(x), mean, summation(d, 2, single_pass));
     gradient_ = algorithm::input_gradient(values(dy), values(x), d, mean, invstd, weight,
                                           sums_.sum_dy, sums_.sum_dy_xmu, d.count());
-    gradient_.dx = laid_out(gradient_.dx, gradient_.cache_lines, d);
-    dx = gradient_.dx;
+    dx = laid_out(gradient_.dx, d);
     give_gradients(sums_, invstd, dweight, dbias);
   }
 
@@ -45,7 +43,7 @@ class BatchNormBackward : public halnorm::BackwardOperation<BatchNormBackward> {
     like(x, dy);
     written(x, dx);
     per_channel_inputs(x, weight, mean, invstd);
-    architecture(single_pass)->backward(sums_, gradient_, gradients(dweight, dbias, x));
+    architecture(single_pass)->backward(sums_, gradient_, output, gradients(dweight, dbias, x));
     reads(halnorm::schedule::Reading::in_pieces);
   }
 

@@ -30,20 +30,20 @@ class BatchNormBackwardInfer : public halnorm::BackwardOperation<BatchNormBackwa
   void generate() {
     const algorithm::Domain d = domain(x);
     const auto fixed = algorithm::fixed_statistics(running_mean, running_var, eps);
-    sums_ = algorithm::gradient_sums(values(dy), values(x), d, fixed.mean,
-                                     block_sizes(false, true).reading(2));
+    sums_ =
+        algorithm::gradient_sums(values(dy), values(x), fixed.mean, summation(d, 2, false, true));
     gradient_ = algorithm::input_gradient_of_fixed_statistics(values(dy), d, fixed.invstd, weight);
-    gradient_.dx = stored(gradient_.dx);
-    dx = gradient_.dx;
+    dx = laid_out(gradient_.dx, d);
     give_gradients(sums_, fixed.invstd, dweight, dbias);
   }
 
   void schedule() {
     from_zero(x);
-    like(x, dy, dx);
+    like(x, dy);
+    written(x, dx);
     per_channel_inputs(x, weight, running_mean, running_var);
     eps.set_estimate(1e-5);
-    architecture()->backward(sums_, gradient_, gradients(dweight, dbias, x));
+    architecture()->backward(sums_, gradient_, output, gradients(dweight, dbias, x));
   }
 
  private:

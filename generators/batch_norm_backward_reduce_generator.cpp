@@ -18,8 +18,7 @@ class BatchNormBackwardReduce : public halnorm::Operation<BatchNormBackwardReduc
   void configure() { is_data(dy, x); }
 
   void generate() {
-    sums_ =
-        algorithm::gradient_sums(values(dy), values(x), domain(x), mean, block_sizes().reading(2));
+    sums_ = algorithm::gradient_sums(values(dy), values(x), mean, summation(domain(x), 2));
     Var c("c");
     sum_dy(c) = sums_.sum_dy(c);
     sum_dy_xmu(c) = sums_.sum_dy_xmu(c);

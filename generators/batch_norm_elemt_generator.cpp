@@ -24,15 +24,14 @@ class BatchNormElemt : public halnorm::Operation<BatchNormElemt> {
 
   void generate() {
     normalize_ = algorithm::normalize(values(x), domain(x), mean, invstd, weight, bias);
-    normalize_.y = laid_out(normalize_.y, normalize_.cache_lines, domain(x));
-    y = normalize_.y;
+    y = laid_out(normalize_.y, domain(x));
   }
 
   void schedule() {
     from_zero(x);
     written(x, y);
     per_channel_inputs(x, weight, bias, mean, invstd);
-    architecture()->elementwise(normalize_, domain(x));
+    architecture()->elementwise(normalize_, output);
     reads(halnorm::schedule::Reading::end_to_end);
   }
 

@@ -27,8 +27,7 @@ class BatchNormFusedElemt : public halnorm::Operation<BatchNormFusedElemt> {
   void generate() {
     normalize_ = algorithm::normalize_add_relu(values(x), values(addend), domain(x), mean, invstd,
                                                weight, bias, slope);
-    normalize_.y = laid_out(normalize_.y, normalize_.cache_lines, domain(x));
-    y = normalize_.y;
+    y = laid_out(normalize_.y, domain(x));
   }
 
   void schedule() {
@@ -36,7 +35,7 @@ class BatchNormFusedElemt : public halnorm::Operation<BatchNormFusedElemt> {
     like(x, addend);
     written(x, y);
     per_channel_inputs(x, weight, bias, mean, invstd);
-    architecture()->elementwise(normalize_, domain(x));
+    architecture()->elementwise(normalize_, output);
     reads(halnorm::schedule::Reading::end_to_end);
   }
 

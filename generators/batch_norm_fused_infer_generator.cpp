@@ -30,15 +30,15 @@ class BatchNormFusedInfer : public halnorm::Operation<BatchNormFusedInfer> {
     const auto fixed = algorithm::fixed_statistics(running_mean, running_var, eps);
     normalize_ = algorithm::normalize_add_relu(values(x), values(addend), domain(x), fixed.mean,
                                                fixed.invstd, weight, bias, slope);
-    normalize_.y = stored(normalize_.y);
-    y = normalize_.y;
+    y = laid_out(normalize_.y, domain(x));
   }
 
   void schedule() {
     from_zero(x);
-    like(x, addend, y);
+    like(x, addend);
+    written(x, y);
     per_channel_inputs(x, running_mean, running_var, weight, bias);
-    architecture()->elementwise(normalize_, domain(x));
+    architecture()->elementwise(normalize_, output);
   }
 
  private:

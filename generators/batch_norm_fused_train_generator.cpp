@@ -29,20 +29,20 @@ class BatchNormFusedTrain : public halnorm::TrainOperation<BatchNormFusedTrain> 
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    moments_ = algorithm::moments(values(x), d, block_sizes(single_pass, true));
+    moments_ = algorithm::moments(values(x), summation(d, 1, single_pass, true));
     make_statistics(moments_, d.count(), eps);
     normalize_ = algorithm::normalize_add_relu(values(x), values(addend), d, batch_mean,
                                                batch_invstd, weight, bias, slope);
-    normalize_.y = stored(normalize_.y);
-    y = normalize_.y;
+    y = laid_out(normalize_.y, d);
     give_statistics(moments_, normalize_, d.count(), mean, invstd, m2);
   }
 
   void schedule() {
     from_zero(x);
-    like(x, addend, y);
+    like(x, addend);
+    written(x, y);
     per_channel_inputs(x, weight, bias);
-    architecture(single_pass)->train(moments_, normalize_, statistics(mean, invstd, m2, x));
+    architecture(single_pass)->train(moments_, normalize_, output, statistics(mean, invstd, m2, x));
   }
 
  private:

@@ -27,16 +27,15 @@ class BatchNormInfer : public halnorm::Operation<BatchNormInfer> {
   void generate() {
     const auto fixed = algorithm::fixed_statistics(running_mean, running_var, eps);
     normalize_ = algorithm::normalize(values(x), domain(x), fixed.mean, fixed.invstd, weight, bias);
-    normalize_.y = stored(normalize_.y);
-    y = normalize_.y;
+    y = laid_out(normalize_.y, domain(x));
   }
 
   void schedule() {
     from_zero(x);
-    like(x, y);
+    written(x, y);
     per_channel_inputs(x, running_mean, running_var, weight, bias);
     eps.set_estimate(1e-5);
-    architecture()->elementwise(normalize_, domain(x));
+    architecture()->elementwise(normalize_, output);
   }
 
  private:

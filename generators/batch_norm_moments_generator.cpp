@@ -16,7 +16,7 @@ class BatchNormMoments : public halnorm::Operation<BatchNormMoments> {
   void configure() { is_data(x); }
 
   void generate() {
-    moments_ = algorithm::moments(values(x), domain(x), block_sizes());
+    moments_ = algorithm::moments(values(x), summation(domain(x), 1));
     Var c("c");
     mean(c) = moments_.total(c)[0];
     m2(c) = moments_.total(c)[1];

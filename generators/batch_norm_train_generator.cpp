@@ -27,11 +27,10 @@ class BatchNormTrain : public halnorm::TrainOperation<BatchNormTrain> {
 
   void generate() {
     const algorithm::Domain d = domain(x);
-    moments_ = algorithm::moments(values(x), d, block_sizes(single_pass));
+    moments_ = algorithm::moments(values(x), summation(d, 1, single_pass));
     make_statistics(moments_, d.count(), eps);
     normalize_ = algorithm::normalize(values(x), d, batch_mean, batch_invstd, weight, bias);
-    normalize_.y = laid_out(normalize_.y, normalize_.cache_lines, d);
-    y = normalize_.y;
+    y = laid_out(normalize_.y, d);
     give_statistics(moments_, normalize_, d.count(), mean, invstd, m2);
   }
 
@@ -40,7 +39,7 @@ class BatchNormTrain : public halnorm::TrainOperation<BatchNormTrain> {
     written(x, y);
     per_channel_inputs(x, weight, bias);
     eps.set_estimate(1e-5);
-    architecture(single_pass)->train(moments_, normalize_, statistics(mean, invstd, m2, x));
+    architecture(single_pass)->train(moments_, normalize_, output, statistics(mean, invstd, m2, x));
     reads(halnorm::schedule::Reading::in_pieces);
   }
 

@@ -100,19 +100,12 @@ class Operation : public Halide::Generator<Derived> {
     return types().values(buffer);
   }
 
-  [[nodiscard]] Halide::Func stored(const Halide::Func& f) const { return types().stored(f); }
-
-  /// The Func that writes the data. `cache_lines` is set if it writes whole cache lines.
-  [[nodiscard]] Halide::Func laid_out(const Halide::Func& f, Halide::RDom& cache_lines,
-                                      const algorithm::Domain& d) const {
-    if (!nontemporal) {
-      return stored(f);
-    }
+  /// The Func that writes the values of f. The schedule gets it as `output`.
+  [[nodiscard]] Halide::Func laid_out(const Halide::Func& f, const algorithm::Domain& d) {
     const Halide::Type data = dtype;
-    const schedule::AlignedOutput aligned =
-        schedule::aligned_output(f, d, schedule::line_bytes / data.bytes());
-    cache_lines = aligned.r;
-    return aligned.y;
+    output = nontemporal ? schedule::aligned_output(f, d, schedule::line_bytes / data.bytes())
+                         : schedule::Output(types().stored(f), d);
+    return output.f;
   }
 
   // The extents of buffers, for schedule(). All start at 0 and have x's extents, so that the kernel
@@ -188,15 +181,21 @@ class Operation : public Halide::Generator<Derived> {
     return architecture();
   }
 
-  /// `always_exact`: without an `_exact` variant. Kernels for data beyond the caches are never
-  /// exact, so that their bits do not depend on the address of an output.
-  [[nodiscard]] algorithm::BlockSizes block_sizes(bool single_pass = false,
-                                                  bool always_exact = false) const {
+  /// `tensors`: those of a term. `always_exact`: without an `_exact` variant. Kernels for data
+  /// beyond the caches are never exact, so that their bits do not depend on the address of an
+  /// output.
+  [[nodiscard]] std::unique_ptr<algorithm::Summation> summation(const algorithm::Domain& d,
+                                                                int tensors,
+                                                                bool single_pass = false,
+                                                                bool always_exact = false) const {
     const Halide::Type data = dtype;
     const bool float32 = data == Halide::Float(32);
     const bool in_double = single_pass || (float32 && (exact || always_exact));
-    return architecture(single_pass)->block_sizes(layout, data, in_double);
+    return architecture(single_pass)
+        ->summation(d, {.data = data, .tensors = tensors, .in_double = in_double});
   }
+
+  schedule::Output output;  ///< y or dx
 
  private:
   template <class Buffer>

@@ -17,21 +17,16 @@ class ReluBackward : public halnorm::Operation<ReluBackward> {
   void configure() { is_data(dy, y, dx); }
 
   void generate() {
-    rectified_ = algorithm::rectified(values(dy), values(y), domain(dy), slope);
-    rectified_.dx = laid_out(rectified_.dx, rectified_.cache_lines, domain(dy));
-    dx = rectified_.dx;
+    dx = laid_out(algorithm::rectified(values(dy), values(y), domain(dy), slope), domain(dy));
   }
 
   void schedule() {
     from_zero(dy);
     like(dy, y);
     written(dy, dx);
-    architecture()->rectified(rectified_, domain(dy));
+    architecture()->rectified(output);
     reads(halnorm::schedule::Reading::end_to_end);
   }
-
- private:
-  algorithm::Rectified rectified_;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "gradients.h"
 
-#include "merge.h"
+#include <utility>
+
 #include "rounding.h"
 
 namespace halnorm::algorithm {
@@ -9,39 +10,34 @@ using Halide::cast;
 using Halide::Expr;
 using Halide::Func;
 using Halide::Tuple;
+using Halide::Var;
 
-Rectified rectified(const Func& dy, const Func& y, const Domain& dom, const Expr& slope) {
-  Rectified r;
+Func rectified(const Func& dy, const Func& y, const Domain& dom, const Expr& slope) {
+  const Var l("l"), c("c"), n("n");
   const Halide::Type acc = accumulator_of(y.type());
-  const Expr at = cast(acc, dom.at(y, r.l, r.c, r.n));
+  const Expr at = cast(acc, dom.at(y, l, c, n));
   const Expr passes = at > cast(acc, 0) || has_nan_bits(at);
-  const Expr given = dom.at(dy, r.l, r.c, r.n);
+  const Expr given = dom.at(dy, l, c, n);
   const Expr sloped = round_to(dy.type(), cast(acc, given) * cast(acc, slope));
   const Expr below = Halide::select(slope == 0, cast(dy.type(), 0), sloped);
-  const Expr value = Halide::select(passes, given, below);
-  if (dom.layout == Layout::NCL) {
-    r.dx(r.l, r.c, r.n) = value;
-  } else {
-    r.dx(r.c, r.n) = value;
-  }
-  return r;
+  Func dx("rectified");
+  dx(dom.index(l, c, n)) = Halide::select(passes, given, below);
+  return dx;
 }
 
-GradientSums gradient_sums(const Func& dy, const Func& x, const Domain& dom, const Func& mean,
-                           const BlockSizes& sizes) {
+GradientSums gradient_sums(const Func& dy, const Func& x, const Func& mean,
+                           std::unique_ptr<Summation> summation) {
   GradientSums s;
   Reduction& r = s.about_center;
-  r.grid = BlockGrid(dom, sizes);
-  const Halide::Type acc = sum_type_of(x.type(), sizes);
+  r.summation = std::move(summation);
+  const Domain& dom = r.domain();
+  const Halide::Type acc = r.summation->type_for(x.type());
   s.center(s.c) = cast(acc, mean(s.c));
-  r.part = block_sums(r.grid, [&](const Place& p) {
+  r.sum([&](const Place& p) {
     const Expr g = p.or_zero(cast(acc, p.of(dy, dom)));
     const Expr v = p.or_zero(Halide::strict_float(cast(acc, p.of(x, dom)) - s.center(p.c)));
     return Tuple(g, g * v);
   });
-  r.block(r.c, r.jl, r.jn) = Tuple(cast<double>(r.part.sums(r.c, r.jl, r.jn)[0]),
-                                   cast<double>(r.part.sums(r.c, r.jl, r.jn)[1]));
-  merge_blocks(r);
 
   const Expr below = mean(s.c) - cast<double>(s.center(s.c));
   s.sum_dy(s.c) = r.merged(s.c)[0];
@@ -83,12 +79,7 @@ InputGradient input_gradient(const Func& dy, const Func& x, const Domain& dom, c
     // Strict, or the compiler makes dy * (a + a_low) of it.
     rest = Halide::strict_float(bounded * g.a_low(g.c) + rest);
   }
-  const Expr dx = round_to(x.type(), gradient * g.a(g.c) + rest);
-  if (dom.layout == Layout::NCL) {
-    g.dx(g.l, g.c, g.n) = dx;
-  } else {
-    g.dx(g.c, g.n) = dx;
-  }
+  g.dx(dom.index(g.l, g.c, g.n)) = round_to(x.type(), gradient * g.a(g.c) + rest);
   return g;
 }
 
@@ -97,12 +88,8 @@ InputGradient input_gradient_of_fixed_statistics(const Func& dy, const Domain& d
   InputGradient g;
   const Halide::Type acc = accumulator_of(dy.type());
   g.a(g.c) = cast(acc, cast<double>(weight(g.c)) * invstd(g.c));
-  const Expr dx = round_to(dy.type(), cast(acc, dom.at(dy, g.l, g.c, g.n)) * g.a(g.c));
-  if (dom.layout == Layout::NCL) {
-    g.dx(g.l, g.c, g.n) = dx;
-  } else {
-    g.dx(g.c, g.n) = dx;
-  }
+  const Expr gradient = cast(acc, dom.at(dy, g.l, g.c, g.n));
+  g.dx(dom.index(g.l, g.c, g.n)) = round_to(dy.type(), gradient * g.a(g.c));
   return g;
 }
 

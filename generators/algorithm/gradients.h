@@ -1,18 +1,13 @@
 #pragma once
 
-#include "block_sums.h"
+#include "summation.h"
 
 namespace halnorm::algorithm {
 
 /// The gradient through y = relu(...): dy if y > 0 or y is NaN, otherwise slope * dy. A NaN must
 /// not have a gradient of zero.
-struct Rectified {
-  Halide::Var l{"l"}, c{"c"}, n{"n"};
-  Halide::Func dx{"rectified"};  ///< (l, c, n) or (c, n)
-  Halide::RDom cache_lines;      ///< if dx is written in cache lines: see aligned_output.h
-};
-Rectified rectified(const Halide::Func& dy, const Halide::Func& y, const Domain& domain,
-                    const Halide::Expr& slope);
+Halide::Func rectified(const Halide::Func& dy, const Halide::Func& y, const Domain& domain,
+                       const Halide::Expr& slope);
 
 /// The per-channel sums of a backward pass.
 struct GradientSums {
@@ -22,8 +17,8 @@ struct GradientSums {
   Halide::Func sum_dy{"sum_dy"};          ///< (c): sum(dy), double
   Halide::Func sum_dy_xmu{"sum_dy_xmu"};  ///< (c): sum(dy * (x - mean)), double
 };
-GradientSums gradient_sums(const Halide::Func& dy, const Halide::Func& x, const Domain& domain,
-                           const Halide::Func& mean, const BlockSizes& sizes);
+GradientSums gradient_sums(const Halide::Func& dy, const Halide::Func& x, const Halide::Func& mean,
+                           std::unique_ptr<Summation> summation);
 
 /// dx = weight * invstd * (dy - sum_dy / count - (x - mean) * invstd^2 * sum_dy_xmu / count), as
 /// dy * a + (x - center) * b + d. Ioffe and Szegedy 2015, section 3.
@@ -34,7 +29,6 @@ struct InputGradient {
   Halide::Func a{"a"}, b{"b"}, d{"d"};  ///< (c), in the accumulator's type
   Halide::Func a_low{"a_low"};          ///< (c): what a lacks, of float32; otherwise undefined
   Halide::Func dx{"dx"};                ///< (l, c, n) or (c, n)
-  Halide::RDom cache_lines;             ///< if dx is written in cache lines: see aligned_output.h
 };
 InputGradient input_gradient(const Halide::Func& dy, const Halide::Func& x, const Domain& domain,
                              const Halide::Func& mean, const Halide::Func& invstd,

@@ -2,6 +2,8 @@
 
 #include <Halide.h>
 
+#include <vector>
+
 namespace halnorm::algorithm {
 
 /// The innermost axis in memory.
@@ -20,9 +22,15 @@ struct Domain {
     return Halide::cast<double>(L) * Halide::cast<double>(N);
   }
 
+  /// The index of an element, for a definition or a use.
+  template <class Index>
+  [[nodiscard]] std::vector<Index> index(const Index& l, const Index& c, const Index& n) const {
+    return layout == Layout::NCL ? std::vector<Index>{l, c, n} : std::vector<Index>{c, n};
+  }
+
   [[nodiscard]] Halide::Expr at(const Halide::Func& f, const Halide::Expr& l, const Halide::Expr& c,
                                 const Halide::Expr& n) const {
-    return layout == Layout::NCL ? f(l, c, n) : f(c, n);
+    return f(index(l, c, n));
   }
 };
 

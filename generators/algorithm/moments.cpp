@@ -1,8 +1,8 @@
 #include "moments.h"
 
+#include <utility>
 #include <vector>
 
-#include "merge.h"
 #include "rounding.h"
 
 namespace halnorm::algorithm {
@@ -47,32 +47,22 @@ Expr not_negative(const Expr& m2) {
 
 }  // namespace
 
-Reduction moments(const Func& x, const Domain& d, const BlockSizes& sizes) {
-  Reduction m;
-  m.grid = BlockGrid(d, sizes);
-  const Halide::Type acc = sum_type_of(x.type(), sizes);
-  // If values are smaller than the type of the sums, the first one is near enough: it is one of n
-  // values, at most sqrt(n) standard deviations from the mean, which costs a factor of n of 2^53.
-  m.shift_is_first = sizes.shift_by_first;
-  const Expr shift = cast(acc, m.shift_is_first ? Expr(d.at(x, 0, m.c, 0)) : ninther(x, d, m.c));
-  m.shift(m.c) = shift;
-  m.part = block_sums(m.grid, [&](const Place& p) {
+Reduction moments(const Func& x, std::unique_ptr<Summation> summation) {
+  Reduction m{.summation = std::move(summation)};
+  const Domain& d = m.domain();
+  const Halide::Type acc = m.summation->type_for(x.type());
+  // In double, the first one of smaller values is near enough: it is one of n values, at most
+  // sqrt(n) standard deviations from the mean, which costs a factor of n of 2^53.
+  m.shift_is_first = m.summation->in_double && x.type().bits() < 64;
+  m.shift(m.c) = cast(acc, m.shift_is_first ? Expr(d.at(x, 0, m.c, 0)) : ninther(x, d, m.c));
+  m.sum([&](const Place& p) {
     // strict: a compiler may rewrite this as sum(x) - n * shift, which loses what the shift gains.
     const Expr v = p.or_zero(Halide::strict_float(cast(acc, p.of(x, d)) - m.shift(p.c)));
     return Tuple(v, v * v);
   });
-  m.block(m.c, m.jl, m.jn) = Tuple(cast<double>(m.part.sums(m.c, m.jl, m.jn)[0]),
-                                   cast<double>(m.part.sums(m.c, m.jl, m.jn)[1]));
-  merge_blocks(m);
-
-  Expr about = cast<double>(m.shift(m.c));
-  if (sizes.device) {
-    // A device may overwrite x before the blocks are merged.
-    m.pivot(m.c, m.jl, m.jn) = cast<double>(shift);
-    about = m.pivot(m.c, 0, 0);
-  }
+  const Expr shift = m.summation->merged_shift(m.shift, m.c);
   const Expr above = m.merged(m.c)[0] / d.count();
-  m.total(m.c) = Tuple(about + above, not_negative(m.merged(m.c)[1] - m.merged(m.c)[0] * above));
+  m.total(m.c) = Tuple(shift + above, not_negative(m.merged(m.c)[1] - m.merged(m.c)[0] * above));
   return m;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "block_sums.h"
+#include "summation.h"
 
 namespace halnorm::algorithm {
 
@@ -8,6 +8,6 @@ namespace halnorm::algorithm {
 /// With v = x - shift for a value of the channel, mean = shift + sum(v) / n and m2 = sum(v^2) -
 /// sum(v)^2 / n (Chan, Golub and LeVeque 1983, shifted data): sums of short blocks, added in
 /// double.
-Reduction moments(const Halide::Func& x, const Domain& domain, const BlockSizes& sizes);
+Reduction moments(const Halide::Func& x, std::unique_ptr<Summation> summation);
 
 }  // namespace halnorm::algorithm

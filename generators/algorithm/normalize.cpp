@@ -1,6 +1,5 @@
 #include "normalize.h"
 
-#include "block_sums.h"
 #include "rounding.h"
 
 namespace halnorm::algorithm {
@@ -32,20 +31,12 @@ Expr normalized(const Normalize& s, const Func& x, const Domain& d) {
   return v * s.scale(s.c) + s.offset(s.c);
 }
 
-void set_y(Normalize& s, const Domain& d, const Expr& y) {
-  if (d.layout == Layout::NCL) {
-    s.y(s.l, s.c, s.n) = y;
-  } else {
-    s.y(s.c, s.n) = y;
-  }
-}
-
 }  // namespace
 
 Normalize normalize(const Func& x, const Domain& d, const Func& mean, const Func& invstd,
                     const Func& weight, const Func& bias) {
   Normalize s = coefficients(x, mean, invstd, weight, bias);
-  set_y(s, d, round_to(x.type(), normalized(s, x, d)));
+  s.y(d.index(s.l, s.c, s.n)) = round_to(x.type(), normalized(s, x, d));
   return s;
 }
 
@@ -61,7 +52,7 @@ Normalize normalize_add_relu(const Func& x, const Func& addend, const Domain& d,
   const Expr negative = Halide::strict_float(sum < 0);
   // Without a slope an infinity too becomes 0, and no 0 is negative.
   const Expr below = Halide::select(slope == 0, cast(acc, 0), sum * cast(acc, slope));
-  set_y(s, d, round_to(x.type(), Halide::select(negative, below, sum)));
+  s.y(d.index(s.l, s.c, s.n)) = round_to(x.type(), Halide::select(negative, below, sum));
   return s;
 }
 

@@ -13,7 +13,6 @@ struct Normalize {
   Halide::Func scale{"scale"};    ///< (c): weight * invstd
   Halide::Func offset{"offset"};  ///< (c): bias - (mean - center) * scale
   Halide::Func y{"y"};            ///< (l, c, n) or (c, n)
-  Halide::RDom cache_lines;       ///< if y is written in cache lines: see aligned_output.h
   bool rectifies = false;         ///< y ends in relu()
 };
 

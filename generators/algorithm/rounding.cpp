@@ -8,6 +8,10 @@ using Halide::cast;
 using Halide::Expr;
 using Halide::reinterpret;
 
+Halide::Type accumulator_of(const Halide::Type& data) {
+  return data.bits() == 64 ? Halide::Float(64) : Halide::Float(32);
+}
+
 Expr has_nan_bits(const Expr& value) {
   if (value.type().bits() == 64) {
     const Expr bits = reinterpret(Halide::UInt(64), value);

@@ -4,6 +4,9 @@
 
 namespace halnorm::algorithm {
 
+/// The type in which values of this data are computed.
+Halide::Type accumulator_of(const Halide::Type& data);
+
 /// Rounds a value of the accumulator's type to the data's type, once, to nearest even. A NaN stays
 /// a NaN.
 Halide::Expr round_to(const Halide::Type& data, const Halide::Expr& value);

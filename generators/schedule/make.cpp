@@ -13,18 +13,19 @@ class LeftToHalide final : public Schedule {
  public:
   explicit LeftToHalide(const Halide::Target& target) : architecture_(make(target, {}, {})) {}
 
-  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout, Halide::Type data,
-                                                  bool in_double) const override {
-    return architecture_->block_sizes(layout, data, in_double);
+  [[nodiscard]] std::unique_ptr<algorithm::Summation> summation(
+      const algorithm::Domain& domain, const SumOptions& options) const override {
+    return architecture_->summation(domain, options);
   }
-  void train(algorithm::Reduction&, algorithm::Normalize&, const PerChannel&) const override {}
-  void elementwise(algorithm::Normalize&, const algorithm::Domain&) const override {}
+  void train(algorithm::Reduction&, algorithm::Normalize&, const Output&,
+             const PerChannel&) const override {}
+  void elementwise(algorithm::Normalize&, const Output&) const override {}
   void moments(algorithm::Reduction&, const PerChannel&) const override {}
-  void backward(algorithm::GradientSums&, algorithm::InputGradient&,
+  void backward(algorithm::GradientSums&, algorithm::InputGradient&, const Output&,
                 const PerChannel&) const override {}
   void backward_reduce(algorithm::GradientSums&, const PerChannel&) const override {}
-  void backward_elementwise(algorithm::InputGradient&, const algorithm::Domain&) const override {}
-  void rectified(algorithm::Rectified&, const algorithm::Domain&) const override {}
+  void backward_elementwise(algorithm::InputGradient&, const Output&) const override {}
+  void rectified(const Output&) const override {}
   void per_channel(const PerChannel&) const override {}
 
  private:

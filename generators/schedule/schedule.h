@@ -12,6 +12,24 @@ namespace halnorm::schedule {
 /// The outputs of a kernel with one value per channel.
 using PerChannel = std::vector<Halide::Func>;
 
+/// The output of the data, y or dx, for its schedule.
+struct Output {
+  Output() = default;
+  Output(const Halide::Func& output, const algorithm::Domain& extents)
+      : f(output),
+        domain(extents),
+        l(output.args().front()),
+        c(output.args().rbegin()[1]),
+        n(output.args().back()) {}
+
+  [[nodiscard]] Halide::Type type() const { return f.types()[0]; }
+
+  Halide::Func f;  ///< (l, c, n) or (c, n)
+  algorithm::Domain domain{};
+  Halide::Var l, c, n;  ///< l: only in NCL
+  Halide::RDom lines;   ///< if f is written in cache lines: see aligned_output.h
+};
+
 /// The constants of a schedule that parameters of the generators set, for ./dev tune. 0 means the
 /// architecture's own value. Those of sums change the order of additions, and so the bits of a
 /// result; the others do not.
@@ -23,6 +41,14 @@ struct Tuning {
   int sum_vectors = 0;  ///< BlockSizes::lanes, NCL
   int sum_rows = 0;     ///< BlockSizes::lanes, NLC
   int block_rows = 0;   ///< BlockSizes::max_rows, NLC
+};
+
+/// The sums of a kernel, for the choice of blocks.
+struct SumOptions {
+  Halide::Type data;
+  int tensors = 1;         ///< of a term; they share the registers
+  bool in_double = false;  ///< sums are double from the first addition on
+  bool whole = false;      ///< a channel is one block, for any number of rows
 };
 
 /// Strides in elements. A schedule needs them to know which vectors are aligned or contiguous.
@@ -37,17 +63,16 @@ class ReducingSchedule {
  public:
   virtual ~ReducingSchedule() = default;
 
-  /// The block sizes for the architecture's registers and caches, within the limits of accuracy.
-  /// `in_double`: for sums that are double from the first addition on.
-  [[nodiscard]] virtual algorithm::BlockSizes block_sizes(algorithm::Layout layout,
-                                                          Halide::Type data,
-                                                          bool in_double) const = 0;
+  /// The sums, in blocks for the architecture's registers and caches, within the limits of
+  /// accuracy.
+  [[nodiscard]] virtual std::unique_ptr<algorithm::Summation> summation(
+      const algorithm::Domain& domain, const SumOptions& options) const = 0;
 
   /// Statistics, then y. `statistics` are the per-channel outputs.
-  virtual void train(algorithm::Reduction& m, algorithm::Normalize& s,
+  virtual void train(algorithm::Reduction& m, algorithm::Normalize& s, const Output& y,
                      const PerChannel& statistics) const = 0;
   /// The sums of a backward pass, then dx.
-  virtual void backward(algorithm::GradientSums& s, algorithm::InputGradient& g,
+  virtual void backward(algorithm::GradientSums& s, algorithm::InputGradient& g, const Output& dx,
                         const PerChannel& gradients) const = 0;
 };
 
@@ -56,16 +81,15 @@ class ReducingSchedule {
 class Schedule : public ReducingSchedule {
  public:
   /// y from given statistics.
-  virtual void elementwise(algorithm::Normalize& s, const algorithm::Domain& domain) const = 0;
+  virtual void elementwise(algorithm::Normalize& s, const Output& y) const = 0;
   /// Statistics alone.
   virtual void moments(algorithm::Reduction& m, const PerChannel& statistics) const = 0;
   /// The sums of a backward pass alone.
   virtual void backward_reduce(algorithm::GradientSums& s, const PerChannel& sums) const = 0;
   /// dx from given sums.
-  virtual void backward_elementwise(algorithm::InputGradient& g,
-                                    const algorithm::Domain& domain) const = 0;
+  virtual void backward_elementwise(algorithm::InputGradient& g, const Output& dx) const = 0;
   /// The gradient through relu alone.
-  virtual void rectified(algorithm::Rectified& r, const algorithm::Domain& domain) const = 0;
+  virtual void rectified(const Output& dx) const = 0;
   /// Per-channel outputs alone.
   virtual void per_channel(const PerChannel& outputs) const = 0;
 };
@@ -80,8 +104,8 @@ std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tunin
 std::unique_ptr<ReducingSchedule> make_single_pass(const Halide::Target& target,
                                                    const Strides& strides, bool warp_shuffle);
 
-/// The architecture's block sizes, which belong to the algorithm, without directives: only for
-/// Halide's autoschedulers, which schedule every stage.
+/// The architecture's sums without directives: only for Halide's autoschedulers, which schedule
+/// every stage.
 std::unique_ptr<Schedule> left_to_halide(const Halide::Target& target);
 
 }  // namespace halnorm::schedule

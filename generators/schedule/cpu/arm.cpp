@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
+#include "../../algorithm/rounding.h"
+
 namespace halnorm::schedule {
 
-using algorithm::BlockSizes;
 using algorithm::Layout;
 using Halide::Stage, Halide::Var;
 
@@ -52,9 +53,8 @@ Arm::Arm(const Halide::Target& target, const Tuning& tuning, const Strides& stri
 /// stored as one.
 int Arm::step_of(Halide::Type data) const { return vector_bytes / data.bytes(); }
 
-BlockSizes Arm::block_sizes(Layout layout, Halide::Type data, bool in_double) const {
-  const int width = step_of(data);
-  const bool shift_by_first = in_double && data.bytes() < 8;
+BlockSizes Arm::block_sizes(Layout layout, const SumOptions& options) const {
+  const int width = step_of(options.data);
   if (layout == Layout::NLC) {
     // Blocks are merged in double, two channels per vector, about 20 instructions for each: with
     // 128 rows and more this is a tenth of an instruction per element.
@@ -63,11 +63,9 @@ BlockSizes Arm::block_sizes(Layout layout, Halide::Type data, bool in_double) co
             .row_length = 1,
             .block_values = 65536,
             .min_rows = 128,
-            .max_rows = tuning().block_rows,
-            .in_double = in_double,
-            .shift_by_first = shift_by_first};
+            .max_rows = tuning().block_rows};
   }
-  const int bytes = in_double ? 8 : algorithm::accumulator_of(data).bytes();
+  const int bytes = options.in_double ? 8 : algorithm::accumulator_of(options.data).bytes();
   const int registers = width * bytes / vector_bytes;
   const int lanes = std::max(tuning().sum_vectors / registers, 1);
   // No lane adds more than 64 values.
@@ -76,9 +74,7 @@ BlockSizes Arm::block_sizes(Layout layout, Halide::Type data, bool in_double) co
           .row_length = 64 * lanes * width,
           .block_values = 32 * lanes * width,
           .min_rows = 1,
-          .max_rows = 64,
-          .in_double = in_double,
-          .shift_by_first = shift_by_first};
+          .max_rows = 64};
 }
 
 /// Writes cache lines as pairs of registers: one instruction loads or stores two of them. The guard

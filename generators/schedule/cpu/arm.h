@@ -10,10 +10,9 @@ class Arm final : public Cpu {
  public:
   Arm(const Halide::Target& target, const Tuning& tuning, const Strides& strides);
 
-  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout, Halide::Type data,
-                                                  bool in_double) const override;
-
  protected:
+  [[nodiscard]] BlockSizes block_sizes(algorithm::Layout layout,
+                                       const SumOptions& options) const override;
   [[nodiscard]] int step_of(Halide::Type data) const override;
   void write_along(Halide::Stage y, const Halide::Var& l, const Halide::Type& data) const override;
   void write_across(Halide::Stage y, const Halide::Var& c, const Halide::Var& n,

@@ -39,35 +39,39 @@ Cpu::Cpu(const Halide::Target& target, const Tuning& tuned, const Tuning& own, S
               .block_rows = value_or(tuned.block_rows, own.block_rows)},
       strides_(std::move(strides)) {}
 
+std::unique_ptr<algorithm::Summation> Cpu::summation(const Domain& domain,
+                                                     const SumOptions& options) const {
+  return std::make_unique<VectorSums>(domain, block_sizes(domain.layout, options), options);
+}
+
 /// Statistics and the pass that uses them; `bytes` of each element are read twice. In NCL one
 /// parallel region, in which a task reads its channels again while they are in cache. In NLC two
 /// regions, because the channels of a row are neighbours: of batch_norm_backward_infer alone.
-void Cpu::reduce_and_write(Reduction& r, Func y, const Axes& v,
-                           const std::vector<Func>& coefficients, const PerChannel& outputs,
-                           int bytes) const {
-  const Domain& d = r.grid.domain;
-  if (d.layout == Layout::NLC) {
+void Cpu::reduce_and_write(Reduction& r, const Output& y, const std::vector<Func>& coefficients,
+                           const PerChannel& outputs, int bytes) const {
+  if (y.domain.layout == Layout::NLC) {
+    const int width = vector_sums_of(r).sizes.width;
     reduce_rows(r);
     for (Func f : coefficients) {
-      f.compute_root().bound(f.args()[0], 0, d.C);
-      in_vectors(f, r.grid.width, strides_);
+      f.compute_root().bound(f.args()[0], 0, y.domain.C);
+      in_vectors(f, width, strides_);
     }
     for (Func f : outputs) {
-      f.vectorize(f.args()[0], r.grid.width, guarded);
+      f.vectorize(f.args()[0], width, guarded);
     }
-    write_rows(y, v, d);
+    write_rows(y);
     return;
   }
   const Var co("co"), ci("ci");
-  const Expr group = channels_per_task(d, bytes);
-  write_channels(y, v, d, co, ci, group);
-  reduce_channels(r, LoopLevel(y, co));
+  const Expr group = channels_per_task(y.domain, bytes);
+  write_channels(y, co, ci, group);
+  reduce_channels(r, LoopLevel(y.f, co));
   for (Func f : coefficients) {
-    f.compute_at(y, co);
+    f.compute_at(y.f, co);
     in_vectors(f, natural(Halide::Float(64)), strides_);
   }
   for (Func f : outputs) {
-    f.split(f.args()[0], co, ci, group, guarded).parallel(co).compute_with(loops_of(y, v), co);
+    f.split(f.args()[0], co, ci, group, guarded).parallel(co).compute_with(loops_of(y), co);
   }
 }
 
@@ -82,10 +86,8 @@ void Cpu::reduce_and_write(Reduction& r, Func y, const Axes& v,
 ///       for c: mean, invstd, m2                       compute_with(): no region of their own
 ///
 /// The limit of L2 made training (32, 512, 300) 1550 instead of 2010 us (an Intel Xeon, 1 thread).
-void Cpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
-  const Axes axes = axes_of({s.l, s.c, s.n, s.cache_lines}, m.grid.domain);
-  reduce_and_write(m, s.y, axes, {s.invstd, s.center, s.scale, s.offset}, statistics,
-                   s.y.types()[0].bytes());
+void Cpu::train(Reduction& m, Normalize& s, const Output& y, const PerChannel& statistics) const {
+  reduce_and_write(m, y, {s.invstd, s.center, s.scale, s.offset}, statistics, y.type().bytes());
 }
 
 /// Both layouts; write_only() has the loops of y:
@@ -94,10 +96,9 @@ void Cpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const 
 ///     parallel task: about grain_size elements, at least a row: y
 ///
 /// A nontemporal kernel has the lines of a row as its innermost loop, one line after the other.
-void Cpu::elementwise(Normalize& s, const Domain& d) const {
-  const Axes axes = axes_of({s.l, s.c, s.n, s.cache_lines}, d);
-  write_wide_rows(s.y, axes, d);
-  write_only(s.y, axes, d, {s.invstd, s.center, s.scale, s.offset});
+void Cpu::elementwise(Normalize& s, const Output& y) const {
+  write_wide_rows(y);
+  write_only(y, {s.invstd, s.center, s.scale, s.offset});
 }
 
 /// NCL: the loops of train() down to total; the task also writes mean and m2 of its channels. NLC,
@@ -126,12 +127,12 @@ void Cpu::moments(Reduction& m, const PerChannel& statistics) const { reduce_onl
 ///          for c in vectors: dweight, dbias
 ///
 /// The limit of L2 made backward (16, 128, 784) 710 instead of 1060 us (an Intel Xeon, 1 thread).
-void Cpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
-  const Axes axes = axes_of({g.l, g.c, g.n, g.cache_lines}, s.about_center.grid.domain);
-  write_wide_rows(g.dx, axes, s.about_center.grid.domain);
+void Cpu::backward(GradientSums& s, InputGradient& g, const Output& dx,
+                   const PerChannel& gradients) const {
+  write_wide_rows(dx);
   std::vector<Func> all = coefficients_of(g);
   all.push_back(s.center);
-  reduce_and_write(s.about_center, g.dx, axes, all, gradients, 2 * g.dx.types()[0].bytes());
+  reduce_and_write(s.about_center, dx, all, gradients, 2 * dx.type().bytes());
 }
 
 /// The loops of backward() down to merged. center is computed first, for all channels.
@@ -141,17 +142,15 @@ void Cpu::backward_reduce(GradientSums& s, const PerChannel& sums) const {
 }
 
 /// The loops of elementwise() with the coefficients of dx.
-void Cpu::backward_elementwise(InputGradient& g, const Domain& d) const {
-  const Axes axes = axes_of({g.l, g.c, g.n, g.cache_lines}, d);
-  write_wide_rows(g.dx, axes, d);
-  write_only(g.dx, axes, d, coefficients_of(g));
+void Cpu::backward_elementwise(InputGradient& g, const Output& dx) const {
+  write_wide_rows(dx);
+  write_only(dx, coefficients_of(g));
 }
 
 /// The loops of elementwise() without coefficients.
-void Cpu::rectified(algorithm::Rectified& r, const Domain& d) const {
-  const Axes axes = axes_of({r.l, r.c, r.n, r.cache_lines}, d);
-  write_wide_rows(r.dx, axes, d);
-  write_only(r.dx, axes, d, {});
+void Cpu::rectified(const Output& dx) const {
+  write_wide_rows(dx);
+  write_only(dx, {});
 }
 
 /// One serial loop over c in vectors for each output.

@@ -1,3 +1,4 @@
+#include "../../algorithm/rounding.h"
 #include "cpu.h"
 
 namespace halnorm::schedule {
@@ -27,15 +28,14 @@ void in_vectors(Func f, int width, const Strides& strides) {
 }
 
 /// The stage with y's loops: for an output in cache lines its update.
-Stage Cpu::loops_of(Func y, const Axes& v) {
-  return v.cache_lines.defined() ? y.update() : Stage(y);
-}
+Stage Cpu::loops_of(const Output& y) { return y.lines.defined() ? Func(y.f).update() : Stage(y.f); }
 
-Cpu::Axes Cpu::axes_of(Axes v, const Domain& d) {
-  if (v.cache_lines.defined()) {
-    (d.layout == Layout::NCL ? v.l : v.c) = v.cache_lines.y;
+/// The innermost of y's loops: for an output in cache lines those of a row.
+Halide::VarOrRVar Cpu::innermost(const Output& y) {
+  if (y.lines.defined()) {
+    return y.lines.y;
   }
-  return v;
+  return y.f.args().front();
 }
 
 /// Rows per task, NLC.
@@ -44,14 +44,14 @@ Expr Cpu::rows_per_task(const Domain& d) const {
 }
 
 /// The loop along a row.
-void Cpu::write_row(Stage y, const Axes& v, const Domain& d, const Halide::Type& data) const {
-  if (v.cache_lines.defined()) {
+void Cpu::write_row(Stage loops, const Output& y) const {
+  if (y.lines.defined()) {
     // No two lines share an element, which the compiler cannot derive.
-    y.allow_race_conditions().vectorize(v.cache_lines.x);
-  } else if (d.layout == Layout::NCL) {
-    write_along(y, v.l.var, data);
+    loops.allow_race_conditions().vectorize(y.lines.x);
+  } else if (y.domain.layout == Layout::NCL) {
+    write_along(loops, y.l, y.type());
   } else {
-    write_across(y, v.c.var, v.n, data);
+    write_across(loops, y.c, y.n, y.type());
   }
 }
 
@@ -59,12 +59,11 @@ void Cpu::write_row(Stage y, const Axes& v, const Domain& d, const Halide::Type&
 ///
 ///     parallel co
 ///       for n: for ci: for l in vectors: y            a task's channels of a row are contiguous
-void Cpu::write_channels(Func y, const Axes& v, const Domain& d, const Var& co, const Var& ci,
-                         const Expr& group) const {
-  Stage loops = loops_of(y, v);
-  write_row(loops, v, d, y.type());
-  loops.split(v.c, co, ci, group, guarded).reorder(v.l, ci, v.n, co).parallel(co);
-  if (v.cache_lines.defined()) {
+void Cpu::write_channels(const Output& y, const Var& co, const Var& ci, const Expr& group) const {
+  Stage loops = loops_of(y);
+  write_row(loops, y);
+  loops.split(y.c, co, ci, group, guarded).reorder(innermost(y), ci, y.n, co).parallel(co);
+  if (y.lines.defined()) {
     loops.never_partition(co);  // otherwise a smaller last group is not written in lines
   }
 }
@@ -76,29 +75,30 @@ void Cpu::write_channels(Func y, const Axes& v, const Domain& d, const Var& co, 
 ///
 ///     parallel no                                     otherwise: write_wide_rows()
 ///       for tile: for n: for c in vectors: y
-void Cpu::write_rows(Func y, const Axes& v, const Domain& d) const {
+void Cpu::write_rows(const Output& y) const {
   const Var no("no");
-  Stage loops = loops_of(y, v);
-  loops.split(v.n, no, v.n, rows_per_task(d), guarded);
-  write_row(loops, v, d, y.types()[0]);
-  loops.reorder(v.c, v.n, no).parallel(no);
+  Stage loops = loops_of(y);
+  loops.split(y.n, no, y.n, rows_per_task(y.domain), guarded);
+  write_row(loops, y);
+  loops.reorder(innermost(y), y.n, no).parallel(no);
 }
 
 /// A task's rows in tiles of channels, if the coefficients of whole rows would not stay in L1:
 /// inference on (128, 4096) 110 to 76 us, backward on (64, 512, 7) 116 to 99 (Zen 4, 1 thread).
 /// With smaller rows the second loop costs a quarter. Called before write_rows(), because a
 /// specialization copies the schedule at the time of the call.
-void Cpu::write_wide_rows(Func y, const Axes& v, const Domain& d) const {
-  if (d.layout != Layout::NLC || v.cache_lines.defined()) {
+void Cpu::write_wide_rows(const Output& y) const {
+  const Domain& d = y.domain;
+  if (d.layout != Layout::NLC || y.lines.defined()) {
     return;
   }
   const Var no("no"), tile("tile");
-  const Halide::Type data = y.types()[0];
-  Stage wide = y.specialize(d.C * algorithm::accumulator_of(data).bytes() > coefficients_in_l1);
-  wide.split(v.n, no, v.n, rows_per_task(d), guarded)
-      .split(v.c, tile, v.c, channel_tile_of(d, step_of(data)), guarded);
-  write_across(wide, v.c.var, v.n, data);
-  wide.reorder(v.c, v.n, tile, no).parallel(no);
+  const int bytes = algorithm::accumulator_of(y.type()).bytes();
+  Stage wide = Func(y.f).specialize(d.C * bytes > coefficients_in_l1);
+  wide.split(y.n, no, y.n, rows_per_task(d), guarded)
+      .split(y.c, tile, y.c, channel_tile_of(d, step_of(y.type())), guarded);
+  write_across(wide, y.c, y.n, y.type());
+  wide.reorder(y.c, y.n, tile, no).parallel(no);
 }
 
 /// One pass without a reduction: the coefficients first, then rows in parallel. NCL:
@@ -106,26 +106,26 @@ void Cpu::write_wide_rows(Func y, const Axes& v, const Domain& d) const {
 ///     for c in vectors: the coefficients
 ///     parallel task: (a group of channels co, a group of rows no)
 ///       for ni: for ci: for l in vectors: y
-void Cpu::write_only(Func y, const Axes& v, const Domain& d,
-                     const std::vector<Func>& coefficients) const {
+void Cpu::write_only(const Output& y, const std::vector<Func>& coefficients) const {
+  const Domain& d = y.domain;
   const int step = step_of(y.type());
   for (Func f : coefficients) {
     f.compute_root().bound(f.args()[0], 0, d.C);
     in_vectors(f, step, strides_);
   }
   if (d.layout == Layout::NLC) {
-    write_rows(y, v, d);
+    write_rows(y);
     return;
   }
   const Var co("co"), ci("ci"), no("no"), ni("ni"), task("task");
   const Expr row = max(d.L, 1);
   const Expr channels = clamp(tuning_.grain_size / row, 1, max(d.C, 1));
   const Expr rows = clamp(tuning_.grain_size / row / max(d.C, 1), 1, 4096);
-  Stage loops = loops_of(y, v);
-  write_row(loops, v, d, y.type());
-  loops.split(v.c, co, ci, channels, guarded)
-      .split(v.n, no, ni, rows, guarded)
-      .reorder(v.l, ci, ni, co, no)
+  Stage loops = loops_of(y);
+  write_row(loops, y);
+  loops.split(y.c, co, ci, channels, guarded)
+      .split(y.n, no, ni, rows, guarded)
+      .reorder(innermost(y), ci, ni, co, no)
       .fuse(co, no, task)
       .parallel(task);
 }

@@ -11,8 +11,7 @@ using Halide::Expr, Halide::Func, Halide::LoopLevel, Halide::Var;
 namespace {
 
 /// A block's sums in registers, NCL.
-void sum_in_lanes(Reduction& r, const LoopLevel& at) {
-  auto& b = r.part;
+void sum_in_lanes(VectorSums& b, const LoopLevel& at) {
   b.sums.compute_at(at);
   b.sums.update(0).atomic().vectorize(b.across);
   b.row_sum.compute_at(b.sums, b.rows.x);
@@ -60,20 +59,20 @@ Expr Cpu::channel_tile_of(const Domain& d, int width) const {
 ///       merged += sums                                in double
 ///     for c: total
 void reduce_channels(Reduction& r, const LoopLevel& at) {
+  VectorSums& b = vector_sums_of(r);
   r.merged.compute_at(at);
   if (r.total.defined()) {
     r.total.compute_at(at);
   }
-  r.merged.update().reorder(r.c, r.order.x, r.order.y);
+  r.merged.update().reorder(r.c, b.order.x, b.order.y);
   if (r.shift.defined()) {
     r.shift.compute_at(at);
   }
-  sum_in_lanes(r, LoopLevel(r.merged, r.c));
+  sum_in_lanes(b, LoopLevel(r.merged, r.c));
 }
 
-void sum_in_columns(Reduction& r, const LoopLevel& at) {
-  auto& b = r.part;
-  const int width = r.grid.width;
+void sum_in_columns(VectorSums& b, const LoopLevel& at) {
+  const int width = b.sizes.width;
   b.sums.compute_at(at).vectorize(b.c, width, guarded);
   b.sums.update(0).reorder(b.c, b.across.x).vectorize(b.c, width, guarded);
   b.unrolled.compute_at(b.sums, b.c);
@@ -98,13 +97,14 @@ void sum_in_columns(Reduction& r, const LoopLevel& at) {
 /// L1 (channel_tile in x86.cpp has the figures).
 void Cpu::reduce_rows(Reduction& r) const {
   const Var co("co"), ci("ci"), task("task");
-  const int width = r.grid.width;
-  const Expr tile = channel_tile_of(r.grid.domain, width);
+  VectorSums& b = vector_sums_of(r);
+  const int width = b.sizes.width;
+  const Expr tile = channel_tile_of(r.domain(), width);
   r.merged.compute_root().vectorize(r.c, width, guarded);
   if (r.total.defined()) {
     r.total.compute_root().vectorize(r.c, width, guarded);
   }
-  r.merged.update().reorder(r.c, r.order.x, r.order.y).vectorize(r.c, width, guarded);
+  r.merged.update().reorder(r.c, b.order.x, b.order.y).vectorize(r.c, width, guarded);
   r.block.compute_root()
       .split(r.c, co, ci, tile, guarded)
       .vectorize(ci, width, guarded)
@@ -114,18 +114,18 @@ void Cpu::reduce_rows(Reduction& r) const {
   if (r.shift.defined()) {
     r.shift.compute_root().vectorize(r.c, width, guarded);
   }
-  sum_in_columns(r, LoopLevel(r.block, task));
-  r.part.unrolled.vectorize(r.part.c);
+  sum_in_columns(b, LoopLevel(r.block, task));
+  b.unrolled.vectorize(b.c);
 }
 
 /// Statistics alone.
 void Cpu::reduce_only(Reduction& r, const PerChannel& outputs) const {
-  if (r.grid.domain.layout == Layout::NLC) {
+  if (r.domain().layout == Layout::NLC) {
     reduce_rows(r);
     return;
   }
   const Var co("co"), ci("ci");
-  const Expr group = channels_per_task(r.grid.domain, 0);
+  const Expr group = channels_per_task(r.domain(), 0);
   Func first = outputs.front();
   first.split(first.args()[0], co, ci, group, guarded).parallel(co);
   for (size_t i = 1; i < outputs.size(); ++i) {

@@ -13,9 +13,9 @@ using Halide::Func, Halide::LoopLevel, Halide::Var;
 namespace {
 
 /// A loop over vectors of channels, each for all rows.
-void write(Func y, const Var& c, const Var& n, int width) {
+void write(const Output& y, int width) {
   const Var co("co"), ci("ci");
-  y.split(c, co, ci, width, guarded).vectorize(ci).reorder(ci, n, co);
+  Func(y.f).split(y.c, co, ci, width, guarded).vectorize(ci).reorder(ci, y.n, co);
 }
 
 /// Computed in the loop over vectors of channels, and kept on the stack.
@@ -26,22 +26,21 @@ void keep(Func f, const LoopLevel& at, int width) {
 
 /// The blocks of a vector of channels, one by one.
 void sum(Reduction& r, const LoopLevel& at) {
-  const int width = r.grid.width;
+  VectorSums& b = vector_sums_of(r);
+  const int width = b.sizes.width;
   keep(r.merged, at, width);
-  r.merged.update().reorder(r.c, r.order.x, r.order.y).vectorize(r.c, width, guarded);
+  r.merged.update().reorder(r.c, b.order.x, b.order.y).vectorize(r.c, width, guarded);
   if (r.total.defined()) {
     keep(r.total, at, width);
   }
-  const LoopLevel each(r.merged, r.order.y);
+  const LoopLevel each(r.merged, b.order.y);
   keep(r.block, each, width);
   if (r.shift.defined()) {
     keep(r.shift, at, width);
   }
-  sum_in_columns(r, each);
-  r.part.sums.bound_storage(r.part.c, width);
-  r.part.unrolled.vectorize(r.part.c, width, guarded)
-      .bound_storage(r.part.c, width)
-      .bound_storage(r.part.u, 1);
+  sum_in_columns(b, each);
+  b.sums.bound_storage(b.c, width);
+  b.unrolled.vectorize(b.c, width, guarded).bound_storage(b.c, width).bound_storage(b.u, 1);
 }
 
 /// The other Funcs that use the sums, except y.
@@ -59,12 +58,11 @@ void finish(const std::vector<Func>& coefficients, const PerChannel& outputs, co
 
 }  // namespace
 
-algorithm::BlockSizes CpuSinglePass::block_sizes(algorithm::Layout layout, Halide::Type data,
-                                                 bool in_double) const {
-  algorithm::BlockSizes sizes = architecture_->block_sizes(layout, data, in_double);
-  sizes.whole = true;
-  sizes.lanes_of_several = 0;  // all rows stay in the L1 cache
-  return sizes;
+std::unique_ptr<algorithm::Summation> CpuSinglePass::summation(const algorithm::Domain& domain,
+                                                               const SumOptions& options) const {
+  SumOptions whole = options;
+  whole.whole = true;
+  return architecture_->summation(domain, whole);
 }
 
 /// One serial loop. All Funcs of a vector of channels are on the stack or in registers:
@@ -79,20 +77,23 @@ algorithm::BlockSizes CpuSinglePass::block_sizes(algorithm::Layout layout, Halid
 ///       mean, invstd, m2
 ///
 /// Instead of ten loops over all channels: docs/performance.md, "small calls, NLC".
-void CpuSinglePass::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
-  write(s.y, s.c, s.n, m.grid.width);
-  sum(m, LoopLevel(s.y, Var("co")));
-  finish({s.invstd, s.center, s.scale, s.offset}, statistics, s.y, m.grid.width, strides_);
+void CpuSinglePass::train(Reduction& m, Normalize& s, const Output& y,
+                          const PerChannel& statistics) const {
+  const int width = vector_sums_of(m).sizes.width;
+  write(y, width);
+  sum(m, LoopLevel(y.f, Var("co")));
+  finish({s.invstd, s.center, s.scale, s.offset}, statistics, y.f, width, strides_);
 }
 
 /// The same loop: the sums of two tensors, then the coefficients of dx, dx, dweight and dbias.
-void CpuSinglePass::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
-  const int width = s.about_center.grid.width;
-  write(g.dx, g.c, g.n, width);
-  sum(s.about_center, LoopLevel(g.dx, Var("co")));
+void CpuSinglePass::backward(GradientSums& s, InputGradient& g, const Output& dx,
+                             const PerChannel& gradients) const {
+  const int width = vector_sums_of(s.about_center).sizes.width;
+  write(dx, width);
+  sum(s.about_center, LoopLevel(dx.f, Var("co")));
   std::vector<Func> all = coefficients_of(g);
   all.push_back(s.center);
-  finish(all, gradients, g.dx, width, strides_);
+  finish(all, gradients, dx.f, width, strides_);
 }
 
 }  // namespace halnorm::schedule

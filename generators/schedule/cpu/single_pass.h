@@ -10,15 +10,15 @@ namespace halnorm::schedule {
 /// per channel stay in registers or on the stack.
 class CpuSinglePass final : public ReducingSchedule {
  public:
-  /// With the block sizes of `architecture`, but one block, because the caller has few rows.
+  /// With the sums of `architecture`, but one block, because the caller has few rows.
   CpuSinglePass(std::unique_ptr<Schedule> architecture, Strides strides)
       : architecture_(std::move(architecture)), strides_(std::move(strides)) {}
 
-  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout, Halide::Type data,
-                                                  bool in_double) const override;
-  void train(algorithm::Reduction& m, algorithm::Normalize& s,
+  [[nodiscard]] std::unique_ptr<algorithm::Summation> summation(
+      const algorithm::Domain& domain, const SumOptions& options) const override;
+  void train(algorithm::Reduction& m, algorithm::Normalize& s, const Output& y,
              const PerChannel& statistics) const override;
-  void backward(algorithm::GradientSums& s, algorithm::InputGradient& g,
+  void backward(algorithm::GradientSums& s, algorithm::InputGradient& g, const Output& dx,
                 const PerChannel& gradients) const override;
 
  private:

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "../../algorithm/rounding.h"
 #include "prefetch.h"
 
 namespace halnorm::schedule {
 
-using algorithm::BlockSizes;
 using algorithm::Layout;
 using Halide::Stage, Halide::Var;
 
@@ -59,26 +59,23 @@ int X86::step_of(Halide::Type data) const { return natural(algorithm::accumulato
 /// has eight ways, if rows are 4 KB apart. With half the rows backward_reduce takes 0.41 of the
 /// time on (128, 1024), 0.40 on (8192, 64), 0.6 on (25600, 64) and 1.0 on (4096, 256) (AVX2 on a
 /// Zen 3, 1 thread, beside moments, whose code is the same).
-BlockSizes X86::block_sizes(Layout layout, Halide::Type data, bool in_double) const {
-  const int width = step_of(data);
-  const bool shift_by_first = in_double && data.bytes() < 8;
+BlockSizes X86::block_sizes(Layout layout, const SumOptions& options) const {
+  const int width = step_of(options.data);
   if (layout == Layout::NLC) {
-    const bool shares_lines = natural(Halide::UInt(8)) < line_bytes;
+    // In a single pass all rows stay in the L1 cache.
+    const bool halves =
+        options.tensors > 1 && !options.whole && natural(Halide::UInt(8)) < line_bytes;
     return {.width = width,
-            .lanes = tuning().sum_rows,
+            .lanes = halves ? std::max(tuning().sum_rows / 2, 1) : tuning().sum_rows,
             .row_length = 1,
             .block_values = 65536,
             .min_rows = 64,
             .max_rows = tuning().block_rows,
-            .channels_apart = all_channels,
-            .channels_apart_of_several = few_channels,
-            .lanes_of_several = shares_lines ? std::max(tuning().sum_rows / 2, 1) : 0,
-            .in_double = in_double,
-            .shift_by_first = shift_by_first};
+            .channels_apart = options.tensors > 1 ? few_channels : all_channels};
   }
   // No lane adds more than 32 values, for any width of vectors. A sum in double takes twice the
   // registers.
-  const bool halves = in_double && natural(Halide::Float(32)) < 16;
+  const bool halves = options.in_double && natural(Halide::Float(32)) < 16;
   const int lanes = halves ? std::max(tuning().sum_vectors / 2, 1) : tuning().sum_vectors;
   const int step = lanes * width;
   return {.width = width,
@@ -86,9 +83,7 @@ BlockSizes X86::block_sizes(Layout layout, Halide::Type data, bool in_double) co
           .row_length = 32 * step,
           .block_values = 16 * step,
           .min_rows = 1,
-          .max_rows = 32,
-          .in_double = in_double,
-          .shift_by_first = shift_by_first};
+          .max_rows = 32};
 }
 
 void X86::write_along(Stage y, const Var& l, const Halide::Type& data) const {

@@ -9,10 +9,9 @@ class X86 final : public Cpu {
  public:
   X86(const Halide::Target& target, const Tuning& tuning, const Strides& strides);
 
-  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout, Halide::Type data,
-                                                  bool in_double) const override;
-
  protected:
+  [[nodiscard]] BlockSizes block_sizes(algorithm::Layout layout,
+                                       const SumOptions& options) const override;
   [[nodiscard]] int step_of(Halide::Type data) const override;
   void write_along(Halide::Stage y, const Halide::Var& l, const Halide::Type& data) const override;
   void write_across(Halide::Stage y, const Halide::Var& c, const Halide::Var& n,

@@ -1,12 +1,11 @@
 #include "gpu.h"
 
+#include <algorithm>
+
 #include "sums.h"
-#include "thread_grid.h"
 
 namespace halnorm::schedule {
 
-using algorithm::BlockGrid;
-using algorithm::BlockSizes;
 using algorithm::Domain;
 using algorithm::GradientSums;
 using algorithm::InputGradient;
@@ -37,23 +36,25 @@ void each_channel(const std::vector<Func>& all, int size, const Var& co) {
 /// The pairs of sums: a block of threads for each block of the data, for one channel or, in NLC,
 /// for neighbouring ones.
 void sum_blocks(Reduction& r, const std::vector<Expr>& strides) {
+  ThreadSums& s = thread_sums_of(r);
+  const ThreadGrid& threads = s.blocks.threads;
   const Var co("co"), ci("ci");
   const auto arrange = [&](Func f) {
     f.compute_root()
-        .bound(r.c, 0, r.grid.domain.C)
-        .split(r.c, co, ci, threads_of(r.grid).channels, guarded)
+        .bound(r.c, 0, s.grid.domain.C)
+        .split(r.c, co, ci, threads.channels, guarded)
         .reorder(ci, co, r.jl, r.jn)
         .gpu_blocks(co, r.jl, r.jn)
         .gpu_threads(ci);
   };
-  r.block.bound(r.jl, 0, r.grid.cuts).bound(r.jn, 0, r.grid.groups);
+  r.block.bound(r.jl, 0, s.grid.cuts).bound(r.jn, 0, s.grid.groups);
   arrange(r.block);
-  if (threads_of(r.grid).piece > 1) {
-    r.block.specialize(aligned(strides, r.grid.domain.L, threads_of(r.grid).piece));
+  if (threads.piece > 1) {
+    r.block.specialize(aligned(strides, s.grid.domain.L, threads.piece));
   }
-  if (r.pivot.defined()) {
-    arrange(r.pivot);
-    r.pivot.compute_with(r.block, co);
+  if (s.pivot.defined()) {
+    arrange(s.pivot);
+    s.pivot.compute_with(r.block, co);
   }
   sum_in_block(r, r.block, co);
 }
@@ -62,9 +63,9 @@ void sum_blocks(Reduction& r, const std::vector<Expr>& strides) {
 void merge(Reduction& r, const std::vector<Func>& of_channels, const Func& kept) {
   const Var co("co");
   for (Func f : of_channels) {
-    f.bound(f.args()[0], 0, r.grid.domain.C);  // Halide's own bound is right, but hard to read
+    f.bound(f.args()[0], 0, r.domain().C);  // Halide's own bound is right, but hard to read
   }
-  each_channel(of_channels, threads_of(r.grid).channels, co);
+  each_channel(of_channels, thread_sums_of(r).blocks.threads.channels, co);
   merge_in_block(r, kept, of_channels.front(), co);
 }
 
@@ -79,7 +80,7 @@ void each_thread(const std::vector<Func>& all, const Func& y) {
 
 /// Funcs of the channel in a block of threads. In NCL each thread computes them for its channel. In
 /// NLC the block computes them, and each thread keeps those of its channels in registers.
-void make_for_threads(const std::vector<Func>& all, const Written& y, const BlockGrid& grid) {
+void make_for_threads(const std::vector<Func>& all, const Written& y, const ThreadBlocks& blocks) {
   if (y.domain.layout == Layout::NCL) {
     each_thread(all, y.f);
     return;
@@ -87,69 +88,68 @@ void make_for_threads(const std::vector<Func>& all, const Written& y, const Bloc
   for (const Func& f : all) {
     if (f.defined()) {
       give_to_threads(f, y);
-      keep_in_block(f, y.f, column, grid);
+      keep_in_block(f, y.f, column, blocks);
     }
   }
 }
 
 /// A kernel of y or dx alone, from Funcs of the channel.
 void write_from(const std::vector<Func>& of_channels, const Written& y) {
-  BlockGrid grid;
   if (y.domain.layout == Layout::NCL) {
     write_rows(y);
-  } else {
-    grid = columns_of(y);
-    write_blocks(y, grid);
+    each_thread(of_channels, y.f);
+    return;
   }
-  make_for_threads(of_channels, y, grid);
+  const ThreadBlocks columns = columns_of(y);
+  write_blocks(y, columns);
+  make_for_threads(of_channels, y, columns);
 }
 
 }  // namespace
 
-BlockSizes Gpu::block_sizes(Layout layout, Halide::Type data, bool /*in_double*/) const {
-  const bool along_rows = layout == Layout::NCL;
+std::unique_ptr<algorithm::Summation> Gpu::summation(const Domain& domain,
+                                                     const SumOptions& options) const {
+  const bool along_rows = domain.layout == Layout::NCL;
   // A device should run all blocks at once; more blocks take the same time again. In NLC there are
   // fewer and larger blocks, because each block of y merges them for all its channels.
   const int threads = along_rows || on_opencl() ? 256 : 512;
-  const int channels = along_rows ? 1 : channels_of(data);
+  const int channels = along_rows ? 1 : channels_of(options.data);
   const int width = along_rows ? warp : 8;
+  const int unroll = unroll_of(options.data);
+  const int piece = along_rows ? vector_of(options.data) : 1;
   const ThreadGrid grid{.width = width,
                         .warps = threads / channels / width,
-                        .unroll = unroll_of(data),
-                        .piece = along_rows ? vector_of(data) : 1,
+                        .unroll = std::max(unroll / options.tensors, piece),
+                        .piece = piece,
                         .channels = channels,
-                        .warp_shuffle = shuffles(layout)};
-  const int step = threads / channels * grid.unroll;
-  return {.block_values = step,
-          .min_rows = step,
-          .in_double = true,
-          .shift_by_first = data.bytes() < 8,
-          .device = sums_by(grid),
-          .blocks = along_rows ? 512 : 256,
-          .most_in_channel = along_rows ? 512 : 128};
+                        .warp_shuffle = shuffles(domain.layout)};
+  const BlockLimits limits{.blocks = along_rows ? 512 : 256,
+                           .most_in_channel = along_rows ? 512 : 128,
+                           .min_values = threads / channels * unroll};
+  return std::make_unique<ThreadSums>(ThreadBlocks(domain, grid, limits));
 }
 
-Written Gpu::written(const Normalize& s, const Domain& d) const {
+Written Gpu::written_y(const Normalize& s, const Output& y) const {
   // relu(NaN) needs a strict comparison, which Halide 21 does not have for vectors in OpenCL.
-  return {s.y, s.l, s.c, s.n, d, s.y.types()[0], strides_, !(s.rectifies && on_opencl())};
+  return {y, strides_, !(s.rectifies && on_opencl())};
 }
 
-Written Gpu::written(const InputGradient& g, const Domain& d) const {
+Written Gpu::written_dx(const Output& dx) const {
   constexpr int rows = 2;  // of two or three tensors; a, b and d need registers too
-  return {g.dx, g.l, g.c, g.n, d, g.dx.types()[0], strides_, true, rows};
+  return {dx, strides_, true, rows};
 }
 
-void Gpu::finish(const Normalize& s, const Written& y, const BlockGrid& grid,
+void Gpu::finish(const Normalize& s, const Written& y, const ThreadBlocks& blocks,
                  const PerChannel& statistics) {
-  keep_in_block(s.invstd, y.f, column, grid);
-  make_for_threads({s.origin, s.scale, s.offset}, y, grid);
-  write_channels(statistics, y, grid);
+  keep_in_block(s.invstd, y.f, column, blocks);
+  make_for_threads({s.origin, s.scale, s.offset}, y, blocks);
+  write_channels(statistics, y, blocks);
 }
 
-void Gpu::finish(const InputGradient& g, const Written& dx, const BlockGrid& grid,
+void Gpu::finish(const InputGradient& g, const Written& dx, const ThreadBlocks& blocks,
                  const PerChannel& gradients) {
-  make_for_threads({g.origin, g.a, g.b, g.d, g.a_low}, dx, grid);
-  write_channels(gradients, dx, grid);
+  make_for_threads({g.origin, g.a, g.b, g.d, g.a_low}, dx, blocks);
+  write_channels(gradients, dx, blocks);
 }
 
 /// Two launches. NCL, with 8 warps of 32 threads in a block:
@@ -173,12 +173,13 @@ void Gpu::finish(const InputGradient& g, const Written& dx, const BlockGrid& gri
 ///
 /// Each kernel has a second form for rows without vectors. Two launches instead of three, because
 /// each block of y merges the blocks of its channels itself (docs/performance.md).
-void Gpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
+void Gpu::train(Reduction& m, Normalize& s, const Output& y, const PerChannel& statistics) const {
+  const ThreadBlocks& blocks = thread_sums_of(m).blocks;
+  const Written written = written_y(s, y);
   sum_blocks(m, strides_);
-  const Written y = written(s, m.grid.domain);
-  write_blocks(y, m.grid);
-  merge_in_block(m, m.total, s.y, column);
-  finish(s, y, m.grid, statistics);
+  write_blocks(written, blocks);
+  merge_in_block(m, m.total, y.f, column);
+  finish(s, written, blocks, statistics);
 }
 
 /// One launch. NCL: as many threads as a row has vectors. NLC: about 480 blocks of few channels.
@@ -188,8 +189,8 @@ void Gpu::train(Reduction& m, Normalize& s, const PerChannel& statistics) const 
 ///     NLC  block (below, column)
 ///            thread c: offset, origin, scale
 ///            thread (down, across): its channels' values in registers; for n: 4 rows: y
-void Gpu::elementwise(Normalize& s, const Domain& d) const {
-  write_from({s.origin, s.scale, s.offset}, written(s, d));
+void Gpu::elementwise(Normalize& s, const Output& y) const {
+  write_from({s.origin, s.scale, s.offset}, written_y(s, y));
 }
 
 /// The first launch of train(), then a launch with a block for each channel (NLC: for the channels
@@ -201,13 +202,15 @@ void Gpu::moments(Reduction& m, const PerChannel& statistics) const {
 
 /// The two launches of train() with the sums of two tensors. Each thread writes dx in
 /// two rows at once.
-void Gpu::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
+void Gpu::backward(GradientSums& s, InputGradient& g, const Output& dx,
+                   const PerChannel& gradients) const {
   Reduction& r = s.about_center;
+  const ThreadBlocks& blocks = thread_sums_of(r).blocks;
+  const Written written = written_dx(dx);
   sum_blocks(r, strides_);
-  const Written dx = written(g, r.grid.domain);
-  write_blocks(dx, r.grid);
-  merge_in_block(r, r.merged, g.dx, column);
-  finish(g, dx, r.grid, gradients);
+  write_blocks(written, blocks);
+  merge_in_block(r, r.merged, dx.f, column);
+  finish(g, written, blocks, gradients);
 }
 
 /// The first launch of backward(), then a launch with a block for each channel (NLC: for the
@@ -222,14 +225,12 @@ void Gpu::backward_reduce(GradientSums& s, const PerChannel& sums) const {
 ///     block (of channels and rows)
 ///       origin, a, b, d, a_low: per thread, or in NLC once per channel of the block
 ///       each thread: for n: for l: dx of two rows
-void Gpu::backward_elementwise(InputGradient& g, const Domain& d) const {
-  write_from({g.origin, g.a, g.b, g.d, g.a_low}, written(g, d));
+void Gpu::backward_elementwise(InputGradient& g, const Output& dx) const {
+  write_from({g.origin, g.a, g.b, g.d, g.a_low}, written_dx(dx));
 }
 
 /// One launch: block: each thread: for n: for l: dx of two rows.
-void Gpu::rectified(algorithm::Rectified& r, const Domain& d) const {
-  write_from({}, {r.dx, r.l, r.c, r.n, d, r.dx.types()[0], strides_});
-}
+void Gpu::rectified(const Output& dx) const { write_from({}, {dx, strides_}); }
 
 /// One launch with a thread for each channel.
 void Gpu::per_channel(const PerChannel& outputs) const {

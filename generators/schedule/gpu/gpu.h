@@ -13,18 +13,17 @@ class Gpu : public Schedule {
   Gpu(const Halide::Target& target, std::vector<Halide::Expr> strides, bool shuffles)
       : target_(target), strides_(std::move(strides)), shuffles_(shuffles) {}
 
-  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout, Halide::Type data,
-                                                  bool in_double) const override;
-  void train(algorithm::Reduction& m, algorithm::Normalize& s,
+  [[nodiscard]] std::unique_ptr<algorithm::Summation> summation(
+      const algorithm::Domain& domain, const SumOptions& options) const override;
+  void train(algorithm::Reduction& m, algorithm::Normalize& s, const Output& y,
              const PerChannel& statistics) const override;
-  void elementwise(algorithm::Normalize& s, const algorithm::Domain& domain) const override;
+  void elementwise(algorithm::Normalize& s, const Output& y) const override;
   void moments(algorithm::Reduction& m, const PerChannel& statistics) const override;
-  void backward(algorithm::GradientSums& s, algorithm::InputGradient& g,
+  void backward(algorithm::GradientSums& s, algorithm::InputGradient& g, const Output& dx,
                 const PerChannel& gradients) const override;
   void backward_reduce(algorithm::GradientSums& s, const PerChannel& sums) const override;
-  void backward_elementwise(algorithm::InputGradient& g,
-                            const algorithm::Domain& domain) const override;
-  void rectified(algorithm::Rectified& r, const algorithm::Domain& domain) const override;
+  void backward_elementwise(algorithm::InputGradient& g, const Output& dx) const override;
+  void rectified(const Output& dx) const override;
   void per_channel(const PerChannel& outputs) const override;
 
  protected:
@@ -33,14 +32,13 @@ class Gpu : public Schedule {
     return shuffles_ && layout == algorithm::Layout::NCL && !on_opencl();
   }
 
-  [[nodiscard]] Written written(const algorithm::Normalize& s, const algorithm::Domain& d) const;
-  [[nodiscard]] Written written(const algorithm::InputGradient& g,
-                                const algorithm::Domain& d) const;
+  [[nodiscard]] Written written_y(const algorithm::Normalize& s, const Output& y) const;
+  [[nodiscard]] Written written_dx(const Output& dx) const;
   /// Schedules the inputs of y or dx and the per-channel outputs, in a block of threads.
-  static void finish(const algorithm::Normalize& s, const Written& y,
-                     const algorithm::BlockGrid& grid, const PerChannel& statistics);
+  static void finish(const algorithm::Normalize& s, const Written& y, const ThreadBlocks& blocks,
+                     const PerChannel& statistics);
   static void finish(const algorithm::InputGradient& g, const Written& dx,
-                     const algorithm::BlockGrid& grid, const PerChannel& gradients);
+                     const ThreadBlocks& blocks, const PerChannel& gradients);
 
  private:
   Halide::Target target_;

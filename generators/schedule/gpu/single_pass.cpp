@@ -1,31 +1,28 @@
 #include "single_pass.h"
 
 #include "sums.h"
-#include "thread_grid.h"
 
 namespace halnorm::schedule {
 
-using algorithm::BlockSizes;
 using algorithm::GradientSums;
 using algorithm::InputGradient;
 using algorithm::Layout;
 using algorithm::Normalize;
 using algorithm::Reduction;
 
-BlockSizes GpuSinglePass::block_sizes(Layout layout, Halide::Type data, bool /*in_double*/) const {
-  const bool along_rows = layout == Layout::NCL;
+std::unique_ptr<algorithm::Summation> GpuSinglePass::summation(const algorithm::Domain& domain,
+                                                               const SumOptions& options) const {
+  const bool along_rows = domain.layout == Layout::NCL;
   // Not all OpenCL devices have more.
   const int threads = on_opencl() ? 256 : 512;
-  const int channels = along_rows ? 1 : channels_of(data);
+  const int channels = along_rows ? 1 : channels_of(options.data);
   const int width = along_rows ? warp : 4;
-  return {.whole = true,
-          .in_double = true,
-          .shift_by_first = data.bytes() < 8,
-          .device = sums_by({.width = width,
-                             .warps = threads / channels / width,
-                             .unroll = unroll_of(data),
-                             .channels = channels,
-                             .warp_shuffle = shuffles(layout)})};
+  const ThreadGrid grid{.width = width,
+                        .warps = threads / channels / width,
+                        .unroll = unroll_of(options.data) / options.tensors,
+                        .channels = channels,
+                        .warp_shuffle = shuffles(domain.layout)};
+  return std::make_unique<ThreadSums>(ThreadBlocks(domain, grid));
 }
 
 /// One launch, whose grid is that of y:
@@ -39,24 +36,28 @@ BlockSizes GpuSinglePass::block_sizes(Layout layout, Halide::Type data, bool /*i
 ///
 /// NCL, 64 channels, float32: 12.7 us at the limit, 32768 values; 20.4 us in three launches of
 /// earlier kernels (an H100, docs/performance.md).
-void GpuSinglePass::train(Reduction& m, Normalize& s, const PerChannel& statistics) const {
-  const Written y = written(s, m.grid.domain);
-  write_blocks(y, m.grid);
-  sum_in_block(m, s.y, column);
-  keep_in_block(m.merged, s.y, column, m.grid);
-  keep_in_block(m.total, s.y, column, m.grid);
-  finish(s, y, m.grid, statistics);
+void GpuSinglePass::train(Reduction& m, Normalize& s, const Output& y,
+                          const PerChannel& statistics) const {
+  const ThreadBlocks& blocks = thread_sums_of(m).blocks;
+  const Written written = written_y(s, y);
+  write_blocks(written, blocks);
+  sum_in_block(m, y.f, column);
+  keep_in_block(m.merged, y.f, column, blocks);
+  keep_in_block(m.total, y.f, column, blocks);
+  finish(s, written, blocks, statistics);
 }
 
 /// One launch like that of train(), with the sums of two tensors and dx instead of y: the threads
 /// of a block sum, one per channel makes the coefficients, and all write dx in two rows at once.
-void GpuSinglePass::backward(GradientSums& s, InputGradient& g, const PerChannel& gradients) const {
+void GpuSinglePass::backward(GradientSums& s, InputGradient& g, const Output& dx,
+                             const PerChannel& gradients) const {
   Reduction& r = s.about_center;
-  const Written dx = written(g, r.grid.domain);
-  write_blocks(dx, r.grid);
-  sum_in_block(r, g.dx, column);
-  keep_in_block(r.merged, g.dx, column, r.grid);
-  finish(g, dx, r.grid, gradients);
+  const ThreadBlocks& blocks = thread_sums_of(r).blocks;
+  const Written written = written_dx(dx);
+  write_blocks(written, blocks);
+  sum_in_block(r, dx.f, column);
+  keep_in_block(r.merged, dx.f, column, blocks);
+  finish(g, written, blocks, gradients);
 }
 
 }  // namespace halnorm::schedule

@@ -10,11 +10,11 @@ class GpuSinglePass final : public Gpu {
  public:
   using Gpu::Gpu;
 
-  [[nodiscard]] algorithm::BlockSizes block_sizes(algorithm::Layout layout, Halide::Type data,
-                                                  bool in_double) const override;
-  void train(algorithm::Reduction& m, algorithm::Normalize& s,
+  [[nodiscard]] std::unique_ptr<algorithm::Summation> summation(
+      const algorithm::Domain& domain, const SumOptions& options) const override;
+  void train(algorithm::Reduction& m, algorithm::Normalize& s, const Output& y,
              const PerChannel& statistics) const override;
-  void backward(algorithm::GradientSums& s, algorithm::InputGradient& g,
+  void backward(algorithm::GradientSums& s, algorithm::InputGradient& g, const Output& dx,
                 const PerChannel& gradients) const override;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "../schedule.h"
+#include "thread_sums.h"
 
 namespace halnorm::schedule {
 
@@ -28,6 +29,6 @@ void merge_in_block(algorithm::Reduction& r, const Halide::Func& kept, const Hal
 
 /// One value per channel in each block of threads, in shared memory.
 void keep_in_block(Halide::Func f, const Halide::Func& at, const Halide::Var& block,
-                   const algorithm::BlockGrid& grid);
+                   const ThreadBlocks& blocks);
 
 }  // namespace halnorm::schedule

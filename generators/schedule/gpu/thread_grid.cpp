@@ -3,7 +3,7 @@
 namespace halnorm::schedule {
 
 using algorithm::BlockGrid;
-using algorithm::BlockSizes;
+using algorithm::Domain;
 using algorithm::Layout;
 using Halide::cast;
 using Halide::clamp;
@@ -19,14 +19,23 @@ Expr quotient_up(const Expr& a, const Expr& b) { return (a + b - 1) / b; }
 /// Cuts rows into equal parts, or joins rows, until a block has its share of values. The number of
 /// blocks is limited to those that a device runs at once: one more block would take the same time
 /// again.
-void cut_along_rows(const ThreadGrid& threads, BlockGrid& grid, const BlockSizes& sizes) {
-  const auto& [layout, L, C, N] = grid.domain;
-  const Expr of_channel = L * N;
-  const Expr share = max(of_channel * C / sizes.blocks, of_channel / sizes.most_in_channel);
-  const Expr values = max(share, sizes.block_values);
-  const Expr part = quotient_up(L, max(L / values, 1));
-  grid.row_length = max(min(L, quotient_up(part, threads.width) * threads.width), 1);
-  grid.rows = max(quotient_up(values, max(L, 1)), 1);
+BlockGrid cut_along_rows(const Domain& d, const ThreadGrid& threads, const BlockLimits& limits) {
+  const Expr of_channel = d.L * d.N;
+  const Expr share = max(of_channel * d.C / limits.blocks, of_channel / limits.most_in_channel);
+  const Expr values = max(share, limits.min_values);
+  const Expr part = quotient_up(d.L, max(d.L / values, 1));
+  return {d, max(min(d.L, quotient_up(part, threads.width) * threads.width), 1),
+          max(quotient_up(values, max(d.L, 1)), 1)};
+}
+
+/// Whole steps of all threads, because a partial step costs as much as a whole one. Or up to a
+/// sixteenth more blocks, so that a few rows do not add a step to each block.
+BlockGrid cut_down_rows(const Domain& d, const ThreadGrid& threads, const BlockLimits& limits) {
+  const Expr columns = quotient_up(d.C, threads.channels);
+  const Expr in_channel = clamp(limits.blocks / columns, 1, limits.most_in_channel);
+  const int step = threads.warps * threads.width * threads.unroll;
+  const Expr share = quotient_up(d.N, in_channel) / 16 * 15;
+  return {d, 1, max(quotient_up(share, step) * step, limits.min_values)};
 }
 
 }  // namespace
@@ -35,56 +44,48 @@ Expr unsigned_div_up(const Expr& a, const Expr& b) {
   return cast<int>(cast<unsigned>(a + b - 1) / cast<unsigned>(b));
 }
 
-Expr in_pieces(const BlockGrid& grid) {
-  const int piece = threads_of(grid).piece;
-  return piece > 1 ? grid.domain.L % piece == 0 : Halide::Internal::const_true();
+Expr in_pieces(const ThreadBlocks& blocks) {
+  const int piece = blocks.threads.piece;
+  return piece > 1 ? blocks.grid.domain.L % piece == 0 : Halide::Internal::const_true();
 }
 
-Expr piece_of(const BlockGrid& grid) {
-  return Halide::select(in_pieces(grid), threads_of(grid).piece, 1);
+Expr piece_of(const ThreadBlocks& blocks) {
+  return Halide::select(in_pieces(blocks), blocks.threads.piece, 1);
 }
 
-Expr thread_count(const BlockGrid& grid) { return grid.warps * threads_of(grid).width; }
+Expr thread_count(const ThreadBlocks& blocks) { return blocks.warps * blocks.threads.width; }
 
-Expr threads_across(const BlockGrid& grid, const Expr& pieces) {
-  if (grid.domain.layout == Layout::NLC) {
+Expr threads_across(const ThreadBlocks& blocks, const Expr& pieces) {
+  if (blocks.grid.domain.layout == Layout::NLC) {
     return 1;
   }
   // As many threads as divide the row into equal turns.
-  const Expr count = thread_count(grid);
+  const Expr count = thread_count(blocks);
   return clamp(unsigned_div_up(pieces, unsigned_div_up(pieces, count)), 1, count);
 }
 
-Expr threads_down(const BlockGrid& grid, const Expr& pieces) {
-  const Expr count = thread_count(grid);
-  return grid.domain.layout == Layout::NLC ? count : max(count / threads_across(grid, pieces), 1);
+Expr threads_down(const ThreadBlocks& blocks, const Expr& pieces) {
+  const Expr count = thread_count(blocks);
+  return blocks.grid.domain.layout == Layout::NLC ? count
+                                                  : max(count / threads_across(blocks, pieces), 1);
 }
 
-void cut_for(const ThreadGrid& threads, BlockGrid& grid, const BlockSizes& sizes) {
-  const auto& [layout, L, C, N] = grid.domain;
-  const bool along_rows = layout == Layout::NCL;
-  grid.warps = threads.warps;
-  if (sizes.whole) {
-    grid.row_length = L;
-    grid.rows = N;
-    if (along_rows) {
-      // Each thread costs as much as some values. (In NLC Halide would loop over all blocks to
-      // compute the size of the shared memory.)
-      const int least = threads.width * threads.unroll;
-      grid.warps = clamp(L * N / least, 1, threads.warps);
-    }
-  } else if (along_rows) {
-    cut_along_rows(threads, grid, sizes);
-  } else {
-    const Expr columns = quotient_up(C, threads.channels);
-    const Expr in_channel = clamp(sizes.blocks / columns, 1, sizes.most_in_channel);
-    grid.row_length = 1;
-    // Whole steps of all threads, because a partial step costs as much as a whole one. Or up to a
-    // sixteenth more blocks, so that a few rows do not add a step to each block.
-    const int step = threads.warps * threads.width * threads.unroll;
-    const Expr share = quotient_up(N, in_channel) / 16 * 15;
-    grid.rows = max(quotient_up(share, step) * step, sizes.min_rows);
+ThreadBlocks::ThreadBlocks(const Domain& d, const ThreadGrid& thread_grid)
+    : grid(d), threads(thread_grid), whole(true), warps(threads.warps) {
+  if (d.layout == Layout::NCL) {
+    // Each thread costs as much as some values. (In NLC Halide would loop over all blocks to
+    // compute the size of the shared memory.)
+    const int least = threads.width * threads.unroll;
+    warps = clamp(d.L * d.N / least, 1, threads.warps);
   }
 }
+
+ThreadBlocks::ThreadBlocks(const Domain& d, const ThreadGrid& thread_grid,
+                           const BlockLimits& limits)
+    : grid(d.layout == Layout::NCL ? cut_along_rows(d, thread_grid, limits)
+                                   : cut_down_rows(d, thread_grid, limits)),
+      threads(thread_grid),
+      whole(false),
+      warps(threads.warps) {}
 
 }  // namespace halnorm::schedule

@@ -3,11 +3,13 @@
 #include <map>
 #include <string>
 
-#include "../../algorithm/tuple_math.h"
+#include "../tuple_math.h"
 
 namespace halnorm::schedule {
 
-using namespace algorithm;
+using algorithm::Layout;
+using algorithm::Place;
+using algorithm::Terms;
 using Halide::cast;
 using Halide::Expr;
 using Halide::Func;
@@ -16,6 +18,7 @@ using Halide::min;
 using Halide::RDom;
 using Halide::select;
 using Halide::Tuple;
+using Halide::Var;
 
 namespace {
 
@@ -40,12 +43,12 @@ Tuple of_words(const Tuple& words) {
 
 /// Adds the upper half of a warp's sums to the lower half, repeatedly, down to two. (With one lane,
 /// Halide 21 would use the first value for both.)
-Tuple sum_by_shuffles(ThreadSums& s, const BlockGrid& g) {
+Tuple sum_by_shuffles(ThreadSums& s) {
   const auto at = [&](const Expr& w) {
     return of_words(s.shuffled.back()(w, s.g, s.c, s.jl, s.jn));
   };
   Tuple so_far = s.thread_sum(s.w, s.g, s.c, s.jl, s.jn);
-  for (int width = threads_of(g).width / 2; width > 1; width /= 2) {
+  for (int width = s.blocks.threads.width / 2; width > 1; width /= 2) {
     s.shuffled.emplace_back("shuffled");
     s.shuffled.back()(s.w, s.g, s.c, s.jl, s.jn) = in_words(so_far);
     so_far = at(s.w) + at(s.w + width);
@@ -81,21 +84,23 @@ struct Path {
 struct Turns {
   Expr along_row, most, others;
 
-  explicit Turns(const BlockGrid& g) {
-    const Expr along =
-        unsigned_div_up(g.row_length / piece_of(g), threads_across(g, g.row_length / piece_of(g)));
-    const Expr below = unsigned_div_up(g.rows, threads_down(g, g.row_length / piece_of(g)));
-    along_row = g.domain.layout == Layout::NCL && along > below;
+  explicit Turns(const ThreadBlocks& b) {
+    const Expr pieces = b.grid.row_length / piece_of(b);
+    const Expr along = unsigned_div_up(pieces, threads_across(b, pieces));
+    const Expr below = unsigned_div_up(b.grid.rows, threads_down(b, pieces));
+    along_row = b.grid.domain.layout == Layout::NCL && along > below;
     most = select(along_row, along, below);
     others = select(along_row, below, along);
   }
 };
 
-void define_path(ThreadSums& s, const BlockGrid& g) {
-  const Expr across = threads_across(g, g.row_length / piece_of(g));
-  const Expr down = threads_down(g, g.row_length / piece_of(g));
-  const Expr along_row = Turns(g).along_row;
-  const Expr thread = cast<unsigned>(s.g * threads_of(g).width + s.w);
+void define_path(ThreadSums& s) {
+  const ThreadBlocks& b = s.blocks;
+  const Expr pieces = b.grid.row_length / piece_of(b);
+  const Expr across = threads_across(b, pieces);
+  const Expr down = threads_down(b, pieces);
+  const Expr along_row = Turns(b).along_row;
+  const Expr thread = cast<unsigned>(s.g * b.threads.width + s.w);
   Path p;
   p.n = cast<int>(thread / cast<unsigned>(across));
   p.l = cast<int>(thread % cast<unsigned>(across));
@@ -103,8 +108,8 @@ void define_path(ThreadSums& s, const BlockGrid& g) {
   p.turn_n = select(along_row, 0, down);
   p.other_l = select(along_row, 0, across);
   p.other_n = select(along_row, down, 0);
-  const Expr left_l = max(g.length_at(s.jl) / piece_of(g) - p.l, 0);
-  const Expr left_n = max(g.rows_at(s.jn) - p.n, 0);
+  const Expr left_l = max(b.grid.length_at(s.jl) / piece_of(b) - p.l, 0);
+  const Expr left_n = max(b.grid.rows_at(s.jn) - p.n, 0);
   p.turns = unsigned_div_up(select(along_row, left_l, left_n), select(along_row, across, down));
   p.others = select(
       p.n < down,
@@ -115,55 +120,52 @@ void define_path(ThreadSums& s, const BlockGrid& g) {
 /// The values that a thread loads at once: several turns of a piece each or, if rows do not consist
 /// of pieces, as many turns of one value.
 struct Step {
-  const BlockGrid& g;
+  const ThreadBlocks& b;
   Expr turns;  ///< per step
 
-  explicit Step(const BlockGrid& grid)
-      : g(grid),
-        turns(select(in_pieces(g), threads_of(g).unroll / threads_of(g).piece,
-                     threads_of(g).unroll)) {}
+  explicit Step(const ThreadBlocks& blocks)
+      : b(blocks),
+        turns(select(in_pieces(b), b.threads.unroll / b.threads.piece, b.threads.unroll)) {}
 
   /// The turn of value e of piece t, and its place in the turn.
   [[nodiscard]] Expr turn(const Expr& e, const Expr& t) const {
-    return select(in_pieces(g), t, t * threads_of(g).piece + e);
+    return select(in_pieces(b), t, t * b.threads.piece + e);
   }
-  [[nodiscard]] Expr in_piece(const Expr& e) const { return select(in_pieces(g), e, 0); }
+  [[nodiscard]] Expr in_piece(const Expr& e) const { return select(in_pieces(b), e, 0); }
 };
 
 /// One value of a step. In the tail, values beyond the data count 0.
-Place place(const ThreadSums& s, const BlockGrid& g, const Path& p, const Expr& e, const Expr& t,
-            const Expr& turn, const Expr& other, bool full) {
-  const Step step(g);
+Place place(const ThreadSums& s, const Path& p, const Expr& e, const Expr& t, const Expr& turn,
+            const Expr& other, bool full) {
+  const Step step(s.blocks);
+  const Expr piece = piece_of(s.blocks);
   const Expr first = full ? turn * step.turns : p.turns / step.turns * step.turns;
   const Expr wanted = first + step.turn(e, t);
   const Expr at = full ? wanted : min(wanted, p.turns - 1);
-  const Expr l = (s.jl * (g.row_length / piece_of(g)) + p.l_at(at, other)) * piece_of(g);
-  return {within(l + step.in_piece(e), g.domain.L - 1),
-          s.c,
-          within(g.first_n(s.jn) + p.n_at(at, other), g.domain.N - 1),
-          s.jl,
-          s.jn,
+  const Expr l = (s.jl * (s.grid.row_length / piece) + p.l_at(at, other)) * piece;
+  return {within(l + step.in_piece(e), s.grid.domain.L - 1), s.c,
+          within(s.grid.first_n(s.jn) + p.n_at(at, other), s.grid.domain.N - 1),
           full ? Expr() : wanted < p.turns};
 }
 
 /// The sum of the terms of a full step. The tensors' elements go through s.pieces, which are loaded
 /// as vectors.
-Tuple sum_of_step(ThreadSums& s, const BlockGrid& g, const Terms& terms) {
+Tuple sum_of_step(ThreadSums& s, const Terms& terms) {
   const Path p = Path::of(s.path, s);
-  const int piece = threads_of(g).piece;
+  const int piece = s.blocks.threads.piece;
   std::map<std::string, Func> of_tensor;
   const auto piece_of = [&](const Func& tensor) {
     const auto [entry, is_new] = of_tensor.try_emplace(tensor.name(), tensor.name() + "_piece");
     if (is_new) {
-      const Place any = place(s, g, p, s.e, s.t, s.turn, s.other, true);
+      const Place any = place(s, p, s.e, s.t, s.turn, s.other, true);
       entry->second(s.e, s.t, s.w, s.g, s.c, s.jl, s.jn, s.turn, s.other) =
-          any.of(tensor, g.domain);
+          any.of(tensor, s.grid.domain);
       s.pieces.push_back(entry->second);
     }
     return entry->second;
   };
-  return pairwise_sum(0, threads_of(g).unroll, [&](int i) {
-    Place at = place(s, g, p, i % piece, i / piece, s.main.x, s.main.y, true);
+  return pairwise_sum(0, s.blocks.threads.unroll, [&](int i) {
+    Place at = place(s, p, i % piece, i / piece, s.main.x, s.main.y, true);
     if (piece > 1) {
       at.loaded = [&, i](const Func& tensor) {
         return piece_of(tensor)(i % piece, i / piece, s.w, s.g, s.c, s.jl, s.jn, s.main.x,
@@ -176,78 +178,77 @@ Tuple sum_of_step(ThreadSums& s, const BlockGrid& g, const Terms& terms) {
 
 /// The sum of the terms of the tail. Its values are loaded one by one, because Halide 21 loses
 /// Funcs that are used under a condition if others share a loop.
-Tuple sum_of_tail(const ThreadSums& s, const BlockGrid& g, const Terms& terms) {
+Tuple sum_of_tail(const ThreadSums& s, const Terms& terms) {
   const Path p = Path::of(s.path, s);
-  const int piece = threads_of(g).piece;
-  return pairwise_sum(0, threads_of(g).unroll, [&](int i) {
-    return terms(place(s, g, p, i % piece, i / piece, 0, s.tail.x, false));
+  const int piece = s.blocks.threads.piece;
+  return pairwise_sum(0, s.blocks.threads.unroll, [&](int i) {
+    return terms(place(s, p, i % piece, i / piece, 0, s.tail.x, false));
   });
 }
 
 /// The sums of each thread. In the last step, threads with fewer turns stay at their last one.
-void define_thread_sum(ThreadSums& s, const BlockGrid& g, const Terms& terms) {
-  const Turns turns(g);
+void define_thread_sum(ThreadSums& s, const Terms& terms) {
+  const Turns turns(s.blocks);
   const Path p = Path::of(s.path, s);
-  const Step step(g);
+  const Step step(s.blocks);
   s.thread_sum(s.w, s.g, s.c, s.jl, s.jn) = zeros();
   const auto so_far = [&] { return Tuple(s.thread_sum(s.w, s.g, s.c, s.jl, s.jn)); };
 
   s.main = RDom(0, turns.most / step.turns, 0, turns.others, "main");
   s.main.where(s.main.x < p.turns / step.turns && s.main.y < p.others);
-  s.thread_sum(s.w, s.g, s.c, s.jl, s.jn) = so_far() + sum_of_step(s, g, terms);
+  s.thread_sum(s.w, s.g, s.c, s.jl, s.jn) = so_far() + sum_of_step(s, terms);
 
   s.tail = RDom(0, turns.others, "tail");
   s.tail.where(p.turns % step.turns > 0 && s.tail.x < p.others);
-  s.thread_sum(s.w, s.g, s.c, s.jl, s.jn) = so_far() + sum_of_tail(s, g, terms);
+  s.thread_sum(s.w, s.g, s.c, s.jl, s.jn) = so_far() + sum_of_tail(s, terms);
 }
-
-class SumsByThreads final : public algorithm::DeviceSums {
- public:
-  explicit SumsByThreads(const ThreadGrid& grid) : threads(grid) {}
-
-  [[nodiscard]] std::shared_ptr<const DeviceSums> reading(int tensors) const override {
-    ThreadGrid shared = threads;
-    while (tensors > 1 && shared.unroll > shared.piece) {
-      shared.unroll /= 2;
-      tensors = (tensors + 1) / 2;
-    }
-    return sums_by(shared);
-  }
-
-  void cut(BlockGrid& grid, const BlockSizes& sizes) const override {
-    cut_for(threads, grid, sizes);
-  }
-
-  void sum_block(BlockSums& b, const BlockGrid& g, const Terms& terms) const override {
-    const auto stages = std::make_shared<ThreadSums>();
-    ThreadSums& s = *stages;
-    b.device = stages;
-    define_path(s, g);
-    define_thread_sum(s, g, terms);
-    s.shared_sum(s.w, s.g, s.c, s.jl, s.jn) = threads.warp_shuffle
-                                                  ? sum_by_shuffles(s, g)
-                                                  : Tuple(s.thread_sum(s.w, s.g, s.c, s.jl, s.jn));
-    s.across_warps =
-        add_across_warps(g, s.g, {s.c, s.jl, s.jn}, threads.warp_shuffle ? 2 : threads.width,
-                         [&](const Expr& w, const Expr& warp) {
-                           return Tuple(s.shared_sum(w, warp, s.c, s.jl, s.jn));
-                         });
-    b.sums(s.c, s.jl, s.jn) = Tuple(s.across_warps.all(s.c, s.jl, s.jn));
-  }
-
-  [[nodiscard]] Func sum_blocks(Reduction& r) const override { return reduce_partials(r); }
-
-  const ThreadGrid threads;
-};
 
 }  // namespace
 
-std::shared_ptr<const algorithm::DeviceSums> sums_by(const ThreadGrid& threads) {
-  return std::make_shared<SumsByThreads>(threads);
+Func ThreadSums::sum(const Terms& terms) {
+  define_path(*this);
+  define_thread_sum(*this, terms);
+  const bool shuffles = blocks.threads.warp_shuffle;
+  shared_sum(w, g, c, jl, jn) =
+      shuffles ? sum_by_shuffles(*this) : Tuple(thread_sum(w, g, c, jl, jn));
+  across_warps = add_across_warps(
+      blocks, g, {c, jl, jn}, shuffles ? 2 : blocks.threads.width,
+      [&](const Expr& i, const Expr& warp) { return Tuple(shared_sum(i, warp, c, jl, jn)); });
+  sums(c, jl, jn) = Tuple(across_warps.all(c, jl, jn));
+  return sums;
 }
 
-const ThreadGrid& threads_of(const BlockGrid& grid) {
-  return static_cast<const SumsByThreads&>(*grid.device).threads;
+/// Each thread adds blocks at a distance of the number of threads.
+Func ThreadSums::merge(const Func& block) {
+  Func merged("merged");
+  if (blocks.whole) {
+    // One block needs no sum. PoCL 3.1 would add it more than once: see docs/performance.md.
+    merged(c) = Tuple(block(c, 0, 0));
+    return merged;
+  }
+  const Expr count = thread_count(blocks);
+  const Expr all = grid.cuts * grid.groups;
+  // One by one: there are rarely more blocks than threads.
+  RDom turns(0, (all + count - 1) / count, "turns");
+  const Expr thread = g * blocks.threads.width + w;
+  const Expr j = turns.x * count + thread;
+  turns.where(j < all);
+  const Expr l = within(j % grid.cuts, grid.cuts - 1);
+  const Expr n = within(j / grid.cuts, grid.groups - 1);
+  partial(w, g, c) = zeros();
+  partial(w, g, c) = Tuple(partial(w, g, c)) + Tuple(block(c, l, n));
+  shared_partial(w, g, c) = Tuple(partial(w, g, c));
+  across_partials = add_across_warps(
+      blocks, g, {c}, blocks.threads.width,
+      [&](const Expr& i, const Expr& warp) { return Tuple(shared_partial(i, warp, c)); });
+  merged(c) = Tuple(across_partials.all(c));
+  return merged;
+}
+
+/// A copy from the kernel of the blocks, because the next one may overwrite x.
+Expr ThreadSums::merged_shift(const Func& shift, const Var& of) {
+  pivot(of, jl, jn) = cast<double>(shift.value());
+  return pivot(of, 0, 0);
 }
 
 }  // namespace halnorm::schedule

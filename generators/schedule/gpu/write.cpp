@@ -1,11 +1,9 @@
 #include "write.h"
 
 #include "sums.h"
-#include "thread_grid.h"
 
 namespace halnorm::schedule {
 
-using algorithm::BlockGrid;
 using algorithm::Layout;
 using Halide::Expr, Halide::Func, Halide::Stage, Halide::TailStrategy, Halide::Var;
 
@@ -28,7 +26,7 @@ template <class Arrange>
 void in_vectors(const Written& y, int least, const Arrange& arrange) {
   Func f = y.f;
   f.compute_root();
-  const int size = vector_of(y.data);
+  const int size = vector_of(y.type());
   if (y.vectors && size > 1) {
     const Expr& row = y.domain.layout == Layout::NCL ? y.domain.L : y.domain.C;
     arrange(f.specialize(row % least == 0 && aligned(y.strides, row, size)), size);
@@ -69,23 +67,22 @@ Expr aligned(const std::vector<Expr>& strides, const Expr& row, int size) {
 }
 
 void write_rows(const Written& y) {
-  in_vectors(y, vector_of(y.data), [&](Stage f, int size) {
+  in_vectors(y, vector_of(y.type()), [&](Stage f, int size) {
     const Var t("t"), i("i");
     f.split(y.l, t, e, size, tail_of(size)).reorder(e, t, y.c, y.n).fuse(t, y.c, i).vectorize(e);
     spread_rows(f, i, y.domain.L / size * y.domain.C, y);
   });
 }
 
-BlockGrid columns_of(const Written& y) {
+ThreadBlocks columns_of(const Written& y) {
   constexpr int width = 8;
   constexpr int most = 480;  // with a sixteenth more, an H100 still runs all at once
-  const int channels = channels_of(y.data);
+  const int channels = channels_of(y.type());
   const int rows = threads / channels;
-  return {y.domain,
-          {.min_rows = rows * vector_of(y.data) * y.rows,
-           .device = sums_by({.width = width, .warps = rows / width, .channels = channels}),
-           .blocks = most,
-           .most_in_channel = most}};
+  return {
+      y.domain,
+      {.width = width, .warps = rows / width, .channels = channels},
+      {.blocks = most, .most_in_channel = most, .min_values = rows * vector_of(y.type()) * y.rows}};
 }
 
 namespace {
@@ -99,8 +96,8 @@ const Var once("once"), one("one");
 /// The channels get two loops of extent 1, so that a Func of the channel has the same loops as y,
 /// which also has loops over blocks of rows.
 template <class Schedule>
-void cut_channels(Schedule& f, const Var& c, const BlockGrid& grid, int size) {
-  const int channels = threads_of(grid).channels;
+void cut_channels(Schedule& f, const Var& c, const ThreadBlocks& blocks, int size) {
+  const int channels = blocks.threads.channels;
   if (channels > 1) {
     f.split(c, c, v, size, tail_of(size));
   }
@@ -110,15 +107,15 @@ void cut_channels(Schedule& f, const Var& c, const BlockGrid& grid, int size) {
       .split(of_one, one, of_one, size, tail_of(size));
 }
 
-void tile_rows(Stage f, const Written& y, const BlockGrid& grid, int size) {
+void tile_rows(Stage f, const Written& y, const ThreadBlocks& blocks, int size) {
   const Var u("u"), t("t"), jl("jl"), jn("jn");
-  const Expr pieces = max(grid.row_length / size, 1);
-  cut_channels(f, y.c, grid, 1);
+  const Expr pieces = max(blocks.grid.row_length / size, 1);
+  cut_channels(f, y.c, blocks, 1);
   f.split(y.l, y.l, e, size, tail_of(size))
       .split(y.l, jl, y.l, pieces, guarded)
-      .split(y.l, y.l, across, threads_across(grid, pieces), guarded)
-      .split(y.n, jn, y.n, grid.rows, guarded)
-      .split(y.n, y.n, down, threads_down(grid, pieces), guarded)
+      .split(y.l, y.l, across, threads_across(blocks, pieces), guarded)
+      .split(y.n, jn, y.n, blocks.grid.rows, guarded)
+      .split(y.n, y.n, down, threads_down(blocks, pieces), guarded)
       .split(y.n, y.n, u, y.rows, guarded)
       .reorder(e, u, y.l, y.n, across, down, ci, column, once, jl, one, jn)
       .vectorize(e)
@@ -130,11 +127,11 @@ void tile_rows(Stage f, const Written& y, const BlockGrid& grid, int size) {
       .fuse(one, jn, below);
 }
 
-void tile_columns(Stage f, const Written& y, const BlockGrid& grid, int size) {
+void tile_columns(Stage f, const Written& y, const ThreadBlocks& blocks, int size) {
   const Var u("u"), next("next"), jn("jn");
-  cut_channels(f, y.c, grid, size);
-  f.split(y.n, jn, y.n, grid.rows, guarded)
-      .split(y.n, y.n, down, thread_count(grid) * size, guarded)
+  cut_channels(f, y.c, blocks, size);
+  f.split(y.n, jn, y.n, blocks.grid.rows, guarded)
+      .split(y.n, y.n, down, thread_count(blocks) * size, guarded)
       .split(down, down, next, size, guarded)
       .split(y.n, y.n, u, y.rows, guarded)
       .reorder(v, u, y.n, ci, next, down, column, once, one, jn)
@@ -148,27 +145,28 @@ void tile_columns(Stage f, const Written& y, const BlockGrid& grid, int size) {
 
 }  // namespace
 
-void write_blocks(const Written& y, const BlockGrid& grid) {
+void write_blocks(const Written& y, const ThreadBlocks& blocks) {
   const bool along_rows = y.domain.layout == Layout::NCL;
   // In NLC the number of threads in a block must be visible to Halide.
-  const int least = along_rows ? vector_of(y.data) : threads_of(grid).channels;
+  const int least = along_rows ? vector_of(y.type()) : blocks.threads.channels;
   in_vectors(y, least, [&](Stage f, int size) {
     if (along_rows) {
-      tile_rows(f, y, grid, size);
+      tile_rows(f, y, blocks, size);
     } else {
-      tile_columns(f, y, grid, size);
+      tile_columns(f, y, blocks, size);
     }
     f.gpu_blocks(column, along, below);
   });
 }
 
-void write_channels(const std::vector<Func>& outputs, const Written& y, const BlockGrid& grid) {
+void write_channels(const std::vector<Func>& outputs, const Written& y,
+                    const ThreadBlocks& blocks) {
   for (Func f : outputs) {
     const Var c = f.args()[0];
     f.compute_root();
-    cut_channels(f, c, grid, 1);
+    cut_channels(f, c, blocks, 1);
     f.rename(once, along).rename(one, below).reorder(ci, column, along, below);
-    if (threads_of(grid).channels > 1) {
+    if (blocks.threads.channels > 1) {
       f.reorder(v, ci);
     }
     f.gpu_threads(ci).gpu_blocks(column, along, below).compute_with(y.f, column);

@@ -1,15 +1,12 @@
 #pragma once
 
 #include "../schedule.h"
+#include "thread_grid.h"
 
 namespace halnorm::schedule {
 
-/// y or dx for its schedule.
-struct Written {
-  Halide::Func f;
-  Halide::Var l, c, n;
-  algorithm::Domain domain;
-  Halide::Type data;                  ///< the type of inputs and output
+/// y or dx and how it is written.
+struct Written : Output {
   std::vector<Halide::Expr> strides;  ///< of the rows of all data
   bool vectors = true;                ///< whether it may be computed in vectors
   /// The rows of a thread. They share the values per channel, and their loads are in flight at
@@ -25,15 +22,15 @@ inline const Halide::Var column{"column"};  ///< the inner one: the channels of 
 
 /// A kernel whose blocks of threads are those of the grid. Each reads its block of data in the
 /// order of the sums, and finds the data in the caches if the sums were computed before.
-void write_blocks(const Written& y, const algorithm::BlockGrid& grid);
+void write_blocks(const Written& y, const ThreadBlocks& blocks);
 
 /// NLC: the blocks of a separate kernel. There are few, because each computes the values per
 /// channel for its threads. A block is at least as large as one step of all its threads.
-algorithm::BlockGrid columns_of(const Written& y);
+ThreadBlocks columns_of(const Written& y);
 
 /// Outputs with one value per channel, by the first blocks of each channel in y's kernel.
 void write_channels(const std::vector<Halide::Func>& outputs, const Written& y,
-                    const algorithm::BlockGrid& grid);
+                    const ThreadBlocks& blocks);
 
 /// A Func of the channel that a block of threads has computed. Each thread keeps the values of its
 /// channels in registers.

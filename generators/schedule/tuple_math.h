@@ -2,7 +2,7 @@
 
 #include <Halide.h>
 
-namespace halnorm::algorithm {
+namespace halnorm::schedule {
 
 /// Two sums as a tuple.
 inline Halide::Tuple operator+(const Halide::Tuple& a, const Halide::Tuple& b) {
@@ -28,4 +28,4 @@ inline Halide::Expr within(const Halide::Expr& index, const Halide::Expr& last) 
   return Halide::unsafe_promise_clamped(index, 0, last);
 }
 
-}  // namespace halnorm::algorithm
+}  // namespace halnorm::schedule
