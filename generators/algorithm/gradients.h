@@ -25,9 +25,9 @@ GradientSums gradient_sums(const Halide::Func& dy, const Halide::Func& x, const 
 struct InputGradient {
   Halide::Var l{"l"}, c{"c"}, n{"n"};
   Halide::Func center{"dx_center"};     ///< (c)
-  Halide::Func origin{"dx_origin"};     ///< (c): the same, stored for dx
+  Halide::Func origin{"dx_origin"};     ///< (c): center again, for dx alone: see Normalize
   Halide::Func a{"a"}, b{"b"}, d{"d"};  ///< (c), in the accumulator's type
-  Halide::Func a_low{"a_low"};          ///< (c): what a lacks, of float32; otherwise undefined
+  Halide::Func a_low{"a_low"};          ///< (c): the rounding error of a; undefined but for float32
   Halide::Func dx{"dx"};                ///< (l, c, n) or (c, n)
 };
 InputGradient input_gradient(const Halide::Func& dy, const Halide::Func& x, const Domain& domain,

@@ -9,7 +9,9 @@ struct Normalize {
   Halide::Var l{"l"}, c{"c"}, n{"n"};
   Halide::Func invstd{"invstd_of_channel"};  ///< (c): double, computed once
   Halide::Func center{"center"};  ///< (c): the mean's upper part, in the accumulator's type
-  Halide::Func origin{"origin"};  ///< (c): the same, stored for y
+  /// (c): center again, for y alone. Func::in() in its place changes the order in which Halide
+  /// computes the coefficients, and so the code of kernels.
+  Halide::Func origin{"origin"};
   Halide::Func scale{"scale"};    ///< (c): weight * invstd
   Halide::Func offset{"offset"};  ///< (c): bias - (mean - center) * scale
   Halide::Func y{"y"};            ///< (l, c, n) or (c, n)
