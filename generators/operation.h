@@ -31,6 +31,10 @@ class Operation : public Halide::Generator<Derived> {
   Halide::GeneratorParam<int> sum_vectors{"sum_vectors", 0};
   Halide::GeneratorParam<int> sum_rows{"sum_rows", 0};
   Halide::GeneratorParam<int> block_rows{"block_rows", 0};
+  Halide::GeneratorParam<int> block_threads{"block_threads", 0};
+  Halide::GeneratorParam<int> grid_blocks{"grid_blocks", 0};
+  Halide::GeneratorParam<int> unroll{"unroll", 0};
+  Halide::GeneratorParam<int> thread_rows{"thread_rows", 0};
 
   /// The distance of prefetches; see schedule::fetch_ahead().
   Halide::GeneratorParam<int> prefetch_bytes{"prefetch_bytes", schedule::prefetch_bytes};
@@ -163,20 +167,12 @@ class Operation : public Halide::Generator<Derived> {
     if (this->using_autoscheduler()) {
       return schedule::left_to_halide(this->get_target());
     }
-    return schedule::make(this->get_target(),
-                          {.grain_size = grain_size,
-                           .channel_tile = channel_tile,
-                           .chunk_elements = chunk_elements,
-                           .l2_bytes = l2_bytes,
-                           .sum_vectors = sum_vectors,
-                           .sum_rows = sum_rows,
-                           .block_rows = block_rows},
-                          strides_, warp_shuffle);
+    return schedule::make(this->get_target(), tuning(), strides_, warp_shuffle);
   }
   /// `single_pass`: for channels of few values; see schedule::make_single_pass().
   [[nodiscard]] std::unique_ptr<schedule::ReducingSchedule> architecture(bool single_pass) const {
     if (single_pass && !this->using_autoscheduler()) {
-      return schedule::make_single_pass(this->get_target(), strides_, warp_shuffle);
+      return schedule::make_single_pass(this->get_target(), tuning(), strides_, warp_shuffle);
     }
     return architecture();
   }
@@ -198,6 +194,20 @@ class Operation : public Halide::Generator<Derived> {
   schedule::Output output;  ///< y or dx
 
  private:
+  [[nodiscard]] schedule::Tuning tuning() const {
+    return {.grain_size = grain_size,
+            .channel_tile = channel_tile,
+            .chunk_elements = chunk_elements,
+            .l2_bytes = l2_bytes,
+            .sum_vectors = sum_vectors,
+            .sum_rows = sum_rows,
+            .block_rows = block_rows,
+            .block_threads = block_threads,
+            .grid_blocks = grid_blocks,
+            .unroll = unroll,
+            .thread_rows = thread_rows};
+  }
+
   template <class Buffer>
   static void has(Buffer& b, const Halide::Type& type, int dimensions) {
     b.set_type(type);

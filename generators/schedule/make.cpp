@@ -37,7 +37,7 @@ class LeftToHalide final : public Schedule {
 std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tuning,
                                const Strides& strides, bool warp_shuffle) {
   if (target.has_gpu_feature()) {
-    return std::make_unique<Gpu>(target, strides.rows, warp_shuffle);
+    return std::make_unique<Gpu>(target, tuning, strides.rows, warp_shuffle);
   }
   switch (target.arch) {
     case Halide::Target::X86:
@@ -50,11 +50,12 @@ std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tunin
 }
 
 std::unique_ptr<ReducingSchedule> make_single_pass(const Halide::Target& target,
-                                                   const Strides& strides, bool warp_shuffle) {
+                                                   const Tuning& tuning, const Strides& strides,
+                                                   bool warp_shuffle) {
   if (target.has_gpu_feature()) {
-    return std::make_unique<GpuSinglePass>(target, strides.rows, warp_shuffle);
+    return std::make_unique<GpuSinglePass>(target, tuning, strides.rows, warp_shuffle);
   }
-  return std::make_unique<CpuSinglePass>(make(target, {}, strides), strides);
+  return std::make_unique<CpuSinglePass>(make(target, tuning, strides), strides);
 }
 
 std::unique_ptr<Schedule> left_to_halide(const Halide::Target& target) {

@@ -41,7 +41,15 @@ struct Tuning {
   int sum_vectors = 0;  ///< BlockSizes::lanes, NCL
   int sum_rows = 0;     ///< BlockSizes::lanes, NLC
   int block_rows = 0;   ///< BlockSizes::max_rows, NLC
+  // Devices.
+  int block_threads = 0;  ///< the threads of a block
+  int grid_blocks = 0;    ///< the most blocks of a launch that sums, or that writes in NLC
+  int unroll = 0;         ///< the loads of a thread that are in flight at once
+  int thread_rows = 0;    ///< the rows that a thread writes
 };
+
+/// `tuned` if it is set, otherwise `own`.
+constexpr int value_or(int tuned, int own) { return tuned != 0 ? tuned : own; }
 
 /// The sums of a kernel, for the choice of blocks.
 struct SumOptions {
@@ -102,7 +110,8 @@ std::unique_ptr<Schedule> make(const Halide::Target& target, const Tuning& tunin
 /// train() and backward() for few values. On a device one launch, for channels whose values one
 /// block of threads reads twice. On a CPU one loop, for C innermost.
 std::unique_ptr<ReducingSchedule> make_single_pass(const Halide::Target& target,
-                                                   const Strides& strides, bool warp_shuffle);
+                                                   const Tuning& tuning, const Strides& strides,
+                                                   bool warp_shuffle);
 
 /// The architecture's sums without directives: only for Halide's autoschedulers, which schedule
 /// every stage.

@@ -12,12 +12,6 @@ using algorithm::Normalize;
 using algorithm::Reduction;
 using Halide::Expr, Halide::Func, Halide::LoopLevel, Halide::Var;
 
-namespace {
-
-constexpr int value_or(int tuned, int otherwise) { return tuned != 0 ? tuned : otherwise; }
-
-}  // namespace
-
 std::vector<Func> coefficients_of(const InputGradient& g) {
   std::vector<Func> all;
   for (const Func& f : {g.center, g.a, g.b, g.d, g.a_low}) {

@@ -112,10 +112,10 @@ std::unique_ptr<algorithm::Summation> Gpu::summation(const Domain& domain,
   const bool along_rows = domain.layout == Layout::NCL;
   // A device should run all blocks at once; more blocks take the same time again. In NLC there are
   // fewer and larger blocks, because each block of y merges them for all its channels.
-  const int threads = along_rows || on_opencl() ? 256 : 512;
+  const int threads = value_or(tuning_.block_threads, along_rows || on_opencl() ? 256 : 512);
   const int channels = along_rows ? 1 : channels_of(options.data);
   const int width = along_rows ? warp : 8;
-  const int unroll = unroll_of(options.data);
+  const int unroll = value_or(tuning_.unroll, unroll_of(options.data));
   const int piece = along_rows ? vector_of(options.data) : 1;
   const ThreadGrid grid{.width = width,
                         .warps = threads / channels / width,
@@ -123,20 +123,29 @@ std::unique_ptr<algorithm::Summation> Gpu::summation(const Domain& domain,
                         .piece = piece,
                         .channels = channels,
                         .warp_shuffle = shuffles(domain.layout)};
-  const BlockLimits limits{.blocks = along_rows ? 512 : 256,
-                           .most_in_channel = along_rows ? 512 : 128,
+  const int blocks = value_or(tuning_.grid_blocks, along_rows ? 512 : 256);
+  const BlockLimits limits{.blocks = blocks,
+                           .most_in_channel = along_rows ? blocks : std::max(blocks / 2, 1),
                            .min_values = threads / channels * unroll};
   return std::make_unique<ThreadSums>(ThreadBlocks(domain, grid, limits));
 }
 
+Written Gpu::written(const Output& f, int rows) const {
+  constexpr int threads = 256;  // every device supports this number
+  constexpr int blocks = 480;   // with a sixteenth more, an H100 still runs all at once
+  return {f, strides_, value_or(tuning_.thread_rows, rows),
+          value_or(tuning_.block_threads, threads), value_or(tuning_.grid_blocks, blocks)};
+}
+
 Written Gpu::written_y(const Normalize& s, const Output& y) const {
+  Written all = written(y, 4);
   // relu(NaN) needs a strict comparison, which Halide 21 does not have for vectors in OpenCL.
-  return {y, strides_, !(s.rectifies && on_opencl())};
+  all.vectors = !(s.rectifies && on_opencl());
+  return all;
 }
 
 Written Gpu::written_dx(const Output& dx) const {
-  constexpr int rows = 2;  // of two or three tensors; a, b and d need registers too
-  return {dx, strides_, true, rows};
+  return written(dx, 2);  // of two or three tensors; a, b and d need registers too
 }
 
 void Gpu::finish(const Normalize& s, const Written& y, const ThreadBlocks& blocks,
@@ -230,7 +239,7 @@ void Gpu::backward_elementwise(InputGradient& g, const Output& dx) const {
 }
 
 /// One launch: block: each thread: for n: for l: dx of two rows.
-void Gpu::rectified(const Output& dx) const { write_from({}, {dx, strides_}); }
+void Gpu::rectified(const Output& dx) const { write_from({}, written(dx, 4)); }
 
 /// One launch with a thread for each channel.
 void Gpu::per_channel(const PerChannel& outputs) const {

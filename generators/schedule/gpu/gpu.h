@@ -10,8 +10,9 @@ namespace halnorm::schedule {
 class Gpu : public Schedule {
  public:
   /// `shuffles`: in NCL the sums of a warp are added by shuffles, which CUDA has.
-  Gpu(const Halide::Target& target, std::vector<Halide::Expr> strides, bool shuffles)
-      : target_(target), strides_(std::move(strides)), shuffles_(shuffles) {}
+  Gpu(const Halide::Target& target, const Tuning& tuning, std::vector<Halide::Expr> strides,
+      bool shuffles)
+      : target_(target), tuning_(tuning), strides_(std::move(strides)), shuffles_(shuffles) {}
 
   [[nodiscard]] std::unique_ptr<algorithm::Summation> summation(
       const algorithm::Domain& domain, const SumOptions& options) const override;
@@ -27,6 +28,7 @@ class Gpu : public Schedule {
   void per_channel(const PerChannel& outputs) const override;
 
  protected:
+  [[nodiscard]] const Tuning& tuning() const { return tuning_; }
   [[nodiscard]] bool on_opencl() const { return target_.has_feature(Halide::Target::OpenCL); }
   [[nodiscard]] bool shuffles(algorithm::Layout layout) const {
     return shuffles_ && layout == algorithm::Layout::NCL && !on_opencl();
@@ -41,7 +43,11 @@ class Gpu : public Schedule {
                      const ThreadBlocks& blocks, const PerChannel& gradients);
 
  private:
+  /// `rows`: those of a thread, if they are not tuned.
+  [[nodiscard]] Written written(const Output& f, int rows) const;
+
   Halide::Target target_;
+  Tuning tuning_;
   std::vector<Halide::Expr> strides_;
   bool shuffles_;
 };

@@ -1,5 +1,7 @@
 #include "single_pass.h"
 
+#include <algorithm>
+
 #include "sums.h"
 
 namespace halnorm::schedule {
@@ -14,12 +16,13 @@ std::unique_ptr<algorithm::Summation> GpuSinglePass::summation(const algorithm::
                                                                const SumOptions& options) const {
   const bool along_rows = domain.layout == Layout::NCL;
   // Not all OpenCL devices have more.
-  const int threads = on_opencl() ? 256 : 512;
+  const int threads = value_or(tuning().block_threads, on_opencl() ? 256 : 512);
   const int channels = along_rows ? 1 : channels_of(options.data);
   const int width = along_rows ? warp : 4;
+  const int unroll = value_or(tuning().unroll, unroll_of(options.data));
   const ThreadGrid grid{.width = width,
                         .warps = threads / channels / width,
-                        .unroll = unroll_of(options.data) / options.tensors,
+                        .unroll = std::max(unroll / options.tensors, 1),
                         .channels = channels,
                         .warp_shuffle = shuffles(domain.layout)};
   return std::make_unique<ThreadSums>(ThreadBlocks(domain, grid));

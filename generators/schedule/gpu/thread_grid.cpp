@@ -38,6 +38,14 @@ BlockGrid cut_down_rows(const Domain& d, const ThreadGrid& threads, const BlockL
   return {d, 1, max(quotient_up(share, step) * step, limits.min_values)};
 }
 
+/// @throws CompileError if a tuned number of threads or loads does not fit.
+const ThreadGrid& checked(const ThreadGrid& threads) {
+  if (threads.warps < 1 || threads.unroll % threads.piece != 0) {
+    throw Halide::CompileError("block_threads or unroll does not suit the layout and the dtype");
+  }
+  return threads;
+}
+
 }  // namespace
 
 Expr unsigned_div_up(const Expr& a, const Expr& b) {
@@ -71,7 +79,7 @@ Expr threads_down(const ThreadBlocks& blocks, const Expr& pieces) {
 }
 
 ThreadBlocks::ThreadBlocks(const Domain& d, const ThreadGrid& thread_grid)
-    : grid(d), threads(thread_grid), whole(true), warps(threads.warps) {
+    : grid(d), threads(checked(thread_grid)), whole(true), warps(threads.warps) {
   if (d.layout == Layout::NCL) {
     // Each thread costs as much as some values. (In NLC Halide would loop over all blocks to
     // compute the size of the shared memory.)
@@ -84,7 +92,7 @@ ThreadBlocks::ThreadBlocks(const Domain& d, const ThreadGrid& thread_grid,
                            const BlockLimits& limits)
     : grid(d.layout == Layout::NCL ? cut_along_rows(d, thread_grid, limits)
                                    : cut_down_rows(d, thread_grid, limits)),
-      threads(thread_grid),
+      threads(checked(thread_grid)),
       whole(false),
       warps(threads.warps) {}
 

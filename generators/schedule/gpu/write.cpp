@@ -9,8 +9,6 @@ using Halide::Expr, Halide::Func, Halide::Stage, Halide::TailStrategy, Halide::V
 
 namespace {
 
-// The threads of a block in a separate kernel; every device supports this number.
-constexpr int threads = 256;
 // An output may be its own input, so no element may be computed twice.
 constexpr auto guarded = TailStrategy::GuardWithIf;
 
@@ -42,8 +40,8 @@ void spread_rows(Stage f, const Var& along, const Expr& vectors, const Written& 
   const Var io("io"), no("no"), r("r"), again("again"), tile("tile");
   constexpr int tiles = 2048;
   const Expr some = min(vectors, 1 << 16);  // so that the products below stay under 2^31
-  const Expr wide = clamp(div_up(some, div_up(some, threads)), 1, threads);
-  const Expr high = max(Expr(threads) / wide, 1);
+  const Expr wide = clamp(div_up(some, div_up(some, y.threads)), 1, y.threads);
+  const Expr high = max(Expr(y.threads) / wide, 1);
   const Expr all = div_up(vectors, wide) * div_up(y.domain.N, high * y.rows);
   f.split(along, io, across, wide, guarded)
       .split(y.n, no, down, high * y.rows, guarded)
@@ -76,13 +74,13 @@ void write_rows(const Written& y) {
 
 ThreadBlocks columns_of(const Written& y) {
   constexpr int width = 8;
-  constexpr int most = 480;  // with a sixteenth more, an H100 still runs all at once
   const int channels = channels_of(y.type());
-  const int rows = threads / channels;
-  return {
-      y.domain,
-      {.width = width, .warps = rows / width, .channels = channels},
-      {.blocks = most, .most_in_channel = most, .min_values = rows * vector_of(y.type()) * y.rows}};
+  const int rows = y.threads / channels;
+  return {y.domain,
+          {.width = width, .warps = rows / width, .channels = channels},
+          {.blocks = y.blocks,
+           .most_in_channel = y.blocks,
+           .min_values = rows * vector_of(y.type()) * y.rows}};
 }
 
 namespace {

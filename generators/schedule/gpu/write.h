@@ -8,10 +8,12 @@ namespace halnorm::schedule {
 /// y or dx and how it is written.
 struct Written : Output {
   std::vector<Halide::Expr> strides;  ///< of the rows of all data
-  bool vectors = true;                ///< whether it may be computed in vectors
   /// The rows of a thread. They share the values per channel, and their loads are in flight at
   /// once.
-  int rows = 4;
+  int rows;
+  int threads;          ///< of a block in a separate kernel
+  int blocks;           ///< NLC: the most blocks of a separate kernel
+  bool vectors = true;  ///< whether it may be computed in vectors
 };
 
 /// NCL: a separate kernel, with as many threads as it needs.
