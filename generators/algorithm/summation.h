@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "layout.h"
 
@@ -50,8 +51,8 @@ using Terms = std::function<Halide::Tuple(const Place&)>;
 /// partial sum that is not double is short.
 class Summation {
  public:
-  Summation(const BlockGrid& blocks, bool adds_in_double)
-      : grid(blocks), in_double(adds_in_double) {}
+  Summation(BlockGrid blocks, bool adds_in_double)
+      : grid(std::move(blocks)), in_double(adds_in_double) {}
   virtual ~Summation() = default;
 
   /// The type of the terms.

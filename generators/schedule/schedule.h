@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "../algorithm/gradients.h"
@@ -15,9 +16,9 @@ using PerChannel = std::vector<Halide::Func>;
 /// The output of the data, y or dx, for its schedule.
 struct Output {
   Output() = default;
-  Output(const Halide::Func& output, const algorithm::Domain& extents)
+  Output(const Halide::Func& output, algorithm::Domain extents)
       : f(output),
-        domain(extents),
+        domain(std::move(extents)),
         l(output.args().front()),
         c(output.args().rbegin()[1]),
         n(output.args().back()) {}

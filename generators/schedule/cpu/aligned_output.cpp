@@ -1,6 +1,7 @@
 #include "aligned_output.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace halnorm::schedule {
@@ -104,7 +105,7 @@ Output aligned_output(const Func& y, const algorithm::Domain& d, int length) {
   element[0] = clamp(likely(at), 0, row - 1);
   aligned(element) = y(element);
   Output output(aligned, d);
-  output.lines = lines;
+  output.lines = std::move(lines);
   return output;
 }
 

@@ -39,7 +39,7 @@ BlockGrid cut_down_rows(const Domain& d, const ThreadGrid& threads, const BlockL
 }
 
 /// @throws CompileError if a tuned number of threads or loads does not fit.
-const ThreadGrid& checked(const ThreadGrid& threads) {
+ThreadGrid checked(const ThreadGrid& threads) {
   if (threads.warps < 1 || threads.unroll % threads.piece != 0) {
     throw Halide::CompileError("block_threads or unroll does not suit the layout and the dtype");
   }
