@@ -238,6 +238,7 @@ void run_ours(benchmark::State& state, const Case& item, Problem& problem) {
 
 constexpr std::pair<std::string_view, std::int64_t detail::Thresholds::*> thresholds[] = {
     {"nontemporal_bytes", &detail::Thresholds::nontemporal_bytes},
+    {"nontemporal_bytes_of_passes", &detail::Thresholds::nontemporal_bytes_of_passes},
     {"single_pass_bytes_in_lines", &detail::Thresholds::single_pass_bytes_in_lines},
     {"single_pass_bytes_in_parts", &detail::Thresholds::single_pass_bytes_in_parts},
     {"group_elements", &detail::Thresholds::group_elements},
@@ -246,11 +247,11 @@ constexpr std::pair<std::string_view, std::int64_t detail::Thresholds::*> thresh
 /// Those of this process.
 detail::Thresholds own_thresholds() { return detail::machine_of(detail::View{}).thresholds; }
 
-/// "name=value name=value" or "default": a threshold that is not named has the process's own value.
+/// "name=value name=value": a threshold that is not named has the process's own value.
 detail::Thresholds thresholds_of(const std::string& words) {
   detail::Thresholds all = own_thresholds();
   std::istringstream stream(words);
-  for (std::string word; words != "default" && stream >> word;) {
+  for (std::string word; stream >> word;) {
     const auto equals = std::min(word.find('='), word.size() - 1);
     const auto* const found =
         std::ranges::find(thresholds, word.substr(0, equals), [](auto& t) { return t.first; });
@@ -258,32 +259,6 @@ detail::Thresholds thresholds_of(const std::string& words) {
     all.*found->second = std::stoll(word.substr(equals + 1));
   }
   return all;
-}
-
-/// For ./dev tune: the call with each of the thresholds in HALNORM_BENCH_THRESHOLDS, separated by
-/// semicolons, in turn. The counters with_0_ns, with_1_ns, ... are the times.
-void run_thresholds(benchmark::State& state, const Case& item, Problem& problem) {
-  set_num_threads(item.threads);
-  Calls calls(item, problem);
-  const Call call = calls.of_case();
-  std::vector<detail::Thresholds> given;
-  std::istringstream stream(std::getenv("HALNORM_BENCH_THRESHOLDS"));
-  for (std::string words; std::getline(stream, words, ';');) given.push_back(thresholds_of(words));
-  std::vector<Call> in_turn;
-  for (const detail::Thresholds& one : given) {
-    in_turn.emplace_back([&] {
-      detail::set_thresholds(&one);
-      call();
-    });
-    problem.spoil();
-    in_turn.back()();
-    calls.verify();
-  }
-  const std::vector<double> best = best_in_turn(state, in_turn);
-  detail::set_thresholds(nullptr);
-  for (std::size_t i = 0; i < best.size(); ++i) {
-    state.counters.insert_or_assign("with_" + std::to_string(i) + "_ns", best[i]);
-  }
 }
 
 /// Both calls use OpenMP's threads, because two pools that spin would wait for each other's cores.
@@ -316,17 +291,17 @@ int main(int argc, char** argv) {
   const auto has_copy = [=](const Case& item) {
     return !on_cpu(item) && item.info.name == "infer";
   };
-  std::string own;
+  // For ./dev tune. A call in turn with another would find the caches as the other left them.
+  const char* given = std::getenv("HALNORM_BENCH_THRESHOLDS");
+  const halnorm::detail::Thresholds set = thresholds_of(given == nullptr ? "" : given);
+  halnorm::detail::set_thresholds(&set);
+  std::string all;
   for (const auto& [name, member] : thresholds) {
-    own += std::string(name) + "=" + std::to_string(own_thresholds().*member) + " ";
+    all += std::string(name) + "=" + std::to_string(set.*member) + " ";
   }
-  benchmark::AddCustomContext("thresholds", own);
-  const auto is_tuned = [=](const Case& item) {
-    return has_floor(item) && std::getenv("HALNORM_BENCH_THRESHOLDS") != nullptr;
-  };
+  benchmark::AddCustomContext("thresholds", all);
   return run_program(argc, argv,
                      {{"halnorm", run_ours, is_linked},
-                      {"thresholds", run_thresholds, is_tuned},
                       {"floor", run_floors, has_floor, true},
                       {"two_calls", run_replaced, is_fused},
                       {"copy", run_copy, has_copy, true}});

@@ -52,7 +52,7 @@ class Candidate:
 
     @property
     def words(self) -> str:
-        return self.name if "=" in self.name else "default"
+        return self.name if "=" in self.name else ""
 
 
 class CompileError(Exception):

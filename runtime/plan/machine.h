@@ -13,8 +13,11 @@ namespace halnorm::HALNORM_ABI::detail {
 /// Sizes of data from which another kernel, or another cut into parts, is faster. They follow the
 /// CPU's caches; ./dev tune measures better ones for a CPU model (docs/tuning.md).
 struct Thresholds {
-  /// Calls that touch more bytes go past the caches: set_streaming_threshold().
+  /// Calls that touch more bytes go past the caches: set_streaming_threshold(). The first one is of
+  /// training and backward in NCL, which sum and write in one kernel, and of the prefetches of
+  /// sums; the second one of all other calls.
   std::int64_t nontemporal_bytes;
+  std::int64_t nontemporal_bytes_of_passes;
 
   /// The most bytes of x for a single pass over few rows, NLC, if a vector is a cache line and if
   /// it is a part of one. The single pass comes back to every row for each vector of channels, and

@@ -105,12 +105,12 @@ bool starts_at_line(const View& v) noexcept {
   return std::bit_cast<std::uintptr_t>(v.data) % line_bytes == 0;
 }
 
-bool is_beyond_caches(const Machine& machine, const Views& data) {
+bool is_beyond_caches(const Machine& machine, const Views& data, std::int64_t most) {
   const View& out = data.out();
   if (out.memory != nullptr) {
     return false;
   }
-  if (data.bytes() <= machine.thresholds.nontemporal_bytes || !starts_at_line(out)) {
+  if (data.bytes() <= most || !starts_at_line(out)) {
     return false;
   }
   const std::optional<Fold> fold = find_fold_beyond_caches(machine, data);

@@ -11,9 +11,15 @@
 
 namespace halnorm::HALNORM_ABI::detail {
 
-/// Whether a call on such data leaves nothing of its output in a CPU's caches, and there is a
-/// kernel that writes such an output by non-temporal stores.
-bool is_beyond_caches(const Machine& machine, const Views& data);
+/// Whether a call on such data, which touches more bytes than `most`, leaves nothing of its output
+/// in a CPU's caches, and there is a kernel that writes such an output by non-temporal stores.
+bool is_beyond_caches(const Machine& machine, const Views& data, std::int64_t most);
+
+/// The threshold of training and backward.
+inline std::int64_t most_with_sums(const Machine& machine, const Views& data) noexcept {
+  return data.x().layout == Layout::ncl ? machine.thresholds.nontemporal_bytes
+                                        : machine.thresholds.nontemporal_bytes_of_passes;
+}
 
 /// Whether a kernel that also computes sums gains by these stores, for data beyond the caches.
 bool sums_gain_beyond_caches(const Views& data) noexcept;

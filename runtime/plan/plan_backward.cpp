@@ -16,7 +16,8 @@ Plan plan_for(const Machine& machine, const BackwardElemtOperands& o) {
   Plan plan;
   Planner planner(machine, plan);
   const Views data = o.data();
-  planner.in_groups(data, is_beyond_caches(machine, data),
+  planner.in_groups(data,
+                    is_beyond_caches(machine, data, machine.thresholds.nontemporal_bytes_of_passes),
                     [&](const Views& part, bool nontemporal) {
                       return planner.elements(rows::batch_norm_backward_elemt, part, nontemporal);
                     });
@@ -27,7 +28,10 @@ Plan plan_for(const Machine& machine, const ReluBackwardOperands& o) {
   Plan plan;
   Planner planner(machine, plan);
   const Views data = o.data();
-  planner.begin_with(planner.elements(rows::relu_backward, data, is_beyond_caches(machine, data)));
+  // The backward of the normalization reads dx next.
+  planner.begin_with(
+      planner.elements(rows::relu_backward, data,
+                       is_beyond_caches(machine, data, machine.thresholds.nontemporal_bytes)));
   return plan;
 }
 
@@ -39,7 +43,8 @@ Plan plan_for(const Machine& machine, const BackwardOperands& o) {
   Planner planner(machine, plan);
   const Views data = o.data();
   planner.in_groups(
-      data, is_beyond_caches(machine, data), [&](const Views& part, bool nontemporal) {
+      data, is_beyond_caches(machine, data, most_with_sums(machine, data)),
+      [&](const Views& part, bool nontemporal) {
         Step* step = planner.whole(rows::batch_norm_backward, part, nontemporal);
         if (step != nullptr) {
           return step;
@@ -59,7 +64,8 @@ Plan plan_for(const Machine& machine, const BackwardInferOperands& o) {
   // would overwrite a dy that the sums still read.
   const auto dy_and_dx = [](const Views& all) { return Views{all.inputs().out(), all.out()}; };
   planner.in_groups(
-      data, is_beyond_caches(machine, dy_and_dx(data)), [&](const Views& part, bool nontemporal) {
+      data, is_beyond_caches(machine, dy_and_dx(data), most_with_sums(machine, data)),
+      [&](const Views& part, bool nontemporal) {
         const Views elements = dy_and_dx(part);
         const bool in_place = elements.x().data == elements.out().data;
         Step* step = in_place || nontemporal

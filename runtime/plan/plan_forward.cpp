@@ -20,7 +20,8 @@ Plan plan_for(const Machine& machine, const ElemtOperands& o) {
   Plan plan;
   Planner planner(machine, plan);
   const Views data = o.data();
-  planner.in_groups(data, is_beyond_caches(machine, data),
+  planner.in_groups(data,
+                    is_beyond_caches(machine, data, machine.thresholds.nontemporal_bytes_of_passes),
                     [&](const Views& part, bool nontemporal) {
                       return planner.elements(rows::batch_norm_elemt, part, nontemporal);
                     });
@@ -32,7 +33,8 @@ Plan plan_for(const Machine& machine, const InferOperands& o) {
   Planner planner(machine, plan);
   const Views data = o.data();
   planner.in_groups(
-      data, is_beyond_caches(machine, data), [&](const Views& part, bool nontemporal) -> Step* {
+      data, is_beyond_caches(machine, data, machine.thresholds.nontemporal_bytes_of_passes),
+      [&](const Views& part, bool nontemporal) -> Step* {
         if (part.fit_kernel() && !nontemporal && !find_fold(part)) {
           return planner.kernel(o.rows.infer, part.x());
         }
@@ -48,15 +50,16 @@ Plan plan_for(const Machine& machine, const TrainOperands& o) {
   Plan plan;
   Planner planner(machine, plan);
   const Views data = o.data();
-  planner.in_groups(
-      data, is_beyond_caches(machine, data), [&](const Views& part, bool nontemporal) {
-        Step* step = planner.whole(o.rows.train, part, nontemporal);
-        if (step != nullptr) {
-          return step;
-        }
-        const Step* sums = planner.sums(rows::batch_norm_moments, {part.x()});
-        return planner.passes(sums, planner.elements(o.rows.elemt, part, nontemporal));
-      });
+  planner.in_groups(data, is_beyond_caches(machine, data, most_with_sums(machine, data)),
+                    [&](const Views& part, bool nontemporal) {
+                      Step* step = planner.whole(o.rows.train, part, nontemporal);
+                      if (step != nullptr) {
+                        return step;
+                      }
+                      const Step* sums = planner.sums(rows::batch_norm_moments, {part.x()});
+                      return planner.passes(sums,
+                                            planner.elements(o.rows.elemt, part, nontemporal));
+                    });
   return plan;
 }
 

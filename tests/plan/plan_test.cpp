@@ -39,7 +39,10 @@ bool has_nontemporal(Target target) { return name_of(target).starts_with("avx");
 
 Machine machine(Target target, std::int64_t nontemporal_bytes = unlimited,
                 bool follows_rows = false) {
-  return {target, follows_rows, {.nontemporal_bytes = nontemporal_bytes}};
+  return {
+      target,
+      follows_rows,
+      {.nontemporal_bytes = nontemporal_bytes, .nontemporal_bytes_of_passes = nontemporal_bytes}};
 }
 
 /// Dense data that start at a cache line; equal for equal `which`, and never read.
@@ -138,6 +141,23 @@ TEST_P(PlanFor, DataBeyondTheCachesTakeNonTemporalStores) {
       << "short rows that start anywhere";
 }
 
+TEST_P(PlanFor, KernelsThatSumAndWriteHaveAThresholdOfTheirOwn) {
+  Machine m = machine(target);
+  m.thresholds.nontemporal_bytes_of_passes = 1;
+  const View x = ncl(16, 16, 128);
+  const View y = ncl(16, 16, 128, 1);
+  const std::string form = has_nontemporal(target) ? "_nontemporal" : "";
+  EXPECT_EQ(train(m, x, y), train_ncl);
+  EXPECT_EQ(moments(m, x), kernel("moments_ncl", target));
+  const auto infer = plan_for(m, InferOperands{.rows = plain_infer, .x = x, .y = y}).str();
+  EXPECT_EQ(infer,
+            form.empty() ? kernel("infer_ncl", target) : kernel("elemt" + form + "_ncl", target));
+  EXPECT_EQ(train(m, nlc(512, 256), nlc(512, 256, 1)),
+            form.empty() ? train_nlc
+                         : kernel("moments_nlc", target) + ", then in rows of 1024 columns (" +
+                               kernel("elemt_nontemporal_nlc", target) + ")");
+}
+
 TEST_P(PlanFor, SumsPrefetchWhereTheCpuDoesNotFollowRows) {
   const View x = nlc(512, 256);
   const View dy = nlc(512, 256, 1);
@@ -222,6 +242,7 @@ TEST(MachineOf, HasTheThresholdsOfTheProcess) {
   EXPECT_LE(own, std::int64_t{64} << 20);
   set_streaming_threshold(12345);
   EXPECT_EQ(machine_of(x).thresholds.nontemporal_bytes, 12345);
+  EXPECT_EQ(machine_of(x).thresholds.nontemporal_bytes_of_passes, 12345);
   set_streaming_threshold(0);
   EXPECT_GT(machine_of(x).thresholds.nontemporal_bytes, std::int64_t{1} << 60);
   set_streaming_threshold(default_streaming_threshold);
