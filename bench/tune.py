@@ -83,19 +83,26 @@ def is_better(verdict: Verdict, again: Verdict) -> bool:
 def comment_of(verdict: Verdict, count: int) -> str:
     today = datetime.datetime.now(tz=datetime.UTC).date()
     return (
-        f"# {verdict} of the time with the schedule's own constants, 95 % interval;\n"
+        f"# {verdict} of the time with the values before, 95 % interval;\n"
         f"# {count} shapes and thread counts, worst {verdict.worst:.3f} at {verdict.worst_place};"
         f" {today}\n"
     )
 
 
 def keep(kernel: Kernel, verdicts: list[Verdict], again: Verdict, count: int, output: Path) -> None:
-    """Writes the better one of the finalists into the file, or takes the kernel out of it."""
+    """Writes the better one of the finalists into the file, or takes the kernel out of it.
+
+    Thresholds were compared with those of the file, which stay if nothing is better.
+    """
     entries = file.read(output)
-    entries.pop(kernel.name, None)
+    old = entries.pop(kernel.name, None)
     better = next((verdict for verdict in verdicts if is_better(verdict, again)), None)
+    adds = kernel.operation == "thresholds" and old is not None
     if better is not None:
-        entries[kernel.name] = comment_of(better, count), better.name
+        words = file.merged(old[1], better.name) if adds else better.name
+        entries[kernel.name] = comment_of(better, count), words
+    elif adds:
+        entries[kernel.name] = old
     kept = f"kept: {better.name}" if better else "the default stays: nothing is faster beyond doubt"
     print(f"  {kept}")
     if entries or output.exists():

@@ -1,5 +1,6 @@
 # Schedule constants that ./dev tune found, in one file per CPU model: cmake/tuned/<cpu>.cmake. Such
-# a file sets HALNORM_TUNED_<operation>_<layout>_<dtype>_<target> to parameters of a generator;
+# a file sets HALNORM_TUNED_<operation>_<layout>_<dtype>_<target> to parameters of a generator,
+# and HALNORM_TUNED_thresholds to thresholds of plans (runtime/plan/machine.h);
 # docs/tuning.md says which ones change the bits of results.
 
 if(PROJECT_IS_TOP_LEVEL)

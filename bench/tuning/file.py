@@ -31,6 +31,12 @@ def read(path: Path) -> dict[str, tuple[str, str]]:
     return {name: (comment, words) for comment, name, words in ENTRY.findall(path.read_text())}
 
 
+def merged(old: str, new: str) -> str:
+    """The words name=value of both; a new value replaces an old one."""
+    values = dict(word.split("=") for word in f"{old} {new}".split())
+    return " ".join(f"{name}={value}" for name, value in sorted(values.items()))
+
+
 def write(path: Path, entries: dict[str, tuple[str, str]]) -> None:
     head = f"# {cpu_facts().get('model name', 'unknown CPU')}; written by ./dev tune.\n"
     body = "".join(

@@ -106,11 +106,11 @@ class Search:
         return study
 
     def words_of(self, parameters: dict[str, int]) -> list[str]:
-        """Powers of two by their exponents; a default is left out."""
+        """Powers of two by their exponents; a default, or the power below it, is left out."""
         return [
             f"{name}={1 << exponent}"
             for name, exponent in sorted(parameters.items())
-            if 1 << exponent != self.constants[name]["default"]
+            if exponent != int(math.log2(self.constants[name]["default"]))
         ]
 
     def trial(self, trial: optuna.Trial) -> float:
@@ -180,7 +180,11 @@ class ThresholdSearch(Search):
     def time(self, place: Place, words: str, seconds: float) -> float:
         """In a process of its own: stores past the caches change what the next call finds."""
         program = Program("halnorm", (str(self.driver),), {"HALNORM_BENCH_THRESHOLDS": words})
-        filters = f"--benchmark_filter=^{place.call}/.*/halnorm/"
-        options = [f"--shape={place.shape.name}", f"--threads={place.threads}", filters]
+        options = [
+            f"--shape={place.shape.name}",
+            f"--threads={place.threads}",
+            f"--dtypes={place.call.rpartition('/')[2]}",
+            f"--benchmark_filter=^{place.call}/.*/halnorm/",
+        ]
         (found,) = program.measure(options, seconds)["benchmarks"]
         return float(found["best_ns"])

@@ -89,7 +89,7 @@ HALNORM_C_API const char* halnorm_targets(void);
 HALNORM_C_API const char* halnorm_last_kernel(void);
 
 /** Calls that touch more bytes than this use prefetches and non-temporal stores; 0 means never. The
- * default is the size of the last-level cache, at most 64 MB. */
+ * default is the size of the last-level cache, at most 64 MB; halnorm/kernels.h has exceptions. */
 HALNORM_C_API halnorm_status halnorm_set_streaming_threshold(int64_t bytes);
 /** Restores the default threshold. */
 #define HALNORM_DEFAULT_STREAMING_THRESHOLD INT64_MIN

@@ -47,7 +47,8 @@ std::string last_kernel();
 
 /// For set_streaming_threshold(): the size of the last-level cache that one core uses, at most
 /// 64 MB, and 64 MB if the CPU does not report it. On a CPU that is not AMD's and whose cache is
-/// larger than 64 MB it is 16 MB, but for training and backward with L innermost.
+/// larger than 64 MB, stores have 16 MB, except in training and backward with L innermost and in
+/// the backward of relu. A build with tuned thresholds (docs/tuning.md) has those.
 inline constexpr std::int64_t default_streaming_threshold =
     std::numeric_limits<std::int64_t>::min();
 

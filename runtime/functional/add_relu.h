@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "functional/arguments/data_view.h"
-#include "plan/execute.h"
+#include "plan/operands.h"
 
 /// @file
 /// The epilogue of a fused forward: addend and relu.

@@ -43,6 +43,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
     return detail::infer(
         {function, plain_infer, x, running_mean, running_var, weight, bias, eps, out});
   }
+  detail::check_linked(function, plain_train.operation);
   if (running && momentum) {
     detail::check_factor(function, "momentum", *momentum);
   }

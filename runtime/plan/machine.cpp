@@ -34,13 +34,9 @@ constexpr std::int64_t most_of_passes = std::int64_t{16} << 20;
 
 struct Host {
   bool follows_rows = is_amd();
-  Thresholds thresholds;
+  Thresholds thresholds = thresholds_for(follows_rows, last_level_cache());
 
   Host() noexcept {
-    const std::int64_t cache = last_level_cache();
-    thresholds.nontemporal_bytes = cache == 0 ? most_by_default : std::min(cache, most_by_default);
-    thresholds.nontemporal_bytes_of_passes =
-        !follows_rows && cache > slow_cache ? most_of_passes : thresholds.nontemporal_bytes;
 #define HALNORM_THRESHOLD(name, value) thresholds.name = value;
 #include "halnorm_thresholds.inc"
 #undef HALNORM_THRESHOLD
@@ -57,6 +53,15 @@ std::atomic<const Thresholds*> given{nullptr};
 std::atomic<std::int64_t> nontemporal_bytes{not_set};
 
 }  // namespace
+
+Thresholds thresholds_for(bool follows_rows, std::int64_t cache) noexcept {
+  const std::int64_t bytes = cache == 0 ? most_by_default : std::min(cache, most_by_default);
+  const bool is_slow = !follows_rows && cache > slow_cache;
+  Thresholds thresholds;
+  thresholds.nontemporal_bytes = bytes;
+  thresholds.nontemporal_bytes_of_passes = is_slow ? most_of_passes : bytes;
+  return thresholds;
+}
 
 Machine machine_of(const View& x) {
   const DeviceType where = x.memory == nullptr ? DeviceType::CPU : x.memory->device().type;

@@ -14,8 +14,9 @@ namespace halnorm::HALNORM_ABI::detail {
 /// CPU's caches; ./dev tune measures better ones for a CPU model (docs/tuning.md).
 struct Thresholds {
   /// Calls that touch more bytes go past the caches: set_streaming_threshold(). The first one is of
-  /// training and backward in NCL, which sum and write in one kernel, and of the prefetches of
-  /// sums; the second one of all other calls.
+  /// training and backward in NCL (batch_norm_backward_infer too), most of which sum and write in
+  /// one kernel, of the backward of relu, whose output is read next, and, halved, of the prefetches
+  /// of sums in both layouts. The second one is of all other outputs.
   std::int64_t nontemporal_bytes;
   std::int64_t nontemporal_bytes_of_passes;
 
@@ -53,7 +54,11 @@ struct Machine {
 /// @throws KernelError if HALNORM_TARGET names no target that runs here.
 Machine machine_of(const View& x);
 
-/// For measurements: later plans of this process have these thresholds; null for the host's own.
+/// The thresholds of a CPU whose cores share a last-level cache of so many bytes; 0 if unknown.
+Thresholds thresholds_for(bool follows_rows, std::int64_t cache) noexcept;
+
+/// For measurements: later plans of this process have these thresholds, which live until the next
+/// call; null for the host's own.
 void set_thresholds(const Thresholds* thresholds) noexcept;
 
 }  // namespace halnorm::HALNORM_ABI::detail

@@ -18,7 +18,7 @@
 
 namespace halnorm::HALNORM_ABI::detail {
 
-/// A step of a plan. The plan's array has the parts of a step after the step.
+/// A step of a plan. The parts of a step are in the same array, at a distance from it.
 struct Step {
   enum class Way : std::uint8_t {
     kernel,   ///< one kernel

@@ -80,10 +80,7 @@ Step* Planner::elements(const Rows& operation, const Views& data, bool nontempor
     Step* step = columns(*fold);
     const Views folded = fold->folded(data);
     step->to_first = distance(
-        step,
-        elements(operation, folded,
-                 nontemporal && is_beyond_caches(machine_, folded,
-                                                 machine_.thresholds.nontemporal_bytes_of_passes)));
+        step, elements(operation, folded, nontemporal && is_beyond_caches(machine_, folded, 0)));
     if (const View rest = fold->left_over(x); rest.N > 0) {
       step->to_second = distance(step, kernel(operation, rest));
     }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "halnorm/kernels.h"
@@ -119,10 +120,11 @@ TEST_P(PlanFor, ASinglePassTakesSoManyBytes) {
     return train(on, nlc(rows, c), nlc(rows, c, 1));
   };
   EXPECT_EQ(with(m, channels), kernel("train_single_pass_nlc", target));
-  EXPECT_NE(with(m, channels + 1), kernel("train_single_pass_nlc", target));
-  Machine never = m;
-  never.thresholds.single_pass_bytes_in_lines = never.thresholds.single_pass_bytes_in_parts = 0;
-  EXPECT_NE(with(never, channels), kernel("train_single_pass_nlc", target));
+  Machine less = m;
+  less.thresholds.single_pass_bytes_in_lines = less.thresholds.single_pass_bytes_in_parts =
+      most - 1;
+  EXPECT_EQ(with(less, channels),
+            kernel("moments_exact_nlc", target) + ", then " + kernel("elemt_nlc", target));
 }
 
 TEST_P(PlanFor, DataBeyondTheCachesTakeNonTemporalStores) {
@@ -235,11 +237,24 @@ TEST_P(PlanFor, TheProcessDoesNotMatter) {
   set_streaming_threshold(default_streaming_threshold);
 }
 
+TEST(ThresholdsFor, FollowTheCache) {
+  constexpr std::int64_t mb = std::int64_t{1} << 20;
+  const auto both = [](bool follows_rows, std::int64_t cache) {
+    const Thresholds t = thresholds_for(follows_rows, cache);
+    return std::pair(t.nontemporal_bytes / mb, t.nontemporal_bytes_of_passes / mb);
+  };
+  using Pair = std::pair<std::int64_t, std::int64_t>;
+  EXPECT_EQ(both(true, 32 * mb), Pair(32, 32));
+  EXPECT_EQ(both(true, 256 * mb), Pair(64, 64));
+  EXPECT_EQ(both(false, 32 * mb), Pair(32, 32));
+  EXPECT_EQ(both(false, 300 * mb), Pair(64, 16)) << "many cores share it";
+  EXPECT_EQ(both(false, 0), Pair(64, 64));
+}
+
 TEST(MachineOf, HasTheThresholdsOfTheProcess) {
   const View x = ncl(1, 1, 1);
   const std::int64_t own = machine_of(x).thresholds.nontemporal_bytes;
   EXPECT_GT(own, 0);
-  EXPECT_LE(own, std::int64_t{64} << 20);
   set_streaming_threshold(12345);
   EXPECT_EQ(machine_of(x).thresholds.nontemporal_bytes, 12345);
   EXPECT_EQ(machine_of(x).thresholds.nontemporal_bytes_of_passes, 12345);

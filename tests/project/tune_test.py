@@ -107,13 +107,13 @@ class TunerTest(unittest.TestCase):
             program = Path(folder) / "program"
             program.write_text(
                 "#!/bin/sh\n"
-                'case "$*" in *--shape=20x100*^train/nlc/f32/*/halnorm/*) ;; *) exit 1;; esac\n'
+                'case "$*" in *--shape=20x100*--dtypes=bf16*train/nlc/bf16/*) ;; *) exit 1;; esac\n'
                 '[ "$HALNORM_BENCH_THRESHOLDS" = "many_rows=64" ] && ns=2 || ns=4\n'
                 'echo "{\\"benchmarks\\": [{\\"best_ns\\": $ns}]}"\n'
             )
             program.chmod(0o755)
             compiler = candidates.Thresholds(program)
-            place = search.Place(SHAPES[0], 2, "train/nlc/f32")
+            place = search.Place(SHAPES[0], 2, "train/nlc/bf16")
             found = search.ThresholdSearch(program, compiler, [place], {})
             finalists = [compiler.compile(["many_rows=64"]), compiler.default_again()]
             self.assertEqual(found.ratios(place, finalists, 0.01), [0.5, 1.0])
@@ -127,6 +127,20 @@ class TunerTest(unittest.TestCase):
             path = Path(folder) / "tuned/cpu.cmake"
             file.write(path, entries)
             self.assertEqual(file.read(path), entries)
+
+    def test_new_thresholds_are_added_to_those_of_the_file(self) -> None:
+        self.assertEqual(file.merged("many_rows=64 group_elements=1", "many_rows=128"),
+                         "group_elements=1 many_rows=128")  # fmt: skip
+        verdict = search.verdict_of("many_rows=128", {"one": [0.5, 0.5]})
+        slower = search.verdict_of("many_rows=256", {"one": [1.5, 1.5]})
+        again = search.verdict_of("again", {"one": [1.0, 1.0]})
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "cpu.cmake"
+            file.write(path, {"thresholds": ("", "group_elements=1")})
+            tune.keep(candidates.Thresholds.kernel, [slower], again, 1, path)
+            self.assertEqual(file.read(path)["thresholds"][1], "group_elements=1")
+            tune.keep(candidates.Thresholds.kernel, [verdict], again, 1, path)
+            self.assertEqual(file.read(path)["thresholds"][1], "group_elements=1 many_rows=128")
 
 
 if __name__ == "__main__":
