@@ -4,19 +4,16 @@
 #include <halnorm/openmp.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <functional>
 #include <set>
-#include <sstream>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "measure.h"
-#include "plan/machine.h"
 #include "suite.h"
+#include "thresholds.h"
 
 /// This is the declaration of <omp.h>, a header that belongs to one compiler.
 extern "C" void omp_set_num_threads(int threads);
@@ -236,31 +233,6 @@ void run_ours(benchmark::State& state, const Case& item, Problem& problem) {
   time(state, item, problem, calls, calls.of_case());
 }
 
-constexpr std::pair<std::string_view, std::int64_t detail::Thresholds::*> thresholds[] = {
-    {"nontemporal_bytes", &detail::Thresholds::nontemporal_bytes},
-    {"nontemporal_bytes_of_passes", &detail::Thresholds::nontemporal_bytes_of_passes},
-    {"single_pass_bytes_in_lines", &detail::Thresholds::single_pass_bytes_in_lines},
-    {"single_pass_bytes_in_parts", &detail::Thresholds::single_pass_bytes_in_parts},
-    {"group_elements", &detail::Thresholds::group_elements},
-    {"many_rows", &detail::Thresholds::many_rows}};
-
-/// Those of this process.
-detail::Thresholds own_thresholds() { return detail::machine_of(detail::View{}).thresholds; }
-
-/// "name=value name=value": a threshold that is not named has the process's own value.
-detail::Thresholds thresholds_of(const std::string& words) {
-  detail::Thresholds all = own_thresholds();
-  std::istringstream stream(words);
-  for (std::string word; stream >> word;) {
-    const auto equals = std::min(word.find('='), word.size() - 1);
-    const auto* const found =
-        std::ranges::find(thresholds, word.substr(0, equals), [](auto& t) { return t.first; });
-    if (found == std::end(thresholds)) throw std::invalid_argument("no threshold " + word);
-    all.*found->second = std::stoll(word.substr(equals + 1));
-  }
-  return all;
-}
-
 /// Both calls use OpenMP's threads, because two pools that spin would wait for each other's cores.
 void run_replaced(benchmark::State& state, const Case& item, Problem& problem) {
   omp_set_num_threads(item.threads);
@@ -291,15 +263,7 @@ int main(int argc, char** argv) {
   const auto has_copy = [=](const Case& item) {
     return !on_cpu(item) && item.info.name == "infer";
   };
-  // For ./dev tune. A call in turn with another would find the caches as the other left them.
-  const char* given = std::getenv("HALNORM_BENCH_THRESHOLDS");
-  const halnorm::detail::Thresholds set = thresholds_of(given == nullptr ? "" : given);
-  halnorm::detail::set_thresholds(&set);
-  std::string all;
-  for (const auto& [name, member] : thresholds) {
-    all += std::string(name) + "=" + std::to_string(set.*member) + " ";
-  }
-  benchmark::AddCustomContext("thresholds", all);
+  if (!take_thresholds()) return 1;
   return run_program(argc, argv,
                      {{"halnorm", run_ours, is_linked},
                       {"floor", run_floors, has_floor, true},

@@ -113,7 +113,13 @@ std::optional<Target> choice_for(DeviceType where) {
 
 }  // namespace
 
-Target target_of(DeviceType where) { return choice_for(where).value(); }
+Target target_of(DeviceType where) {
+  const std::optional<Target> target = choice_for(where);
+  if (!target) {
+    throw KernelError("halnorm: this build has no kernels for such a device");
+  }
+  return *target;
+}
 
 const Kernel* find_kernel(const Rows& operation, Layout layout, Element element, DeviceType where) {
   const std::optional<Target> target = choice_for(where);

@@ -137,9 +137,12 @@ Tensor detail::TensorAccess::make(const char* function, const Shape& shape, DTyp
 
 namespace {
 
-Tensor make_filled(const char* function, const Shape& shape, double value, DType dtype,
-                   Device device) {
-  Tensor result = detail::TensorAccess::make(function, shape, dtype, device);
+Tensor make(const char* function, Shape&& shape, DType dtype, Device device) {
+  return detail::TensorAccess::make(function, shape, dtype, device);
+}
+
+Tensor make_filled(const char* function, Shape&& shape, double value, DType dtype, Device device) {
+  Tensor result = make(function, std::move(shape), dtype, device);
   result.fill_(value);
   return result;
 }
@@ -147,19 +150,19 @@ Tensor make_filled(const char* function, const Shape& shape, double value, DType
 }  // namespace
 
 Tensor Tensor::empty(Shape shape, DType dtype, Device device) {
-  return detail::TensorAccess::make("Tensor::empty", shape, dtype, device);
+  return make("Tensor::empty", std::move(shape), dtype, device);
 }
 
 Tensor Tensor::full(Shape shape, double value, DType dtype, Device device) {
-  return make_filled("Tensor::full", shape, value, dtype, device);
+  return make_filled("Tensor::full", std::move(shape), value, dtype, device);
 }
 
 Tensor Tensor::zeros(Shape shape, DType dtype, Device device) {
-  return make_filled("Tensor::zeros", shape, 0.0, dtype, device);
+  return make_filled("Tensor::zeros", std::move(shape), 0.0, dtype, device);
 }
 
 Tensor Tensor::ones(Shape shape, DType dtype, Device device) {
-  return make_filled("Tensor::ones", shape, 1.0, dtype, device);
+  return make_filled("Tensor::ones", std::move(shape), 1.0, dtype, device);
 }
 
 Tensor Tensor::from_blob(void* data, Shape shape, DType dtype, std::vector<std::int64_t> strides) {
@@ -213,8 +216,7 @@ Tensor Tensor::from(std::span<const T> values, Shape shape) {
     throw ShapeError("Tensor::from: got " + std::to_string(values.size()) + " values for shape " +
                      detail::to_string(shape) + ", wanted " + std::to_string(count));
   }
-  Tensor result =
-      detail::TensorAccess::make("Tensor::from", shape, DTypeOf<T>::value, Device::cpu());
+  Tensor result = make("Tensor::from", std::move(shape), DTypeOf<T>::value, Device::cpu());
   if (count > 0) {
     std::memcpy(result.raw_data(), values.data(), values.size_bytes());
   }

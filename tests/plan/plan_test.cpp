@@ -185,7 +185,7 @@ TEST_P(PlanFor, ShortRowsAreGroupsOfChannelsThatFitACache) {
   EXPECT_TRUE(text.starts_with("4 groups of channels side by side (in rows of 896 columns"))
       << text;
   Machine small = machine(target);
-  small.thresholds.group_elements = 16 * 768;
+  small.thresholds.group_elements = std::int64_t{16} * 768;
   EXPECT_TRUE(train(small, x, ncl(64, 512, 7, 1)).starts_with("in rows of 3584 columns"));
 }
 
