@@ -180,7 +180,7 @@ def kernel_search(kernel: Kernel, space: dict[str, Any], arguments: argparse.Nam
 def threshold_search(space: dict[str, Any], arguments: argparse.Namespace) -> Search:
     """Of the calls that bench measures. The CPU's own thresholds are asked of the program."""
     driver = arguments.build_dir / "bench/halnorm_bench"
-    asked = ["--shape=1x1", "--benchmark_filter=^infer/nlc/f32/.*/halnorm/"]
+    asked = ["--shape=2x1", "--benchmark_filter=^infer/nlc/f32/.*/halnorm/"]
     own = Program("halnorm", (str(driver),)).measure(asked, 0.001)["context"]["thresholds"]
     space = {name: dict(one) for name, one in space["thresholds"].items()}
     for name, value in (word.split("=") for word in own.split()):
