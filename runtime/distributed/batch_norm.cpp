@@ -11,8 +11,8 @@
 #include "functional/train.h"
 #include "halnorm/error.h"
 #include "halnorm/functional_fused.h"
-#include "plan/invstd.h"
-#include "plan/merge_moments.h"
+#include "plan/execution/invstd.h"
+#include "plan/execution/merge_moments.h"
 
 namespace halnorm::HALNORM_ABI::detail {
 

@@ -8,7 +8,7 @@
 #include "functional/range/gradient_fallback.h"
 #include "functional/range/range_fallback.h"
 #include "halnorm/functional.h"
-#include "plan/execute.h"
+#include "plan/execution/execute.h"
 
 namespace halnorm::HALNORM_ABI::functional {
 

@@ -5,8 +5,8 @@
 
 #include "functional/arguments/data_view.h"
 #include "kernels/data_types.h"
-#include "plan/execute.h"
-#include "plan/run.h"
+#include "plan/execution/execute.h"
+#include "plan/execution/run.h"
 #include "tensor/constants.h"
 #include "tensor/impl.h"
 

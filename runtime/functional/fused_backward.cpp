@@ -5,7 +5,7 @@
 #include "functional/backward.h"
 #include "functional/fused_functions.h"
 #include "halnorm/functional_fused.h"
-#include "plan/execute.h"
+#include "plan/execution/execute.h"
 
 /// @file
 /// The backwards of functional_fused.h: the backward of relu, whose result is the addend's

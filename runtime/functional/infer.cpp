@@ -6,7 +6,7 @@
 #include "functional/arguments/parameter_types.h"
 #include "functional/range/range_fallback.h"
 #include "halnorm/functional.h"
-#include "plan/execute.h"
+#include "plan/execution/execute.h"
 
 /// @file
 /// y from given statistics: the running ones, or those of a batch.

@@ -6,8 +6,8 @@
 #include "functional/range/range_fallback.h"
 #include "functional/running_update.h"
 #include "halnorm/error.h"
-#include "plan/execute.h"
-#include "plan/merge_moments.h"
+#include "plan/execution/execute.h"
+#include "plan/execution/merge_moments.h"
 
 namespace halnorm::HALNORM_ABI {
 

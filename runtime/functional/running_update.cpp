@@ -2,7 +2,7 @@
 
 #include "functional/arguments/data_view.h"
 #include "functional/arguments/parameter_types.h"
-#include "plan/execute.h"
+#include "plan/execution/execute.h"
 
 namespace halnorm::HALNORM_ABI::detail {
 

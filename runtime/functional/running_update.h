@@ -6,7 +6,7 @@
 
 #include "functional/arguments/channel_pair.h"
 #include "halnorm/tensor.h"
-#include "plan/execute.h"
+#include "plan/execution/execute.h"
 
 namespace halnorm::HALNORM_ABI::detail {
 

@@ -6,7 +6,7 @@
 #include "functional/arguments/parameter_types.h"
 #include "functional/moments.h"
 #include "functional/range/range_fallback.h"
-#include "plan/execute.h"
+#include "plan/execution/execute.h"
 #include "tensor/impl.h"
 
 namespace halnorm::HALNORM_ABI::detail {

@@ -1,7 +1,7 @@
 #include "functional/range/gradient_fallback.h"
 
 #include "functional/arguments/data_view.h"
-#include "plan/execute.h"
+#include "plan/execution/execute.h"
 
 namespace halnorm::HALNORM_ABI::detail {
 

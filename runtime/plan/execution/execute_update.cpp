@@ -1,6 +1,6 @@
-#include "plan/execute.h"
-#include "plan/run.h"
-#include "plan/steps.h"
+#include "plan/execution/execute.h"
+#include "plan/execution/run.h"
+#include "plan/execution/steps.h"
 
 namespace halnorm::HALNORM_ABI::detail {
 

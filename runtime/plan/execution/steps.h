@@ -4,10 +4,10 @@
 
 #include "kernels/launch.h"
 #include "kernels/threads/parallel.h"
-#include "plan/execute.h"
+#include "plan/execution/execute.h"
+#include "plan/execution/watch.h"
 #include "plan/nontemporal.h"
 #include "plan/plan.h"
-#include "plan/watch.h"
 
 /// @file
 /// The execution of a plan's steps: the part that forwards and backwards share.

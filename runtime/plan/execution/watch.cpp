@@ -1,4 +1,4 @@
-#include "plan/watch.h"
+#include "plan/execution/watch.h"
 
 #include <unistd.h>
 

@@ -1,12 +1,12 @@
 #include <algorithm>
 
+#include "plan/execution/invstd.h"
+#include "plan/execution/run.h"
+#include "plan/execution/scratch.h"
+#include "plan/execution/steps.h"
 #include "plan/fold.h"
-#include "plan/invstd.h"
 #include "plan/nontemporal.h"
 #include "plan/partition.h"
-#include "plan/run.h"
-#include "plan/scratch.h"
-#include "plan/steps.h"
 
 namespace halnorm::HALNORM_ABI::detail {
 

@@ -1,6 +1,6 @@
-#include "plan/execute.h"
-#include "plan/run.h"
-#include "plan/steps.h"
+#include "plan/execution/execute.h"
+#include "plan/execution/run.h"
+#include "plan/execution/steps.h"
 
 /// @file
 /// The backward of a fused forward's relu.

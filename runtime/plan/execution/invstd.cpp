@@ -1,4 +1,4 @@
-#include "plan/invstd.h"
+#include "plan/execution/invstd.h"
 
 #include <cmath>
 
