@@ -153,7 +153,7 @@ class Operation : public Halide::Generator<Derived> {
 
   /// The last call of a schedule; `order` is the order in which the kernel reads its data.
   void reads(schedule::Reading order) {
-    if (nontemporal) {
+    if (nontemporal && schedule::prefetches_gain(this->get_target(), dtype, order)) {
       schedule::fetch_ahead(this->get_pipeline(), order, prefetch_bytes);
     }
   }

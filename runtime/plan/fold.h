@@ -43,8 +43,8 @@ struct Fold {
   }
 };
 
-/// The fold that makes kernels on the data faster, if there is one.
-std::optional<Fold> find_fold(const Views& data) noexcept;
+/// The fold that makes kernels without sums on the data faster, if there is one.
+std::optional<Fold> find_fold(const Machine& machine, const Views& data) noexcept;
 
 /// The same for sums over the rows of a channel. Many rows of few vectors each are folded too.
 std::optional<Fold> find_fold_for_sums(const Machine& machine, const Views& data) noexcept;

@@ -55,7 +55,8 @@ struct Machine {
 Machine machine_of(const View& x);
 
 /// The thresholds of a CPU whose cores share a last-level cache of so many bytes; 0 if unknown.
-Thresholds thresholds_for(bool follows_rows, std::int64_t cache) noexcept;
+/// `in_lines`: its vectors are cache lines.
+Thresholds thresholds_for(bool follows_rows, bool in_lines, std::int64_t cache) noexcept;
 
 /// For measurements: later plans of this process have these thresholds, which live until the next
 /// call; null for the host's own.

@@ -41,19 +41,19 @@ std::int64_t least_row(std::size_t size, bool from_line, bool has_narrow_masks) 
   return has_narrow_masks ? long_narrow_row : long_narrow_row_without_masks;
 }
 
-// Rows of x alone, and of two tensors with so few channels, are added up eight at a time at a
-// distance (generators/schedule/cpu/x86.cpp), which are streams on pages of their own. So are
-// neighbouring rows of a page.
+// Eight rows are added up at a time, which are streams if they are on pages of their own. They are
+// at a distance, except rows of two tensors in vectors of whole lines with more channels than this
+// (generators/schedule/cpu/x86.cpp). So are neighbouring rows of a page.
 constexpr std::int64_t channels_apart = 160;
 constexpr std::int64_t page = 4096;
 
 /// Whether the CPU follows the rows of such data, NLC, by itself. With prefetches sums took, on a
 /// Zen 3 with 1 and 2 threads, 1.36 and 1.49 times as long for moments of (160000, 256), 1.33
-/// and 1.42 for both sums of backward on (64, 64, 1250) and 1.3 and 1.7 on (8000, 1024), but 0.8
-/// and 0.85 on (160000, 256).
-bool follows_rows(const Machine& machine, const Views& data) noexcept {
+/// and 1.42 for both sums of backward on (64, 64, 1250) and 1.3 and 1.7 on (8000, 1024).
+bool follows_rows(const Machine& machine, const Kernel& sums, const Views& data) noexcept {
   const View& x = data.x();
-  const bool apart = data.begin() + 1 == data.end() || x.C <= channels_apart ||
+  const bool apart = data.begin() + 1 == data.end() || sums.vector_bytes < line_bytes ||
+                     x.C <= channels_apart ||
                      x.C * static_cast<std::int64_t>(size_of(x.dtype)) >= page;
   return machine.follows_rows && x.layout == Layout::nlc && apart;
 }
@@ -86,7 +86,8 @@ std::optional<Fold> find_fold_beyond_caches(const Machine& machine, const Views&
   const View& x = data.x();
   const auto size = static_cast<std::int64_t>(size_of(x.dtype));
   if (x.layout == Layout::ncl) {
-    return rows_are_long(machine, data.out()) ? find_fold(data) : find_fold_for_sums(machine, data);
+    return rows_are_long(machine, data.out()) ? find_fold(machine, data)
+                                              : find_fold_for_sums(machine, data);
   }
   const std::int64_t row = x.C * size;
   const std::int64_t to_line = line_bytes / std::gcd(row, line_bytes);
@@ -132,9 +133,12 @@ bool sums_gain_beyond_caches(const Views& data) noexcept {
 /// The sums of a training call read half of what the call touches.
 bool should_prefetch(const Machine& machine, const Rows& operation, const Views& data) {
   const View& x = data.x();
-  return x.memory == nullptr && !sums_in_double(operation, x) &&
-         data.bytes() > machine.thresholds.nontemporal_bytes / 2 && !follows_rows(machine, data) &&
-         find_variant(machine, rows::batch_norm_moments_nontemporal, x) != nullptr;
+  if (x.memory != nullptr || sums_in_double(operation, x) ||
+      data.bytes() <= machine.thresholds.nontemporal_bytes / 2) {
+    return false;
+  }
+  const Kernel* kernel = find_variant(machine, rows::batch_norm_moments_nontemporal, x);
+  return kernel != nullptr && !follows_rows(machine, *kernel, data);
 }
 
 /// The threads of a pool count their tasks by locked instructions, which wait for such stores. The

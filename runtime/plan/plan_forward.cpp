@@ -35,7 +35,7 @@ Plan plan_for(const Machine& machine, const InferOperands& o) {
   planner.in_groups(
       data, is_beyond_caches(machine, data, machine.thresholds.nontemporal_bytes_of_passes),
       [&](const Views& part, bool nontemporal) -> Step* {
-        if (part.fit_kernel() && !nontemporal && !find_fold(part)) {
+        if (part.fit_kernel() && !nontemporal && !find_fold(machine, part)) {
           return planner.kernel(o.rows.infer, part.x());
         }
         return planner.passes(nullptr, planner.elements(o.rows.elemt, part, nontemporal));

@@ -76,7 +76,8 @@ Step* Planner::sums(const Rows& operation, const Views& data) {
 
 Step* Planner::elements(const Rows& operation, const Views& data, bool nontemporal) {
   const View& x = data.x();
-  if (const auto fold = nontemporal ? find_fold_beyond_caches(machine_, data) : find_fold(data)) {
+  if (const auto fold =
+          nontemporal ? find_fold_beyond_caches(machine_, data) : find_fold(machine_, data)) {
     Step* step = columns(*fold);
     const Views folded = fold->folded(data);
     step->to_first = distance(

@@ -151,6 +151,11 @@ class FetchAhead : public IRMutator {
 
 }  // namespace
 
+bool prefetches_gain(const Halide::Target& target, Halide::Type data, Reading reading) {
+  const bool in_lines = target.natural_vector_size(Halide::UInt(8)) >= line_bytes;
+  return in_lines || data.bytes() == 2 || reading == Reading::in_pieces;
+}
+
 void fetch_ahead(Halide::Pipeline kernel, Reading reading, int bytes) {
   kernel.add_custom_lowering_pass(new FetchAhead(reading, bytes));
 }

@@ -73,10 +73,13 @@ void reduce_channels(Reduction& r, const LoopLevel& at) {
 
 void sum_in_columns(VectorSums& b, const LoopLevel& at) {
   const int width = b.sizes.width;
-  b.sums.compute_at(at).vectorize(b.c, width, guarded);
-  b.sums.update(0).reorder(b.c, b.across.x).vectorize(b.c, width, guarded);
-  b.unrolled.compute_at(b.sums, b.c);
-  b.sums.update(1).reorder(b.c, b.tail.x).vectorize(b.c, width, guarded);
+  const auto tail = b.sizes.slow_masks ? Halide::TailStrategy::PredicateLoads : guarded;
+  b.sums.compute_at(at).vectorize(b.c, width, tail);
+  b.sums.update(0).reorder(b.c, b.across.x).vectorize(b.c, width, tail);
+  b.sums.update(1).reorder(b.c, b.tail.x).vectorize(b.c, width, tail);
+  if (b.unrolled.defined()) {
+    b.unrolled.compute_at(b.sums, b.c);
+  }
 }
 
 /// Blocks of whole rows in parallel, then a short serial merge:
@@ -85,8 +88,7 @@ void sum_in_columns(VectorSums& b, const LoopLevel& at) {
 ///     parallel task: (a tile of channels co, a block of rows jn)
 ///       for c in vectors: sums = 0
 ///       for group of rows: for c in vectors
-///         unrolled = the terms of the group's rows    in registers
-///         sums += unrolled
+///         sums += the terms of the group's rows       added in registers
 ///       for row after the last group: for c in vectors: sums += its terms
 ///       for c in vectors: block = sums                in double
 ///     for c in vectors: merged = 0
@@ -115,7 +117,9 @@ void Cpu::reduce_rows(Reduction& r) const {
     r.shift.compute_root().vectorize(r.c, width, guarded);
   }
   sum_in_columns(b, LoopLevel(r.block, task));
-  b.unrolled.vectorize(b.c);
+  if (b.unrolled.defined()) {
+    b.unrolled.vectorize(b.c);
+  }
 }
 
 /// Statistics alone.

@@ -40,7 +40,9 @@ void sum(Reduction& r, const LoopLevel& at) {
   }
   sum_in_columns(b, each);
   b.sums.bound_storage(b.c, width);
-  b.unrolled.vectorize(b.c, width, guarded).bound_storage(b.c, width).bound_storage(b.u, 1);
+  if (b.unrolled.defined()) {
+    b.unrolled.vectorize(b.c, width, guarded).bound_storage(b.c, width).bound_storage(b.u, 1);
+  }
 }
 
 /// The other Funcs that use the sums, except y.
@@ -70,7 +72,7 @@ std::unique_ptr<algorithm::Summation> CpuSinglePass::summation(const algorithm::
 ///     for co: a vector of channels
 ///       shift; merged = 0
 ///       sums = 0
-///       for group of rows: unrolled = the terms of its rows; sums += unrolled
+///       for group of rows: sums += the terms of its rows
 ///       for row after the last group: sums += its terms
 ///       merged += sums; total; invstd, center, offset, scale
 ///       for n: y

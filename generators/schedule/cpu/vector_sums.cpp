@@ -111,10 +111,16 @@ void VectorSums::sum_rows_of_channels(const Terms& terms) {
   // The distance of a group's rows, and of the first rows of groups.
   const Expr apart = select(far_apart_, count / group, 1);
   const Expr next = select(far_apart_, 1, group);
-  unrolled(u, c, jl, jn) =
-      pairwise_sum(0, group, [&](int i) { return row_at(u * next + i * apart); });
+  const auto group_at = [&](const Expr& first) {
+    return pairwise_sum(0, group, [&](int i) { return row_at(first * next + i * apart); });
+  };
+  if (!sizes.slow_masks) {
+    unrolled(u, c, jl, jn) = group_at(u);
+  }
   sums(c, jl, jn) = zeros();
-  sums(c, jl, jn) = Tuple(sums(c, jl, jn)) + to_double(Tuple(unrolled(across.x, c, jl, jn)));
+  sums(c, jl, jn) =
+      Tuple(sums(c, jl, jn)) +
+      to_double(sizes.slow_masks ? group_at(across.x) : Tuple(unrolled(across.x, c, jl, jn)));
   sums(c, jl, jn) = Tuple(sums(c, jl, jn)) + to_double(row_at(count / group * group + tail.x));
 }
 

@@ -17,6 +17,8 @@ struct BlockSizes {
   /// NLC: up to this many channels, rows of a group are as far apart as their block allows; with
   /// more channels they are neighbours.
   int channels_apart = 0;
+  /// NLC: masked stores are slow, so that the last vector of channels masks its loads alone.
+  bool slow_masks = false;
 };
 
 /// Sums by the vectors of a CPU. A channel's blocks are merged one by one.
@@ -33,14 +35,15 @@ class VectorSums final : public algorithm::Summation {
   Halide::Func lanes{"lanes"};        ///< NCL, (w, u, c, jl, jn): the partial sums of a block
   Halide::Func lane{"lane"};          ///< NCL, (w, c, jl, jn): the sums over all its vectors
   Halide::Func row_sum{"row_sum"};    ///< NCL, (row, c, jl, jn): a row shorter than a vector
-  Halide::Func unrolled{"unrolled"};  ///< NLC, (u, c, jl, jn): the sum of a group of rows
-  Halide::Func sums{"sums"};          ///< (c, jl, jn)
-  Halide::RDom main;                  ///< NCL: the main loop over a block's rows
-  Halide::RDom vector_tail;           ///< NCL: the vectors of a row after its last whole step
-  Halide::RDom tail;                  ///< NLC: the rows after the last whole group
-  Halide::RDom scalar_tail, rows;     ///< NCL: the values of rows without a whole vector
-  Halide::RDom across;                ///< NCL: the values of a vector; NLC: the groups of rows
-  Halide::RDom order;                 ///< the blocks in the order of the merge
+  Halide::Func unrolled{"unrolled"};  ///< NLC, (u, c, jl, jn): the sum of a group of rows;
+                                      ///< undefined with slow_masks
+  Halide::Func sums{"sums"};       ///< (c, jl, jn)
+  Halide::RDom main;               ///< NCL: the main loop over a block's rows
+  Halide::RDom vector_tail;        ///< NCL: the vectors of a row after its last whole step
+  Halide::RDom tail;               ///< NLC: the rows after the last whole group
+  Halide::RDom scalar_tail, rows;  ///< NCL: the values of rows without a whole vector
+  Halide::RDom across;             ///< NCL: the values of a vector; NLC: the groups of rows
+  Halide::RDom order;              ///< the blocks in the order of the merge
 
  private:
   void sum_rows_of_lanes(const algorithm::Terms& terms);

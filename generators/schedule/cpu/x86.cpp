@@ -42,7 +42,8 @@ constexpr Tuning defaults{
 // different pages. On a Zen 3, 1 and 2 threads, share of the time with neighbouring rows: training
 // 0.82 and 0.85 on (160000, 256), 0.72 and 0.89 on (32, 128, 4096), 0.57 and 0.55 on (50000, 48).
 // Sums of two tensors have sixteen: 0.72 and 0.58 on (50000, 48), but 1.14 and 1.09 on (160000,
-// 256).
+// 256). With four rows of each they have eight again: backward_reduce 0.42 on (64, 256, 157), 0.85
+// on (4096, 256), and 0.71 on (160000, 256), there with no prefetches 0.52; nowhere above 1.02.
 constexpr int all_channels = std::numeric_limits<int>::max();
 constexpr int few_channels = 160;
 
@@ -62,16 +63,19 @@ int X86::step_of(Halide::Type data) const { return natural(algorithm::accumulato
 BlockSizes X86::block_sizes(Layout layout, const SumOptions& options) const {
   const int width = step_of(options.data);
   if (layout == Layout::NLC) {
+    const bool in_parts = natural(Halide::UInt(8)) < line_bytes;
     // In a single pass all rows stay in the L1 cache.
-    const bool halves =
-        options.tensors > 1 && !options.whole && natural(Halide::UInt(8)) < line_bytes;
+    const bool halves = options.tensors > 1 && !options.whole && in_parts;
     return {.width = width,
             .lanes = halves ? std::max(tuning().sum_rows / 2, 1) : tuning().sum_rows,
             .row_length = 1,
             .block_values = 65536,
             .min_rows = 64,
             .max_rows = tuning().block_rows,
-            .channels_apart = options.tensors > 1 ? few_channels : all_channels};
+            .channels_apart = options.tensors > 1 && !halves ? few_channels : all_channels,
+            // A masked store of AVX2 takes as long as a dozen others. Moments of (8191, 65) took
+            // 0.65 of the time without them, backward_reduce 0.63 (a Zen 3, 1 thread).
+            .slow_masks = in_parts};
   }
   // No lane adds more than 32 values, for any width of vectors. A sum in double takes twice the
   // registers.
