@@ -46,9 +46,10 @@ void force_target(std::string_view target);
 std::string last_kernel();
 
 /// For set_streaming_threshold(): the size of the last-level cache that one core uses, at most
-/// 64 MB, and 64 MB if the CPU does not report it. On a CPU that is not AMD's and whose cache is
-/// larger than 64 MB, stores have 16 MB, except in training and backward with L innermost and in
-/// the backward of relu. A build with tuned thresholds (docs/tuning.md) has those.
+/// 64 MB, and 64 MB if the CPU does not report it. Stores have 16 MB on a CPU that is not AMD's and
+/// whose cache is larger than 64 MB, and half of the cache on AMD's without AVX-512, except in
+/// training and backward with L innermost and in the backward of relu. A build with tuned
+/// thresholds (docs/tuning.md) has those.
 inline constexpr std::int64_t default_streaming_threshold =
     std::numeric_limits<std::int64_t>::min();
 
@@ -58,9 +59,9 @@ inline constexpr std::int64_t default_streaming_threshold =
 /// The default is default_streaming_threshold. Affects all threads.
 ///
 /// Non-temporal stores need x86 with AVX2, and an output that is not an input, starts at a multiple
-/// of 64 bytes and has rows of 384 bytes (any rows in (N, C)); other outputs use normal stores.
-/// Rows of two-byte elements need 576 bytes with AVX-512 and 2 KB with AVX2, and all rows only 128
-/// bytes if each starts at a multiple of 64. Set a smaller value if the last-level cache is small.
+/// of 64 bytes and has rows of 384 bytes with AVX-512 (576 of two-byte elements) and of 2 KB with
+/// AVX2 (any rows in (N, C)); other outputs use normal stores. All rows need only 128 bytes if each
+/// starts at a multiple of 64. Set a smaller value if the last-level cache is small.
 /// Set a larger one if the next operation can read the output from a large cache.
 /// @throws ValueError if negative and not default_streaming_threshold.
 void set_streaming_threshold(std::int64_t bytes);

@@ -13,32 +13,35 @@ namespace {
 
 // The rows, in bytes, from which non-temporal stores gain although a row's first and last line are
 // written with masks; a row that starts at a line has fewer masks. AVX2 has none for elements of
-// two bytes, so that these are written one after the other. Share of the time with ordinary stores,
-// NCL, 160 MB, an Intel Xeon, 1 thread:
+// two bytes, so that these are written one after the other, and slow ones for others. Share of the
+// time with ordinary stores, NCL, 160 MB, an Intel Xeon, 1 thread:
 //
 //   rows of        | float32 400 B | 628 B | bfloat16 from a line, 128 B | float16 450 B | 598 B
 //   training       | 0.88          | 0.83  | 0.77                        | 1.07          | 0.93
 //   inference      | 0.85          | 0.66  | 0.88                        | 0.97          | 0.86
 //
-// With AVX2 inference on bfloat16 took 1.24 of the time with rows of 802 B, and 0.89 with 1402 B.
+// With AVX2 inference on bfloat16 took 1.24 of the time with rows of 802 B, and 0.89 with 1402 B;
+// on float32, with 1 and 2 threads, 1.25 and 1.07 with rows of 628 B, 1.12 and 1.18 with 1196 B,
+// and 1.04 and 0.91 with 2044 B (a Zen 3).
 //
 // Rows of one line gain if they are only written: (64, 65536, 16) took 0.78 in inference and 0.73
 // in backward_elemt. In a kernel with sums, whose task reads them twice, backward took 1.2 of the
 // time (an Intel Xeon, 1 thread).
 constexpr std::int64_t long_row = 384;
 constexpr std::int64_t long_narrow_row = 576;
-constexpr std::int64_t long_narrow_row_without_masks = 2048;
+constexpr std::int64_t long_row_in_parts = 2048;
 constexpr std::int64_t long_row_from_line = 64;
 constexpr std::int64_t long_row_with_sums = 128;
 
-std::int64_t least_row(std::size_t size, bool from_line, bool has_narrow_masks) noexcept {
+/// `in_lines`: vectors are cache lines.
+std::int64_t least_row(std::size_t size, bool from_line, bool in_lines) noexcept {
   if (from_line) {
     return long_row_from_line;
   }
-  if (size > 2) {
-    return long_row;
+  if (!in_lines) {
+    return long_row_in_parts;
   }
-  return has_narrow_masks ? long_narrow_row : long_narrow_row_without_masks;
+  return size > 2 ? long_row : long_narrow_row;
 }
 
 // Eight rows are added up at a time, which are streams if they are on pages of their own. They are
@@ -72,8 +75,8 @@ bool rows_are_long(const Machine& machine, const View& v) noexcept {
   const auto at_lines = [size](std::int64_t stride) { return stride * size % line_bytes == 0; };
   const bool channels = v.layout == Layout::nlc;
   const bool from_line = at_lines(v.stride_n) && (channels || at_lines(v.stride_c));
-  const bool has_narrow_masks = kernel->vector_bytes == line_bytes;
-  return size * (channels ? v.C : v.L) >= least_row(size_of(v.dtype), from_line, has_narrow_masks);
+  const bool in_lines = kernel->vector_bytes == line_bytes;
+  return size * (channels ? v.C : v.L) >= least_row(size_of(v.dtype), from_line, in_lines);
 }
 
 // Bytes of a row whose lines are found once for all of them, and at most for it to start at a line.

@@ -141,6 +141,12 @@ TEST_P(PlanFor, DataBeyondTheCachesTakeNonTemporalStores) {
   EXPECT_EQ(train(machine(target, 1), x, off_line), train_ncl);
   EXPECT_EQ(train(machine(target, 1), ncl(16, 16, 65), ncl(16, 16, 65, 1)), train_ncl)
       << "short rows that start anywhere";
+  const auto long_enough = [&](std::int64_t length) {
+    return train(machine(target, 1), ncl(16, 16, length), ncl(16, 16, length, 1)) == beyond;
+  };
+  EXPECT_EQ(long_enough(101), !has_nontemporal(target) || name_of(target) == "avx512");
+  EXPECT_EQ(long_enough(511), !has_nontemporal(target) || name_of(target) == "avx512");
+  EXPECT_TRUE(long_enough(513));
 }
 
 TEST_P(PlanFor, KernelsThatSumAndWriteHaveAThresholdOfTheirOwn) {
