@@ -196,7 +196,7 @@ TEST(StreamingThreshold, ChoosesTheKernels) {
               "halnorm_batch_norm_train" + form + "_ncl_f32__" + target);
     EXPECT_EQ(writes(target, {16, 16, 64}, true), plain);
     EXPECT_EQ(writes(target, {16, 17, 65}, false), plain) << "short rows start anywhere";
-    EXPECT_EQ(writes(target, {16, 17, 301}, false),
+    EXPECT_EQ(writes(target, {16, 17, 513}, false),
               "halnorm_batch_norm_train" + form + "_ncl_f32__" + target);
     halnorm::set_streaming_threshold(bytes);
     EXPECT_EQ(writes(target, {16, 16, 64}, false), plain);
