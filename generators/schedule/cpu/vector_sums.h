@@ -37,13 +37,13 @@ class VectorSums final : public algorithm::Summation {
   Halide::Func row_sum{"row_sum"};    ///< NCL, (row, c, jl, jn): a row shorter than a vector
   Halide::Func unrolled{"unrolled"};  ///< NLC, (u, c, jl, jn): the sum of a group of rows;
                                       ///< undefined with slow_masks
-  Halide::Func sums{"sums"};       ///< (c, jl, jn)
-  Halide::RDom main;               ///< NCL: the main loop over a block's rows
-  Halide::RDom vector_tail;        ///< NCL: the vectors of a row after its last whole step
-  Halide::RDom tail;               ///< NLC: the rows after the last whole group
-  Halide::RDom scalar_tail, rows;  ///< NCL: the values of rows without a whole vector
-  Halide::RDom across;             ///< NCL: the values of a vector; NLC: the groups of rows
-  Halide::RDom order;              ///< the blocks in the order of the merge
+  Halide::Func sums{"sums"};          ///< (c, jl, jn)
+  Halide::RDom main;                  ///< NCL: the main loop over a block's rows
+  Halide::RDom vector_tail;           ///< NCL: the vectors of a row after its last whole step
+  Halide::RDom tail;                  ///< NLC: the rows after the last whole group
+  Halide::RDom scalar_tail, rows;     ///< NCL: the values of rows without a whole vector
+  Halide::RDom across;                ///< NCL: the values of a vector; NLC: the groups of rows
+  Halide::RDom order;                 ///< the blocks in the order of the merge
 
  private:
   void sum_rows_of_lanes(const algorithm::Terms& terms);
