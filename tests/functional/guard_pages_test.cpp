@@ -15,7 +15,6 @@
 
 using every_operation::all_operations;
 using every_operation::Results;
-using halnorm::DType;
 using halnorm::Shape;
 using halnorm::Tensor;
 
