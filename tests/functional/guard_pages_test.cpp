@@ -90,12 +90,14 @@ class GuardPages : public KernelTest {
   }
 };
 
+/// The outputs of (4, 4, 1048) start at a line in both places, and their rows do not: those of
+/// every dtype are long enough for non-temporal stores.
 TEST_P(GuardPages, AreNotTouched) {
   for (const std::int64_t threshold : {halnorm::default_streaming_threshold, std::int64_t{1}}) {
     halnorm::set_streaming_threshold(threshold);
     for (const Shape& shape :
          {Shape{5, 3, 1}, Shape{40, 33, 1}, Shape{150, 65, 2}, Shape{9, 31, 17}, Shape{33, 7, 9},
-          Shape{3, 5, 257}, Shape{700, 17, 1}}) {
+          Shape{3, 5, 257}, Shape{4, 4, 1048}, Shape{700, 17, 1}}) {
       for (const bool at_end : {false, true}) {
         SCOPED_TRACE(::testing::PrintToString(shape) + (at_end ? " at the end" : ""));
         run(shape, at_end, threshold == halnorm::default_streaming_threshold);

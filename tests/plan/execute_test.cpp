@@ -198,6 +198,8 @@ TEST(StreamingThreshold, ChoosesTheKernels) {
     EXPECT_EQ(writes(target, {16, 17, 65}, false), plain) << "short rows start anywhere";
     EXPECT_EQ(writes(target, {16, 17, 513}, false),
               "halnorm_batch_norm_train" + form + "_ncl_f32__" + target);
+    EXPECT_EQ(writes(target, {16, 17, 301}, false),
+              target == "avx512" ? "halnorm_batch_norm_train_nontemporal_ncl_f32__avx512" : plain);
     halnorm::set_streaming_threshold(bytes);
     EXPECT_EQ(writes(target, {16, 16, 64}, false), plain);
     halnorm::set_streaming_threshold(0);

@@ -17,7 +17,8 @@ struct BlockSizes {
   /// NLC: up to this many channels, rows of a group are as far apart as their block allows; with
   /// more channels they are neighbours.
   int channels_apart = 0;
-  /// NLC: masked stores are slow, so that the last vector of channels masks its loads alone.
+  /// NLC: masked stores are slow, so that the last vector of channels masks its loads alone. Its
+  /// sums are then added in another order than by a Func of their own.
   bool slow_masks = false;
 };
 

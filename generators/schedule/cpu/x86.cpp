@@ -43,7 +43,7 @@ constexpr Tuning defaults{
 // 0.82 and 0.85 on (160000, 256), 0.72 and 0.89 on (32, 128, 4096), 0.57 and 0.55 on (50000, 48).
 // Sums of two tensors have sixteen: 0.72 and 0.58 on (50000, 48), but 1.14 and 1.09 on (160000,
 // 256). With four rows of each they have eight again: backward_reduce 0.42 on (64, 256, 157), 0.85
-// on (4096, 256), and 0.71 on (160000, 256), there with no prefetches 0.52; nowhere above 1.02.
+// on (4096, 256), and 0.71 on (160000, 256), there with no prefetches 0.52; nowhere above 1.05.
 constexpr int all_channels = std::numeric_limits<int>::max();
 constexpr int few_channels = 160;
 
@@ -74,7 +74,7 @@ BlockSizes X86::block_sizes(Layout layout, const SumOptions& options) const {
             .max_rows = tuning().block_rows,
             .channels_apart = options.tensors > 1 && !halves ? few_channels : all_channels,
             // A masked store of AVX2 takes as long as a dozen others. Moments of (8191, 65) took
-            // 0.65 of the time without them, backward_reduce 0.63 (a Zen 3, 1 thread).
+            // 0.66 of the time without them, backward_reduce 0.67 (a Zen 3, 1 thread).
             .slow_masks = in_parts};
   }
   // No lane adds more than 32 values, for any width of vectors. A sum in double takes twice the
