@@ -10,9 +10,10 @@ set(HALNORM_HALIDE_TARGET_sse41 x86-64-linux-sse41)
 
 # SVE is left out, because Halide 21 aborts on it, and runs it on vectors of another length
 # (decision 011).
-set(HALNORM_ARM64_TARGETS arm64_dotprod arm64_fp16 arm64)
-set(HALNORM_HALIDE_TARGET_arm64_dotprod arm-64-linux-arm_dot_prod-arm_fp16)
+set(HALNORM_ARM64_TARGETS arm64_fp16 arm64)
 set(HALNORM_HALIDE_TARGET_arm64_fp16 arm-64-linux-arm_fp16)
+# For the other dtypes its code would be that of arm64.
+set(HALNORM_ONLY_DTYPES_arm64_fp16 f16)
 set(HALNORM_HALIDE_TARGET_arm64 arm-64-linux)
 
 set(HALNORM_ARMHF_TARGETS armhf)
@@ -71,6 +72,18 @@ function(halnorm_host_targets out)
   set(${out} "${names}" PARENT_SCOPE)
 endfunction()
 
+# Whether the target has kernels of its own for one of the dtypes. For the others the next target's
+# kernels run; the last one, `portable`, has all.
+function(halnorm_has_dtypes target dtypes portable out)
+  set(own ${HALNORM_ONLY_DTYPES_${target}})
+  set(${out} OFF PARENT_SCOPE)
+  foreach(dtype IN LISTS dtypes)
+    if(target STREQUAL portable OR NOT own OR dtype IN_LIST own)
+      set(${out} ON PARENT_SCOPE)
+    endif()
+  endforeach()
+endfunction()
+
 # Sets `out` to the targets of HALNORM_TARGETS, in the order of the list above.
 function(halnorm_chosen_targets out)
   halnorm_known_targets(known)
@@ -91,6 +104,14 @@ function(halnorm_chosen_targets out)
   set(chosen ${known})
   foreach(name IN LISTS known)
     if(NOT name IN_LIST wanted)
+      list(REMOVE_ITEM chosen ${name})
+    endif()
+  endforeach()
+  list(GET chosen -1 portable)
+  halnorm_chosen_dtypes(dtypes)
+  foreach(name IN LISTS chosen)
+    halnorm_has_dtypes(${name} "${dtypes}" ${portable} has_any)
+    if(NOT has_any)
       list(REMOVE_ITEM chosen ${name})
     endif()
   endforeach()

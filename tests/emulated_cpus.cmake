@@ -3,10 +3,9 @@
 # fails on a CPU that does not have it.
 
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
-  set(HALNORM_EMULATED_TARGETS arm64 arm64_fp16 arm64_dotprod)
+  set(HALNORM_EMULATED_TARGETS arm64 arm64_fp16)
   set(HALNORM_CPU_OF_arm64 cortex-a72)
   set(HALNORM_CPU_OF_arm64_fp16 a64fx)
-  set(HALNORM_CPU_OF_arm64_dotprod neoverse-n1)
 else()
   set(HALNORM_EMULATED_TARGETS armhf)
   set(HALNORM_CPU_OF_armhf cortex-a9)

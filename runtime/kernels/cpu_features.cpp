@@ -86,11 +86,7 @@ bool cpu_runs(std::string_view target) noexcept {
   if (target == "arm64") {
     return arm64;
   }
-  const bool fp16 = arm64 && has(HWCAP_FPHP | HWCAP_ASIMDHP);
-  if (target == "arm64_fp16") {
-    return fp16;
-  }
-  return target == "arm64_dotprod" && fp16 && has(HWCAP_ASIMDDP);
+  return target == "arm64_fp16" && arm64 && has(HWCAP_FPHP | HWCAP_ASIMDHP);
 }
 
 #elif defined(__arm__)

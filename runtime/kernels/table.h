@@ -83,6 +83,9 @@ class Rows {
     for (const Kernel& k : kernels) {
       found_[slot(k.target_id, k.layout, k.element)] = &k;
     }
+    for (std::size_t i = target_count; i-- > 1;) {
+      take_missing(i - 1, i);
+    }
   }
 
   /// Fastest target first within each layout and dtype; the portable one last.
@@ -101,6 +104,18 @@ class Rows {
     return (static_cast<std::size_t>(target) * layout_count + static_cast<std::size_t>(layout)) *
                element_count +
            static_cast<std::size_t>(element);
+  }
+
+  /// A target of the CPU that has no kernel of its own for a dtype runs the next slower target's.
+  constexpr void take_missing(std::size_t target, std::size_t slower) noexcept {
+    constexpr std::size_t size = layout_count * element_count;
+    if (vector_bytes_of(target_names[slower]) == 0) {
+      return;
+    }
+    for (std::size_t i = 0; i < size; ++i) {
+      const Kernel*& own = found_[target * size + i];
+      own = own == nullptr ? found_[slower * size + i] : own;
+    }
   }
 
   std::span<const Kernel> all_;

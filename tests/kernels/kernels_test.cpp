@@ -7,13 +7,17 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "halnorm/error.h"
 #include "halnorm/functional.h"
+#include "support/cases/element.h"
+#include "support/kernel_test.h"
 #include "support/throws.h"
 
 namespace F = halnorm::functional;
+using halnorm::DType;
 using halnorm::KernelError;
 using halnorm::KernelInfo;
 using halnorm::Tensor;
@@ -21,8 +25,8 @@ using halnorm::ValueError;
 
 namespace {
 
-const std::vector<std::string> fastest_first = {
-    "avx512", "avx2", "sse41", "arm64_dotprod", "arm64_fp16", "arm64", "armhf", "cuda", "opencl"};
+const std::vector<std::string> fastest_first = {"avx512", "avx2",  "sse41", "arm64_fp16",
+                                                "arm64",  "armhf", "cuda",  "opencl"};
 
 /// Restores the choice of kernels after each test.
 class Kernels : public ::testing::Test {
@@ -43,7 +47,11 @@ std::string trained(std::vector<std::int64_t> shape) {
   return halnorm::last_kernel();
 }
 
-std::string run_one() { return trained({4, 3, 5}); }
+/// In float16, for which every target has kernels of its own.
+std::string run_one() {
+  F::batch_norm_moments(Tensor::ones({4, 3, 5}, DType::Float16));
+  return halnorm::last_kernel();
+}
 
 }  // namespace
 
@@ -59,7 +67,7 @@ TEST_F(Kernels, NamesFollowTheGrammar) {
 }
 
 TEST_F(Kernels, EveryOperationHasEveryTarget) {
-  std::set<std::string> targets;
+  std::set<std::pair<std::string, std::string>> dtypes;  // of each target
   std::set<std::string> families;
   std::set<std::string> operations;
   std::size_t count = 0;
@@ -79,11 +87,17 @@ TEST_F(Kernels, EveryOperationHasEveryTarget) {
       continue;
     }
     ++count;
-    targets.insert(kernel.target);
+    dtypes.emplace(kernel.target, kernel.dtype);
     families.insert(kernel.operation + " " + kernel.layout + " " + kernel.dtype);
     operations.insert(kernel.operation);
   }
-  EXPECT_EQ(count, targets.size() * families.size());
+  std::size_t wanted = 0;
+  for (const auto& [target, dtype] : dtypes) {
+    wanted += static_cast<std::size_t>(std::count_if(
+        families.begin(), families.end(),
+        [&dtype = dtype](const std::string& family) { return family.ends_with(" " + dtype); }));
+  }
+  EXPECT_EQ(count, wanted);
   // Each is in every dtype; training and backward are in one layout, and running statistics in two
   // dtypes.
   EXPECT_EQ(families.size(), (9 * 2 + 2) * 4 + 2U);
@@ -91,7 +105,7 @@ TEST_F(Kernels, EveryOperationHasEveryTarget) {
 }
 
 TEST_F(Kernels, AreOfTheirOwnForFewValues) {
-  for (const std::string& target : halnorm::targets()) {
+  for (const std::string& target : targets_of(DType::Float32)) {
     halnorm::force_target(target);
     const std::string nlc = "_nlc_f32__" + target;
     const std::string single_pass = "halnorm_batch_norm_train_single_pass" + nlc;
@@ -140,7 +154,21 @@ TEST_F(Kernels, TargetsAreThoseThatRunHere) {
 TEST_F(Kernels, AForcedTargetRuns) {
   for (const std::string& target : halnorm::targets()) {
     halnorm::force_target(target);
-    EXPECT_EQ(run_one(), "halnorm_batch_norm_train_exact_ncl_f32__" + target);
+    EXPECT_EQ(run_one(), "halnorm_batch_norm_moments_ncl_f16__" + target);
+  }
+}
+
+TEST_F(Kernels, ATargetWithoutADtypeRunsTheNextOnesKernels) {
+  const std::vector<std::string> all = halnorm::targets();
+  for (const DType dtype : element::linked()) {
+    std::string next;
+    for (auto target = all.rbegin(); target != all.rend(); ++target) {
+      next = has_own_kernels(*target, dtype) ? *target : next;
+      halnorm::force_target(*target);
+      F::batch_norm_moments(Tensor::ones({2, 3, 300}, dtype));
+      EXPECT_EQ(halnorm::last_kernel(), "halnorm_batch_norm_moments_ncl_" +
+                                            std::string(element::short_name(dtype)) + "__" + next);
+    }
   }
 }
 
@@ -157,10 +185,10 @@ TEST_F(Kernels, AnUnknownTargetLeavesTheChoice) {
 TEST_F(Kernels, WithoutAForcedOneTheDefaultRuns) {
   const char* wanted = std::getenv("HALNORM_TARGET");
   const std::string target = wanted != nullptr ? wanted : halnorm::targets().front();
-  EXPECT_EQ(run_one(), "halnorm_batch_norm_train_exact_ncl_f32__" + target);
+  EXPECT_EQ(run_one(), "halnorm_batch_norm_moments_ncl_f16__" + target);
   halnorm::force_target(halnorm::targets().back());
   halnorm::force_target("");
-  EXPECT_EQ(run_one(), "halnorm_batch_norm_train_exact_ncl_f32__" + target);
+  EXPECT_EQ(run_one(), "halnorm_batch_norm_moments_ncl_f16__" + target);
 }
 
 TEST_F(Kernels, TheLastKernelBelongsToAThread) {

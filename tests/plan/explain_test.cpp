@@ -12,6 +12,7 @@
 #include "halnorm/functional.h"
 #include "halnorm/functional_fused.h"
 #include "halnorm/kernels.h"
+#include "support/kernel_test.h"
 #include "support/throws.h"
 
 /// @file
@@ -42,7 +43,7 @@ class Explain : public testing::Test {
 }  // namespace
 
 TEST_F(Explain, OneKernelWhereOneDoes) {
-  for (const std::string& target : halnorm::targets()) {
+  for (const std::string& target : targets_of(DType::Float32)) {
     halnorm::force_target(target);
     const Tensor x = Tensor::empty({9, 40, 100});
     for (const std::string function :
@@ -55,7 +56,7 @@ TEST_F(Explain, OneKernelWhereOneDoes) {
 }
 
 TEST_F(Explain, OperationsOfSeveralKernels) {
-  for (const std::string& t : halnorm::targets()) {
+  for (const std::string& t : targets_of(DType::Float32)) {
     halnorm::force_target(t);
     const Tensor x = Tensor::empty({9, 40, 100});
     const std::string update = "halnorm_update_running_stats_c_f32__" + t;
@@ -78,7 +79,7 @@ TEST_F(Explain, OperationsOfSeveralKernels) {
 }
 
 TEST_F(Explain, VariantsForFewValues) {
-  for (const std::string& target : halnorm::targets()) {
+  for (const std::string& target : targets_of(DType::Float32)) {
     halnorm::force_target(target);
     EXPECT_EQ(halnorm::explain("batch_norm_train", Tensor::empty({20, 100})),
               kernel("train_single_pass_nlc_f32", target));
@@ -92,7 +93,7 @@ TEST_F(Explain, VariantsForFewValues) {
 }
 
 TEST_F(Explain, PartsAndColumns) {
-  for (const std::string& t : halnorm::targets()) {
+  for (const std::string& t : targets_of(DType::Float32)) {
     halnorm::force_target(t);
     const std::string elemt = kernel("elemt_nlc_f32", t);
     const std::string moments = kernel("moments_exact_nlc_f32", t);
@@ -127,7 +128,7 @@ TEST_F(Explain, PartsAndColumns) {
 
 TEST_F(Explain, DataBeyondTheCaches) {
   constexpr std::int64_t bytes = std::int64_t{16} * 16 * 64 * 2 * 4;  // x and y
-  for (const std::string& t : halnorm::targets()) {
+  for (const std::string& t : targets_of(DType::Float32)) {
     halnorm::force_target(t);
     const std::string form = t.starts_with("avx") ? "_nontemporal" : "";
     const Tensor x = Tensor::empty({16, 16, 64});
@@ -147,7 +148,7 @@ TEST_F(Explain, DataBeyondTheCaches) {
 
 TEST_F(Explain, ShortAndWideRowsBeyondTheCaches) {
   halnorm::set_streaming_threshold(1);
-  for (const std::string& t : halnorm::targets()) {
+  for (const std::string& t : targets_of(DType::Float32)) {
     halnorm::force_target(t);
     if (!t.starts_with("avx")) {
       continue;

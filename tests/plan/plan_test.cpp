@@ -22,11 +22,14 @@ namespace {
 
 constexpr std::int64_t unlimited = std::int64_t{1} << 62;
 
+/// Those with kernels of their own for float32.
 std::vector<Target> cpu_targets() {
   std::vector<Target> all;
   for (std::size_t i = 0; i < target_count; ++i) {
-    if (vector_bytes_of(target_names[i]) != 0) {
-      all.push_back(static_cast<Target>(i));
+    const auto target = static_cast<Target>(i);
+    const Kernel* kernel = rows::batch_norm_moments.find(target, Layout::ncl, Element::f32);
+    if (kernel->vector_bytes != 0 && kernel->target_id == target) {
+      all.push_back(target);
     }
   }
   return all;

@@ -23,7 +23,9 @@ std::vector<KernelCase> cases(const std::vector<Layout>& layouts) {
   for (const std::string& target : halnorm::targets()) {
     for (const DType dtype : element::linked()) {
       for (const Layout layout : layouts) {
-        result.push_back({target, dtype, layout});
+        if (has_own_kernels(target, dtype)) {
+          result.push_back({target, dtype, layout});
+        }
       }
     }
   }
@@ -66,6 +68,19 @@ void PrintTo(const KernelCase& kernel_case, std::ostream* out) { *out << name_of
 
 std::string name_of_param(const ::testing::TestParamInfo<KernelCase>& info) {
   return name_of(info.param);
+}
+
+bool has_own_kernels(const std::string& target, DType dtype) {
+  const std::vector<halnorm::KernelInfo> all = halnorm::kernels();
+  return std::any_of(all.begin(), all.end(), [&](const halnorm::KernelInfo& kernel) {
+    return kernel.target == target && kernel.dtype == element::short_name(dtype);
+  });
+}
+
+std::vector<std::string> targets_of(DType dtype) {
+  std::vector<std::string> own = halnorm::targets();
+  std::erase_if(own, [&](const std::string& t) { return !has_own_kernels(t, dtype); });
+  return own;
 }
 
 std::vector<KernelCase> every_case() { return cases(placement::all_layouts()); }

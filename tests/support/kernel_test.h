@@ -34,7 +34,12 @@ void PrintTo(const KernelCase& kernel_case,  // NOLINT(readability-identifier-na
 std::string name_of(const KernelCase& kernel_case);
 std::string name_of_param(const ::testing::TestParamInfo<KernelCase>& info);
 
-/// Every target this machine runs x every dtype x every layout.
+/// Whether the target has kernels of its own for a dtype: a faster target may run a slower one's.
+bool has_own_kernels(const std::string& target, halnorm::DType dtype);
+/// The targets this machine runs that have such kernels, fastest first.
+std::vector<std::string> targets_of(halnorm::DType dtype);
+
+/// Every target this machine runs x every dtype that it has kernels of its own for x every layout.
 std::vector<KernelCase> every_case();
 /// The same without the layout whose elements share memory, which no output may have.
 std::vector<KernelCase> writable_cases();
