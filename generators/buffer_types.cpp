@@ -1,5 +1,6 @@
 #include "buffer_types.h"
 
+#include "algorithm/rounding.h"
 #include "schedule/gpu/half_precision.h"
 
 namespace halnorm {
@@ -14,12 +15,14 @@ Halide::Func BufferTypes::values(const Halide::Func& buffer) const {
 }
 
 Halide::Func BufferTypes::stored(const Halide::Func& f) const {
-  if (!as_bits()) {
+  if (dtype_.bits() != 16) {
     return f;
   }
-  Halide::Func bits(f.name() + "_bits");
-  bits(f.args()) = schedule::to_bits(dtype_, f(f.args()), has_float16());
-  return bits;
+  const Halide::Expr value = f(f.args());
+  Halide::Func rounded(f.name() + "_rounded");
+  rounded(f.args()) = as_bits() ? schedule::to_bits(dtype_, value, has_float16())
+                                : algorithm::round_to(dtype_, value, converts_float16());
+  return rounded;
 }
 
 }  // namespace halnorm

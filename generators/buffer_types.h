@@ -30,7 +30,8 @@ class BufferTypes {
   /// The values of a data buffer.
   [[nodiscard]] Halide::Func values(const Halide::Func& buffer) const;
 
-  /// Values of the data's type in the type of the output buffer: a Func of the same variables.
+  /// Values in the type of the output buffer, rounded once, to nearest even; a NaN stays a NaN. A
+  /// Func of the same variables.
   [[nodiscard]] Halide::Func stored(const Halide::Func& f) const;
 
   /// The bytes of which data buffers on devices start at a multiple: the runtime passes only these,
@@ -41,6 +42,11 @@ class BufferTypes {
   [[nodiscard]] bool on_device() const { return target_.has_gpu_feature(); }
   [[nodiscard]] bool as_bits() const { return dtype_.bits() == 16 && on_device(); }
   [[nodiscard]] bool has_float16() const { return target_.has_feature(Halide::Target::CUDA); }
+  /// Whether the CPU has an instruction that rounds to float16.
+  [[nodiscard]] bool converts_float16() const {
+    return target_.has_feature(Halide::Target::F16C) ||
+           target_.has_feature(Halide::Target::ARMFp16);
+  }
 
   Halide::Type dtype_;
   Halide::Target target_;

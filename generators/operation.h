@@ -106,9 +106,10 @@ class Operation : public Halide::Generator<Derived> {
 
   /// The Func that writes the values of f. The schedule gets it as `output`.
   [[nodiscard]] Halide::Func laid_out(const Halide::Func& f, const algorithm::Domain& d) {
-    const Halide::Type data = dtype;
-    output = nontemporal ? schedule::aligned_output(f, d, schedule::line_bytes / data.bytes())
-                         : schedule::Output(types().stored(f), d);
+    const Halide::Func stored = types().stored(f);
+    const int length = schedule::line_bytes / stored.type().bytes();
+    output =
+        nontemporal ? schedule::aligned_output(stored, d, length) : schedule::Output(stored, d);
     return output.f;
   }
 

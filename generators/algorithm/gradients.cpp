@@ -17,9 +17,9 @@ Func rectified(const Func& dy, const Func& y, const Domain& dom, const Expr& slo
   const Halide::Type acc = accumulator_of(y.type());
   const Expr at = cast(acc, dom.at(y, l, c, n));
   const Expr passes = at > cast(acc, 0) || has_nan_bits(at);
-  const Expr given = dom.at(dy, l, c, n);
-  const Expr sloped = round_to(dy.type(), cast(acc, given) * cast(acc, slope));
-  const Expr below = Halide::select(slope == 0, cast(dy.type(), 0), sloped);
+  const Expr given = cast(acc, dom.at(dy, l, c, n));
+  const Expr below =
+      Halide::select(slope == 0, cast(acc, 0), given * coefficient(dy.type(), slope));
   Func dx("rectified");
   dx(dom.index(l, c, n)) = Halide::select(passes, given, below);
   return dx;
@@ -50,18 +50,18 @@ InputGradient input_gradient(const Func& dy, const Func& x, const Domain& dom, c
                              const Func& sum_dy_xmu, const Expr& count) {
   InputGradient g;
   const Halide::Type acc = accumulator_of(x.type());
-  g.center(g.c) = cast(acc, mean(g.c));
+  g.center(g.c) = coefficient(x.type(), mean(g.c));
   g.origin(g.c) = g.center(g.c);
   const Expr below = mean(g.c) - cast<double>(g.center(g.c));
   const Expr r = invstd(g.c);
   const Expr a = cast<double>(weight(g.c)) * r;
   const Expr b = -a * r * r * sum_dy_xmu(g.c) / count;
-  g.a(g.c) = cast(acc, a);
-  g.b(g.c) = cast(acc, b);
+  g.a(g.c) = coefficient(x.type(), a);
+  g.b(g.c) = coefficient(x.type(), b);
   // d uses the rounded a, so that dy * a + d is 0 if dy is 1 everywhere, as in a sum's gradient.
   const Expr rounded = cast<double>(cast(acc, a));
   const Expr mean_dy = Halide::strict_float(sum_dy(g.c) / count);
-  g.d(g.c) = cast(acc, Halide::strict_float(-rounded * mean_dy) - b * below);
+  g.d(g.c) = coefficient(x.type(), Halide::strict_float(-rounded * mean_dy) - b * below);
 
   const Expr v = cast(acc, dom.at(x, g.l, g.c, g.n)) - g.origin(g.c);
   const Expr gradient = cast(acc, dom.at(dy, g.l, g.c, g.n));
@@ -79,7 +79,7 @@ InputGradient input_gradient(const Func& dy, const Func& x, const Domain& dom, c
     // Strict, or the compiler makes dy * (a + a_low) of it.
     rest = Halide::strict_float(bounded * g.a_low(g.c) + rest);
   }
-  g.dx(dom.index(g.l, g.c, g.n)) = round_to(x.type(), gradient * g.a(g.c) + rest);
+  g.dx(dom.index(g.l, g.c, g.n)) = gradient * g.a(g.c) + rest;
   return g;
 }
 
@@ -87,9 +87,9 @@ InputGradient input_gradient_of_fixed_statistics(const Func& dy, const Domain& d
                                                  const Func& invstd, const Func& weight) {
   InputGradient g;
   const Halide::Type acc = accumulator_of(dy.type());
-  g.a(g.c) = cast(acc, cast<double>(weight(g.c)) * invstd(g.c));
+  g.a(g.c) = coefficient(dy.type(), cast<double>(weight(g.c)) * invstd(g.c));
   const Expr gradient = cast(acc, dom.at(dy, g.l, g.c, g.n));
-  g.dx(dom.index(g.l, g.c, g.n)) = round_to(dy.type(), gradient * g.a(g.c));
+  g.dx(dom.index(g.l, g.c, g.n)) = gradient * g.a(g.c);
   return g;
 }
 

@@ -14,14 +14,14 @@ namespace {
 Normalize coefficients(const Func& x, const Func& mean, const Func& invstd, const Func& weight,
                        const Func& bias) {
   Normalize s;
-  const Halide::Type acc = accumulator_of(x.type());
+  const Halide::Type data = x.type();
   s.invstd(s.c) = invstd(s.c);
-  s.center(s.c) = cast(acc, mean(s.c));
+  s.center(s.c) = coefficient(data, mean(s.c));
   s.origin(s.c) = s.center(s.c);
-  s.scale(s.c) = cast(acc, cast<double>(weight(s.c)) * s.invstd(s.c));
+  s.scale(s.c) = coefficient(data, cast<double>(weight(s.c)) * s.invstd(s.c));
   s.offset(s.c) =
-      cast(acc, cast<double>(bias(s.c)) - (mean(s.c) - cast<double>(s.center(s.c))) *
-                                              cast<double>(weight(s.c)) * s.invstd(s.c));
+      coefficient(data, cast<double>(bias(s.c)) - (mean(s.c) - cast<double>(s.center(s.c))) *
+                                                      cast<double>(weight(s.c)) * s.invstd(s.c));
   return s;
 }
 
@@ -36,7 +36,7 @@ Expr normalized(const Normalize& s, const Func& x, const Domain& d) {
 Normalize normalize(const Func& x, const Domain& d, const Func& mean, const Func& invstd,
                     const Func& weight, const Func& bias) {
   Normalize s = coefficients(x, mean, invstd, weight, bias);
-  s.y(d.index(s.l, s.c, s.n)) = round_to(x.type(), normalized(s, x, d));
+  s.y(d.index(s.l, s.c, s.n)) = normalized(s, x, d);
   return s;
 }
 
@@ -51,8 +51,8 @@ Normalize normalize_add_relu(const Func& x, const Func& addend, const Domain& d,
   // none.
   const Expr negative = Halide::strict_float(sum < 0);
   // Without a slope an infinity too becomes 0, and no 0 is negative.
-  const Expr below = Halide::select(slope == 0, cast(acc, 0), sum * cast(acc, slope));
-  s.y(d.index(s.l, s.c, s.n)) = round_to(x.type(), Halide::select(negative, below, sum));
+  const Expr below = Halide::select(slope == 0, cast(acc, 0), sum * coefficient(x.type(), slope));
+  s.y(d.index(s.l, s.c, s.n)) = Halide::select(negative, below, sum);
   return s;
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -156,13 +158,31 @@ std::vector<Operation> operations() {
 constexpr std::uint64_t empty_hash = 0xcbf29ce484222325;
 constexpr std::uint64_t prime = 0x100000001b3;
 
+/// A value of 16 bits. The sign and the payload of a NaN are those of the instruction that made it,
+/// so that all NaNs count as one.
+std::uint16_t with_one_nan(std::uint16_t bits, DType dtype) {
+  const bool is_float16 = dtype == DType::Float16;
+  const bool is_nan = (bits & 0x7fff) > (is_float16 ? 0x7c00 : 0x7f80);
+  return static_cast<std::uint16_t>(is_nan ? (is_float16 ? 0x7e00 : 0x7fc0) : bits);
+}
+
 /// FNV-1a over the bytes, in row-major order whatever the strides are.
 void add(std::uint64_t& hash, const Tensor& result) {
   const Tensor dense = result.contiguous();
   const auto* bytes = static_cast<const unsigned char*>(dense.raw_data());
-  const auto count = static_cast<std::size_t>(dense.numel()) * halnorm::size_of(dense.dtype());
-  for (std::size_t i = 0; i < count; ++i) {
-    hash = (hash ^ bytes[i]) * prime;
+  const std::size_t size = halnorm::size_of(dense.dtype());
+  for (std::size_t i = 0; i < static_cast<std::size_t>(dense.numel()); ++i, bytes += size) {
+    std::array<unsigned char, sizeof(double)> value;
+    std::copy_n(bytes, size, value.begin());
+    if (size == sizeof(std::uint16_t)) {
+      const auto bits = static_cast<std::uint16_t>(value[0] | value[1] << 8);
+      const std::uint16_t kept = with_one_nan(bits, dense.dtype());
+      value[0] = static_cast<unsigned char>(kept & 0xff);
+      value[1] = static_cast<unsigned char>(kept >> 8);
+    }
+    for (std::size_t byte = 0; byte < size; ++byte) {
+      hash = (hash ^ value[byte]) * prime;
+    }
   }
 }
 

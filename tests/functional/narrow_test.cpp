@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "halnorm/functional_fused.h"
 #include "support/cases/element.h"
 #include "support/kernel_test.h"
 
@@ -144,6 +145,13 @@ TEST_P(Narrow, ResultsAreRoundedToTheNearestEven) {
   expect_channels(F::batch_norm_train(x, ones, exact, 1e-5).y, want, "y of train");
   expect_channels(F::batch_norm_backward_infer(dy, x, exact, zeros, ones, 0.0).dx, want,
                   "dx of infer");
+  std::vector<double> rectified = want;
+  std::replace_if(
+      rectified.begin(), rectified.end(), [](double v) { return v < 0; }, 0.0);
+  expect_channels(F::batch_norm_fused_infer(x, {}, zeros, ones, ones, exact, 0.0), rectified,
+                  "y of fused infer");
+  expect_channels(F::batch_norm_fused_train(x, {}, ones, exact, 1e-5).y, rectified,
+                  "y of fused train");
   // The weights are finite here, because an infinite weight would be multiplied by sums of zero.
   std::vector<double> finite = values;
   std::replace_if(

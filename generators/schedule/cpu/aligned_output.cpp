@@ -1,5 +1,6 @@
 #include "aligned_output.h"
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,16 @@ using namespace Halide::Internal;
 namespace {
 
 constexpr const char* suffix = "_aligned";
+
+/// The value, through an operation on the bits that changes only the payload of negative NaNs. The
+/// instruction that rounds to float16 would otherwise also store, which no non-temporal store does.
+Expr in_register(const Expr& value) {
+  if (value.type() != Halide::Float(16)) {
+    return value;
+  }
+  const Expr bits = Halide::reinterpret(Halide::UInt(16), value);
+  return Halide::reinterpret(value.type(), Halide::min(bits, Expr(std::uint16_t{0xfe00})));
+}
 
 /// Removes the clamps from the indices of masked vectors. The mask excludes the elements that they
 /// move.
@@ -103,7 +114,7 @@ Output aligned_output(const Func& y, const algorithm::Domain& d, int length) {
   lines.where(likely(0 <= at && at < row));
   std::vector<Expr> element(args.begin(), args.end());
   element[0] = clamp(likely(at), 0, row - 1);
-  aligned(element) = y(element);
+  aligned(element) = in_register(y(element));
   Output output(aligned, d);
   output.lines = std::move(lines);
   return output;
