@@ -171,7 +171,7 @@ void add(std::uint64_t& hash, const Tensor& result) {
   const Tensor dense = result.contiguous();
   const auto* bytes = static_cast<const unsigned char*>(dense.raw_data());
   const std::size_t size = halnorm::size_of(dense.dtype());
-  for (std::size_t i = 0; i < static_cast<std::size_t>(dense.numel()); ++i, bytes += size) {
+  for (std::int64_t i = 0; i < dense.numel(); ++i, bytes += size) {
     std::array<unsigned char, sizeof(double)> value;
     std::copy_n(bytes, size, value.begin());
     if (size == sizeof(std::uint16_t)) {

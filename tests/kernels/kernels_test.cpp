@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <ranges>
 #include <set>
 #include <string>
 #include <thread>
@@ -162,9 +163,9 @@ TEST_F(Kernels, ATargetWithoutADtypeRunsTheNextOnesKernels) {
   const std::vector<std::string> all = halnorm::targets();
   for (const DType dtype : element::linked()) {
     std::string next;
-    for (auto target = all.rbegin(); target != all.rend(); ++target) {
-      next = has_own_kernels(*target, dtype) ? *target : next;
-      halnorm::force_target(*target);
+    for (const std::string& target : std::views::reverse(all)) {
+      next = has_own_kernels(target, dtype) ? target : next;
+      halnorm::force_target(target);
       F::batch_norm_moments(Tensor::ones({2, 3, 300}, dtype));
       EXPECT_EQ(halnorm::last_kernel(), "halnorm_batch_norm_moments_ncl_" +
                                             std::string(element::short_name(dtype)) + "__" + next);
