@@ -38,6 +38,7 @@ std::vector<std::string> targets();
 
 /// Makes every later call of the process use the kernels of this target. "" restores the default:
 /// the target in the environment variable HALNORM_TARGET if set, otherwise the fastest one.
+/// For a dtype that the target has no kernels for, those of the next slower one run: see kernels().
 /// @throws KernelError if the target is not linked or this CPU cannot run it; the choice is then
 ///         unchanged.
 void force_target(std::string_view target);
